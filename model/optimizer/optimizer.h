@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "model/host_device.h"
+
+namespace derin {
+
+enum class OptimizerKind {
+  kSgd,   // w -= lr * g
+  kAdam,  // Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015, with bias correction
+};
+
+struct OptimizerConfig {
+  OptimizerKind kind = OptimizerKind::kSgd;
+  // Gradients are scaled down to this global norm when theirs is above it; above 0.
+  double clip = 1;
+  // Adam only.
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+};
+
+// How many buffers of the parameters' size an optimiser keeps.
+inline int MomentCount(OptimizerKind kind) { return kind == OptimizerKind::kAdam ? 2 : 0; }
+
+// The factor min(1, clip / (norm + 1e-6)) of torch.nn.utils.clip_grad_norm_.
+DERIN_HOST_DEVICE inline double ClipFactor(double squared_norm, double clip) {
+  const double factor = clip / (std::sqrt(squared_norm) + 1e-6);
+  return factor < 1 ? factor : 1;
+}
+
+// base^exponent by repeated squaring, so that every device gets the same bits.
+DERIN_HOST_DEVICE inline double IntegerPower(double base, int64_t exponent) {
+  double result = 1;
+  for (; exponent > 0; exponent >>= 1, base *= base) {
+    if (exponent & 1) result *= base;
+  }
+  return result;
+}
+
+// What is the same for every element in one step.
+template <typename Real>
+struct UpdateFactors {
+  Real learning_rate;
+  Real clip;  // of ClipFactor
+  // Adam only.
+  Real beta1, beta2, epsilon;
+  Real correction1, correction2;  // 1 - beta^step, step counting from 1
+};
+
+template <typename Real>
+DERIN_HOST_DEVICE inline UpdateFactors<Real> MakeUpdateFactors(const OptimizerConfig& config,
+                                                               double learning_rate,
+                                                               double squared_norm, int64_t step) {
+  return {static_cast<Real>(learning_rate),
+          static_cast<Real>(ClipFactor(squared_norm, config.clip)),
+          static_cast<Real>(config.beta1),
+          static_cast<Real>(config.beta2),
+          static_cast<Real>(config.epsilon),
+          static_cast<Real>(1 - IntegerPower(config.beta1, step)),
+          static_cast<Real>(1 - IntegerPower(config.beta2, step))};
+}
+
+template <typename Real>
+DERIN_HOST_DEVICE inline Real SgdUpdate(Real weight, Real gradient, const UpdateFactors<Real>& f) {
+  return std::fma(-f.learning_rate, f.clip * gradient, weight);
+}
+
+template <typename Real>
+DERIN_HOST_DEVICE inline Real AdamUpdate(Real weight, Real gradient, Real& moment1, Real& moment2,
+                                         const UpdateFactors<Real>& f) {
+  const Real g = f.clip * gradient;
+  moment1 = std::fma(f.beta1, moment1, (1 - f.beta1) * g);
+  moment2 = std::fma(f.beta2, moment2, (1 - f.beta2) * g * g);
+  const Real denominator = std::sqrt(moment2 / f.correction2) + f.epsilon;
+  return weight - f.learning_rate * (moment1 / f.correction1) / denominator;
+}
+
+}  // namespace derin

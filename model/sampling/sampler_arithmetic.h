@@ -1,0 +1,123 @@
+#pragma once
+
+#include <cfloat>
+#include <cmath>
+#include <cstdint>
+
+#include "model/host_device.h"
+#include "model/sampling/exponential.h"
+#include "model/sampling/philox.h"
+#include "model/sampling/sampler.h"
+
+namespace derin {
+
+// The steps of SampleToken, the same source on every device. Nothing is sorted: top-k and top-p
+// find the least probability that they keep by bisecting on the bits of the floats, which are
+// ordered as the floats are. Probabilities p [V] are in [0, 1] and need not add up to 1; sums are
+// f64, in the order of the ids.
+
+// Probabilities are at most 1, whose bits are below 2^30: so many halvings find any of them.
+inline constexpr int kProbabilityBits = 30;
+
+DERIN_HOST_DEVICE inline float UsableLogit(float logit) {
+  return std::fabs(logit) <= FLT_MAX ? logit : -HUGE_VALF;
+}
+
+// The id with the largest of logits[first] ... logits[V - 1], the lowest of equal ones; `first`
+// when none is finite.
+DERIN_HOST_DEVICE inline int32_t MostProbableToken(const float* logits, int32_t first, int32_t V) {
+  int32_t best = first;
+  float largest = UsableLogit(logits[first]);
+  for (int32_t i = first + 1; i < V; ++i) {
+    const float logit = UsableLogit(logits[i]);
+    best = logit > largest ? i : best;
+    largest = logit > largest ? logit : largest;
+  }
+  return best;
+}
+
+// p = exp((logits - largest) / temperature), and 0 for ids below `first`; `temperature` above 0.
+DERIN_HOST_DEVICE inline void WeighTokens(const float* logits, float largest, float temperature,
+                                          int32_t first, int32_t V, float* p) {
+  for (int32_t i = 0; i < V; ++i) p[i] = Exp((UsableLogit(logits[i]) - largest) / temperature);
+  for (int32_t i = 0; i < first; ++i) p[i] = 0;
+}
+
+DERIN_HOST_DEVICE inline int32_t CountFrom(const float* p, int32_t V, uint32_t least_bits) {
+  int32_t count = 0;
+  for (int32_t i = 0; i < V; ++i) count += BitsOf(p[i]) >= least_bits;
+  return count;
+}
+
+DERIN_HOST_DEVICE inline double SumFrom(const float* p, int32_t V, uint32_t least_bits) {
+  double sum = 0;
+  for (int32_t i = 0; i < V; ++i) sum += BitsOf(p[i]) >= least_bits ? p[i] : 0;
+  return sum;
+}
+
+// Zeroes all but those above `least_bits` and the first `ties` of those equal to it.
+DERIN_HOST_DEVICE inline void KeepFrom(float* p, int32_t V, uint32_t least_bits, int32_t ties) {
+  for (int32_t i = 0; i < V; ++i) {
+    const uint32_t bits = BitsOf(p[i]);
+    if (bits < least_bits || (bits == least_bits && ties-- <= 0)) p[i] = 0;
+  }
+}
+
+// Keeps the k most probable, k at least 1.
+DERIN_HOST_DEVICE inline void KeepTopK(float* p, int32_t V, int32_t k) {
+  if (k >= V) return;
+  uint32_t least = 0;  // the largest that at least k reach
+  for (int bit = kProbabilityBits - 1; bit >= 0; --bit) {
+    const uint32_t candidate = least | uint32_t{1} << bit;
+    if (CountFrom(p, V, candidate) >= k) least = candidate;
+  }
+  KeepFrom(p, V, least, k - CountFrom(p, V, least + 1));
+}
+
+// Keeps the fewest of the most probable whose sum reaches `share`, in (0, 1), of the sum of all.
+DERIN_HOST_DEVICE inline void KeepTopP(float* p, int32_t V, float share) {
+  const double wanted = share * SumFrom(p, V, 0);
+  uint32_t least = 0;  // the largest so that it and all above it reach the wanted sum
+  for (int bit = kProbabilityBits - 1; bit >= 0; --bit) {
+    const uint32_t candidate = least | uint32_t{1} << bit;
+    if (SumFrom(p, V, candidate) >= wanted) least = candidate;
+  }
+  int32_t ties = 0;
+  const int32_t most_ties = CountFrom(p, V, least) - CountFrom(p, V, least + 1);
+  double sum = SumFrom(p, V, least + 1);
+  for (; ties < most_ties && sum < wanted; ++ties) sum += FloatOf(least);
+  KeepFrom(p, V, least, ties);
+}
+
+// The first id whose cumulative probability exceeds u times the total; u in [0, 1), total above 0.
+DERIN_HOST_DEVICE inline int32_t DrawFrom(const float* p, int32_t V, float u) {
+  const double wanted = u * SumFrom(p, V, 0);
+  double sum = 0;
+  for (int32_t i = 0; i < V; ++i) {
+    sum += p[i];
+    if (sum > wanted) return i;
+  }
+  return V - 1;  // not reached: the last sum is the total, and u is below 1
+}
+
+// SampleToken on plain addresses.
+DERIN_HOST_DEVICE inline int32_t SampleRowToken(const SampleRow& row, const float* logits,
+                                                int32_t V, float* p) {
+  if (row.forced_token >= 0) return row.forced_token;
+  const SamplingSettings& settings = row.settings;
+  const int32_t first = settings.allow_unknown ? 0 : 1;
+  const int32_t best = MostProbableToken(logits, first, V);
+  const float largest = UsableLogit(logits[best]);
+  if (settings.temperature == 0 || largest < -FLT_MAX) return best;
+
+  WeighTokens(logits, largest, settings.temperature, first, V, p);
+  if (settings.top_k > 0) KeepTopK(p, V, settings.top_k);
+  if (settings.top_p < 1) KeepTopP(p, V, settings.top_p);
+  const auto position = static_cast<uint64_t>(row.position);
+  const PhiloxBlock random =
+      Philox4x32(RandomPurpose::kSampling, static_cast<uint32_t>(position),
+                 static_cast<uint32_t>(position >> 32), row.stream, row.seed);
+  return DrawFrom(p, V, UnitUniform(random.word[0]));
+}
+
+}  // namespace derin
