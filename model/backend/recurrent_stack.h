@@ -1,0 +1,49 @@
+#pragma once
+
+#include "model/backend/queue.h"
+#include "model/backend/stack_config.h"
+#include "model/backend/view.h"
+
+namespace derin {
+
+enum class ForwardMode {
+  kTraining,  // keeps what Backward needs
+  kInference,
+};
+
+// The recurrent layers of one model on one device:
+//   H_t^(l) = phi_l( H_t^(l-1) W_xh^(l) + H_{t-1}^(l) W_hh^(l) + b_h^(l) ),   H_t^(0) = X_t
+//   one-hot.
+// Owns its packed weights, workspace and reserve, sized by the StackExtent it was made with; does
+// the token look-up itself. One queue uses it at a time. Real elements have the type
+// StateType(config.precision).
+class RecurrentStack {
+ public:
+  virtual ~RecurrentStack() = default;
+
+  virtual const StackConfig& config() const = 0;
+
+  // Takes the weights from `parameters`, laid out as StackSlices. Needed before first use and after
+  // every change.
+  virtual void SetParameters(Queue& queue, View parameters) = 0;
+
+  // `tokens` i32 [T, B] in [0, V), `state_in` and `state_out` [S, L, B, H], which must differ,
+  // `top` [T*B, H], the top layer's h.
+  virtual void Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens,
+                       View state_in, View state_out, View top) = 0;
+
+  // Gradients with respect to the parameters, through the last Forward(kTraining), from `d_top`
+  // [T*B, H]; no gradient flows into state_in. Writes (not adds to) all of `gradients`, laid out as
+  // StackSlices.
+  virtual void Backward(Queue& queue, View d_top, View gradients) = 0;
+
+  // One step of N independent sequences. Row i absorbs tokens[i] into the state in slot slots[i] of
+  // `pool` [slots, L, S, H] and leaves its top h in top[i]; `tokens` and `slots` i32 [N], `top` [N,
+  // H]. A row with a negative slot is padding: nothing of it is read or written. Slots of a call
+  // are distinct. All old states are read before a new one is written, so a failure leaves all as
+  // they were. The result of a row does not depend on the other rows, bit for bit, and equals
+  // Forward's.
+  virtual void Step(Queue& queue, View tokens, View slots, View pool, View top) = 0;
+};
+
+}  // namespace derin

@@ -1,0 +1,35 @@
+#include "model/backend/stack_config.h"
+
+#include <string>
+
+#include "absl/strings/str_format.h"
+
+namespace derin {
+
+std::string_view CellName(Cell cell) {
+  switch (cell) {
+    case Cell::kVanillaTanh:
+      return "vanilla-tanh";
+    case Cell::kVanillaRelu:
+      return "vanilla-relu";
+    case Cell::kGru:
+      return "gru";
+    case Cell::kLstm:
+      return "lstm";
+  }
+  return "";
+}
+
+absl::StatusOr<Cell> ParseCell(std::string_view name) {
+  for (Cell cell : {Cell::kVanillaTanh, Cell::kVanillaRelu, Cell::kGru, Cell::kLstm}) {
+    if (CellName(cell) == name) return cell;
+  }
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "got cell '%s', wanted lstm, gru, vanilla-tanh or vanilla-relu", std::string(name)));
+}
+
+std::string_view PrecisionName(Precision precision) {
+  return precision == Precision::kF64 ? "f64" : "f32";
+}
+
+}  // namespace derin

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "model/backend/view.h"
+
+namespace derin {
+
+// The recurrent cell, with PyTorch's and cuDNN's conventions: gate order i,f,g,o (LSTM) and r,z,n
+// (GRU), the reset gate applied after the recurrent product, two bias vectors.
+enum class Cell { kVanillaTanh, kVanillaRelu, kGru, kLstm };
+
+// `vanilla-tanh`, `vanilla-relu`, `gru`, `lstm`: the names used in files and on the command line.
+std::string_view CellName(Cell cell);
+absl::StatusOr<Cell> ParseCell(std::string_view name);
+
+// What products are computed in. Parameters, gradients, moments and states are f32, but f64 with
+// kF64.
+enum class Precision { kF32, kF64 };
+
+std::string_view PrecisionName(Precision precision);  // `f32`, `f64`
+
+constexpr ElementType StateType(Precision precision) {
+  return precision == Precision::kF64 ? ElementType::kF64 : ElementType::kF32;
+}
+
+// A stack of `layers` recurrent layers over one-hot tokens.
+struct StackConfig {
+  Cell cell = Cell::kLstm;
+  int layers = 2;      // L, 1 to 8
+  int hidden = 256;    // H, units of each layer, 1 to 2,048
+  int vocabulary = 0;  // V, 2 to 1,024: one-hot input (a learned embedding above is not built)
+  Precision precision = Precision::kF32;
+
+  bool operator==(const StackConfig&) const = default;
+};
+
+// G: rows of a layer's weights are G * H.
+constexpr int GateCount(Cell cell) { return cell == Cell::kLstm ? 4 : cell == Cell::kGru ? 3 : 1; }
+// S: vectors of H that a layer carries from step to step: (h, c) for LSTM, h otherwise.
+constexpr int StateVectors(Cell cell) { return cell == Cell::kLstm ? 2 : 1; }
+
+// Elements of one sequence's state, [L, S, H].
+constexpr int64_t StateElements(const StackConfig& config) {
+  return int64_t{config.layers} * StateVectors(config.cell) * config.hidden;
+}
+
+// How large the work on a stack can get.
+struct StackExtent {
+  int steps = 0;          // T of Forward; 0: Forward is never called
+  int batch = 0;          // B of Forward
+  bool training = false;  // Backward is called too
+  int step_rows = 0;      // N of Step; 0: Step is never called
+};
+
+}  // namespace derin

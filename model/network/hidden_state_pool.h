@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "model/backend/backend.h"
+
+namespace derin {
+
+// Slots of hidden state on the device, [slots, L, S, H], for all models whose state has the same
+// size. Slot 0 is zeros and belongs to nobody: copying it is how a fresh sequence starts.
+// Thread-safe.
+class HiddenStatePool {
+ public:
+  // Room for `capacity` sequences.
+  static absl::StatusOr<std::unique_ptr<HiddenStatePool>> Create(Backend& backend, ElementType type,
+                                                                 int64_t slot_elements,
+                                                                 int capacity);
+
+  // A slot that nobody has; its contents are those of its last owner. RESOURCE_EXHAUSTED when all
+  // are taken.
+  absl::StatusOr<int32_t> Acquire() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Release(int32_t slot) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  View view() const { return buffer_.view(); }
+  int64_t slot_elements() const { return slot_elements_; }
+
+ private:
+  HiddenStatePool(Buffer buffer, int64_t slot_elements, int capacity);
+
+  const Buffer buffer_;
+  const int64_t slot_elements_;
+  const int capacity_;
+  absl::Mutex mutex_;
+  std::vector<int32_t> free_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace derin

@@ -1,0 +1,88 @@
+#include "model/network/language_model.h"
+
+#include <utility>
+#include <vector>
+
+#include "model/check.h"
+
+namespace derin {
+
+absl::StatusOr<std::unique_ptr<LanguageModel>> LanguageModel::Create(Backend& backend,
+                                                                     const StackConfig& config,
+                                                                     const Parameters& parameters,
+                                                                     int max_rows) {
+  const size_t N = max_rows, H = config.hidden, V = config.vocabulary;
+  const ElementType real = StateType(config.precision);
+  DERIN_CHECK(real == ElementType::kF32);
+  auto model = std::unique_ptr<LanguageModel>(new LanguageModel(backend, max_rows));
+  const std::pair<Buffer*, std::pair<ElementType, size_t>> wanted[] = {
+      {&model->parameters_, {real, parameters.layout.count()}},
+      {&model->tokens_, {ElementType::kI32, N}},
+      {&model->slots_, {ElementType::kI32, N}},
+      {&model->zero_slots_, {ElementType::kI32, N}},
+      {&model->fresh_slots_, {ElementType::kI32, N}},
+      {&model->samples_, {ElementType::kByte, N * sizeof(SampleRow)}},
+      {&model->top_, {real, N * H}},
+      {&model->logits_, {real, N * V}},
+      {&model->next_, {ElementType::kI32, N}}};
+  for (const auto& [buffer, size] : wanted) {
+    auto allocated = backend.Allocate(size.first, size.second);
+    if (!allocated.ok()) return allocated.status();
+    *buffer = *std::move(allocated);
+  }
+  auto stack = backend.NewStack(config, StackExtent{.step_rows = max_rows});
+  if (!stack.ok()) return stack.status();
+  model->stack_ = *std::move(stack);
+
+  auto queue = backend.NewQueue(QueuePriority::kGeneration);
+  if (!queue.ok()) return queue.status();
+  const View flat = model->parameters_.view();
+  const ParameterLayout& layout = parameters.layout;
+  backend.Upload(**queue, parameters.values.data(), flat);
+  model->stack_->SetParameters(**queue, flat.Slice(0, layout.stack_count()));
+  model->head_ = {flat.Slice(layout.head_weight().offset, layout.head_weight().count),
+                  flat.Slice(layout.head_bias().offset, layout.head_bias().count)};
+  if (absl::Status status = (*queue)->Finish(); !status.ok()) return status;
+  return model;
+}
+
+void LanguageModel::ZeroFreshStates(Queue& queue, HiddenStatePool& pool,
+                                    absl::Span<const Row> rows) {
+  host_fresh_.clear();
+  for (const Row& row : rows) {
+    if (row.from_zero) host_fresh_.push_back(row.slot);
+  }
+  if (host_fresh_.empty()) return;
+  const View fresh = fresh_slots_.view().Slice(0, host_fresh_.size());
+  backend_.Upload(queue, host_fresh_.data(), fresh);
+  backend_.CopyStates(queue, pool.view(), pool.slot_elements(),
+                      zero_slots_.view().Slice(0, host_fresh_.size()), fresh);
+}
+
+absl::Status LanguageModel::Step(Queue& queue, HiddenStatePool& pool, absl::Span<const Row> rows,
+                                 absl::Span<int32_t> next) {
+  const size_t N = rows.size(), H = config().hidden, V = config().vocabulary;
+  DERIN_CHECK(N >= 1 && static_cast<int>(N) <= max_rows_ && next.size() == N);
+  ZeroFreshStates(queue, pool, rows);
+  host_tokens_.resize(N);
+  host_slots_.resize(N);
+  host_samples_.resize(N);
+  for (size_t i = 0; i < N; ++i) {
+    host_tokens_[i] = rows[i].token;
+    host_slots_[i] = rows[i].slot;
+    host_samples_[i] = rows[i].sample;
+  }
+  const View tokens = tokens_.view().Slice(0, N), slots = slots_.view().Slice(0, N),
+             samples = samples_.view().Slice(0, N * sizeof(SampleRow)),
+             top = top_.view().Slice(0, N * H), logits = logits_.view().Slice(0, N * V),
+             chosen = next_.view().Slice(0, N);
+  backend_.Upload(queue, host_tokens_.data(), tokens);
+  backend_.Upload(queue, host_slots_.data(), slots);
+  backend_.Upload(queue, host_samples_.data(), samples);
+  stack_->Step(queue, tokens, slots, pool.view(), top);
+  backend_.Logits(queue, top, head_, logits);
+  backend_.Sample(queue, logits, samples, chosen);
+  return backend_.Download(queue, chosen, next.data());
+}
+
+}  // namespace derin

@@ -1,0 +1,36 @@
+#include "model/network/parameters.h"
+
+#include <cmath>
+
+#include "model/sampling/philox.h"
+
+namespace derin {
+
+ParameterLayout::ParameterLayout(const StackConfig& config) : slices_(StackSlices(config)) {
+  stack_count_ = slices_.back().offset + slices_.back().count;
+  const int64_t V = config.vocabulary, H = config.hidden;
+  slices_.push_back({"head.weight", {V, H}, stack_count_, V * H});
+  slices_.push_back({"head.bias", {V}, stack_count_ + V * H, V});
+  count_ = stack_count_ + V * H + V;
+}
+
+Parameters InitialParameters(const StackConfig& config, uint64_t seed) {
+  Parameters parameters{ParameterLayout(config), {}};
+  parameters.values.resize(parameters.layout.count());
+  const float bound = 1 / std::sqrt(static_cast<float>(config.hidden));
+  uint32_t number = 0;
+  for (const Slice& slice : parameters.layout.slices()) {
+    float* value = &parameters.values[slice.offset];
+    for (int64_t element = 0; element < slice.count; ++element) {
+      const uint64_t block = static_cast<uint64_t>(element) / 4;
+      const PhiloxBlock random =
+          Philox4x32(RandomPurpose::kInitialization, static_cast<uint32_t>(block),
+                     static_cast<uint32_t>(block >> 32), number, seed);
+      value[element] = (2 * UnitUniform(random.word[element % 4]) - 1) * bound;
+    }
+    ++number;
+  }
+  return parameters;
+}
+
+}  // namespace derin

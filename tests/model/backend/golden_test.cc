@@ -1,0 +1,116 @@
+// Every backend against PyTorch: tests/golden/make_golden.py made the files.
+
+#include <cmath>
+#include <fstream>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/model/backend/device_model.h"
+
+namespace derin {
+namespace {
+
+struct GoldenCase {
+  Engine engine;
+  std::string cell;
+};
+
+std::vector<GoldenCase> AllCases() {
+  std::vector<GoldenCase> cases;
+  for (const Engine& engine : AllEngines()) {
+    for (const char* cell : {"vanilla-tanh", "vanilla-relu", "gru", "lstm"}) {
+      cases.push_back({engine, cell});
+    }
+  }
+  return cases;
+}
+
+class Golden : public testing::TestWithParam<GoldenCase> {
+ protected:
+  Golden() {
+    std::ifstream file(std::string(DERIN_TESTS_SOURCE_DIR) + "/golden/" + GetParam().cell +
+                       ".json");
+    golden_ = nlohmann::json::parse(file);
+    config_ = {.cell = *ParseCell(GetParam().cell),
+               .layers = golden_["layers"],
+               .hidden = golden_["hidden"],
+               .vocabulary = golden_["vocabulary"]};
+    model_ = std::make_unique<DeviceModel>(GetParam().engine, config_, int(golden_["steps"]),
+                                           int(golden_["batch"]));
+    model_->SetParameters(ByName("parameters"));
+  }
+
+  // A flat buffer put together from tensors by name.
+  std::vector<double> ByName(const char* key) {
+    std::vector<double> flat;
+    for (const Slice& slice : model_->layout().slices()) {
+      const std::vector<double> values = golden_[key].at(slice.name);
+      EXPECT_EQ(static_cast<int64_t>(values.size()), slice.count) << slice.name;
+      flat.insert(flat.end(), values.begin(), values.end());
+    }
+    return flat;
+  }
+  std::vector<double> Values(const char* key) { return golden_[key]; }
+
+  DeviceModel::Pass Run(const std::vector<double>& state) {
+    return model_->Run(golden_["tokens"], golden_["targets"], state);
+  }
+
+  double tolerance() const {
+    return GetParam().engine.precision == Precision::kF64          ? 1e-10
+           : GetParam().engine.backend == std::string("reference") ? 1e-5
+                                                                   : 1e-4;
+  }
+
+  void ExpectLosses(const char* name, OptimizerConfig config) {
+    const nlohmann::json wanted = golden_[name];
+    config.clip = wanted["clip"];
+    std::vector<double> state = Values("state_in"), losses;
+    for (int step = 0; step < 10; ++step) {
+      const DeviceModel::Pass pass = Run(state);
+      losses.push_back(pass.loss());
+      state = pass.state_out;
+      model_->Update(config, wanted["lr"]);
+    }
+    EXPECT_LT(RelativeError(losses, wanted["losses"]), tolerance())
+        << testing::PrintToString(losses);
+  }
+
+  nlohmann::json golden_;
+  StackConfig config_;
+  std::unique_ptr<DeviceModel> model_;
+};
+
+TEST_P(Golden, ForwardGivesLogitsLossAndState) {
+  const DeviceModel::Pass pass = Run(Values("state_in"));
+  EXPECT_LT(RelativeError(pass.logits, Values("logits")), tolerance());
+  EXPECT_LT(RelativeError(pass.state_out, Values("state_out")), tolerance());
+  EXPECT_NEAR(pass.loss() / golden_["loss"].get<double>(), 1, tolerance());
+}
+
+TEST_P(Golden, BackwardGivesEveryGradient) {
+  const DeviceModel::Pass pass = Run(Values("state_in"));
+  for (const Slice& slice : model_->layout().slices()) {
+    const auto begin = pass.gradients.begin() + slice.offset;
+    EXPECT_LT(RelativeError({begin, begin + slice.count}, golden_["gradients"].at(slice.name)),
+              tolerance())
+        << slice.name;
+  }
+}
+
+TEST_P(Golden, TenStepsOfSgdGiveTheSameLosses) {
+  ExpectLosses("sgd", {.kind = OptimizerKind::kSgd});
+}
+
+TEST_P(Golden, TenStepsOfAdamGiveTheSameLosses) {
+  ExpectLosses("adam", {.kind = OptimizerKind::kAdam});
+}
+
+INSTANTIATE_TEST_SUITE_P(AllBackends, Golden, testing::ValuesIn(AllCases()), [](const auto& info) {
+  std::string name = EngineName(info.param.engine) + "_" + info.param.cell;
+  for (char& c : name) c = c == '-' ? '_' : c;
+  return name;
+});
+
+}  // namespace
+}  // namespace derin
