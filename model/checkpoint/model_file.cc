@@ -1,0 +1,247 @@
+#include "model/checkpoint/model_file.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_format.h"
+#include "model/checkpoint/safetensors.h"
+#include "model/checkpoint/strict_json.h"
+#include "model/text/quoted.h"
+#include "model/text/utf8.h"
+
+namespace derin {
+namespace {
+
+using nlohmann::json;
+using Metadata = std::map<std::string, std::string>;
+
+constexpr int kFormat = 1;
+constexpr char kFormatKey[] = "derin.format";
+constexpr char kConfigKey[] = "derin.config";
+constexpr char kTokenizationKey[] = "derin.tokenization";
+constexpr char kVocabularyKey[] = "derin.vocabulary";
+constexpr char kNormalizationKey[] = "derin.normalization";
+
+template <typename... Args>
+absl::Status Damaged(const absl::FormatSpec<Args...>& format, const Args&... args) {
+  return absl::DataLossError("damaged model file: " + absl::StrFormat(format, args...));
+}
+
+std::string EncodeConfig(const StackConfig& config) {
+  const nlohmann::ordered_json object = {{"cell", CellName(config.cell)},
+                                         {"layers", config.layers},
+                                         {"hidden", config.hidden},
+                                         {"vocabulary", config.vocabulary},
+                                         {"precision", PrecisionName(config.precision)}};
+  return object.dump();
+}
+
+std::string EncodeVocabulary(const Vocabulary& vocabulary) {
+  json array = json::array();
+  for (const char32_t character : vocabulary.characters()) {
+    std::string text;
+    AppendCharacter(character, text);
+    array.push_back(std::move(text));
+  }
+  return array.dump();
+}
+
+// The string under `key`.
+absl::StatusOr<std::string> Get(const Metadata& metadata, const char* key) {
+  const auto found = metadata.find(key);
+  if (found == metadata.end()) return Damaged("it has no %s in its metadata", key);
+  return found->second;
+}
+
+// What `parse` makes of the string under `key`.
+template <typename Parse>
+auto ParseUnder(const Metadata& metadata, const char* key, Parse parse) -> decltype(parse("")) {
+  const absl::StatusOr<std::string> text = Get(metadata, key);
+  if (!text.ok()) return text.status();
+  auto parsed = parse(*text);
+  if (parsed.ok()) return parsed;
+  return Damaged("%s: %s", key, parsed.status().message());
+}
+
+absl::Status CheckFormat(const Metadata& metadata) {
+  const absl::StatusOr<std::string> text = Get(metadata, kFormatKey);
+  if (!text.ok()) return text.status();
+  int32_t format = 0;
+  if (!absl::SimpleAtoi(*text, &format) || format < 1) {
+    return Damaged("%s is %s; it must be a number from 1", kFormatKey, Quoted(*text));
+  }
+  if (format == kFormat) return absl::OkStatus();
+  return absl::UnimplementedError(absl::StrFormat(
+      "the model file has format version %d; this program reads %d", format, kFormat));
+}
+
+// Member `name` of `object`, an integer in [lowest, highest].
+absl::Status ReadInteger(const json& object, const char* name, uint64_t lowest, uint64_t highest,
+                         int& value) {
+  const json member = object.value(name, json());
+  const uint64_t number = member.is_number_unsigned() ? member.get<uint64_t>() : highest + 1;
+  if (number < lowest || number > highest) {
+    return absl::DataLossError(absl::StrFormat("%s is %s, wanted an integer from %d to %d", name,
+                                               Quoted(member.dump()), lowest, highest));
+  }
+  value = static_cast<int>(number);
+  return absl::OkStatus();
+}
+
+// Member `name` of `object`.
+absl::StatusOr<std::string> ReadString(const json& object, const char* name) {
+  const json member = object.value(name, json());
+  if (member.is_string()) return member.get<std::string>();
+  return absl::DataLossError(
+      absl::StrFormat("%s is %s, wanted a string", name, Quoted(member.dump())));
+}
+
+absl::StatusOr<Precision> ParsePrecision(std::string_view name) {
+  for (const Precision known : {Precision::kF32, Precision::kF64}) {
+    if (name == PrecisionName(known)) return known;
+  }
+  return absl::DataLossError(absl::StrFormat("precision is %s, wanted f32 or f64", Quoted(name)));
+}
+
+absl::StatusOr<StackConfig> ParseConfig(const std::string& text) {
+  const absl::StatusOr<json> object = ParseStrictJson(text, 1);
+  if (!object.ok()) return object.status();
+  if (!object->is_object()) return absl::DataLossError("it is not an object");
+  const absl::StatusOr<std::string> cell_name = ReadString(*object, "cell");
+  if (!cell_name.ok()) return cell_name.status();
+  const absl::StatusOr<Cell> cell = ParseCell(*cell_name);
+  if (!cell.ok()) return cell.status();
+  const absl::StatusOr<std::string> precision_name = ReadString(*object, "precision");
+  if (!precision_name.ok()) return precision_name.status();
+  const absl::StatusOr<Precision> precision = ParsePrecision(*precision_name);
+  if (!precision.ok()) return precision.status();
+
+  StackConfig config{.cell = *cell, .precision = *precision};
+  // The limits of StackConfig.
+  absl::Status status = ReadInteger(*object, "layers", 1, 8, config.layers);
+  status.Update(ReadInteger(*object, "hidden", 1, 2048, config.hidden));
+  status.Update(ReadInteger(*object, "vocabulary", 2, 1024, config.vocabulary));
+  if (!status.ok()) return status;
+  return config;
+}
+
+absl::StatusOr<Vocabulary> ParseVocabulary(const std::string& text) {
+  const absl::StatusOr<json> array = ParseStrictJson(text, 1);
+  if (!array.ok()) return array.status();
+  if (!array->is_array()) return absl::DataLossError("it is not an array");
+  std::vector<char32_t> characters;
+  for (const json& element : *array) {
+    const std::string character = element.is_string() ? element.get<std::string>() : "";
+    const auto decoded = DecodeCharacter(character);
+    if (!decoded || static_cast<size_t>(decoded->length) != character.size()) {
+      return absl::DataLossError(
+          absl::StrFormat("element %d is not a string of one character", characters.size()));
+    }
+    characters.push_back(decoded->code_point);
+  }
+  return Vocabulary::FromCharacters(std::move(characters));
+}
+
+absl::StatusOr<Tokenizer> ReadTokenizer(const Metadata& metadata) {
+  const auto tokenization = ParseUnder(
+      metadata, kTokenizationKey, [](const std::string& name) { return ParseTokenization(name); });
+  if (!tokenization.ok()) return tokenization.status();
+  if (*tokenization == Tokenization::kCharacters) {
+    auto vocabulary = ParseUnder(metadata, kVocabularyKey, ParseVocabulary);
+    if (!vocabulary.ok()) return vocabulary.status();
+    return Tokenizer::Characters(*std::move(vocabulary));
+  }
+  if (metadata.contains(kVocabularyKey)) {
+    return Damaged("it has a %s, though its tokens are bytes", kVocabularyKey);
+  }
+  return Tokenizer::Bytes();
+}
+
+// The tensors' values in the place that `layout` gives each; all of them and no others.
+absl::StatusOr<std::vector<float>> ReadParameters(const std::vector<Tensor>& tensors,
+                                                  const ParameterLayout& layout) {
+  // First, so that nothing large is allocated for a small file's word alone.
+  int64_t count = 0;
+  for (const Tensor& tensor : tensors) count += static_cast<int64_t>(tensor.values.size());
+  if (count != layout.count()) {
+    return Damaged("its tensors have %d elements; a model of its configuration has %d", count,
+                   layout.count());
+  }
+  std::map<std::string, const Slice*> missing;
+  for (const Slice& slice : layout.slices()) missing[slice.name] = &slice;
+  std::vector<float> values(static_cast<size_t>(layout.count()));
+  for (const Tensor& tensor : tensors) {
+    const auto found = missing.find(tensor.name);
+    if (found == missing.end()) {
+      return Damaged("a model of its configuration has no tensor %s", Quoted(tensor.name));
+    }
+    const Slice& slice = *found->second;
+    if (tensor.shape != slice.shape) {
+      return Damaged("tensor %s has shape %s; a model of its configuration has %s", slice.name,
+                     json(tensor.shape).dump(), json(slice.shape).dump());
+    }
+    std::copy(tensor.values.begin(), tensor.values.end(), values.begin() + slice.offset);
+    missing.erase(found);
+  }
+  if (missing.empty()) return values;
+  return Damaged("it has no tensor %s", missing.begin()->first);
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> EncodeModelFile(const ModelFile& model) {
+  const ParameterLayout& layout = model.parameters.layout;
+  if (model.tokenizer.vocabulary_size() != model.config.vocabulary ||
+      static_cast<int64_t>(model.parameters.values.size()) != layout.count() ||
+      layout.count() != ParameterLayout(model.config).count()) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "a model of vocabulary %d with a tokenizer of %d, %d parameters in a layout of %d, where "
+        "its configuration needs %d",
+        model.config.vocabulary, model.tokenizer.vocabulary_size(), model.parameters.values.size(),
+        layout.count(), ParameterLayout(model.config).count()));
+  }
+  Safetensors file;
+  file.metadata[kFormatKey] = absl::StrFormat("%d", kFormat);
+  file.metadata[kConfigKey] = EncodeConfig(model.config);
+  file.metadata[kTokenizationKey] = TokenizationName(model.tokenizer.tokenization());
+  file.metadata[kNormalizationKey] = NormalizationName(model.normalization);
+  if (const Vocabulary* vocabulary = model.tokenizer.vocabulary()) {
+    file.metadata[kVocabularyKey] = EncodeVocabulary(*vocabulary);
+  }
+  for (const Slice& slice : layout.slices()) {
+    const auto begin = model.parameters.values.begin() + slice.offset;
+    file.tensors.push_back({slice.name, slice.shape, {begin, begin + slice.count}});
+  }
+  return EncodeSafetensors(file);
+}
+
+absl::StatusOr<ModelFile> DecodeModelFile(absl::Span<const char> bytes) {
+  const absl::StatusOr<Safetensors> file = DecodeSafetensors(bytes);
+  if (!file.ok()) return file.status();
+  const Metadata& metadata = file->metadata;
+  if (absl::Status status = CheckFormat(metadata); !status.ok()) return status;
+
+  const auto config = ParseUnder(metadata, kConfigKey, ParseConfig);
+  if (!config.ok()) return config.status();
+  absl::StatusOr<Tokenizer> tokenizer = ReadTokenizer(metadata);
+  if (!tokenizer.ok()) return tokenizer.status();
+  if (tokenizer->vocabulary_size() != config->vocabulary) {
+    return Damaged("its configuration has %d tokens, its vocabulary %d", config->vocabulary,
+                   tokenizer->vocabulary_size());
+  }
+  const auto normalization = ParseUnder(metadata, kNormalizationKey, [](const std::string& name) {
+    return ParseNormalization(name);
+  });
+  if (!normalization.ok()) return normalization.status();
+
+  ParameterLayout layout(*config);
+  absl::StatusOr<std::vector<float>> values = ReadParameters(file->tensors, layout);
+  if (!values.ok()) return values.status();
+  return ModelFile{*config, *std::move(tokenizer), *normalization,
+                   Parameters{std::move(layout), *std::move(values)}};
+}
+
+}  // namespace derin

@@ -1,0 +1,225 @@
+#include "model/training/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "model/backend/host_transfer.h"
+
+namespace derin {
+
+int64_t Trainer::TrainingTokens(int64_t token_count, double validation_share) {
+  if (validation_share <= 0) return token_count;
+  // Two tokens are the least that can be measured.
+  const auto held_out = static_cast<int64_t>(static_cast<double>(token_count) * validation_share);
+  return token_count - std::max<int64_t>(held_out, 2);
+}
+
+absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Backend& backend,
+                                                         const TrainingConfig& config,
+                                                         absl::Span<const int32_t> tokens,
+                                                         const Parameters& initial) {
+  const int64_t trained =
+      TrainingTokens(static_cast<int64_t>(tokens.size()), config.validation_share);
+  const BatchConfig batches{.token_count = trained,
+                            .batch = config.batch,
+                            .steps = config.steps,
+                            .partition = config.partition,
+                            .seed = config.seed};
+  if (absl::Status status = BatchIterator::Validate(batches); !status.ok()) return status;
+  auto trainer = std::unique_ptr<Trainer>(new Trainer(backend, config, BatchIterator(batches)));
+  for (int64_t epoch = 0; epoch < config.epochs; ++epoch) {
+    trainer->total_steps_ += trainer->batches_.StepsInEpoch(epoch);
+  }
+  if (absl::Status status = trainer->Allocate(tokens.first(trained), initial); !status.ok()) {
+    return status;
+  }
+  if (const auto held_out = tokens.subspan(trained); !held_out.empty()) {
+    auto evaluator = Evaluator::Create(backend, config.model, held_out, config.steps, config.batch);
+    if (!evaluator.ok()) return evaluator.status();
+    trainer->evaluator_ = *std::move(evaluator);
+  }
+  return trainer;
+}
+
+Trainer::Trainer(Backend& backend, const TrainingConfig& config, BatchIterator batches)
+    : backend_(backend),
+      config_(config),
+      layout_(config.model),
+      batches_(std::move(batches)),
+      starts_on_host_(config.batch) {}
+
+absl::Status Trainer::Allocate(absl::Span<const int32_t> tokens, const Parameters& initial) {
+  const StackConfig& model = config_.model;
+  const ElementType real = StateType(model.precision);
+  const size_t B = config_.batch, window = B * config_.steps, H = model.hidden;
+  const size_t parameters = layout_.count(), state = B * StateElements(model);
+  const int moments = MomentCount(config_.optimizer.kind);
+  struct Wanted {
+    Buffer* buffer;
+    ElementType type;
+    size_t count;
+    Memory memory = Memory::kDevice;
+  };
+  const Wanted wanted[] = {
+      {&state_.parameters, real, parameters},
+      {&state_.moment1, real, moments >= 1 ? parameters : 0},
+      {&state_.moment2, real, moments >= 2 ? parameters : 0},
+      {&state_.best_parameters, real, config_.validation_share > 0 ? parameters : 0},
+      {&state_.optimizer_step, ElementType::kI64, 1},
+      {&state_.hidden, real, state},
+      {&hidden_out_, real, state},
+      {&gradients_, real, parameters},
+      {&corpus_, ElementType::kI32, tokens.size()},
+      {&starts_, ElementType::kI64, B},
+      {&learning_rate_, ElementType::kF64, 1},
+      {&tokens_, ElementType::kI32, window},
+      {&targets_, ElementType::kI32, window},
+      {&top_, real, window * H},
+      {&d_top_, real, window * H},
+      {&step_figures_, ElementType::kF64, kFigures},
+      {&ring_, ElementType::kF64, kFigures * kRing, Memory::kHost}};
+  for (const Wanted& one : wanted) {
+    auto buffer = backend_.Allocate(one.type, one.count, one.memory);
+    if (!buffer.ok()) return buffer.status();
+    *one.buffer = *std::move(buffer);
+  }
+  auto stack =
+      backend_.NewStack(model, {.steps = config_.steps, .batch = config_.batch, .training = true});
+  if (!stack.ok()) return stack.status();
+  stack_ = *std::move(stack);
+  auto queue = backend_.NewQueue(QueuePriority::kTraining);
+  if (!queue.ok()) return queue.status();
+  queue_ = *std::move(queue);
+  recorded_step_ = backend_.Record([this](Queue& recording) { EnqueueStep(recording); });
+
+  backend_.Upload(*queue_, tokens.data(), corpus_.view());
+  UploadReals(backend_, *queue_, initial.values, state_.parameters.view());
+  stack_->SetParameters(*queue_, state_.parameters.view().Slice(0, layout_.stack_count()));
+  return queue_->Finish();
+}
+
+absl::Status Trainer::Step() {
+  DERIN_CHECK(!done());
+  if (state_.step_in_epoch == 0) BeginEpoch();
+
+  // What differs from step to step goes to its place on the device; the recorded step finds it
+  // there.
+  batches_.Starts(state_.step_in_epoch, absl::MakeSpan(starts_on_host_));
+  const double learning_rate = LearningRate(config_.learning_rate, state_.step, total_steps_);
+  backend_.Upload(*queue_, starts_on_host_.data(), starts_.view());
+  backend_.Upload(*queue_, &learning_rate, learning_rate_.view());
+  recorded_step_->Run(*queue_);
+
+  const int slot = static_cast<int>(state_.step % kRing);
+  backend_.Copy(*queue_, step_figures_.view(), ring_.view().Slice(slot * kFigures, kFigures));
+  pending_[slot] = {queue_->Signal(), learning_rate};
+  ++state_.step;
+  ++state_.step_in_epoch;
+  if (state_.step_in_epoch == batches_.steps_in_epoch()) return EndEpoch();
+  return CollectFigures(backend_.capabilities().synchronous ? state_.step : state_.step - 2);
+}
+
+// Only enqueues, and always the same operations on the same views, so that a device can record it
+// once and replay it.
+void Trainer::EnqueueStep(Queue& queue) {
+  const View parameters = state_.parameters.view(), gradients = gradients_.view();
+  const HeadViews head = Head(parameters), d_head = Head(gradients);
+  const size_t stack_count = layout_.stack_count();
+
+  backend_.GatherWindow(queue, corpus_.view(), starts_.view(), tokens_.view(), targets_.view());
+  if (config_.partition == Partition::kRandom) backend_.Zero(queue, state_.hidden.view());
+  stack_->Forward(queue, ForwardMode::kTraining, config_.steps, config_.batch, tokens_.view(),
+                  state_.hidden.view(), hidden_out_.view(), top_.view());
+  backend_.ProjectAndLoss(queue, top_.view(), head, targets_.view(),
+                          step_figures_.view().Slice(0, 2), d_top_.view(), d_head);
+  stack_->Backward(queue, d_top_.view(), gradients.Slice(0, stack_count));
+
+  const View squared_norm = step_figures_.view().Slice(2, 1);
+  backend_.SquaredNorm(queue, gradients, squared_norm);
+  backend_.Update(queue, config_.optimizer,
+                  {.parameters = parameters,
+                   .gradients = gradients,
+                   .moment1 = state_.moment1.view(),
+                   .moment2 = state_.moment2.view(),
+                   .learning_rate = learning_rate_.view(),
+                   .squared_norm = squared_norm,
+                   .step = state_.optimizer_step.view()});
+  stack_->SetParameters(queue, parameters.Slice(0, stack_count));
+  backend_.Copy(queue, hidden_out_.view(), state_.hidden.view());
+}
+
+HeadViews Trainer::Head(View flat) const {
+  const Slice &weight = layout_.head_weight(), &bias = layout_.head_bias();
+  return {flat.Slice(weight.offset, weight.count), flat.Slice(bias.offset, bias.count)};
+}
+
+void Trainer::BeginEpoch() {
+  batches_.StartEpoch(state_.epoch);
+  backend_.Zero(*queue_, state_.hidden.view());
+  state_.progress.epoch = state_.epoch;
+  state_.progress.epoch_loss = {};
+}
+
+absl::Status Trainer::EndEpoch() {
+  if (absl::Status status = CollectFigures(state_.step); !status.ok()) return status;
+  ++state_.epoch;
+  state_.step_in_epoch = 0;
+  TrainerProgress& progress = state_.progress;
+  progress.epoch = state_.epoch;
+  progress.epoch_perplexity = progress.epoch_loss.Perplexity();
+  double judged = *progress.epoch_perplexity;
+  if (evaluator_ != nullptr) {
+    auto loss = evaluator_->Evaluate(*queue_, *stack_, state_.parameters.view());
+    if (!loss.ok()) return loss.status();
+    progress.validation_perplexity = judged = loss->Perplexity();
+  }
+  if (!progress.best_perplexity || judged < *progress.best_perplexity) {
+    progress.best_perplexity = judged;
+    if (evaluator_ != nullptr) {
+      backend_.Copy(*queue_, state_.parameters.view(), state_.best_parameters.view());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::CollectFigures(int64_t until_step) {
+  TrainerProgress& progress = state_.progress;
+  while (progress.step < until_step) {
+    const int slot = static_cast<int>(progress.step % kRing);
+    if (absl::Status status = queue_->Wait(pending_[slot].ticket); !status.ok()) return status;
+    const double* figures = ring_.view().As<double>() + slot * kFigures;
+    if (!std::isfinite(figures[0]) || !std::isfinite(figures[2])) {
+      return absl::OutOfRangeError(
+          absl::StrFormat("the training diverged at step %d: its loss is %g nats and its "
+                          "gradient's squared norm %g",
+                          progress.step + 1, figures[0], figures[2]));
+    }
+    ++progress.step;
+    progress.tokens += static_cast<int64_t>(figures[1]);
+    progress.epoch_loss.nats += figures[0];
+    progress.epoch_loss.tokens += static_cast<int64_t>(figures[1]);
+    progress.gradient_norm = std::sqrt(figures[2]);
+    progress.learning_rate = pending_[slot].learning_rate;
+  }
+  return absl::OkStatus();
+}
+
+double Trainer::FractionDone() const {
+  return static_cast<double>(state_.step) / static_cast<double>(total_steps_);
+}
+
+absl::StatusOr<Parameters> Trainer::PublishableParameters() {
+  const bool best = evaluator_ != nullptr && state_.progress.best_perplexity.has_value();
+  Parameters parameters{layout_, std::vector<float>(layout_.count())};
+  const View from = best ? state_.best_parameters.view() : state_.parameters.view();
+  if (absl::Status status =
+          DownloadReals(backend_, *queue_, from, absl::MakeSpan(parameters.values));
+      !status.ok()) {
+    return status;
+  }
+  return parameters;
+}
+
+}  // namespace derin

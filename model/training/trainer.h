@@ -1,0 +1,126 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "model/backend/backend.h"
+#include "model/network/parameters.h"
+#include "model/text/batch_iterator.h"
+#include "model/training/evaluator.h"
+#include "model/training/learning_rate.h"
+#include "model/training/loss_total.h"
+
+namespace derin {
+
+struct TrainingConfig {
+  StackConfig model;
+  OptimizerConfig optimizer;
+  LearningRateConfig learning_rate;
+  int batch = 32;  // B
+  int steps = 35;  // T
+  Partition partition = Partition::kSequential;
+  int64_t epochs = 500;
+  // Share of the tokens, at their end, that is held out for validation, in [0, 0.5].
+  double validation_share = 0;
+  uint64_t seed = 0;  // of offsets and shuffles
+};
+
+// What is known about a training so far.
+struct TrainerProgress {
+  int64_t epoch = 0;     // under way, counting from 0; the number of epochs once done
+  int64_t step = 0;      // optimiser steps whose losses have come back
+  int64_t tokens = 0;    // target tokens of those
+  LossTotal epoch_loss;  // of the epoch under way
+  std::optional<double> epoch_perplexity;  // of the last whole epoch's own training pass
+  std::optional<double>
+      validation_perplexity;  // over the held-out tokens, after the last whole epoch
+  std::optional<double>
+      best_perplexity;       // lowest of validation where tokens are held out, else of whole epochs
+  double learning_rate = 0;  // of the last step
+  double gradient_norm = 0;  // of the last step, before clipping
+};
+
+// All that the next step depends on, besides the configuration and the text.
+struct TrainerState {
+  Buffer parameters, moment1, moment2;  // flat, as ParameterLayout
+  Buffer optimizer_step;                // i64 [1]
+  Buffer hidden;                        // carried from minibatch to minibatch, [S, L, B, H]
+  Buffer best_parameters;  // of the best validation perplexity; empty when nothing is held out
+  int64_t step = 0;        // enqueued so far
+  int64_t epoch = 0;
+  int64_t step_in_epoch = 0;
+  TrainerProgress progress;
+};
+
+// Trains one model on one text. One thread at a time.
+class Trainer {
+ public:
+  // How many tokens of `token_count` are trained on; the rest is held out.
+  static int64_t TrainingTokens(int64_t token_count, double validation_share);
+
+  // FAILED_PRECONDITION when `tokens` are too few (see BatchIterator::Validate); RESOURCE_EXHAUSTED
+  // with the bytes wanted and free.
+  static absl::StatusOr<std::unique_ptr<Trainer>> Create(Backend& backend,
+                                                         const TrainingConfig& config,
+                                                         absl::Span<const int32_t> tokens,
+                                                         const Parameters& initial);
+
+  // One minibatch: forward, loss, backward, clip, update. After the last one of an epoch also the
+  // validation. Losses come back at most two steps late, and all at an epoch's end. OUT_OF_RANGE
+  // with the step when the loss or the gradient is not finite: the training diverged.
+  absl::Status Step();
+  bool done() const { return state_.epoch == config_.epochs; }
+
+  const TrainerProgress& progress() const { return state_.progress; }
+  int64_t steps() const { return total_steps_; }  // in all epochs
+  // Share of the work that is enqueued, in [0, 1].
+  double FractionDone() const;
+
+  // What is worth publishing now: the weights of the best validation perplexity where tokens are
+  // held out and an epoch is over, else the last.
+  absl::StatusOr<Parameters> PublishableParameters();
+
+ private:
+  Trainer(Backend& backend, const TrainingConfig& config, BatchIterator batches);
+  absl::Status Allocate(absl::Span<const int32_t> tokens, const Parameters& initial);
+  void EnqueueStep(Queue& queue);
+  void BeginEpoch();
+  absl::Status EndEpoch();
+  // Waits for the figures of steps below `until_step` and adds them to the progress.
+  absl::Status CollectFigures(int64_t until_step);
+  // The head's part of a flat buffer.
+  HeadViews Head(View flat) const;
+
+  Backend& backend_;
+  const TrainingConfig config_;
+  const ParameterLayout layout_;
+  BatchIterator batches_;
+  int64_t total_steps_ = 0;
+  TrainerState state_;
+
+  std::unique_ptr<Queue> queue_;
+  std::unique_ptr<RecurrentStack> stack_;
+  std::unique_ptr<Recording> recorded_step_;
+  std::unique_ptr<Evaluator> evaluator_;  // null when nothing is held out
+  Buffer corpus_;                         // i32, all tokens trained on
+  Buffer starts_, learning_rate_;         // what changes from step to step
+  Buffer tokens_, targets_, top_, d_top_, hidden_out_, gradients_, step_figures_;
+  std::vector<int64_t> starts_on_host_;
+
+  // Figures of the last few steps on their way back: nats, target tokens, squared norm of the
+  // gradient.
+  static constexpr int kFigures = 3;
+  struct PendingStep {
+    Queue::Ticket ticket = 0;
+    double learning_rate = 0;
+  };
+  static constexpr int kRing = 4;
+  Buffer ring_;  // host, f64 [kRing, kFigures]
+  PendingStep pending_[kRing];
+};
+
+}  // namespace derin

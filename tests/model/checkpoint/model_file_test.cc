@@ -1,0 +1,211 @@
+#include "model/checkpoint/model_file.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+
+#include "model/checkpoint/safetensors.h"
+
+namespace derin {
+namespace {
+
+using ::testing::HasSubstr;
+
+ModelFile SmallModel(Cell cell = Cell::kLstm) {
+  const StackConfig config{.cell = cell, .layers = 2, .hidden = 3, .vocabulary = 5};
+  return {config, Tokenizer::Characters(Vocabulary::FromText("a\xC3\xBC\"\n")),
+          Normalization::kD2lLetters, InitialParameters(config, 7)};
+}
+
+ModelFile ByteModel() {
+  const StackConfig config{.cell = Cell::kGru, .layers = 1, .hidden = 2, .vocabulary = 257};
+  return {config, Tokenizer::Bytes(), Normalization::kRaw, InitialParameters(config, 7)};
+}
+
+void ExpectSame(const ModelFile& got, const ModelFile& wanted) {
+  EXPECT_EQ(got.config, wanted.config);
+  EXPECT_EQ(got.tokenizer.tokenization(), wanted.tokenizer.tokenization());
+  if (wanted.tokenizer.vocabulary() != nullptr) {
+    EXPECT_EQ(got.tokenizer.vocabulary()->characters(),
+              wanted.tokenizer.vocabulary()->characters());
+  }
+  EXPECT_EQ(got.normalization, wanted.normalization);
+  EXPECT_EQ(got.parameters.values, wanted.parameters.values);
+}
+
+// What becomes of a model's file after `change`, with fresh checksums: a liar, not a bad disk.
+absl::Status StatusAfter(const std::function<void(Safetensors&)>& change,
+                         const ModelFile& model = SmallModel()) {
+  Safetensors file = DecodeSafetensors(EncodeModelFile(model).value()).value();
+  change(file);
+  return DecodeModelFile(EncodeSafetensors(file).value()).status();
+}
+
+absl::Status StatusWith(const std::string& key, const std::string& value) {
+  return StatusAfter([&](Safetensors& file) { file.metadata[key] = value; });
+}
+
+TEST(ModelFile, ComesBackAsItWas) {
+  for (const Cell cell : {Cell::kVanillaTanh, Cell::kVanillaRelu, Cell::kGru, Cell::kLstm}) {
+    ModelFile model = SmallModel(cell);
+    model.config.precision = cell == Cell::kGru ? Precision::kF64 : Precision::kF32;
+    const auto decoded = DecodeModelFile(EncodeModelFile(model).value());
+    ASSERT_TRUE(decoded.ok()) << decoded.status();
+    ExpectSame(*decoded, model);
+  }
+  const auto decoded = DecodeModelFile(EncodeModelFile(ByteModel()).value());
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  ExpectSame(*decoded, ByteModel());
+}
+
+TEST(ModelFile, HasTheNamesAndShapesOfPyTorch) {
+  const Safetensors file = DecodeSafetensors(EncodeModelFile(SmallModel()).value()).value();
+  std::map<std::string, std::vector<int64_t>> shapes;
+  for (const Tensor& tensor : file.tensors) shapes[tensor.name] = tensor.shape;
+  EXPECT_EQ(shapes, (std::map<std::string, std::vector<int64_t>>{
+                        {"rnn.weight_ih_l0", {12, 5}},
+                        {"rnn.weight_hh_l0", {12, 3}},
+                        {"rnn.bias_ih_l0", {12}},
+                        {"rnn.bias_hh_l0", {12}},
+                        {"rnn.weight_ih_l1", {12, 3}},
+                        {"rnn.weight_hh_l1", {12, 3}},
+                        {"rnn.bias_ih_l1", {12}},
+                        {"rnn.bias_hh_l1", {12}},
+                        {"head.weight", {5, 3}},
+                        {"head.bias", {5}},
+                    }));
+  EXPECT_EQ(file.metadata.at("derin.format"), "1");
+  EXPECT_EQ(file.metadata.at("derin.config"),
+            R"({"cell":"lstm","layers":2,"hidden":3,"vocabulary":5,"precision":"f32"})");
+  EXPECT_EQ(file.metadata.at("derin.vocabulary"), "[\"\\n\",\"\\\"\",\"a\",\"\xC3\xBC\"]");
+}
+
+TEST(ModelFile, TakesTensorsInAnyOrder) {
+  EXPECT_EQ(StatusAfter(
+                [](Safetensors& file) { std::reverse(file.tensors.begin(), file.tensors.end()); }),
+            absl::OkStatus());
+}
+
+TEST(ModelFile, CutAtAnyLengthIsRefused) {
+  const std::string bytes = EncodeModelFile(SmallModel()).value();
+  for (size_t length = 0; length < bytes.size(); ++length) {
+    EXPECT_EQ(DecodeModelFile({bytes.data(), length}).status().code(), absl::StatusCode::kDataLoss)
+        << length << " of " << bytes.size();
+  }
+}
+
+TEST(ModelFile, WithAnyBitFlippedIsRefusedOrTheSameModel) {
+  const ModelFile model = SmallModel();
+  const std::string bytes = EncodeModelFile(model).value();
+  int accepted = 0;
+  for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+    std::string flipped = bytes;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
+    const auto decoded = DecodeModelFile(flipped);
+    if (!decoded.ok()) continue;
+    ++accepted;
+    ExpectSame(*decoded, model);
+  }
+  // Only flips in the name of the metadata's checksum, which take that check away.
+  EXPECT_LT(accepted, static_cast<int>(8 * sizeof("metadata_checksum")));
+}
+
+TEST(ModelFile, OfANewerFormatIsUnimplemented) {
+  const absl::Status status = StatusWith("derin.format", "2");
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("format version 2; this program reads 1"));
+  for (const char* format : {"0", "-1", "one", "", "1.5", "99999999999"}) {
+    EXPECT_EQ(StatusWith("derin.format", format).code(), absl::StatusCode::kDataLoss) << format;
+  }
+}
+
+TEST(ModelFile, WithoutPartOfItsMetadataIsRefusedByName) {
+  for (const std::string key : {"derin.format", "derin.config", "derin.tokenization",
+                                "derin.vocabulary", "derin.normalization"}) {
+    const absl::Status status = StatusAfter([&](Safetensors& file) { file.metadata.erase(key); });
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << key;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(key));
+  }
+  EXPECT_EQ(StatusWith("another.program", "anything"), absl::OkStatus());
+}
+
+TEST(ModelFile, WithABadConfigurationIsRefused) {
+  for (const char* config : {
+           "",
+           "{",
+           "[]",
+           "{}",
+           "{\"cell\":\"lstm\"}",
+           R"({"cell":"qrnn","layers":2,"hidden":3,"vocabulary":5,"precision":"f32"})",
+           R"({"cell":4,"layers":2,"hidden":3,"vocabulary":5,"precision":"f32"})",
+           R"({"cell":"lstm","layers":0,"hidden":3,"vocabulary":5,"precision":"f32"})",
+           R"({"cell":"lstm","layers":9,"hidden":3,"vocabulary":5,"precision":"f32"})",
+           R"({"cell":"lstm","layers":2,"hidden":2049,"vocabulary":5,"precision":"f32"})",
+           R"({"cell":"lstm","layers":2,"hidden":3.0,"vocabulary":5,"precision":"f32"})",
+           R"({"cell":"lstm","layers":2,"hidden":-3,"vocabulary":5,"precision":"f32"})",
+           R"({"cell":"lstm","layers":2,"hidden":3,"vocabulary":6,"precision":"f32"})",
+           R"({"cell":"lstm","layers":2,"hidden":3,"vocabulary":99999999999,"precision":"f32"})",
+           R"({"cell":"lstm","layers":2,"hidden":3,"vocabulary":5,"precision":"f8"})",
+           R"({"cell":"lstm","layers":2,"hidden":3,"vocabulary":5,"precision":"f32","layers":2})",
+           R"({"cell":"gru","layers":2,"hidden":3,"vocabulary":5,"precision":"f32"})",
+           R"({"cell":"lstm","layers":8,"hidden":2048,"vocabulary":5,"precision":"f32"})",
+       }) {
+    EXPECT_EQ(StatusWith("derin.config", config).code(), absl::StatusCode::kDataLoss) << config;
+  }
+}
+
+TEST(ModelFile, WithABadVocabularyIsRefused) {
+  for (const char* vocabulary :
+       {"", "{}", "[]", "[1,2,3,4]", R"(["a","b","c","dd"])", R"(["a","b","c",""])",
+        R"(["a","b","c","a"])", R"(["a","b","c"])", R"(["a","b","c","d","e"])", R"([["a"]])"}) {
+    EXPECT_EQ(StatusWith("derin.vocabulary", vocabulary).code(), absl::StatusCode::kDataLoss)
+        << vocabulary;
+  }
+  EXPECT_EQ(StatusWith("derin.vocabulary", R"(["d","c","b","a"])"), absl::OkStatus());
+  EXPECT_EQ(StatusWith("derin.tokenization", "words").code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(StatusWith("derin.normalization", "lower").code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(
+      StatusAfter([](Safetensors& file) { file.metadata["derin.vocabulary"] = "[]"; }, ByteModel())
+          .code(),
+      absl::StatusCode::kDataLoss);
+}
+
+TEST(ModelFile, WithOtherTensorsThanItsConfigurationNeedsIsRefused) {
+  const std::vector<std::function<void(Safetensors&)>> changes = {
+      [](Safetensors& file) { file.tensors.pop_back(); },
+      [](Safetensors& file) {
+        file.tensors.push_back({"extra", {1}, {0}});
+      },
+      [](Safetensors& file) {
+        file.tensors.push_back({"extra", {0}, {}});
+      },
+      [](Safetensors& file) { file.tensors.back().name = "head.bais"; },
+      [](Safetensors& file) {
+        file.tensors[1].shape = {3, 12};
+      },
+      [](Safetensors& file) {
+        file.tensors[2].shape = {12, 1};
+      },
+      [](Safetensors& file) { std::swap(file.tensors[0].name, file.tensors[1].name); },
+  };
+  for (size_t i = 0; i < changes.size(); ++i) {
+    EXPECT_EQ(StatusAfter(changes[i]).code(), absl::StatusCode::kDataLoss) << "change " << i;
+  }
+}
+
+TEST(ModelFile, ThatContradictsItselfIsNotWritten) {
+  ModelFile model = SmallModel();
+  model.parameters.values.pop_back();
+  EXPECT_EQ(EncodeModelFile(model).status().code(), absl::StatusCode::kInvalidArgument);
+  model = SmallModel();
+  model.tokenizer = Tokenizer::Bytes();
+  EXPECT_EQ(EncodeModelFile(model).status().code(), absl::StatusCode::kInvalidArgument);
+  model = SmallModel();
+  model.config.hidden = 4;
+  EXPECT_EQ(EncodeModelFile(model).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace derin
