@@ -1,0 +1,167 @@
+#include "server/metrics/metrics_endpoint.h"
+
+#include <CivetServer.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_format.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "prometheus/text_serializer.h"
+
+namespace derin::server {
+
+namespace {
+
+struct Page {
+  int status;
+  std::string_view reason;
+  std::string_view content_type;
+  std::string body;
+};
+
+// Answers GET and HEAD of one path, and nothing below it.
+class PageHandler : public CivetHandler {
+ public:
+  PageHandler(std::string path, std::function<Page()> render)
+      : path_(std::move(path)), render_(std::move(render)) {}
+
+  const std::string& path() const { return path_; }
+
+  bool handleGet(CivetServer* /*server*/, mg_connection* connection) override {
+    return Answer(connection, /*with_body=*/true);
+  }
+  bool handleHead(CivetServer* /*server*/, mg_connection* connection) override {
+    return Answer(connection, /*with_body=*/false);
+  }
+
+ private:
+  bool Answer(mg_connection* connection, bool with_body) {
+    if (mg_get_request_info(connection)->local_uri != path_) {
+      mg_send_http_error(connection, 404, "%s", "no such page");
+      return true;
+    }
+    const Page page = render_();
+    const std::string head = absl::StrFormat(
+        "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n",
+        page.status, std::string(page.reason), std::string(page.content_type), page.body.size());
+    mg_write(connection, head.data(), head.size());
+    if (with_body) mg_write(connection, page.body.data(), page.body.size());
+    return true;
+  }
+
+  const std::string path_;
+  const std::function<Page()> render_;
+};
+
+constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
+
+// The first thing that the HTTP server had to say: what follows from it is less to the point.
+struct Complaint {
+  absl::Mutex mutex;
+  std::string text ABSL_GUARDED_BY(mutex);
+};
+
+int NoteComplaint(const mg_connection* connection, const char* message) {
+  auto* server = static_cast<CivetServer*>(mg_get_user_data(mg_get_context(connection)));
+  // The library hands the context back as const; it is ours.
+  auto* complaint = static_cast<Complaint*>(const_cast<void*>(server->getUserContext()));
+  absl::MutexLock lock(&complaint->mutex);
+  if (complaint->text.empty()) complaint->text = message;
+  return 1;  // not to be written anywhere else
+}
+
+absl::Status CheckAddress(const std::string& listen) {
+  const size_t colon = listen.rfind(':');
+  uint32_t port = 0;
+  if (colon == std::string::npos || colon == 0 ||
+      listen.find_first_not_of("0123456789", colon + 1) != std::string::npos ||
+      !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port > 65535 ||
+      listen.find_first_of(", ") != std::string::npos) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the address for metrics is \"%s\"; wanted HOST:PORT with a port from 0 to 65535", listen));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+struct MetricsEndpoint::Server {
+  explicit Server(const prometheus::Collectable& metrics)
+      : metrics_page("/metrics",
+                     [&metrics] {
+                       return Page{200, "OK", "text/plain; version=0.0.4; charset=utf-8",
+                                   prometheus::TextSerializer().Serialize(metrics.Collect())};
+                     }),
+        health_page("/healthz",
+                    [] {
+                      return Page{200, "OK", kPlainText, "ok\n"};
+                    }),
+        ready_page("/readyz", [this] {
+          if (ready) return Page{200, "OK", kPlainText, "ready\n"};
+          return Page{503, "Service Unavailable", kPlainText, "not ready\n"};
+        }) {}
+
+  std::atomic<bool> ready{false};
+  Complaint complaint;
+  PageHandler metrics_page, health_page, ready_page;
+  std::unique_ptr<CivetServer> http;  // last, so that its threads end first
+};
+
+absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Start(
+    const std::string& listen, const prometheus::Collectable& metrics) {
+  if (absl::Status address = CheckAddress(listen); !address.ok()) return address;
+  auto server = std::make_unique<Server>(metrics);
+  CivetCallbacks callbacks;
+  callbacks.log_message = NoteComplaint;
+  try {
+    server->http = std::make_unique<CivetServer>(
+        std::vector<std::string>{"listening_ports", listen, "num_threads", "2", "enable_keep_alive",
+                                 "no", "request_timeout_ms", "10000"},
+        &callbacks, &server->complaint);
+  } catch (const CivetException&) {
+    absl::MutexLock lock(&server->complaint.mutex);
+    return absl::UnavailableError(
+        absl::StrFormat("cannot serve metrics at \"%s\": %s", listen, server->complaint.text));
+  }
+  for (auto* page : {&server->metrics_page, &server->health_page, &server->ready_page}) {
+    server->http->addHandler(page->path(), page);
+  }
+  const std::vector<int> ports = server->http->getListeningPorts();
+  if (ports.empty()) {
+    return absl::UnavailableError(
+        absl::StrFormat("cannot serve metrics at \"%s\": nothing listens there", listen));
+  }
+  return std::unique_ptr<MetricsEndpoint>(
+      new MetricsEndpoint(std::move(server), listen.substr(0, listen.rfind(':')), ports.front()));
+}
+
+MetricsEndpoint::MetricsEndpoint(std::unique_ptr<Server> server, std::string host, int port)
+    : server_(std::move(server)), host_(std::move(host)), port_(port) {}
+
+MetricsEndpoint::~MetricsEndpoint() {
+  // The library looks every two seconds whether it is to stop, or whenever somebody connects.
+  absl::Notification closed;
+  std::thread caller([this, &closed] {
+    do {
+      char error[100];
+      mg_connection* connection = mg_connect_client(host_.c_str(), port_, 0, error, sizeof error);
+      if (connection != nullptr) mg_close_connection(connection);
+    } while (!closed.WaitForNotificationWithTimeout(absl::Milliseconds(10)));
+  });
+  server_->http->close();
+  closed.Notify();
+  caller.join();
+}
+
+void MetricsEndpoint::SetReady(bool ready) { server_->ready = ready; }
+
+}  // namespace derin::server

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "prometheus/collectable.h"
+
+namespace derin::server {
+
+// The pages for operators, over HTTP on threads of its own:
+//   /metrics  what Prometheus scrapes
+//   /healthz  200 as long as the process serves
+//   /readyz   200 while the server takes work, 503 before and while it drains
+// Any other path is 404.
+class MetricsEndpoint {
+ public:
+  // `listen` is HOST:PORT, port 0 for any free one; `metrics` outlives the endpoint.
+  // INVALID_ARGUMENT when `listen` is not of that form, UNAVAILABLE with the system's words when
+  // nothing can listen there (the port is in use, the host is not this machine's).
+  static absl::StatusOr<std::unique_ptr<MetricsEndpoint>> Start(
+      const std::string& listen, const prometheus::Collectable& metrics);
+  // Waits for the requests under way.
+  ~MetricsEndpoint();
+
+  // What /readyz answers from now on; false at the start.
+  void SetReady(bool ready);
+  int port() const { return port_; }
+
+ private:
+  struct Server;
+  MetricsEndpoint(std::unique_ptr<Server> server, std::string host, int port);
+
+  const std::unique_ptr<Server> server_;
+  const std::string host_;
+  const int port_;
+};
+
+}  // namespace derin::server

@@ -1,0 +1,22 @@
+#include "server/metrics/server_metrics.h"
+
+#include "server/metrics/process_figures.h"
+
+namespace derin::server {
+
+ServerMetrics::ServerMetrics(const MonotonicClock& clock)
+    : all(clock), trained_tokens_rate(clock), generated_tokens_rate(clock) {
+  process_resident_memory_bytes.BindValue(ProcessResidentMemoryBytes);
+  process_cpu_seconds.BindValue(ProcessCpuSeconds);
+  process_open_fds.BindValue(ProcessOpenFileDescriptors);
+  process_start_time_seconds.BindValue(ProcessStartTimeSeconds);
+}
+
+void ServerMetrics::TrainingJobIsOver(const std::string& training_job) {
+  for (GaugeFamily* gauge : {&training_tokens_per_second, &training_perplexity,
+                             &training_progress_ratio, &training_gradient_norm}) {
+    gauge->RemoveAfter(training_job, kJobSeriesLinger);
+  }
+}
+
+}  // namespace derin::server

@@ -1,0 +1,165 @@
+#include "server/registry/model_registry.h"
+
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "absl/synchronization/notification.h"
+#include "server/registry/proto_conversion.h"
+#include "server/status/error.h"
+#include "server/storage/resource_name.h"
+
+namespace derin::server {
+namespace {
+
+// How soon versions in use may have been let go.
+constexpr absl::Duration kRetryDelay = absl::Seconds(5);
+constexpr char kConfigField[] = "model_version.config";
+
+}  // namespace
+
+// A version that is loaded or being loaded.
+struct ModelRegistry::Entry {
+  explicit Entry(int64_t size) : bytes(size) {}
+
+  const int64_t bytes;
+  uint64_t last_use = 0;  // under the registry's mutex
+  absl::Notification loaded;
+  // Written once, before `loaded`.
+  absl::StatusOr<std::shared_ptr<const LoadedVersion>> version;
+
+  // Whether nobody but the registry has it, loading included; under the registry's mutex, through
+  // which alone it is handed out.
+  static bool Unused(const std::shared_ptr<Entry>& entry) {
+    return entry.use_count() == 1 && entry->version.ok() && entry->version->use_count() == 1;
+  }
+};
+
+ModelRegistry::ModelRegistry(Backend& backend, MetadataStore& store, BlobStore& blobs,
+                             const ModelRegistryOptions& options)
+    : backend_(backend), store_(store), blobs_(blobs), options_(options) {}
+
+absl::StatusOr<Published> ModelRegistry::Publish(const ModelFile& model, v1::ModelVersion version,
+                                                 JobUpdate update) {
+  const absl::StatusOr<std::string> file = EncodeModelFile(model);
+  if (!file.ok()) return file.status();
+  const absl::StatusOr<Blob> blob = blobs_.Write(*file);
+  if (!blob.ok()) return blob.status();
+  *version.mutable_create_time() = update.job.end_time();
+  *version.mutable_config() = ToProto(model.config, model.tokenizer.tokenization());
+  version.set_vocabulary_size(model.tokenizer.vocabulary_size());
+  version.set_normalization(ToProto(model.normalization));
+  version.set_parameter_count(model.parameters.layout.count());
+  version.set_size_bytes(blob->size_bytes);
+  version.set_sha256(blob->sha256);
+  return store_.Publish(std::move(version), std::move(update));
+}
+
+absl::StatusOr<std::shared_ptr<const LoadedVersion>> ModelRegistry::Resolve(
+    std::string_view name, std::string_view field) {
+  absl::StatusOr<v1::ModelVersion> version = Find(name, field);
+  if (!version.ok()) return version.status();
+  const absl::StatusOr<StackConfig> config =
+      FromProto(version->config(), version->vocabulary_size(), kConfigField);
+  if (!config.ok()) return config.status();
+
+  const std::string key = version->name();
+  std::shared_ptr<Entry> entry;
+  bool loads = false;
+  std::vector<std::shared_ptr<Entry>> dropped;  // freed after the lock is
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = entries_.find(key);
+    if (found != entries_.end()) {
+      entry = found->second;
+    } else {
+      const int64_t bytes = BytesOf(*config);
+      if (absl::Status made = MakeRoom(bytes, dropped); !made.ok()) return made;
+      entry = std::make_shared<Entry>(bytes);
+      entries_.emplace(key, entry);
+      bytes_ += bytes;
+      loads = true;
+    }
+    entry->last_use = ++uses_;
+  }
+  // Memory is freed before more is taken.
+  dropped.clear();
+  if (loads) {
+    entry->version = Load(*std::move(version), *config);
+    if (!entry->version.ok()) Forget(key);
+    entry->loaded.Notify();
+  }
+  entry->loaded.WaitForNotification();
+  return entry->version;
+}
+
+absl::StatusOr<v1::ModelVersion> ModelRegistry::Find(std::string_view name,
+                                                     std::string_view field) {
+  const absl::StatusOr<ModelReference> reference = ParseModelReference(name, field);
+  if (!reference.ok()) return reference.status();
+  if (reference->version == 0) return store_.GetLatestModelVersion(reference->model_id);
+  return store_.GetModelVersion(reference->model_id, reference->version);
+}
+
+int64_t ModelRegistry::BytesOf(const StackConfig& config) const {
+  const StackPlan plan = backend_.Plan(
+      config, {.steps = 0, .batch = 0, .training = false, .step_rows = options_.max_rows});
+  const auto element = static_cast<int64_t>(ElementSize(StateType(config.precision)));
+  const int64_t rows_bytes = options_.max_rows * element * (config.hidden + config.vocabulary);
+  return plan.weight_bytes + plan.workspace_bytes + rows_bytes +
+         ParameterLayout(config).count() * element;
+}
+
+absl::Status ModelRegistry::MakeRoom(int64_t bytes, std::vector<std::shared_ptr<Entry>>& dropped) {
+  while (bytes_ + bytes > options_.weights_memory_bytes) {
+    auto oldest = entries_.end();
+    for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+      if (Entry::Unused(entry->second) &&
+          (oldest == entries_.end() || entry->second->last_use < oldest->second->last_use)) {
+        oldest = entry;
+      }
+    }
+    if (oldest == entries_.end()) {
+      absl::Status full = Refusal(
+          absl::StatusCode::kResourceExhausted, "WEIGHTS_MEMORY_FULL",
+          absl::StrFormat("the model needs %d bytes of the %d for weights, and versions in use "
+                          "hold %d",
+                          bytes, options_.weights_memory_bytes, bytes_));
+      return bytes > options_.weights_memory_bytes ? full : WithRetryAfter(full, kRetryDelay);
+    }
+    bytes_ -= oldest->second->bytes;
+    dropped.push_back(std::move(oldest->second));
+    entries_.erase(oldest);
+  }
+  return absl::OkStatus();
+}
+
+void ModelRegistry::Forget(const std::string& key) {
+  absl::MutexLock lock(&mutex_);
+  const auto entry = entries_.find(key);
+  bytes_ -= entry->second->bytes;
+  entries_.erase(entry);
+}
+
+absl::StatusOr<std::shared_ptr<const LoadedVersion>> ModelRegistry::Load(
+    v1::ModelVersion version, const StackConfig& config) {
+  const absl::StatusOr<std::string> bytes = blobs_.Read(version.sha256());
+  if (!bytes.ok()) return bytes.status();
+  absl::StatusOr<ModelFile> file = DecodeModelFile(*bytes);
+  if (!file.ok()) return file.status();
+  if (file->config != config ||
+      ToProto(file->tokenizer.tokenization()) != version.config().tokenization() ||
+      ToProto(file->normalization) != version.normalization()) {
+    return Refusal(absl::StatusCode::kDataLoss, "MODEL_FILE_MISMATCH",
+                   absl::StrFormat("the file of %s does not hold the model that its record "
+                                   "describes (%s)",
+                                   version.name(), version.config().ShortDebugString()));
+  }
+  absl::StatusOr<std::unique_ptr<LanguageModel>> model =
+      LanguageModel::Create(backend_, config, file->parameters, options_.max_rows);
+  if (!model.ok()) return model.status();
+  return std::make_shared<const LoadedVersion>(
+      LoadedVersion{std::move(version), backend_.EngineId(config.precision),
+                    std::move(file->tokenizer), file->normalization, *std::move(model)});
+}
+
+}  // namespace derin::server

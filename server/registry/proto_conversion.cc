@@ -1,0 +1,137 @@
+#include "server/registry/proto_conversion.h"
+
+#include <string>
+
+#include "absl/strings/str_format.h"
+#include "server/status/error.h"
+
+namespace derin::server {
+namespace {
+
+constexpr int kMaxLayers = 8;
+constexpr int kMaxHidden = 2048;
+constexpr int kMaxVocabulary = 1024;
+
+// The API's enums are open: a newer client may send a number that has no name here.
+absl::Status UnknownValue(std::string_view field, int value, std::string_view type) {
+  return InvalidField(
+      field, absl::StrFormat("got %d, wanted a value of %s that this server knows", value, type));
+}
+
+absl::Status CheckRange(std::string_view field, int value, int largest) {
+  if (value >= 1 && value <= largest) return absl::OkStatus();
+  return InvalidField(field, absl::StrFormat("got %d, wanted 1 to %d", value, largest));
+}
+
+}  // namespace
+
+absl::StatusOr<Cell> FromProto(v1::Cell cell, std::string_view field) {
+  switch (cell) {
+    case v1::CELL_UNSPECIFIED:
+    case v1::CELL_LSTM:
+      return Cell::kLstm;
+    case v1::CELL_GRU:
+      return Cell::kGru;
+    case v1::CELL_VANILLA_TANH:
+      return Cell::kVanillaTanh;
+    case v1::CELL_VANILLA_RELU:
+      return Cell::kVanillaRelu;
+    default:
+      return UnknownValue(field, cell, "Cell");
+  }
+}
+
+v1::Cell ToProto(Cell cell) {
+  switch (cell) {
+    case Cell::kLstm:
+      return v1::CELL_LSTM;
+    case Cell::kGru:
+      return v1::CELL_GRU;
+    case Cell::kVanillaTanh:
+      return v1::CELL_VANILLA_TANH;
+    case Cell::kVanillaRelu:
+      return v1::CELL_VANILLA_RELU;
+  }
+  return v1::CELL_UNSPECIFIED;
+}
+
+absl::StatusOr<Tokenization> FromProto(v1::Tokenization tokenization, std::string_view field) {
+  switch (tokenization) {
+    case v1::TOKENIZATION_UNSPECIFIED:
+    case v1::TOKENIZATION_CHARACTERS:
+      return Tokenization::kCharacters;
+    case v1::TOKENIZATION_BYTES:
+      return Tokenization::kBytes;
+    default:
+      return UnknownValue(field, tokenization, "Tokenization");
+  }
+}
+
+v1::Tokenization ToProto(Tokenization tokenization) {
+  switch (tokenization) {
+    case Tokenization::kCharacters:
+      return v1::TOKENIZATION_CHARACTERS;
+    case Tokenization::kBytes:
+      return v1::TOKENIZATION_BYTES;
+  }
+  return v1::TOKENIZATION_UNSPECIFIED;
+}
+
+absl::StatusOr<Normalization> FromProto(v1::Normalization normalization, std::string_view field) {
+  switch (normalization) {
+    case v1::NORMALIZATION_UNSPECIFIED:
+    case v1::NORMALIZATION_RAW:
+      return Normalization::kRaw;
+    case v1::NORMALIZATION_D2L_LETTERS:
+      return Normalization::kD2lLetters;
+    default:
+      return UnknownValue(field, normalization, "Normalization");
+  }
+}
+
+v1::Normalization ToProto(Normalization normalization) {
+  switch (normalization) {
+    case Normalization::kRaw:
+      return v1::NORMALIZATION_RAW;
+    case Normalization::kD2lLetters:
+      return v1::NORMALIZATION_D2L_LETTERS;
+  }
+  return v1::NORMALIZATION_UNSPECIFIED;
+}
+
+absl::StatusOr<StackConfig> FromProto(const v1::ModelConfig& config, int vocabulary,
+                                      std::string_view field) {
+  const std::string prefix = absl::StrFormat("%s.", field);
+  StackConfig stack;  // the API's defaults are its own
+  const absl::StatusOr<Cell> cell = FromProto(config.cell(), prefix + "cell");
+  if (!cell.ok()) return cell.status();
+  stack.cell = *cell;
+  if (config.has_layers()) stack.layers = config.layers();
+  if (absl::Status layers = CheckRange(prefix + "layers", stack.layers, kMaxLayers); !layers.ok()) {
+    return layers;
+  }
+  if (config.has_hidden()) stack.hidden = config.hidden();
+  if (absl::Status hidden = CheckRange(prefix + "hidden", stack.hidden, kMaxHidden); !hidden.ok()) {
+    return hidden;
+  }
+  if (vocabulary > kMaxVocabulary) {
+    return InvalidField(
+        prefix + "tokenization",
+        absl::StrFormat("the text has a vocabulary of %d tokens, wanted at most %d; "
+                        "TOKENIZATION_BYTES needs 257 for any text",
+                        vocabulary, kMaxVocabulary));
+  }
+  stack.vocabulary = vocabulary;
+  return stack;
+}
+
+v1::ModelConfig ToProto(const StackConfig& config, Tokenization tokenization) {
+  v1::ModelConfig proto;
+  proto.set_cell(ToProto(config.cell));
+  proto.set_layers(config.layers);
+  proto.set_hidden(config.hidden);
+  proto.set_tokenization(ToProto(tokenization));
+  return proto;
+}
+
+}  // namespace derin::server

@@ -1,0 +1,61 @@
+#include "server/storage/corpus_table.h"
+
+#include "absl/strings/str_format.h"
+#include "server/status/error.h"
+#include "server/storage/resource_name.h"
+#include "server/storage/sqlite_statement.h"
+
+namespace derin::server::corpus_table {
+
+absl::StatusOr<v1::Corpus> Insert(Database& database, const v1::Corpus& corpus) {
+  const std::string_view id = IdOf(corpus.name());
+  const absl::StatusOr<v1::Corpus> stored = Get(database, id);
+  if (stored.ok()) {
+    if (stored->sha256() == corpus.sha256() && stored->normalization() == corpus.normalization()) {
+      return stored;
+    }
+    return Refusal(
+        absl::StatusCode::kAlreadyExists, "CORPUS_EXISTS",
+        absl::StrFormat("%s is another text: its SHA-256 is %s and its normalisation %s; "
+                        "got %s and %s",
+                        corpus.name(), stored->sha256(),
+                        v1::Normalization_Name(stored->normalization()), corpus.sha256(),
+                        v1::Normalization_Name(corpus.normalization())));
+  }
+  if (!absl::IsNotFound(stored.status())) return stored.status();
+  SqliteStatement insert(database, "INSERT INTO corpora (id, sha256, record) VALUES (?, ?, ?)",
+                         "store a corpus");
+  insert.Bind(id).Bind(corpus.sha256()).Bind(corpus);
+  if (absl::Status inserted = insert.Run(); !inserted.ok()) return inserted;
+  return corpus;
+}
+
+absl::StatusOr<v1::Corpus> Get(Database& database, std::string_view id) {
+  SqliteStatement select(database, "SELECT record FROM corpora WHERE id = ?", "read a corpus");
+  const absl::StatusOr<bool> row = select.Bind(id).Step();
+  if (!row.ok()) return row.status();
+  if (!*row) {
+    return Refusal(absl::StatusCode::kNotFound, "CORPUS_NOT_FOUND",
+                   absl::StrFormat("there is no corpus %s", Quoted(id)));
+  }
+  v1::Corpus corpus;
+  if (absl::Status read = select.Message(0, corpus); !read.ok()) return read;
+  return corpus;
+}
+
+absl::StatusOr<Listing<v1::Corpus>> List(Database& database, std::string_view after, int limit) {
+  SqliteStatement select(database, "SELECT record FROM corpora WHERE id > ? ORDER BY id LIMIT ?",
+                         "list corpora");
+  select.Bind(after).Bind(int64_t{limit} + 1);
+  absl::StatusOr<std::vector<v1::Corpus>> corpora = ReadMessages<v1::Corpus>(select);
+  if (!corpora.ok()) return corpora.status();
+  return MakeListing(*std::move(corpora), limit,
+                     [](const v1::Corpus& corpus) { return std::string(IdOf(corpus.name())); });
+}
+
+absl::Status Delete(Database& database, std::string_view id) {
+  SqliteStatement statement(database, "DELETE FROM corpora WHERE id = ?", "delete a corpus");
+  return statement.Bind(id).Run();
+}
+
+}  // namespace derin::server::corpus_table

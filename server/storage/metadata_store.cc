@@ -1,0 +1,192 @@
+#include "server/storage/metadata_store.h"
+
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "model/check.h"
+#include "server/status/error.h"
+#include "server/storage/corpus_table.h"
+#include "server/storage/model_table.h"
+#include "server/storage/random_id.h"
+#include "server/storage/resource_name.h"
+#include "server/storage/sqlite_statement.h"
+
+namespace derin::server {
+namespace {
+
+// Runs `body`, which returns a StatusOr<T>, as one transaction.
+template <typename Body>
+auto InTransaction(Database& database, std::string_view doing, Body body) -> decltype(body()) {
+  absl::StatusOr<Transaction> transaction = Transaction::Begin(database, doing);
+  if (!transaction.ok()) return transaction.status();
+  auto result = body();
+  if (!result.ok()) return result;
+  if (absl::Status committed = transaction->Commit(); !committed.ok()) return committed;
+  return result;
+}
+
+absl::StatusOr<std::string> ServerId(Database& database) {
+  constexpr char kDoing[] = "read the server's id";
+  SqliteStatement select(database, "SELECT id FROM server", kDoing);
+  const absl::StatusOr<bool> row = select.Step();
+  if (!row.ok()) return row.status();
+  if (*row) return select.Text(0);
+  const std::string id = NewServerId();
+  SqliteStatement insert(database, "INSERT INTO server (id) VALUES (?)", kDoing);
+  if (absl::Status inserted = insert.Bind(id).Run(); !inserted.ok()) return inserted;
+  return id;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<MetadataStore>> MetadataStore::Open(
+    const std::filesystem::path& file) {
+  absl::StatusOr<std::unique_ptr<Database>> database = Database::Open(file);
+  if (!database.ok()) return database.status();
+  absl::StatusOr<std::string> id =
+      InTransaction(**database, "draw the server's id", [&] { return ServerId(**database); });
+  if (!id.ok()) return id.status();
+  return std::unique_ptr<MetadataStore>(new MetadataStore(*std::move(database), *std::move(id)));
+}
+
+absl::StatusOr<v1::Corpus> MetadataStore::InsertCorpus(const v1::Corpus& corpus) {
+  absl::MutexLock lock(&mutex_);
+  return InTransaction(*database_, "store a corpus",
+                       [&] { return corpus_table::Insert(*database_, corpus); });
+}
+
+absl::StatusOr<v1::Corpus> MetadataStore::GetCorpus(std::string_view id) {
+  absl::MutexLock lock(&mutex_);
+  return corpus_table::Get(*database_, id);
+}
+
+absl::StatusOr<Listing<v1::Corpus>> MetadataStore::ListCorpora(std::string_view after, int limit) {
+  absl::MutexLock lock(&mutex_);
+  return corpus_table::List(*database_, after, limit);
+}
+
+absl::Status MetadataStore::DeleteCorpus(std::string_view id) {
+  absl::MutexLock lock(&mutex_);
+  return InTransaction(*database_, "delete a corpus", [&]() -> absl::Status {
+    const absl::StatusOr<v1::Corpus> corpus = corpus_table::Get(*database_, id);
+    if (!corpus.ok()) return corpus.status();
+    const auto user = training_job_table::FindUserOfCorpus(*database_, id);
+    if (!user.ok()) return user.status();
+    if (user->has_value()) {
+      return Refusal(absl::StatusCode::kFailedPrecondition, "CORPUS_IN_USE",
+                     absl::StrFormat("%s is needed by %s, which is not over", corpus->name(),
+                                     ResourceName(kTrainingJobs, **user)));
+    }
+    return corpus_table::Delete(*database_, id);
+  });
+}
+
+absl::StatusOr<v1::Model> MetadataStore::GetModel(std::string_view id) {
+  absl::MutexLock lock(&mutex_);
+  return model_table::Get(*database_, id);
+}
+
+absl::StatusOr<Listing<v1::Model>> MetadataStore::ListModels(std::string_view after, int limit) {
+  absl::MutexLock lock(&mutex_);
+  return model_table::List(*database_, after, limit);
+}
+
+absl::StatusOr<v1::ModelVersion> MetadataStore::GetModelVersion(std::string_view model_id,
+                                                                int64_t version) {
+  absl::MutexLock lock(&mutex_);
+  return model_table::GetVersion(*database_, model_id, version);
+}
+
+absl::StatusOr<v1::ModelVersion> MetadataStore::GetLatestModelVersion(std::string_view model_id) {
+  absl::MutexLock lock(&mutex_);
+  return model_table::GetLatestVersion(*database_, model_id);
+}
+
+absl::StatusOr<InsertedJob> MetadataStore::InsertTrainingJob(const NewTrainingJob& job) {
+  absl::MutexLock lock(&mutex_);
+  return InTransaction(*database_, "store a training job", [&]() -> absl::StatusOr<InsertedJob> {
+    auto earlier = training_job_table::FindRequest(*database_, job.request_id, job.request_sha256);
+    if (!earlier.ok()) return earlier.status();
+    if (earlier->has_value()) return InsertedJob{{**std::move(earlier), {}}, false};
+
+    const v1::TrainingJob& wanted = job.update.job;
+    const auto corpus = corpus_table::Get(*database_, IdOf(wanted.spec().corpus()));
+    if (!corpus.ok()) return corpus.status();
+    if (absl::Status model = model_table::EnsureExists(*database_, IdOf(wanted.spec().model()),
+                                                       wanted.create_time());
+        !model.ok()) {
+      return model;
+    }
+    absl::StatusOr<JobUpdate> inserted = training_job_table::Insert(*database_, job);
+    if (!inserted.ok()) return inserted.status();
+    return InsertedJob{*std::move(inserted), true};
+  });
+}
+
+absl::StatusOr<std::optional<v1::TrainingJob>> MetadataStore::FindRequest(
+    std::string_view request_id, std::string_view request_sha256) {
+  absl::MutexLock lock(&mutex_);
+  return training_job_table::FindRequest(*database_, request_id, request_sha256);
+}
+
+absl::StatusOr<v1::TrainingJob> MetadataStore::GetTrainingJob(std::string_view id) {
+  absl::MutexLock lock(&mutex_);
+  return training_job_table::Get(*database_, id);
+}
+
+absl::StatusOr<Listing<v1::TrainingJob>> MetadataStore::ListTrainingJobs(std::string_view after,
+                                                                         int limit) {
+  absl::MutexLock lock(&mutex_);
+  return training_job_table::List(*database_, after, limit);
+}
+
+absl::StatusOr<std::vector<v1::TrainingJob>> MetadataStore::ListUnfinishedTrainingJobs() {
+  absl::MutexLock lock(&mutex_);
+  return training_job_table::ListUnfinished(*database_);
+}
+
+absl::StatusOr<JobUpdate> MetadataStore::UpdateTrainingJob(JobUpdate update) {
+  absl::MutexLock lock(&mutex_);
+  return InTransaction(*database_, "update a training job",
+                       [&] { return training_job_table::Update(*database_, std::move(update)); });
+}
+
+absl::StatusOr<Published> MetadataStore::Publish(v1::ModelVersion version, JobUpdate update) {
+  DERIN_CHECK(update.job.state() == v1::TrainingJob::STATE_SUCCEEDED);
+  absl::MutexLock lock(&mutex_);
+  return InTransaction(*database_, "publish a model version", [&]() -> absl::StatusOr<Published> {
+    version.set_training_job(update.job.name());
+    absl::StatusOr<v1::ModelVersion> stored =
+        model_table::InsertVersion(*database_, IdOf(update.job.spec().model()), std::move(version));
+    if (!stored.ok()) return stored.status();
+    update.job.set_model_version(stored->name());
+    for (v1::TrainingEvent& event : update.events) {
+      if (event.kind() == v1::TrainingEvent::KIND_PUBLISHED) event.set_message(stored->name());
+    }
+    absl::StatusOr<JobUpdate> updated = training_job_table::Update(*database_, std::move(update));
+    if (!updated.ok()) return updated.status();
+    return Published{*std::move(stored), *std::move(updated)};
+  });
+}
+
+absl::StatusOr<std::vector<v1::TrainingEvent>> MetadataStore::ListTrainingEvents(
+    std::string_view job_id, int64_t after) {
+  absl::MutexLock lock(&mutex_);
+  return training_job_table::ListEvents(*database_, job_id, after);
+}
+
+absl::StatusOr<absl::flat_hash_set<std::string>> MetadataStore::DigestsInUse() {
+  absl::MutexLock lock(&mutex_);
+  SqliteStatement select(*database_,
+                         "SELECT sha256 FROM corpora UNION SELECT sha256 FROM model_versions",
+                         "list the blobs in use");
+  absl::flat_hash_set<std::string> digests;
+  while (true) {
+    const absl::StatusOr<bool> row = select.Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return digests;
+    digests.insert(select.Text(0));
+  }
+}
+
+}  // namespace derin::server

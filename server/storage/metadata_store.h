@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "derin/v1/corpus.pb.h"
+#include "derin/v1/model.pb.h"
+#include "derin/v1/training.pb.h"
+#include "server/storage/database.h"
+#include "server/storage/listing.h"
+#include "server/storage/training_job_table.h"
+
+namespace derin::server {
+
+// A version that was just published, and the job that published it with its newest events.
+struct Published {
+  v1::ModelVersion version;
+  JobUpdate update;
+};
+
+// The records that survive a restart: corpora, models and their versions, training jobs and their
+// events. One SQLite file; FORMAT.md beside this file gives its schema.
+//
+// Every operation is one transaction: on the disk as a whole when it returns OK, without a trace
+// otherwise. Thread-safe. Ids are bare (`a`, not `corpora/a`); names within messages are whole.
+// Missing records are NOT_FOUND with reason CORPUS_NOT_FOUND, MODEL_NOT_FOUND,
+// MODEL_VERSION_NOT_FOUND or JOB_NOT_FOUND; a full disk is RESOURCE_EXHAUSTED, reason DISK_FULL; a
+// damaged file DATA_LOSS; anything else that SQLite says INTERNAL.
+class MetadataStore {
+ public:
+  // Makes the file when it is not there. DATA_LOSS for a damaged file, FAILED_PRECONDITION for one
+  // of a newer server or of another program; those are left as they are.
+  static absl::StatusOr<std::unique_ptr<MetadataStore>> Open(const std::filesystem::path& file);
+
+  // 16 lower-case hexadecimal digits, the first a letter; drawn when the file was made.
+  const std::string& server_id() const { return server_id_; }
+
+  // The corpus as stored: `corpus`, or the one that has its name, digest and normalisation already.
+  // ALREADY_EXISTS, reason CORPUS_EXISTS, when the id is taken by another text.
+  absl::StatusOr<v1::Corpus> InsertCorpus(const v1::Corpus& corpus);
+  absl::StatusOr<v1::Corpus> GetCorpus(std::string_view id);
+  // By id, ascending: at most `limit` from behind the id `after`, empty for the first.
+  absl::StatusOr<Listing<v1::Corpus>> ListCorpora(std::string_view after, int limit);
+  // FAILED_PRECONDITION, reason CORPUS_IN_USE, while a job that is not over needs it.
+  absl::Status DeleteCorpus(std::string_view id);
+
+  absl::StatusOr<v1::Model> GetModel(std::string_view id);
+  // As ListCorpora.
+  absl::StatusOr<Listing<v1::Model>> ListModels(std::string_view after, int limit);
+  absl::StatusOr<v1::ModelVersion> GetModelVersion(std::string_view model_id, int64_t version);
+  // FAILED_PRECONDITION, reason MODEL_HAS_NO_VERSION, when there is none yet.
+  absl::StatusOr<v1::ModelVersion> GetLatestModelVersion(std::string_view model_id);
+
+  // Stores a job with its first event, and makes the model that it names unless it exists. When its
+  // request_id was seen before, with the same digest: the job of then, and nothing is stored; with
+  // another: INVALID_ARGUMENT. ALREADY_EXISTS, reason JOB_EXISTS, for an id that is taken.
+  absl::StatusOr<InsertedJob> InsertTrainingJob(const NewTrainingJob& job);
+  // The job of an earlier request, nullopt when there is none; INVALID_ARGUMENT as above.
+  absl::StatusOr<std::optional<v1::TrainingJob>> FindRequest(std::string_view request_id,
+                                                             std::string_view request_sha256);
+  absl::StatusOr<v1::TrainingJob> GetTrainingJob(std::string_view id);
+  // Newest first: at most `limit` from behind the key `after`, a Listing's `next`.
+  // INVALID_ARGUMENT naming page_token for any other key.
+  absl::StatusOr<Listing<v1::TrainingJob>> ListTrainingJobs(std::string_view after, int limit);
+  // Those that are not over, oldest first: the order in which they were queued.
+  absl::StatusOr<std::vector<v1::TrainingJob>> ListUnfinishedTrainingJobs();
+  // Puts `update.job` in place of the one with its name and adds its events, numbered on from
+  // those that are there; the answer is what is stored. FAILED_PRECONDITION, reason JOB_IS_OVER,
+  // when the stored one is over: such a job never changes.
+  absl::StatusOr<JobUpdate> UpdateTrainingJob(JobUpdate update);
+  // Stores `version` as the next one of the model that the job names, and updates the job. Sets
+  // version.name, version.training_job, job.model_version, and the message of KIND_PUBLISHED
+  // events to the version's name. The job's new state is SUCCEEDED.
+  absl::StatusOr<Published> Publish(v1::ModelVersion version, JobUpdate update);
+  // Those after number `after`, in order.
+  absl::StatusOr<std::vector<v1::TrainingEvent>> ListTrainingEvents(std::string_view job_id,
+                                                                    int64_t after);
+
+  // Of all blobs that a record names.
+  absl::StatusOr<absl::flat_hash_set<std::string>> DigestsInUse();
+
+ private:
+  MetadataStore(std::unique_ptr<Database> database, std::string server_id)
+      : database_(std::move(database)), server_id_(std::move(server_id)) {}
+
+  absl::Mutex mutex_;
+  const std::unique_ptr<Database> database_ ABSL_PT_GUARDED_BY(mutex_);
+  const std::string server_id_;
+};
+
+}  // namespace derin::server

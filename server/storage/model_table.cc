@@ -1,0 +1,123 @@
+#include "server/storage/model_table.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "server/status/error.h"
+#include "server/storage/resource_name.h"
+#include "server/storage/sqlite_statement.h"
+
+namespace derin::server::model_table {
+namespace {
+
+absl::Status ModelNotFound(std::string_view id) {
+  return Refusal(absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
+                 absl::StrFormat("there is no model %s", Quoted(id)));
+}
+
+// Models with their newest version; ends where a condition on `models` begins.
+constexpr char kSelectModels[] =
+    "SELECT models.record,"
+    " (SELECT count(*) FROM model_versions WHERE model_id = models.id),"
+    " (SELECT record FROM model_versions WHERE model_id = models.id ORDER BY version DESC LIMIT 1)"
+    " FROM models WHERE ";
+
+absl::Status ReadModel(const SqliteStatement& row, v1::Model& model) {
+  if (absl::Status read = row.Message(0, model); !read.ok()) return read;
+  model.set_version_count(static_cast<int32_t>(row.Integer(1)));
+  if (row.IsNull(2)) return absl::OkStatus();
+  return row.Message(2, *model.mutable_latest_version());
+}
+
+}  // namespace
+
+absl::Status EnsureExists(Database& database, std::string_view id,
+                          const google::protobuf::Timestamp& create_time) {
+  v1::Model model;
+  model.set_name(ResourceName(kModels, id));
+  *model.mutable_create_time() = create_time;
+  SqliteStatement insert(database,
+                         "INSERT INTO models (id, last_version, record) VALUES (?, 0, ?)"
+                         " ON CONFLICT (id) DO NOTHING",
+                         "store a model");
+  return insert.Bind(id).Bind(model).Run();
+}
+
+absl::StatusOr<v1::Model> Get(Database& database, std::string_view id) {
+  SqliteStatement select(database, std::string(kSelectModels) + "id = ?", "read a model");
+  const absl::StatusOr<bool> row = select.Bind(id).Step();
+  if (!row.ok()) return row.status();
+  if (!*row) return ModelNotFound(id);
+  v1::Model model;
+  if (absl::Status read = ReadModel(select, model); !read.ok()) return read;
+  return model;
+}
+
+absl::StatusOr<Listing<v1::Model>> List(Database& database, std::string_view after, int limit) {
+  SqliteStatement select(database, std::string(kSelectModels) + "id > ? ORDER BY id LIMIT ?",
+                         "list models");
+  select.Bind(after).Bind(int64_t{limit} + 1);
+  std::vector<v1::Model> models;
+  while (true) {
+    const absl::StatusOr<bool> row = select.Step();
+    if (!row.ok()) return row.status();
+    if (!*row) break;
+    if (absl::Status read = ReadModel(select, models.emplace_back()); !read.ok()) return read;
+  }
+  return MakeListing(std::move(models), limit,
+                     [](const v1::Model& model) { return std::string(IdOf(model.name())); });
+}
+
+absl::StatusOr<v1::ModelVersion> InsertVersion(Database& database, std::string_view model_id,
+                                               v1::ModelVersion version) {
+  constexpr char kDoing[] = "store a model version";
+  // Counted on the model's row, so that no number comes twice even when versions are deleted.
+  SqliteStatement next(database,
+                       "UPDATE models SET last_version = last_version + 1 WHERE id = ?"
+                       " RETURNING last_version",
+                       kDoing);
+  const absl::StatusOr<bool> row = next.Bind(model_id).Step();
+  if (!row.ok()) return row.status();
+  if (!*row) return ModelNotFound(model_id);
+  const int64_t number = next.Integer(0);
+  version.set_name(ModelVersionName(model_id, number));
+  SqliteStatement insert(
+      database,
+      "INSERT INTO model_versions (model_id, version, sha256, record) VALUES (?, ?, ?, ?)", kDoing);
+  insert.Bind(model_id).Bind(number).Bind(version.sha256()).Bind(version);
+  if (absl::Status inserted = insert.Run(); !inserted.ok()) return inserted;
+  return version;
+}
+
+absl::StatusOr<v1::ModelVersion> GetVersion(Database& database, std::string_view model_id,
+                                            int64_t version) {
+  SqliteStatement select(database,
+                         "SELECT record FROM model_versions WHERE model_id = ? AND version = ?",
+                         "read a model version");
+  const absl::StatusOr<bool> row = select.Bind(model_id).Bind(version).Step();
+  if (!row.ok()) return row.status();
+  if (!*row) {
+    const absl::StatusOr<v1::Model> model = Get(database, model_id);
+    if (!model.ok()) return model.status();
+    return Refusal(absl::StatusCode::kNotFound, "MODEL_VERSION_NOT_FOUND",
+                   absl::StrFormat("%s has no version %d; it has %d in all", model->name(), version,
+                                   model->version_count()));
+  }
+  v1::ModelVersion found;
+  if (absl::Status read = select.Message(0, found); !read.ok()) return read;
+  return found;
+}
+
+absl::StatusOr<v1::ModelVersion> GetLatestVersion(Database& database, std::string_view model_id) {
+  absl::StatusOr<v1::Model> model = Get(database, model_id);
+  if (!model.ok()) return model.status();
+  if (!model->has_latest_version()) {
+    return Refusal(absl::StatusCode::kFailedPrecondition, "MODEL_HAS_NO_VERSION",
+                   absl::StrFormat("%s has no version yet: no training job of it has succeeded",
+                                   model->name()));
+  }
+  return std::move(*model->mutable_latest_version());
+}
+
+}  // namespace derin::server::model_table

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "derin/v1/model.pb.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "server/storage/database.h"
+#include "server/storage/listing.h"
+
+// Rows of the tables `models` and `model_versions`; MetadataStore says what the operations mean.
+// All are called within a transaction or a lock of its.
+namespace derin::server::model_table {
+
+absl::Status EnsureExists(Database& database, std::string_view id,
+                          const google::protobuf::Timestamp& create_time);
+absl::StatusOr<v1::Model> Get(Database& database, std::string_view id);
+absl::StatusOr<Listing<v1::Model>> List(Database& database, std::string_view after, int limit);
+
+// Stores `version` with the next number of the model, and names it.
+absl::StatusOr<v1::ModelVersion> InsertVersion(Database& database, std::string_view model_id,
+                                               v1::ModelVersion version);
+absl::StatusOr<v1::ModelVersion> GetVersion(Database& database, std::string_view model_id,
+                                            int64_t version);
+absl::StatusOr<v1::ModelVersion> GetLatestVersion(Database& database, std::string_view model_id);
+
+}  // namespace derin::server::model_table

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace derin::server {
+
+// Names of resources: `corpora/ID`, `models/ID`, `models/ID/versions/N`, `trainingJobs/ID`,
+// `sessions/ID`. What a client sends is parsed with the name of its field, which errors name too;
+// everything inside works with the bare ids.
+
+// The collections of the API.
+inline constexpr std::string_view kCorpora = "corpora";
+inline constexpr std::string_view kModels = "models";
+inline constexpr std::string_view kTrainingJobs = "trainingJobs";
+inline constexpr std::string_view kSessions = "sessions";
+
+// OK when `id` matches `[a-z][a-z0-9-]{0,62}`, else INVALID_ARGUMENT naming `field`.
+absl::Status CheckId(std::string_view id, std::string_view field);
+
+// `collection/id`.
+std::string ResourceName(std::string_view collection, std::string_view id);
+
+// The id in `name`, which is `collection/ID`. INVALID_ARGUMENT naming `field` of the request when
+// it is not of that form or the id is not one that CheckId passes.
+absl::StatusOr<std::string> ParseResourceName(std::string_view collection, std::string_view name,
+                                              std::string_view field);
+
+// A model or one version of it.
+struct ModelReference {
+  std::string model_id;
+  int64_t version = 0;  // 0: the latest
+};
+
+// `models/ID/versions/N`.
+std::string ModelVersionName(std::string_view model_id, int64_t version);
+// Of `models/ID` or `models/ID/versions/N`.
+absl::StatusOr<ModelReference> ParseModelReference(std::string_view name, std::string_view field);
+
+// What stands behind the last slash of a name of ours.
+std::string_view IdOf(std::string_view name);
+
+}  // namespace derin::server

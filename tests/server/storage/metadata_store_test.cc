@@ -1,0 +1,249 @@
+#include "server/storage/metadata_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <optional>
+#include <thread>
+
+#include "absl/strings/str_format.h"
+#include "server/status/error.h"
+#include "tests/server/storage/stored_resources.h"
+#include "tests/server/storage/temporary_folder.h"
+
+namespace derin::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using ::testing::UnorderedElementsAre;
+
+v1::ModelVersion TestVersion(const std::string& file) {
+  v1::ModelVersion version;
+  version.set_sha256(Sha256Hex(file));
+  version.set_vocabulary_size(28);
+  return version;
+}
+
+class MetadataStoreTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    Reopen();
+    ASSERT_TRUE(store_->InsertCorpus(TestCorpus("text")).ok());
+  }
+
+  void Reopen() {
+    store_.reset();
+    absl::StatusOr<std::unique_ptr<MetadataStore>> store =
+        MetadataStore::Open(folder_.path() / "metadata.sqlite");
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+
+  v1::TrainingJob Insert(const NewTrainingJob& job) {
+    const absl::StatusOr<InsertedJob> inserted = store_->InsertTrainingJob(job);
+    EXPECT_TRUE(inserted.ok()) << inserted.status();
+    EXPECT_TRUE(inserted->is_new);
+    return inserted->update.job;
+  }
+
+  absl::StatusOr<Published> Publish(const v1::TrainingJob& job) {
+    JobUpdate update = InState(job, v1::TrainingJob::STATE_SUCCEEDED);
+    update.events.insert(update.events.begin(), v1::TrainingEvent());
+    update.events[0].set_kind(v1::TrainingEvent::KIND_PUBLISHED);
+    return store_->Publish(TestVersion("weights of " + job.name()), update);
+  }
+
+  TemporaryFolder folder_;
+  std::unique_ptr<MetadataStore> store_;
+};
+
+TEST_F(MetadataStoreTest, TheServersIdIsDrawnOnceForEachFile) {
+  const std::string id = store_->server_id();
+  EXPECT_THAT(id, MatchesRegex("[a-f][0-9a-f]{15}"));
+  Reopen();
+  EXPECT_EQ(store_->server_id(), id);
+  EXPECT_NE((*MetadataStore::Open(folder_.path() / "another"))->server_id(), id);
+}
+
+TEST_F(MetadataStoreTest, EverythingIsThereAgainAfterReopening) {
+  NewTrainingJob job = TestJob("a");
+  job.request_id = "r";
+  job.request_sha256 = Sha256Hex("request");
+  const v1::TrainingJob inserted = Insert(job);
+  const absl::StatusOr<Published> published = Publish(inserted);
+  ASSERT_TRUE(published.ok()) << published.status();
+  Insert(TestJob("b"));
+  Reopen();
+  EXPECT_TRUE(Same(*store_->GetCorpus("text"), TestCorpus("text")));
+  EXPECT_TRUE(Same(*store_->GetTrainingJob("a"), published->update.job));
+  EXPECT_TRUE(Same(*store_->GetModelVersion("m", 1), published->version));
+  EXPECT_TRUE(Same(store_->GetModel("m")->latest_version(), published->version));
+  EXPECT_EQ(store_->ListTrainingEvents("a", 0)->size(), 3);
+  EXPECT_EQ(store_->ListUnfinishedTrainingJobs()->size(), 1);
+  EXPECT_EQ(store_->ListTrainingJobs("", 10)->items.size(), 2);
+  EXPECT_EQ(store_->ListCorpora("", 10)->items.size(), 1);
+  EXPECT_EQ(store_->ListModels("", 10)->items.size(), 1);
+  EXPECT_EQ((*store_->FindRequest("r", Sha256Hex("request")))->name(), "trainingJobs/a");
+}
+
+TEST_F(MetadataStoreTest, AJobMakesItsModelOnce) {
+  EXPECT_EQ(ErrorReason(store_->GetModel("m").status()), "MODEL_NOT_FOUND");
+  Insert(TestJob("a"));
+  NewTrainingJob later = TestJob("b");
+  later.update.job.mutable_create_time()->set_seconds(9'000);
+  Insert(later);
+  const auto model = store_->GetModel("m");
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->create_time().seconds(), 2'000);
+  EXPECT_EQ(ErrorReason(store_->GetLatestModelVersion("m").status()), "MODEL_HAS_NO_VERSION");
+}
+
+TEST_F(MetadataStoreTest, AJobThatIsRefusedLeavesNothing) {
+  NewTrainingJob of_no_corpus = TestJob("a", "made-by-a");
+  of_no_corpus.update.job.mutable_spec()->set_corpus("corpora/gone");
+  const absl::Status no_corpus = store_->InsertTrainingJob(of_no_corpus).status();
+  EXPECT_EQ(no_corpus.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ErrorReason(no_corpus), "CORPUS_NOT_FOUND");
+
+  Insert(TestJob("b"));
+  const absl::Status taken = store_->InsertTrainingJob(TestJob("b", "made-by-b")).status();
+  EXPECT_EQ(ErrorReason(taken), "JOB_EXISTS");
+
+  EXPECT_EQ(ErrorReason(store_->GetTrainingJob("a").status()), "JOB_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(store_->GetModel("made-by-a").status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(store_->GetModel("made-by-b").status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(store_->ListTrainingEvents("b", 0)->size(), 1);
+}
+
+TEST_F(MetadataStoreTest, TheSameRequestAgainAnswersWithItsJobAsItIsNow) {
+  NewTrainingJob job = TestJob("a");
+  job.request_id = "r";
+  job.request_sha256 = Sha256Hex("request");
+  const v1::TrainingJob first = Insert(job);
+  const auto over = store_->UpdateTrainingJob(InState(first, v1::TrainingJob::STATE_CANCELLED));
+  ASSERT_TRUE(over.ok()) << over.status();
+  ASSERT_TRUE(store_->DeleteCorpus("text").ok());
+
+  // The server draws another id for the retry, and its corpus is gone meanwhile.
+  job.update.job.set_name("trainingJobs/b");
+  const auto again = store_->InsertTrainingJob(job);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_FALSE(again->is_new);
+  EXPECT_TRUE(Same(again->update.job, over->job));
+  EXPECT_TRUE(again->update.events.empty());
+  EXPECT_EQ(store_->ListTrainingJobs("", 10)->items.size(), 1);
+}
+
+TEST_F(MetadataStoreTest, TheSameRequestIdWithOtherContentsStoresNothing) {
+  NewTrainingJob job = TestJob("a");
+  job.request_id = "r";
+  job.request_sha256 = Sha256Hex("request");
+  Insert(job);
+  job.update.job.set_name("trainingJobs/b");
+  job.request_sha256 = Sha256Hex("another request");
+  const absl::Status other = store_->InsertTrainingJob(job).status();
+  EXPECT_EQ(other.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ErrorField(other), "request_id");
+  EXPECT_EQ(store_->ListTrainingJobs("", 10)->items.size(), 1);
+}
+
+TEST_F(MetadataStoreTest, ACorpusStaysWhileAJobNeedsIt) {
+  const v1::TrainingJob job = Insert(TestJob("a"));
+  const absl::Status used = store_->DeleteCorpus("text");
+  EXPECT_EQ(used.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(used), "CORPUS_IN_USE");
+  EXPECT_THAT(std::string(used.message()), HasSubstr("trainingJobs/a"));
+  ASSERT_TRUE(store_->GetCorpus("text").ok());
+
+  ASSERT_TRUE(store_->UpdateTrainingJob(InState(job, v1::TrainingJob::STATE_FAILED)).ok());
+  EXPECT_TRUE(store_->DeleteCorpus("text").ok());
+  EXPECT_EQ(ErrorReason(store_->DeleteCorpus("text")), "CORPUS_NOT_FOUND");
+  EXPECT_TRUE(store_->GetTrainingJob("a").ok()) << "jobs outlive their corpus";
+}
+
+TEST_F(MetadataStoreTest, PublishingNamesTheVersionEverywhere) {
+  const auto published = Publish(Insert(TestJob("a")));
+  ASSERT_TRUE(published.ok()) << published.status();
+  EXPECT_EQ(published->version.name(), "models/m/versions/1");
+  EXPECT_EQ(published->version.training_job(), "trainingJobs/a");
+  EXPECT_EQ(published->update.job.model_version(), "models/m/versions/1");
+  EXPECT_EQ(published->update.job.state(), v1::TrainingJob::STATE_SUCCEEDED);
+  EXPECT_EQ(published->update.job.last_sequence(), 3);
+  const auto events = store_->ListTrainingEvents("a", 1);
+  ASSERT_EQ(events->size(), 2);
+  EXPECT_EQ((*events)[0].message(), "models/m/versions/1");
+  EXPECT_EQ((*events)[1].message(), "");
+  EXPECT_EQ(Publish(Insert(TestJob("b")))->version.name(), "models/m/versions/2");
+}
+
+TEST_F(MetadataStoreTest, PublishingHappensAsAWholeOrNotAtAll) {
+  const v1::TrainingJob job = Insert(TestJob("a"));
+  ASSERT_TRUE(Publish(job).ok());
+  // The version is inserted first; then the job turns out to be over.
+  const absl::Status again = Publish(job).status();
+  EXPECT_EQ(again.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(again), "JOB_IS_OVER");
+  EXPECT_EQ(store_->GetModel("m")->version_count(), 1);
+  EXPECT_EQ(store_->ListTrainingEvents("a", 0)->size(), 3);
+  // The number that was rolled back is free.
+  EXPECT_EQ(Publish(Insert(TestJob("b")))->version.name(), "models/m/versions/2");
+}
+
+TEST_F(MetadataStoreTest, EventsOfManyThreadsAreNumberedWithoutGaps) {
+  constexpr int kThreads = 4;
+  constexpr int kUpdates = 10;
+  const v1::TrainingJob job = Insert(TestJob("a"));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      for (int n = 0; n < kUpdates; ++n) {
+        JobUpdate update = InState(job, v1::TrainingJob::STATE_RUNNING);
+        update.events.push_back(TestEvent(v1::TrainingJob::STATE_RUNNING));
+        const auto updated = store_->UpdateTrainingJob(update);
+        ASSERT_TRUE(updated.ok()) << updated.status();
+        EXPECT_EQ(updated->events[1].sequence(), updated->events[0].sequence() + 1);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const auto events = store_->ListTrainingEvents("a", 0);
+  ASSERT_TRUE(events.ok()) << events.status();
+  ASSERT_EQ(events->size(), 1 + 2 * kThreads * kUpdates);
+  for (size_t i = 0; i < events->size(); ++i) {
+    EXPECT_EQ((*events)[i].sequence(), static_cast<int64_t>(i + 1));
+  }
+  EXPECT_EQ(store_->GetTrainingJob("a")->last_sequence(), events->size());
+}
+
+TEST_F(MetadataStoreTest, OfManyThreadsWithOneRequestOneMakesTheJob) {
+  std::atomic<int> made = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&, i] {
+      NewTrainingJob job = TestJob(absl::StrFormat("job-%d", i));
+      job.request_id = "r";
+      job.request_sha256 = Sha256Hex("request");
+      const auto inserted = store_->InsertTrainingJob(job);
+      ASSERT_TRUE(inserted.ok()) << inserted.status();
+      made += inserted->is_new;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(made, 1);
+  EXPECT_EQ(store_->ListTrainingJobs("", 10)->items.size(), 1);
+}
+
+TEST_F(MetadataStoreTest, KnowsAllDigestsThatRecordsName) {
+  ASSERT_TRUE(store_->InsertCorpus(TestCorpus("same", "some text")).ok());
+  ASSERT_TRUE(store_->InsertCorpus(TestCorpus("other", "other text")).ok());
+  const auto published = Publish(Insert(TestJob("a")));
+  ASSERT_TRUE(published.ok()) << published.status();
+  EXPECT_THAT(*store_->DigestsInUse(),
+              UnorderedElementsAre(Sha256Hex("some text"), Sha256Hex("other text"),
+                                   published->version.sha256()));
+}
+
+}  // namespace
+}  // namespace derin::server
