@@ -1,0 +1,92 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "model/network/language_model.h"
+#include "model/sampling/sampler.h"
+#include "server/generation/outbox.h"
+#include "server/generation/session.h"
+
+namespace derin::server {
+
+// Who sends a stream's pieces to its client.
+class StreamSink {
+ public:
+  virtual ~StreamSink() = default;
+  // Begins to send `piece`; called again only after StreamWriter::Written. With the piece that has
+  // an end the sink is on its own.
+  virtual void Send(StreamPiece piece) = 0;
+};
+
+// What a Generate call asks for.
+struct GenerationRequest {
+  std::vector<int32_t> prompt;
+  int64_t max_tokens = 200;
+  SamplingSettings sampling;
+  bool per_token = false;  // a message for each token
+  absl::Duration arrival;  // by the engine's clock
+};
+
+// One Generate call on its way through the engine. Between steps it knows which token its session
+// absorbs next; all but what is marked otherwise belongs to the engine's thread.
+class Generation {
+ public:
+  // `session` was begun for this call; `sink` lives until it got the end.
+  Generation(GenerationRequest request, std::shared_ptr<Session> session, StreamSink* sink);
+
+  // Any thread.
+  Session& session() const { return *session_; }
+  StreamSink& sink() const { return *sink_; }
+  Outbox& outbox() { return outbox_; }
+  bool per_token() const { return request_.per_token; }
+  // The client left: the call ends before its next step.
+  void Cancel() { cancelled_ = true; }
+  bool cancelled() const { return cancelled_; }
+
+  // Its part of the next step.
+  LanguageModel::Row NextRow() const;
+  // Whether that step draws a token; else it absorbs a part of the prompt.
+  bool next_draws() const { return absorbed_ + 1 == to_absorb_.size(); }
+  // Takes what the step chose; `now` by the engine's clock. A drawn token goes to the outbox.
+  void Accept(int32_t token, absl::Duration step_start, absl::Duration now);
+  // Whether all tokens were drawn.
+  bool complete() const { return drawn_ == request_.max_tokens; }
+
+  // Gives the session back and puts the end into the outbox.
+  void Finish(v1::FinishReason reason, absl::Time now);
+  void Fail(absl::Status error, absl::Time now);
+
+  bool waiting() const { return steps_ == 0; }  // for its first step
+  absl::Duration arrival() const { return request_.arrival; }
+  absl::Duration first_step() const { return first_step_; }
+  absl::Duration first_token() const { return first_token_; }
+  absl::Duration previous_token() const { return previous_token_; }
+  absl::Duration last_token() const { return last_token_; }
+  int64_t steps() const { return steps_; }
+  int64_t drawn() const { return drawn_; }
+
+  // Its place in the line for the next step; the batcher's.
+  uint64_t place = 0;
+
+ private:
+  std::string HeldBackText();
+
+  const GenerationRequest request_;
+  const std::shared_ptr<Session> session_;
+  StreamSink* const sink_;
+  Outbox outbox_;
+  std::atomic<bool> cancelled_ = false;
+
+  std::vector<int32_t> to_absorb_;  // the rest of the prompt, or the token drawn last
+  size_t absorbed_ = 0;             // of to_absorb_
+  int64_t steps_ = 0;
+  int64_t drawn_ = 0;
+  absl::Duration first_step_, first_token_, last_token_, previous_token_;
+};
+
+}  // namespace derin::server

@@ -1,0 +1,224 @@
+#include "server/generation/generation_engine.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "server/status/error.h"
+#include "server/storage/resource_name.h"
+
+namespace derin::server {
+namespace {
+
+// `models/ID/versions/N` as the metrics label it.
+std::string ModelLabel(const Generation& generation) {
+  const auto reference =
+      ParseModelReference(generation.session().version()->version.name(), "model");
+  return reference.ok() ? reference->model_id : "unknown";
+}
+
+std::string FinishLabel(v1::FinishReason reason) {
+  switch (reason) {
+    case v1::FINISH_REASON_LENGTH:
+      return "length";
+    case v1::FINISH_REASON_SESSION_CLOSED:
+      return "session_closed";
+    case v1::FINISH_REASON_SERVER_STOPPING:
+      return "server_stopping";
+    default:
+      return "unspecified";
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<GenerationEngine>> GenerationEngine::Create(
+    Backend& backend, ServerMetrics& metrics, const GenerationEngineOptions& options,
+    MonotonicClock clock) {
+  auto queue = backend.NewQueue(QueuePriority::kGeneration);
+  if (!queue.ok()) return queue.status();
+  return std::unique_ptr<GenerationEngine>(
+      new GenerationEngine(metrics, options, std::move(clock), *std::move(queue)));
+}
+
+GenerationEngine::GenerationEngine(ServerMetrics& metrics, const GenerationEngineOptions& options,
+                                   MonotonicClock clock, std::unique_ptr<Queue> queue)
+    : metrics_(metrics),
+      options_(options),
+      clock_(std::move(clock)),
+      queue_(std::move(queue)),
+      batcher_(options.max_rows),
+      writer_([this] { Wake(); }) {
+  metrics_.generation_active.BindValue([this] { return static_cast<double>(streams()); });
+  metrics_.generation_waiting.BindValue([this] {
+    absl::MutexLock lock(&mutex_);
+    return static_cast<double>(waiting_);
+  });
+  thread_ = std::thread([this] { Run(); });
+}
+
+GenerationEngine::~GenerationEngine() {
+  metrics_.generation_active.Unbind();
+  metrics_.generation_waiting.Unbind();
+  {
+    absl::MutexLock lock(&mutex_);
+    end_all_ = stop_ = news_ = true;
+  }
+  thread_.join();
+}
+
+absl::Status GenerationEngine::Start(std::shared_ptr<Generation> generation) {
+  absl::MutexLock lock(&mutex_);
+  absl::Status refusal;
+  if (end_all_) {
+    refusal = WithRetryAfter(
+        Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "the server is stopping"),
+        absl::Seconds(1));
+  } else if (streams_ >= options_.max_streams) {
+    refusal = WithRetryAfter(
+        Refusal(absl::StatusCode::kResourceExhausted, "STREAMS_FULL",
+                absl::StrFormat("all %d streams of this server are in use: try again, or have the "
+                                "operator raise --max-streams",
+                                options_.max_streams)),
+        absl::Milliseconds(200));
+  }
+  if (!refusal.ok()) {
+    generation->session().End(absl::Now());
+    return refusal;
+  }
+  ++streams_;
+  ++waiting_;
+  writer_.Add(generation);
+  newcomers_.push_back(std::move(generation));
+  news_ = true;
+  return absl::OkStatus();
+}
+
+void GenerationEngine::Wake() {
+  absl::MutexLock lock(&mutex_);
+  news_ = true;
+}
+
+void GenerationEngine::EndAll() {
+  absl::MutexLock lock(&mutex_);
+  end_all_ = news_ = true;
+}
+
+int GenerationEngine::streams() const {
+  absl::MutexLock lock(&mutex_);
+  return streams_;
+}
+
+void GenerationEngine::Run() {
+  bool idle = true;
+  while (TakeNews(idle)) {
+    EndThoseThatLeave();
+    const auto batch = batcher_.NextStep();
+    idle = batch.empty();
+    if (!idle) Step(batch);
+  }
+}
+
+bool GenerationEngine::TakeNews(bool wait) {
+  absl::MutexLock lock(&mutex_);
+  if (wait && !stop_) mutex_.Await(absl::Condition(this, &GenerationEngine::HasNews));
+  news_ = false;
+  for (auto& newcomer : newcomers_) batcher_.Add(std::move(newcomer));
+  newcomers_.clear();
+  ending_ = end_all_;
+  return !stop_ || batcher_.size() > 0;
+}
+
+void GenerationEngine::EndThoseThatLeave() {
+  auto gone = batcher_.Remove([this](const Generation& one) {
+    return one.cancelled() || one.session().closed() || one.complete() || ending_;
+  });
+  if (gone.empty()) return;
+  for (const auto& one : gone) {
+    const std::string model = ModelLabel(*one);
+    if (one->cancelled()) {
+      one->Fail(absl::CancelledError("the client left"), absl::Now());
+      metrics_.generation_requests.With(model, "cancelled").Add(1);
+      continue;
+    }
+    const v1::FinishReason reason = one->complete()           ? v1::FINISH_REASON_LENGTH
+                                    : one->session().closed() ? v1::FINISH_REASON_SESSION_CLOSED
+                                                              : v1::FINISH_REASON_SERVER_STOPPING;
+    one->Finish(reason, absl::Now());
+    metrics_.generation_requests.With(model, FinishLabel(reason)).Add(1);
+  }
+  Leave(gone);
+}
+
+void GenerationEngine::Leave(absl::Span<const std::shared_ptr<Generation>> gone) {
+  writer_.Ready(gone);
+  absl::MutexLock lock(&mutex_);
+  streams_ -= static_cast<int>(gone.size());
+  for (const auto& one : gone) waiting_ -= one->waiting();
+}
+
+void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch) {
+  const absl::Duration start = clock_();
+  const LoadedVersion& version = *batch.front()->session().version();
+  rows_.clear();
+  for (const auto& one : batch) rows_.push_back(one->NextRow());
+  chosen_.resize(batch.size());
+  const absl::Status status = version.model->Step(*queue_, batch.front()->session().lease().pool(),
+                                                  rows_, absl::MakeSpan(chosen_));
+  if (!status.ok()) return FailBatch(batch, status);
+
+  const absl::Duration now = clock_();
+  int started = 0;
+  int64_t drawn = 0;
+  std::vector<std::shared_ptr<Generation>> drew;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    Generation& one = *batch[i];
+    started += one.waiting();
+    const bool draws = one.next_draws();
+    one.Accept(chosen_[i], start, now);
+    Record(one, draws);
+    drawn += draws;
+    if (draws && !one.complete()) drew.push_back(batch[i]);
+  }
+  metrics_.generation_step_seconds.Record(now - start);
+  metrics_.generation_batch_size.Record(static_cast<double>(batch.size()));
+  const std::string model = ModelLabel(*batch.front());
+  metrics_.generated_tokens.With(model).Add(drawn);
+  metrics_.prompt_tokens.With(model).Add(static_cast<int64_t>(batch.size()) - drawn);
+  metrics_.generated_tokens_rate.Add(drawn);
+  // A call that is complete is announced with its end, so that both go in one message.
+  if (!drew.empty()) writer_.Ready(drew);
+  if (started > 0) {
+    absl::MutexLock lock(&mutex_);
+    waiting_ -= started;
+  }
+}
+
+void GenerationEngine::Record(const Generation& generation, bool drew) {
+  if (generation.steps() == 1) {
+    metrics_.generation_queue_seconds.Record(generation.first_step() - generation.arrival());
+  }
+  if (!drew) return;
+  if (generation.drawn() == 1) {
+    metrics_.time_to_first_token_seconds.Record(generation.first_token() - generation.arrival());
+  } else {
+    metrics_.inter_token_seconds.Record(generation.last_token() - generation.previous_token());
+  }
+}
+
+void GenerationEngine::FailBatch(absl::Span<const std::shared_ptr<Generation>> batch,
+                                 const absl::Status& status) {
+  auto gone = batcher_.Remove([&](const Generation& one) {
+    for (const auto& member : batch) {
+      if (member.get() == &one) return true;
+    }
+    return false;
+  });
+  for (const auto& one : gone) {
+    one->Fail(status, absl::Now());
+    metrics_.generation_requests.With(ModelLabel(*one), "internal").Add(1);
+  }
+  Leave(gone);
+}
+
+}  // namespace derin::server

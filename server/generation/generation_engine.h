@@ -1,0 +1,92 @@
+#pragma once
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "model/backend/backend.h"
+#include "server/generation/generation.h"
+#include "server/generation/step_batcher.h"
+#include "server/generation/stream_writer.h"
+#include "server/metrics/monotonic_clock.h"
+#include "server/metrics/server_metrics.h"
+
+namespace derin::server {
+
+struct GenerationEngineOptions {
+  // Calls at once.
+  int max_streams = 256;
+  // Calls in one step; versions are loaded for as many.
+  int max_rows = 256;
+};
+
+// Makes text: one thread that steps all calls of a model version together, cell by cell: calls join
+// and leave between steps, at most one step is in flight, and a prompt is forced tokens through the
+// same steps. Without work it is blocked.
+class GenerationEngine {
+ public:
+  // `backend` and `metrics` outlive the engine.
+  static absl::StatusOr<std::unique_ptr<GenerationEngine>> Create(
+      Backend& backend, ServerMetrics& metrics, const GenerationEngineOptions& options,
+      MonotonicClock clock = SystemMonotonicClock());
+  // Ends all calls with FINISH_REASON_SERVER_STOPPING and waits until their sinks have that.
+  ~GenerationEngine();
+
+  // Takes a call over; its sink gets all that follows. RESOURCE_EXHAUSTED, reason STREAMS_FULL,
+  // with a retry hint, or UNAVAILABLE, reason SERVER_STOPPING: then the session was given back, and
+  // the sink gets nothing.
+  absl::Status Start(std::shared_ptr<Generation> generation) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Something changed that the engine looks at between steps: a call was cancelled, a session
+  // closed, an outbox has room.
+  void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The message that the sink was given is sent.
+  void Written(Generation* generation) { writer_.Written(generation); }
+
+  // Ends every call at its next token with FINISH_REASON_SERVER_STOPPING; takes no more.
+  void EndAll() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Calls under way.
+  int streams() const ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Duration Now() const { return clock_(); }
+
+ private:
+  GenerationEngine(ServerMetrics& metrics, const GenerationEngineOptions& options,
+                   MonotonicClock clock, std::unique_ptr<Queue> queue);
+
+  void Run();
+  bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return news_; }
+  // Newcomers join the batcher. False once all is over.
+  bool TakeNews(bool wait) ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndThoseThatLeave();
+  void Step(absl::Span<const std::shared_ptr<Generation>> batch);
+  void Record(const Generation& generation, bool drew);
+  void FailBatch(absl::Span<const std::shared_ptr<Generation>> batch, const absl::Status& status);
+  // These calls have their end.
+  void Leave(absl::Span<const std::shared_ptr<Generation>> gone) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  ServerMetrics& metrics_;
+  const GenerationEngineOptions options_;
+  const MonotonicClock clock_;
+  const std::unique_ptr<Queue> queue_;
+  StepBatcher batcher_;  // the engine's thread only
+  bool ending_ = false;  // likewise
+  std::vector<LanguageModel::Row> rows_;
+  std::vector<int32_t> chosen_;
+
+  mutable absl::Mutex mutex_;
+  std::vector<std::shared_ptr<Generation>> newcomers_ ABSL_GUARDED_BY(mutex_);
+  bool news_ ABSL_GUARDED_BY(mutex_) = false;
+  bool end_all_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  int streams_ ABSL_GUARDED_BY(mutex_) = 0;
+  int waiting_ ABSL_GUARDED_BY(mutex_) = 0;
+
+  StreamWriter writer_;
+  std::thread thread_;
+};
+
+}  // namespace derin::server

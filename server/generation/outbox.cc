@@ -1,0 +1,46 @@
+#include "server/generation/outbox.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace derin::server {
+
+bool Outbox::HasRoom() const {
+  absl::MutexLock lock(&mutex_);
+  return bytes_ + kLargestItem <= capacity_bytes_;
+}
+
+void Outbox::Push(int32_t token, std::string text) {
+  absl::MutexLock lock(&mutex_);
+  items_.push_back({token, std::move(text)});
+  bytes_ += items_.back().bytes();
+}
+
+void Outbox::PushEnd(std::string text, StreamEnd end) {
+  absl::MutexLock lock(&mutex_);
+  last_text_ = std::move(text);
+  end_ = std::move(end);
+}
+
+StreamPiece Outbox::Drain(size_t max_tokens) {
+  absl::MutexLock lock(&mutex_);
+  StreamPiece piece;
+  for (size_t n = std::min(max_tokens, items_.size()); n > 0; --n) {
+    piece.text += items_.front().text;
+    piece.tokens.push_back(items_.front().token);
+    bytes_ -= items_.front().bytes();
+    items_.pop_front();
+  }
+  if (items_.empty() && end_.has_value()) {
+    piece.text += std::exchange(last_text_, {});
+    piece.end = std::exchange(end_, std::nullopt);
+  }
+  return piece;
+}
+
+bool Outbox::empty() const {
+  absl::MutexLock lock(&mutex_);
+  return items_.empty() && !end_.has_value();
+}
+
+}  // namespace derin::server

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "model/backend/backend.h"
+#include "server/generation/session.h"
+
+namespace derin::server {
+
+struct SessionStoreOptions {
+  // Sessions and calls without one, together.
+  int max_sessions = 1024;
+  // A session that no call used for so long may be closed to make room.
+  absl::Duration idle_limit = absl::Hours(1);
+};
+
+// The sessions of this process, and the memory for their states. Thread-safe.
+class SessionStore {
+ public:
+  // `backend` outlives the store and all that it hands out. `now` is the clock.
+  SessionStore(Backend& backend, std::string server_id, const SessionStoreOptions& options,
+               std::function<absl::Time()> now = absl::Now);
+
+  // A session that is found by its name from now on. RESOURCE_EXHAUSTED, reason SESSIONS_FULL, with
+  // a retry hint when there is no room and no session has been idle beyond the limit.
+  absl::StatusOr<std::shared_ptr<Session>> Open(std::shared_ptr<const LoadedVersion> version,
+                                                std::string_view owner, uint64_t seed)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // A nameless one, that goes with its call.
+  absl::StatusOr<std::shared_ptr<Session>> OpenForOneCall(
+      std::shared_ptr<const LoadedVersion> version, std::string_view owner, uint64_t seed)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // `name` is `sessions/ID`, from `field` of the request. NOT_FOUND, reason SESSION_NOT_FOUND, also
+  // for another caller's; FAILED_PRECONDITION, reason WRONG_SERVER, when another server opened it.
+  absl::StatusOr<std::shared_ptr<Session>> Find(std::string_view name, std::string_view owner,
+                                                std::string_view field) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Errors as Find. A call that is in the session ends at its next token.
+  absl::Status Close(std::string_view name, std::string_view owner) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Open sessions that have a name.
+  int size() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  absl::StatusOr<std::unique_ptr<SlotLease>> Lease(const LoadedVersion& version)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CloseIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  Backend& backend_;
+  const std::string server_id_;
+  const SessionStoreOptions options_;
+  const std::function<absl::Time()> now_;
+  const std::shared_ptr<std::atomic<int>> leases_ = std::make_shared<std::atomic<int>>(0);
+
+  mutable absl::Mutex mutex_;
+  // By the number of elements of a slot.
+  absl::flat_hash_map<int64_t, std::shared_ptr<HiddenStatePool>> pools_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, std::shared_ptr<Session>> sessions_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace derin::server

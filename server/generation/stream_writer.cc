@@ -1,0 +1,70 @@
+#include "server/generation/stream_writer.h"
+
+#include <limits>
+#include <utility>
+
+namespace derin::server {
+
+StreamWriter::StreamWriter(std::function<void()> on_room)
+    : on_room_(std::move(on_room)), thread_([this] { Run(); }) {}
+
+StreamWriter::~StreamWriter() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  thread_.join();
+}
+
+void StreamWriter::Add(std::shared_ptr<Generation> stream) {
+  absl::MutexLock lock(&mutex_);
+  schedule_.Add(stream.get(), !stream->per_token());
+  streams_[stream.get()] = std::move(stream);
+}
+
+void StreamWriter::Ready(absl::Span<const std::shared_ptr<Generation>> streams) {
+  absl::MutexLock lock(&mutex_);
+  for (const auto& stream : streams) schedule_.Ready(stream.get());
+  changed_ = true;
+}
+
+void StreamWriter::Written(Generation* stream) {
+  absl::MutexLock lock(&mutex_);
+  // What did not go with that message goes with the next.
+  if (!stream->outbox().empty()) schedule_.Ready(stream);
+  schedule_.Written(stream);
+  changed_ = true;
+}
+
+void StreamWriter::Run() {
+  for (;;) {
+    std::vector<std::shared_ptr<Generation>> due;
+    {
+      absl::MutexLock lock(&mutex_);
+      mutex_.AwaitWithDeadline(absl::Condition(this, &StreamWriter::HasWork), schedule_.NextDue());
+      if (stopping_) return;
+      changed_ = false;
+      for (Generation* stream : schedule_.TakeDue(absl::Now())) due.push_back(streams_[stream]);
+    }
+    for (const auto& stream : due) SendNext(stream);
+  }
+}
+
+void StreamWriter::SendNext(const std::shared_ptr<Generation>& stream) {
+  const bool was_full = !stream->outbox().HasRoom();
+  StreamPiece piece =
+      stream->outbox().Drain(stream->per_token() ? 1 : std::numeric_limits<size_t>::max());
+  if (was_full) on_room_();
+  if (piece.text.empty() && piece.tokens.empty() && !piece.end.has_value()) {
+    return Written(stream.get());
+  }
+  if (piece.end.has_value()) {
+    // The sink may be gone as soon as it has the end.
+    absl::MutexLock lock(&mutex_);
+    schedule_.Remove(stream.get());
+    streams_.erase(stream.get());
+  }
+  stream->sink().Send(std::move(piece));
+}
+
+}  // namespace derin::server

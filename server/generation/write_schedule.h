@@ -1,0 +1,49 @@
+#pragma once
+
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+
+namespace derin::server {
+
+class Generation;
+
+// When each stream may send its next message: one at a time, the first at once, then at most one in
+// every `interval`, so that what accumulates meanwhile goes together. Knows time only from its
+// arguments. One thread at a time.
+class WriteSchedule {
+ public:
+  explicit WriteSchedule(absl::Duration interval = absl::Milliseconds(2)) : interval_(interval) {}
+
+  // `paced` streams keep to the interval; others send as soon as the message before is gone.
+  void Add(Generation* stream, bool paced);
+  void Remove(Generation* stream);
+
+  // There is something to send.
+  void Ready(Generation* stream);
+  // The message that TakeDue gave leave to send is gone.
+  void Written(Generation* stream);
+
+  // The streams that may send now; each is then sending until Written.
+  std::vector<Generation*> TakeDue(absl::Time now);
+  // When TakeDue will next have something; infinite future while nobody is waiting.
+  absl::Time NextDue() const;
+
+ private:
+  struct Stream {
+    bool paced = true;
+    bool sending = false;
+    bool ready = false;
+    absl::Time due = absl::InfinitePast();
+  };
+  void Queue(Generation* generation, const Stream& stream);
+
+  const absl::Duration interval_;
+  absl::flat_hash_map<Generation*, Stream> streams_;
+  std::set<std::pair<absl::Time, Generation*>> waiting_;  // ready, and not sending
+};
+
+}  // namespace derin::server

@@ -1,0 +1,223 @@
+#include "server/jobs/job_ledger.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/jobs/job_state.h"
+#include "server/status/error.h"
+#include "server/storage/resource_name.h"
+
+namespace derin::server {
+
+using v1::TrainingEvent;
+using v1::TrainingJob;
+
+namespace {
+
+// How long a client that found the queue full is told to wait.
+constexpr absl::Duration kQueueRetry = absl::Seconds(10);
+
+google::protobuf::Timestamp ToTimestamp(absl::Time time) {
+  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(time));
+}
+
+absl::Status NotInState(const TrainingJob& job, TrainingJob::State to) {
+  const std::string_view from = StateName(job.state()), wanted = StateName(to);
+  return Refusal(
+      absl::StatusCode::kFailedPrecondition, "JOB_STATE",
+      absl::StrCat(job.name(), " is ", absl::string_view(from.data(), from.size()),
+                   " and cannot become ", absl::string_view(wanted.data(), wanted.size())));
+}
+
+JobChange Cancellation(std::string message) {
+  return {TrainingJob::STATE_CANCELLED, "CANCELLED", std::move(message), {}};
+}
+
+}  // namespace
+
+JobLedger::JobLedger(MetadataStore& store, ModelRegistry& registry, JobWatchers& watchers,
+                     WallClock clock)
+    : store_(store), registry_(registry), watchers_(watchers), clock_(std::move(clock)) {}
+
+absl::StatusOr<TrainingJob> JobLedger::Add(const NewJob& new_job, int max_queued) {
+  TrainingJob job;
+  job.set_name(ResourceName(kTrainingJobs, new_job.id));
+  *job.mutable_spec() = new_job.spec;
+  job.set_parameter_count(new_job.parameter_count);
+  *job.mutable_create_time() = ToTimestamp(clock_());
+  const JobUpdate update =
+      Changed(std::move(job), {TrainingJob::STATE_QUEUED, "", "The job waits for the device.", {}});
+
+  absl::MutexLock lock(&mutex_);
+  absl::StatusOr<Counts> counts = Count();
+  if (!counts.ok()) return counts.status();
+  if (counts->queued >= max_queued) {
+    return WithRetryAfter(
+        Refusal(absl::StatusCode::kResourceExhausted, "JOBS_FULL",
+                absl::StrFormat("%d training jobs wait; that is as many as may", counts->queued)),
+        kQueueRetry);
+  }
+  if (new_job.validate_only) {
+    if (store_.GetTrainingJob(new_job.id).ok()) {
+      return Refusal(absl::StatusCode::kAlreadyExists, "JOB_EXISTS",
+                     absl::StrFormat("there is %s already", update.job.name()));
+    }
+    return update.job;
+  }
+  auto inserted = store_.InsertTrainingJob({update, new_job.request_id, new_job.request_sha256});
+  if (!inserted.ok()) return inserted.status();
+  if (inserted->is_new) watchers_.Publish(inserted->update.job);
+  return std::move(inserted->update.job);
+}
+
+absl::StatusOr<TrainingJob> JobLedger::Begin(const std::string& id) {
+  absl::MutexLock lock(&mutex_);
+  absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
+  if (!job.ok()) return job;
+  const int attempt = job->attempt() + 1;
+  return Store(*job, {TrainingJob::STATE_RUNNING,
+                      "",
+                      absl::StrFormat("Attempt %d of the training began.", attempt),
+                      {}});
+}
+
+absl::StatusOr<TrainingJob> JobLedger::Cancel(const std::string& id) {
+  absl::MutexLock lock(&mutex_);
+  absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
+  if (!job.ok()) return job;
+  switch (job->state()) {
+    case TrainingJob::STATE_QUEUED:
+      return Store(*job, Cancellation("The job was cancelled while it waited."));
+    case TrainingJob::STATE_RUNNING:
+      return Store(*job, {TrainingJob::STATE_CANCELLING,
+                          "",
+                          "The job was asked to end; it does so at its next step.",
+                          {}});
+    case TrainingJob::STATE_CANCELLING:
+    case TrainingJob::STATE_CANCELLED:
+      return job;
+    default: {
+      const std::string_view state = StateName(job->state());
+      return Refusal(absl::StatusCode::kFailedPrecondition, "JOB_IS_OVER",
+                     absl::StrCat(job->name(), " is ",
+                                  absl::string_view(state.data(), state.size()), " already"));
+    }
+  }
+}
+
+absl::StatusOr<TrainingJob> JobLedger::End(const std::string& id, JobChange change) {
+  absl::MutexLock lock(&mutex_);
+  absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
+  if (!job.ok()) return job;
+  return Store(*job, std::move(change));
+}
+
+absl::StatusOr<TrainingJob> JobLedger::Succeed(const std::string& id, const ModelFile& model,
+                                               const v1::TrainingProgress& progress) {
+  absl::MutexLock lock(&mutex_);
+  absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
+  if (!job.ok()) return job;
+  if (job->state() == TrainingJob::STATE_CANCELLING) {
+    return Store(*job, {TrainingJob::STATE_SUCCEEDED, "", "", progress});
+  }
+  if (!CanBecome(job->state(), TrainingJob::STATE_SUCCEEDED)) {
+    return NotInState(*job, TrainingJob::STATE_SUCCEEDED);
+  }
+  JobUpdate update = Changed(*std::move(job), {TrainingJob::STATE_SUCCEEDED, "COMPLETED",
+                                               "The training is complete.", progress});
+  TrainingEvent published = update.events.front();
+  published.set_kind(TrainingEvent::KIND_PUBLISHED);
+  update.events.insert(update.events.begin(), published);
+
+  v1::ModelVersion version;
+  version.set_training_perplexity(progress.epoch_training_perplexity());
+  // The weights are those of the best validation, and so is the figure.
+  if (progress.has_validation_perplexity()) {
+    version.set_validation_perplexity(progress.best_perplexity());
+  }
+  auto stored = registry_.Publish(model, std::move(version), std::move(update));
+  if (!stored.ok()) return stored.status();
+  watchers_.Publish(stored->update.job);
+  return std::move(stored->update.job);
+}
+
+absl::Status JobLedger::Recover() {
+  absl::MutexLock lock(&mutex_);
+  auto jobs = store_.ListUnfinishedTrainingJobs();
+  if (!jobs.ok()) return jobs.status();
+  for (const TrainingJob& job : *jobs) {
+    if (job.state() == TrainingJob::STATE_QUEUED) continue;
+    const auto stored =
+        Store(job, {TrainingJob::STATE_QUEUED,
+                    "",
+                    "The server was restarted; the training begins again when it is its turn.",
+                    {}});
+    if (!stored.ok()) return stored.status();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> JobLedger::NextQueued() {
+  auto jobs = store_.ListUnfinishedTrainingJobs();
+  if (!jobs.ok()) return jobs.status();
+  for (const TrainingJob& job : *jobs) {
+    if (job.state() == TrainingJob::STATE_QUEUED) return std::string(IdOf(job.name()));
+  }
+  return "";
+}
+
+absl::StatusOr<JobLedger::Counts> JobLedger::Count() {
+  auto jobs = store_.ListUnfinishedTrainingJobs();
+  if (!jobs.ok()) return jobs.status();
+  Counts counts;
+  for (const TrainingJob& job : *jobs) {
+    if (job.state() == TrainingJob::STATE_QUEUED) ++counts.queued;
+    if (job.state() == TrainingJob::STATE_RUNNING) ++counts.running;
+    if (job.state() == TrainingJob::STATE_CANCELLING) ++counts.cancelling;
+  }
+  return counts;
+}
+
+absl::StatusOr<TrainingJob> JobLedger::Store(TrainingJob job, JobChange change) {
+  if (job.state() == TrainingJob::STATE_CANCELLING) {
+    JobChange cancellation = Cancellation("The job was cancelled.");
+    cancellation.progress = std::move(change.progress);
+    change = std::move(cancellation);
+  }
+  if (!CanBecome(job.state(), change.to)) return NotInState(job, change.to);
+  watchers_.AddProgress(job);
+  auto stored = store_.UpdateTrainingJob(Changed(std::move(job), change));
+  if (!stored.ok()) return stored.status();
+  watchers_.Publish(stored->job);
+  return std::move(stored->job);
+}
+
+JobUpdate JobLedger::Changed(TrainingJob job, const JobChange& change) const {
+  const google::protobuf::Timestamp now = ToTimestamp(clock_());
+  job.set_state(change.to);
+  if (change.to == TrainingJob::STATE_RUNNING) {
+    job.set_attempt(job.attempt() + 1);
+    *job.mutable_start_time() = now;
+    job.clear_progress();
+  }
+  if (change.progress.attempt() == job.attempt() && job.attempt() > 0) {
+    *job.mutable_progress() = change.progress;
+  }
+  if (IsOver(change.to)) {
+    *job.mutable_end_time() = now;
+    job.set_reason(change.reason);
+    job.set_message(change.message);
+  }
+  TrainingEvent event;
+  event.set_attempt(job.attempt());
+  *event.mutable_time() = now;
+  event.set_kind(TrainingEvent::KIND_STATE_CHANGED);
+  event.set_state(change.to);
+  event.set_step(job.progress().step());
+  event.set_message(change.message);
+  return {std::move(job), {std::move(event)}};
+}
+
+}  // namespace derin::server

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "derin/v1/model.pb.h"
+#include "derin/v1/training.pb.h"
+#include "model/checkpoint/model_file.h"
+#include "server/jobs/job_watchers.h"
+#include "server/registry/model_registry.h"
+#include "server/storage/metadata_store.h"
+
+namespace derin::server {
+
+// The time of day, for what is stored.
+using WallClock = std::function<absl::Time()>;
+
+// What becomes of a job.
+struct JobChange {
+  v1::TrainingJob::State to = v1::TrainingJob::STATE_UNSPECIFIED;
+  std::string reason;               // for a job that is over
+  std::string message;              // of the event, and of a job that is over
+  v1::TrainingProgress progress{};  // stays with the job
+};
+
+// All changes of stored jobs go through here: one at a time, each legal, with its event in the same
+// transaction, and told to the watchers once it is stored. Thread-safe.
+class JobLedger {
+ public:
+  // All outlive the ledger.
+  JobLedger(MetadataStore& store, ModelRegistry& registry, JobWatchers& watchers, WallClock clock);
+
+  // Stores a queued job; see MetadataStore::InsertTrainingJob. RESOURCE_EXHAUSTED, reason
+  // JOBS_FULL, with a hint when to try again, when `max_queued` wait already. With `validate_only`
+  // the answer is the job as it would be.
+  struct NewJob {
+    std::string id;
+    v1::TrainingSpec spec;
+    int64_t parameter_count = 0;
+    std::string request_id;
+    std::string request_sha256;
+    bool validate_only = false;
+  };
+  absl::StatusOr<v1::TrainingJob> Add(const NewJob& job, int max_queued)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // QUEUED -> RUNNING: the next attempt. FAILED_PRECONDITION when it waits no more.
+  absl::StatusOr<v1::TrainingJob> Begin(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
+  // A job that waits is CANCELLED, one that runs CANCELLING; one that was asked before stays as it
+  // is. FAILED_PRECONDITION, reason JOB_IS_OVER, for one that ended otherwise.
+  absl::StatusOr<v1::TrainingJob> Cancel(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The attempt ended as `change` says; but a job that was asked to cancel is CANCELLED instead.
+  absl::StatusOr<v1::TrainingJob> End(const std::string& id, JobChange change)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // The attempt made `model`: publishes it as the job's version, with its perplexities from
+  // `progress`. A job that was asked to cancel is CANCELLED instead. After an error the job is as
+  // before.
+  absl::StatusOr<v1::TrainingJob> Succeed(const std::string& id, const ModelFile& model,
+                                          const v1::TrainingProgress& progress)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // After a restart, before anything runs: RUNNING jobs are QUEUED, CANCELLING ones CANCELLED.
+  absl::Status Recover() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The id of the job that waits longest, empty when none waits.
+  absl::StatusOr<std::string> NextQueued();
+  // Jobs that are not over, by state.
+  struct Counts {
+    int queued = 0;
+    int running = 0;
+    int cancelling = 0;
+  };
+  absl::StatusOr<Counts> Count();
+
+ private:
+  // `job` after `change`, with its event.
+  JobUpdate Changed(v1::TrainingJob job, const JobChange& change) const;
+  // Stores the change and tells it. A CANCELLING job becomes CANCELLED, whatever was wanted.
+  absl::StatusOr<v1::TrainingJob> Store(v1::TrainingJob job, JobChange change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  MetadataStore& store_;
+  ModelRegistry& registry_;
+  JobWatchers& watchers_;
+  const WallClock clock_;
+  // Held from reading a job to storing its change. The store locks itself; this makes the two one.
+  absl::Mutex mutex_;
+};
+
+}  // namespace derin::server

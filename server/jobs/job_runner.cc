@@ -1,0 +1,180 @@
+#include "server/jobs/job_runner.h"
+
+#include <spdlog/spdlog.h>
+
+#include <new>
+#include <optional>
+#include <utility>
+
+#include "server/status/error.h"
+#include "server/storage/resource_name.h"
+
+namespace derin::server {
+
+using v1::TrainingJob;
+
+namespace {
+
+// How long to wait before the store is tried again: it fails when the disk is full, and nothing
+// here can help that.
+constexpr absl::Duration kStoreRetry = absl::Seconds(5);
+
+std::string Text(absl::string_view text) { return std::string(text); }
+
+JobChange Failure(const absl::Status& status) {
+  std::string reason = ErrorReason(status);
+  if (reason.empty()) reason = absl::StatusCodeToString(status.code());
+  return {TrainingJob::STATE_FAILED, std::move(reason), Text(status.message()), {}};
+}
+
+}  // namespace
+
+JobRunner::JobRunner(const TrainingRun::Surroundings& surroundings, JobLedger& ledger,
+                     JobWatchers& watchers)
+    : surroundings_(surroundings), ledger_(ledger), watchers_(watchers) {}
+
+void JobRunner::Start() {
+  thread_ = std::thread([this] { Loop(); });
+}
+
+void JobRunner::Stop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stop_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void JobRunner::Wake() {
+  absl::MutexLock lock(&mutex_);
+  wake_ = true;
+}
+
+void JobRunner::Interrupt(const std::string& job_id) {
+  absl::MutexLock lock(&mutex_);
+  if (running_ == job_id) interrupted_ = true;
+}
+
+bool JobRunner::StoppedWithin(absl::Duration timeout) {
+  const auto stopped = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stop_.load(); };
+  absl::MutexLock lock(&mutex_);
+  return mutex_.AwaitWithTimeout(absl::Condition(&stopped), timeout);
+}
+
+void JobRunner::AwaitWork() {
+  const auto work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return wake_ || stop_; };
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(&work));
+  wake_ = false;
+}
+
+void JobRunner::Loop() {
+  while (!stop_) {
+    const absl::StatusOr<bool> ran = RunNext();
+    if (!ran.ok()) {
+      spdlog::error("The next training job cannot begin: {}", Text(ran.status().message()));
+      StoppedWithin(kStoreRetry);
+    } else if (!*ran) {
+      AwaitWork();
+    }
+  }
+}
+
+absl::StatusOr<bool> JobRunner::RunNext() {
+  const absl::StatusOr<std::string> id = ledger_.NextQueued();
+  if (!id.ok()) return id.status();
+  if (id->empty()) return false;
+  {
+    // Before the job is RUNNING, so that no cancellation of a running job is missed.
+    absl::MutexLock lock(&mutex_);
+    running_ = *id;
+    interrupted_ = false;
+  }
+  const absl::StatusOr<TrainingJob> job = ledger_.Begin(*id);
+  if (job.ok()) {
+    Run(*job);
+  } else if (!absl::IsFailedPrecondition(job.status())) {  // that was cancelled just now
+    return job.status();
+  }
+  return true;
+}
+
+void JobRunner::Run(const TrainingJob& job) {
+  const std::string id(IdOf(job.name()));
+  spdlog::info("Training job {} began, attempt {}", id, job.attempt());
+  Outcome outcome;
+  try {
+    outcome = Train(job);
+  } catch (const std::bad_alloc&) {
+    outcome.change = Failure(
+        absl::ResourceExhaustedError("the training wants more memory than the process can have"));
+  }
+  // The next job must not begin before this one's end is stored, or both would be RUNNING.
+  while (true) {
+    const absl::StatusOr<TrainingJob> ended = Conclude(id, outcome);
+    if (ended.ok()) {
+      spdlog::info("Training job {}: {}", id,
+                   ended->message().empty() ? outcome.change.message : ended->message());
+      break;
+    }
+    spdlog::error("The end of training job {} cannot be stored: {}", id,
+                  Text(ended.status().message()));
+    if (StoppedWithin(kStoreRetry)) break;  // the next start takes it up
+  }
+  surroundings_.metrics.TrainingJobIsOver(id);
+}
+
+JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
+  Outcome outcome;
+  absl::StatusOr<std::unique_ptr<TrainingRun>> run = TrainingRun::Create(surroundings_, job);
+  if (!run.ok()) {
+    outcome.change = Failure(run.status());
+    return outcome;
+  }
+  const auto tell = [&] {
+    std::optional<v1::TrainingProgress> progress = (*run)->Progress();
+    if (!progress.has_value()) return;
+    (*run)->ProgressTold(*progress);
+    outcome.change.progress = *progress;
+    watchers_.PublishProgress(std::string(IdOf(job.name())), *std::move(progress));
+  };
+  absl::Status status;
+  while (status.ok() && !(*run)->done() && !interrupted_ && !stop_) {
+    status = (*run)->Step();
+    if ((*run)->ProgressIsDue()) tell();
+  }
+  tell();
+
+  const v1::TrainingProgress progress = std::move(outcome.change.progress);
+  if (status.ok() && (*run)->done() && !interrupted_) {
+    absl::StatusOr<ModelFile> model = (*run)->Model();
+    status = model.status();
+    if (model.ok()) outcome.model = *std::move(model);
+  }
+  if (!status.ok()) {
+    outcome.change = Failure(status);
+  } else if (interrupted_) {
+    outcome.change = {TrainingJob::STATE_CANCELLED, "CANCELLED", "The job was cancelled.", {}};
+  } else if (!outcome.model.has_value()) {
+    outcome.change = {TrainingJob::STATE_QUEUED,
+                      "",
+                      "The server stops; the training begins again once it runs.",
+                      {}};
+  }
+  outcome.change.progress = progress;
+  return outcome;
+}
+
+absl::StatusOr<TrainingJob> JobRunner::Conclude(const std::string& id, Outcome& outcome) {
+  if (outcome.model.has_value()) {
+    absl::StatusOr<TrainingJob> job = ledger_.Succeed(id, *outcome.model, outcome.change.progress);
+    if (job.ok()) return job;
+    outcome.model.reset();
+    v1::TrainingProgress progress = std::move(outcome.change.progress);
+    outcome.change = Failure(job.status());
+    outcome.change.progress = std::move(progress);
+  }
+  return ledger_.End(id, outcome.change);
+}
+
+}  // namespace derin::server

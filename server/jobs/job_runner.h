@@ -1,0 +1,61 @@
+#pragma once
+
+#include <atomic>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "server/jobs/job_ledger.h"
+#include "server/jobs/job_watchers.h"
+#include "server/jobs/training_run.h"
+
+namespace derin::server {
+
+// The training thread: takes the job that waits longest, trains it to its end, takes the next.
+class JobRunner {
+ public:
+  // All outlive the runner.
+  JobRunner(const TrainingRun::Surroundings& surroundings, JobLedger& ledger,
+            JobWatchers& watchers);
+  ~JobRunner() { Stop(); }
+
+  void Start();
+  // The job that runs goes back to the queue at its next step; returns when the thread has ended.
+  void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // There may be a job in the queue.
+  void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The job, if it runs, ends at its next step. The ledger has it as CANCELLING already.
+  void Interrupt(const std::string& job_id) ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  // How an attempt ended.
+  struct Outcome {
+    std::optional<ModelFile> model;  // there when it is to succeed
+    JobChange change;                // what becomes of the job otherwise; has the last progress
+  };
+
+  void Loop() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Runs the job that waits longest to its end; false when none waits.
+  absl::StatusOr<bool> RunNext() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Run(const v1::TrainingJob& job) ABSL_LOCKS_EXCLUDED(mutex_);
+  Outcome Train(const v1::TrainingJob& job);
+  // Stores the outcome. A model that cannot be published turns it into a failure.
+  absl::StatusOr<v1::TrainingJob> Conclude(const std::string& id, Outcome& outcome);
+  bool StoppedWithin(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
+  void AwaitWork() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const TrainingRun::Surroundings surroundings_;
+  JobLedger& ledger_;
+  JobWatchers& watchers_;
+  absl::Mutex mutex_;
+  bool wake_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string running_ ABSL_GUARDED_BY(mutex_);  // id of the job that runs or is about to
+  std::atomic<bool> interrupted_{false};         // that job is to be cancelled
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace derin::server

@@ -1,0 +1,127 @@
+#include "server/jobs/training_jobs.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "server/jobs/training_spec.h"
+#include "server/status/error.h"
+#include "server/storage/random_id.h"
+#include "server/storage/resource_name.h"
+#include "server/storage/sha256.h"
+
+namespace derin::server {
+
+namespace {
+
+constexpr size_t kMaxRequestIdBytes = 128;
+
+// The same for a request that is sent again. Without maps, protobuf's bytes are the same for the
+// same message.
+std::string RequestDigest(v1::CreateTrainingJobRequest request) {
+  request.clear_validate_only();
+  return Sha256Hex(request.SerializeAsString());
+}
+
+absl::Status CheckRequest(const v1::CreateTrainingJobRequest& request) {
+  if (request.request_id().size() > kMaxRequestIdBytes) {
+    return InvalidField("request_id",
+                        absl::StrFormat("got %d bytes, wanted at most %d",
+                                        request.request_id().size(), kMaxRequestIdBytes));
+  }
+  if (!request.training_job().has_spec()) {
+    return InvalidField("training_job.spec", "got none, wanted one with corpus and model");
+  }
+  if (request.training_job_id().empty()) return absl::OkStatus();
+  return CheckId(request.training_job_id(), "training_job_id");
+}
+
+}  // namespace
+
+TrainingJobs::TrainingJobs(const Parts& parts, TrainingJobsOptions options)
+    : parts_(parts),
+      options_(std::move(options)),
+      watchers_(parts_.store),
+      ledger_(parts_.store, parts_.registry, watchers_, options_.wall_clock),
+      runner_(
+          {parts_.backend, parts_.store, parts_.blobs, parts_.metrics, options_.monotonic_clock},
+          ledger_, watchers_) {
+  parts_.metrics.training_jobs.Bind([this] {
+    const JobLedger::Counts counts = ledger_.Count().value_or(JobLedger::Counts{});
+    return std::vector<CallbackGauge::Sample>{
+        {{"queued"}, static_cast<double>(counts.queued)},
+        {{"running"}, static_cast<double>(counts.running)},
+        {{"cancelling"}, static_cast<double>(counts.cancelling)}};
+  });
+}
+
+TrainingJobs::~TrainingJobs() {
+  parts_.metrics.training_jobs.Unbind();
+  Stop();
+}
+
+absl::Status TrainingJobs::Start() {
+  if (absl::Status status = ledger_.Recover(); !status.ok()) return status;
+  runner_.Start();
+  return absl::OkStatus();
+}
+
+void TrainingJobs::Stop() { runner_.Stop(); }
+
+absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJobRequest& request) {
+  if (absl::Status status = CheckRequest(request); !status.ok()) return status;
+  const std::string digest = RequestDigest(request);
+  if (!request.request_id().empty()) {
+    auto earlier = parts_.store.FindRequest(request.request_id(), digest);
+    if (!earlier.ok()) return earlier.status();
+    if (earlier->has_value()) return **std::move(earlier);
+  }
+  const v1::TrainingSpec& spec = request.training_job().spec();
+  auto corpus_id = ParseResourceName(kCorpora, spec.corpus(), "training_job.spec.corpus");
+  if (!corpus_id.ok()) return corpus_id.status();
+  auto corpus = parts_.store.GetCorpus(*corpus_id);
+  if (!corpus.ok()) return corpus.status();
+  auto plan = ResolveTrainingSpec(spec, *corpus, parts_.backend, RandomBits());
+  if (!plan.ok()) return plan.status();
+  if (absl::Status fits = CheckMemory(*plan, parts_.backend); !fits.ok()) return fits;
+
+  auto job = ledger_.Add(
+      {.id = request.training_job_id().empty() ? NewTrainingJobId() : request.training_job_id(),
+       .spec = plan->spec,
+       .parameter_count = plan->parameter_count,
+       .request_id = request.request_id(),
+       .request_sha256 = digest,
+       .validate_only = request.validate_only()},
+      options_.max_queued_jobs);
+  if (job.ok() && !request.validate_only()) runner_.Wake();
+  return job;
+}
+
+absl::StatusOr<v1::TrainingJob> TrainingJobs::Get(std::string_view id) {
+  auto job = parts_.store.GetTrainingJob(id);
+  if (job.ok()) watchers_.AddProgress(*job);
+  return job;
+}
+
+absl::StatusOr<Listing<v1::TrainingJob>> TrainingJobs::List(std::string_view after, int limit) {
+  auto jobs = parts_.store.ListTrainingJobs(after, limit);
+  if (!jobs.ok()) return jobs.status();
+  for (v1::TrainingJob& job : jobs->items) watchers_.AddProgress(job);
+  return jobs;
+}
+
+absl::StatusOr<v1::TrainingJob> TrainingJobs::Cancel(const std::string& id) {
+  auto job = ledger_.Cancel(id);
+  if (job.ok() && job->state() == v1::TrainingJob::STATE_CANCELLING) runner_.Interrupt(id);
+  return job;
+}
+
+absl::StatusOr<std::unique_ptr<JobWatch>> TrainingJobs::Watch(const std::string& id,
+                                                              int64_t since_sequence,
+                                                              std::function<void()> on_news) {
+  return watchers_.Watch(id, since_sequence, std::move(on_news));
+}
+
+void TrainingJobs::StopWatching(const absl::Status& status) { watchers_.StopWatching(status); }
+
+}  // namespace derin::server

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "derin/v1/training.pb.h"
+#include "model/backend/backend.h"
+#include "server/jobs/job_ledger.h"
+#include "server/jobs/job_runner.h"
+#include "server/jobs/job_watchers.h"
+#include "server/metrics/server_metrics.h"
+#include "server/registry/model_registry.h"
+#include "server/storage/blob_store.h"
+#include "server/storage/metadata_store.h"
+
+namespace derin::server {
+
+struct TrainingJobsOptions {
+  // Jobs that wait, besides the one that runs; at least 1.
+  int max_queued_jobs = 100;
+  // Of what is stored.
+  WallClock wall_clock = absl::Now;
+  // Of rates and of how often progress is told.
+  MonotonicClock monotonic_clock = SystemMonotonicClock();
+};
+
+// All training jobs of a server, and the thread that trains them. Thread-safe.
+class TrainingJobs {
+ public:
+  // What training works with; all outlive the object.
+  struct Parts {
+    Backend& backend;
+    MetadataStore& store;
+    BlobStore& blobs;
+    ModelRegistry& registry;
+    ServerMetrics& metrics;
+  };
+  TrainingJobs(const Parts& parts, TrainingJobsOptions options);
+  // Stops; all watches are destroyed before.
+  ~TrainingJobs();
+
+  // Takes up what an earlier process left, and starts the training thread. Once only.
+  absl::Status Start();
+  // The job that runs goes back to the queue at its next step, and nothing runs any more; returns
+  // when that is stored.
+  void Stop();
+
+  // Errors name fields as the request has them. See TrainingService.CreateTrainingJob in
+  // training.proto; RESOURCE_EXHAUSTED has reason JOBS_FULL or DEVICE_MEMORY_FULL.
+  absl::StatusOr<v1::TrainingJob> Create(const v1::CreateTrainingJobRequest& request);
+  // With the latest progress. Ids are bare.
+  absl::StatusOr<v1::TrainingJob> Get(std::string_view id);
+  // Newest first; see MetadataStore::ListTrainingJobs.
+  absl::StatusOr<Listing<v1::TrainingJob>> List(std::string_view after, int limit);
+  absl::StatusOr<v1::TrainingJob> Cancel(const std::string& id);
+
+  // See JobWatchers.
+  absl::StatusOr<std::unique_ptr<JobWatch>> Watch(const std::string& id, int64_t since_sequence,
+                                                  std::function<void()> on_news);
+  void StopWatching(const absl::Status& status);
+
+  absl::StatusOr<JobLedger::Counts> Count() { return ledger_.Count(); }
+
+ private:
+  const Parts parts_;
+  const TrainingJobsOptions options_;
+  JobWatchers watchers_;
+  JobLedger ledger_;
+  JobRunner runner_;
+};
+
+}  // namespace derin::server

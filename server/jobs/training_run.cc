@@ -1,0 +1,149 @@
+#include "server/jobs/training_run.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/util/time_util.h"
+#include "model/network/parameters.h"
+#include "server/registry/proto_conversion.h"
+#include "server/status/error.h"
+#include "server/storage/resource_name.h"
+
+namespace derin::server {
+
+namespace {
+
+// Progress is told at least this often, where steps are not slower.
+constexpr absl::Duration kProgressPeriod = absl::Milliseconds(250);
+// Beyond this an estimate means nothing, and a protobuf cannot hold it.
+constexpr absl::Duration kLongestTimeLeft = absl::Hours(24 * 365 * 100);
+
+absl::StatusOr<std::string> ReadText(BlobStore& blobs, const v1::Corpus& corpus) {
+  absl::StatusOr<std::string> text = blobs.Read(corpus.sha256());
+  if (text.ok() || !absl::IsDataLoss(text.status())) return text;
+  return Refusal(
+      absl::StatusCode::kDataLoss, "CORPUS_DAMAGED",
+      absl::StrCat("the text of ", corpus.name(), " is damaged: ", text.status().message()));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundings& surroundings,
+                                                                 const v1::TrainingJob& job) {
+  auto corpus = surroundings.store.GetCorpus(IdOf(job.spec().corpus()));
+  if (!corpus.ok()) return corpus.status();
+  auto plan = ResolveTrainingSpec(job.spec(), *corpus, surroundings.backend, job.spec().seed());
+  if (!plan.ok()) return plan.status();
+  if (absl::Status fits = CheckMemory(*plan, surroundings.backend); !fits.ok()) return fits;
+  auto normalization = FromProto(corpus->normalization(), "normalization");
+  if (!normalization.ok()) return normalization.status();
+  auto text = ReadText(surroundings.blobs, *corpus);
+  if (!text.ok()) return text.status();
+
+  Tokenizer tokenizer = job.spec().config().tokenization() == v1::TOKENIZATION_BYTES
+                            ? Tokenizer::Bytes()
+                            : Tokenizer::Characters(Vocabulary::FromText(*text));
+  const std::vector<int32_t> tokens = tokenizer.Encode(*text, plan->token_count).tokens;
+  std::unique_ptr<TrainingRun> run(
+      new TrainingRun(surroundings, job, *std::move(plan), std::move(tokenizer), *normalization));
+  const TrainingConfig& config = run->plan_.config;
+  auto trainer = Trainer::Create(surroundings.backend, config, tokens,
+                                 InitialParameters(config.model, config.seed));
+  if (!trainer.ok()) return trainer.status();
+  run->trainer_ = *std::move(trainer);
+  run->now_ = surroundings.clock();
+  run->throughput_.Add(run->now_, 0, 0);
+  return run;
+}
+
+TrainingRun::TrainingRun(const Surroundings& surroundings, const v1::TrainingJob& job,
+                         TrainingPlan plan, Tokenizer tokenizer, Normalization normalization)
+    : surroundings_(surroundings),
+      job_id_(IdOf(job.name())),
+      attempt_(job.attempt()),
+      plan_(std::move(plan)),
+      tokenizer_(std::move(tokenizer)),
+      normalization_(normalization),
+      trained_tokens_(surroundings.metrics.training_tokens.With(IdOf(job.spec().model()))) {}
+
+absl::Status TrainingRun::Step() {
+  const absl::Duration start = surroundings_.clock();
+  absl::Status status = trainer_->Step();
+  now_ = surroundings_.clock();
+  step_time_ = now_ - start;
+  surroundings_.metrics.training_step_seconds.Record(step_time_);
+
+  const int64_t tokens = trainer_->progress().tokens;
+  trained_tokens_.Add(tokens - counted_tokens_);
+  surroundings_.metrics.trained_tokens_rate.Add(tokens - counted_tokens_);
+  counted_tokens_ = tokens;
+  throughput_.Add(now_, tokens, trainer_->FractionDone());
+  if (absl::IsOutOfRange(status)) {
+    return Refusal(absl::StatusCode::kOutOfRange, "DIVERGED",
+                   absl::StrCat(status.message(), "; a lower learning rate may help"));
+  }
+  return status;
+}
+
+std::optional<v1::TrainingProgress> TrainingRun::Progress() const {
+  const TrainerProgress& known = trainer_->progress();
+  if (known.epoch_loss.tokens == 0 && !known.epoch_perplexity.has_value()) return std::nullopt;
+  v1::TrainingProgress progress;
+  progress.set_attempt(attempt_);
+  // Between two epochs the losses are still those of the one that ended.
+  const bool between_epochs =
+      known.epoch_loss.tokens == 0 || known.epoch_loss.Perplexity() == known.epoch_perplexity;
+  progress.set_epoch(between_epochs ? known.epoch : known.epoch + 1);
+  progress.set_epochs(plan_.config.epochs);
+  progress.set_step(known.step);
+  progress.set_steps(plan_.total_steps);
+  progress.set_tokens(known.tokens);
+  const double loss =
+      known.epoch_loss.tokens == 0 ? std::log(*known.epoch_perplexity) : known.epoch_loss.Mean();
+  progress.set_training_loss(loss);
+  progress.set_training_perplexity(std::exp(loss));
+  if (known.epoch_perplexity) progress.set_epoch_training_perplexity(*known.epoch_perplexity);
+  if (known.validation_perplexity) {
+    progress.set_validation_perplexity(*known.validation_perplexity);
+  }
+  if (known.best_perplexity) progress.set_best_perplexity(*known.best_perplexity);
+  progress.set_learning_rate(known.learning_rate);
+  progress.set_gradient_norm(known.gradient_norm);
+  progress.set_tokens_per_second(throughput_.TokensPerSecond());
+  progress.set_fraction_done(trainer_->FractionDone());
+  if (const std::optional<absl::Duration> left = throughput_.TimeLeft(); left.has_value()) {
+    *progress.mutable_time_left() = google::protobuf::util::TimeUtil::MillisecondsToDuration(
+        absl::ToInt64Milliseconds(std::min(*left, kLongestTimeLeft)));
+  }
+  return progress;
+}
+
+bool TrainingRun::ProgressIsDue() const {
+  return now_ - last_told_ + step_time_ >= kProgressPeriod;
+}
+
+void TrainingRun::ProgressTold(const v1::TrainingProgress& progress) {
+  last_told_ = now_;
+  ServerMetrics& metrics = surroundings_.metrics;
+  metrics.training_tokens_per_second.Set({job_id_}, progress.tokens_per_second());
+  metrics.training_progress_ratio.Set({job_id_}, progress.fraction_done());
+  metrics.training_gradient_norm.Set({job_id_}, progress.gradient_norm());
+  metrics.training_perplexity.Set({job_id_, "training"}, progress.training_perplexity());
+  if (progress.has_validation_perplexity()) {
+    metrics.training_perplexity.Set({job_id_, "validation"}, progress.validation_perplexity());
+  }
+}
+
+absl::StatusOr<ModelFile> TrainingRun::Model() {
+  auto parameters = trainer_->PublishableParameters();
+  if (!parameters.ok()) return parameters.status();
+  return ModelFile{.config = plan_.config.model,
+                   .tokenizer = tokenizer_,
+                   .normalization = normalization_,
+                   .parameters = *std::move(parameters)};
+}
+
+}  // namespace derin::server

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "derin/v1/corpus.pb.h"
+#include "derin/v1/training.pb.h"
+#include "model/backend/backend.h"
+#include "model/training/trainer.h"
+
+namespace derin::server {
+
+// A request to train that can be carried out, as far as one knows beforehand.
+struct TrainingPlan {
+  v1::TrainingSpec spec;  // nothing that has a default is left unset
+  TrainingConfig config;
+  int64_t token_count = 0;  // of the text that is read, held-out tokens included
+  int64_t total_steps = 0;
+  int64_t parameter_count = 0;
+  int64_t device_bytes = 0;  // what training will allocate
+};
+
+// Puts the documented defaults in place of what `spec` leaves unset (`seed` for its seed) and
+// checks every field, alone and with the others, against `corpus`. A resolved spec resolves to
+// itself. INVALID_ARGUMENT names the field at fault, such as `training_job.spec.batch`;
+// FAILED_PRECONDITION, reason CORPUS_TOO_SHORT, when the text does not fill one minibatch. Says
+// nothing about memory.
+absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
+                                                 const v1::Corpus& corpus, const Backend& backend,
+                                                 uint64_t seed);
+
+// RESOURCE_EXHAUSTED, reason DEVICE_MEMORY_FULL, with the bytes wanted and free when `plan` does
+// not fit now.
+absl::Status CheckMemory(const TrainingPlan& plan, const Backend& backend);
+
+}  // namespace derin::server

@@ -1,0 +1,160 @@
+#include "server/generation/generation_engine.h"
+
+#include <atomic>
+#include <deque>
+
+#include "server/status/error.h"
+#include "tests/server/generation/tiny_version.h"
+
+namespace derin::server {
+namespace {
+
+// A call with its sink, started in an engine.
+struct Call {
+  CollectingSink sink;
+  std::shared_ptr<Generation> generation;
+  std::atomic<bool> reading = true;
+};
+
+class GenerationEngineTest : public testing::Test {
+ protected:
+  std::shared_ptr<Session> Open(uint64_t seed) { return *store_.Open(version_, "local", seed); }
+
+  // Starts a call in `session`; what it is sent counts as written while `reading`.
+  Call& Start(std::shared_ptr<Session> session, int64_t max_tokens, bool reading = true) {
+    Call& call = calls_.emplace_back();
+    call.reading = reading;
+    EXPECT_TRUE(session->TryBegin().ok());
+    call.generation = std::make_shared<Generation>(
+        GenerationRequest{.prompt = {1, 2, 3}, .max_tokens = max_tokens, .arrival = engine_->Now()},
+        std::move(session), &call.sink);
+    call.sink.set_written([this, &call] {
+      if (call.reading) engine_->Written(call.generation.get());
+    });
+    EXPECT_TRUE(engine_->Start(call.generation).ok());
+    return call;
+  }
+
+  std::unique_ptr<Backend> backend_ = *NewBackend("auto");
+  std::shared_ptr<const LoadedVersion> version_ = TinyVersion(*backend_);
+  ServerMetrics metrics_;
+  SessionStore store_{*backend_, "a0", {}};
+  std::deque<Call> calls_;
+  std::unique_ptr<GenerationEngine> engine_ =
+      *GenerationEngine::Create(*backend_, metrics_, {.max_streams = 40, .max_rows = 16});
+};
+
+TEST_F(GenerationEngineTest, DrawsAsManyTokensAsAskedFor) {
+  Call& call = Start(Open(1), 30);
+  const StreamEnd end = call.sink.AwaitEnd();
+  ASSERT_TRUE(end.ok());
+  EXPECT_EQ(end->finish_reason(), v1::FINISH_REASON_LENGTH);
+  EXPECT_EQ(end->generated_tokens(), 30);
+  EXPECT_EQ(call.sink.tokens().size(), 30u);
+  EXPECT_EQ(call.sink.text().size(), 30u) << "the letters a to h are one byte each";
+}
+
+TEST_F(GenerationEngineTest, ManySessionsTogetherGetWhatEachGetsAlone) {
+  std::vector<Call*> together;
+  for (uint64_t seed = 0; seed < 40; ++seed) together.push_back(&Start(Open(seed), 50));
+  for (Call* call : together) ASSERT_TRUE(call->sink.AwaitEnd().ok());
+  for (uint64_t seed = 0; seed < 40; seed += 7) {
+    Call& alone = Start(Open(seed), 50);
+    ASSERT_TRUE(alone.sink.AwaitEnd().ok());
+    EXPECT_EQ(alone.sink.text(), together[seed]->sink.text()) << "seed " << seed;
+  }
+}
+
+TEST_F(GenerationEngineTest, TwoCallsInASessionGoOnWhereOneWouldHave) {
+  Call& whole = Start(Open(9), 40);
+  ASSERT_TRUE(whole.sink.AwaitEnd().ok());
+
+  auto session = Open(9);
+  Call& first = Start(session, 15);
+  ASSERT_TRUE(first.sink.AwaitEnd().ok());
+  ASSERT_TRUE(session->TryBegin().ok());
+  Call& second = calls_.emplace_back();
+  second.generation =
+      std::make_shared<Generation>(GenerationRequest{.max_tokens = 25}, session, &second.sink);
+  second.sink.set_written([&] { engine_->Written(second.generation.get()); });
+  ASSERT_TRUE(engine_->Start(second.generation).ok());
+  ASSERT_TRUE(second.sink.AwaitEnd().ok());
+  EXPECT_EQ(first.sink.text() + second.sink.text(), whole.sink.text());
+}
+
+TEST_F(GenerationEngineTest, AClientThatLeavesFreesItsSession) {
+  auto session = Open(1);
+  Call& call = Start(session, 1'000'000);
+  call.sink.AwaitTokens(1);
+  call.generation->Cancel();
+  engine_->Wake();
+  EXPECT_EQ(call.sink.AwaitEnd().status().code(), absl::StatusCode::kCancelled);
+  EXPECT_TRUE(session->TryBegin().ok());
+  session->End(absl::Now());
+}
+
+TEST_F(GenerationEngineTest, AClosedSessionEndsItsStream) {
+  auto session = Open(1);
+  Call& call = Start(session, 1'000'000);
+  call.sink.AwaitTokens(1);
+  ASSERT_TRUE(store_.Close(session->name(), "local").ok());
+  engine_->Wake();
+  EXPECT_EQ(call.sink.AwaitEnd()->finish_reason(), v1::FINISH_REASON_SESSION_CLOSED);
+}
+
+TEST_F(GenerationEngineTest, ASlowReaderStopsOnlyItsOwnSequence) {
+  // Nothing that is sent to it is ever written, so its outbox fills; the other call is not held up.
+  Call& slow = Start(Open(1), 1'000'000, /*reading=*/false);
+  slow.sink.AwaitTokens(1);
+  Call& other = Start(Open(2), 3000);
+  EXPECT_TRUE(other.sink.AwaitEnd().ok());
+  slow.generation->Cancel();
+  engine_->Wake();
+  slow.reading = true;
+  engine_->Written(slow.generation.get());
+  (void)slow.sink.AwaitEnd();
+  // A message of at most 4 KiB on its way and as much in the outbox, with 5 bytes for each token.
+  EXPECT_LE(slow.sink.tokens().size(), 2u * 4096 / 5);
+}
+
+TEST_F(GenerationEngineTest, EndAllEndsStreamsWithTheirPositionAndTakesNoMore) {
+  auto session = Open(1);
+  Call& call = Start(session, 1'000'000);
+  call.sink.AwaitTokens(1);
+  engine_->EndAll();
+  const StreamEnd end = call.sink.AwaitEnd();
+  EXPECT_EQ(end->finish_reason(), v1::FINISH_REASON_SERVER_STOPPING);
+  EXPECT_EQ(end->position(), 3 + end->generated_tokens() - 1);
+  ASSERT_TRUE(session->TryBegin().ok());
+  const absl::Status late =
+      engine_->Start(std::make_shared<Generation>(GenerationRequest{}, session, &call.sink));
+  EXPECT_EQ(late.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ErrorReason(late), "SERVER_STOPPING");
+}
+
+TEST_F(GenerationEngineTest, RefusesOneStreamTooMany) {
+  for (uint64_t seed = 0; seed < 40; ++seed) Start(Open(seed), 1'000'000);
+  auto session = Open(99);
+  ASSERT_TRUE(session->TryBegin().ok());
+  CollectingSink sink;
+  const absl::Status status =
+      engine_->Start(std::make_shared<Generation>(GenerationRequest{}, session, &sink));
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(status), "STREAMS_FULL");
+  EXPECT_TRUE(session->TryBegin().ok()) << "the session was given back";
+  session->End(absl::Now());
+  engine_->EndAll();
+  for (Call& call : calls_) (void)call.sink.AwaitEnd();
+}
+
+TEST_F(GenerationEngineTest, TwoVersionsAreServedSideBySide) {
+  const auto other = TinyVersion(*backend_, 2);
+  Call& first = Start(Open(1), 200);
+  Call& second = Start(*store_.Open(other, "local", 1), 200);
+  EXPECT_TRUE(first.sink.AwaitEnd().ok());
+  EXPECT_TRUE(second.sink.AwaitEnd().ok());
+  EXPECT_NE(first.sink.text(), second.sink.text());
+}
+
+}  // namespace
+}  // namespace derin::server

@@ -1,0 +1,193 @@
+#include "server/jobs/job_ledger.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "server/status/error.h"
+#include "tests/server/jobs/training_ground.h"
+
+namespace derin::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using v1::TrainingEvent;
+using v1::TrainingJob;
+
+struct JobLedgerTest : TrainingGround {
+  std::unique_ptr<JobWatchers> watchers;
+  std::unique_ptr<JobLedger> ledger;
+
+  void SetUp() override {
+    TrainingGround::SetUp();
+    watchers = std::make_unique<JobWatchers>(*store);
+    ledger = std::make_unique<JobLedger>(*store, *registry, *watchers, Seconds());
+  }
+
+  absl::StatusOr<TrainingJob> Add(const std::string& id, int max_queued = 10) {
+    return ledger->Add({.id = id, .spec = TinySpec(), .parameter_count = 5}, max_queued);
+  }
+  static v1::TrainingProgress ProgressAt(int64_t step) {
+    v1::TrainingProgress progress;
+    progress.set_attempt(1);
+    progress.set_step(step);
+    progress.set_epoch_training_perplexity(3);
+    return progress;
+  }
+  ModelFile Model() {
+    const StackConfig config{.layers = 1, .hidden = 2, .vocabulary = 257};
+    return {config, Tokenizer::Bytes(), Normalization::kRaw, InitialParameters(config, 1)};
+  }
+  std::vector<TrainingEvent> Events(const std::string& id) {
+    return *store->ListTrainingEvents(id, 0);
+  }
+};
+
+TEST_F(JobLedgerTest, AJobGoesFromTheQueueToItsVersion) {
+  const auto queued = Add("a");
+  ASSERT_TRUE(queued.ok()) << queued.status();
+  EXPECT_EQ(queued->state(), TrainingJob::STATE_QUEUED);
+  EXPECT_EQ(queued->attempt(), 0);
+  EXPECT_EQ(queued->parameter_count(), 5);
+  EXPECT_FALSE(queued->has_start_time());
+
+  const auto running = ledger->Begin("a");
+  ASSERT_TRUE(running.ok()) << running.status();
+  EXPECT_EQ(running->attempt(), 1);
+  EXPECT_TRUE(running->has_start_time());
+
+  const auto over = ledger->Succeed("a", Model(), ProgressAt(30));
+  ASSERT_TRUE(over.ok()) << over.status();
+  EXPECT_EQ(over->state(), TrainingJob::STATE_SUCCEEDED);
+  EXPECT_EQ(over->reason(), "COMPLETED");
+  EXPECT_FALSE(over->message().empty());
+  EXPECT_EQ(over->model_version(), "models/tiny/versions/1");
+  EXPECT_EQ(over->progress().step(), 30);
+  EXPECT_TRUE(over->has_end_time());
+
+  const std::vector<TrainingEvent> events = Events("a");
+  ASSERT_EQ(events.size(), 4u);
+  EXPECT_EQ(events[1].state(), TrainingJob::STATE_RUNNING);
+  EXPECT_EQ(events[1].attempt(), 1);
+  EXPECT_EQ(events[2].kind(), TrainingEvent::KIND_PUBLISHED);
+  EXPECT_EQ(events[2].message(), "models/tiny/versions/1");
+  EXPECT_EQ(events[3].kind(), TrainingEvent::KIND_STATE_CHANGED);
+  EXPECT_EQ(events[3].state(), TrainingJob::STATE_SUCCEEDED);
+  EXPECT_EQ(events[3].step(), 30);
+  for (size_t i = 0; i < events.size(); ++i) {
+    EXPECT_EQ(events[i].sequence(), static_cast<int64_t>(i) + 1);
+    EXPECT_FALSE(events[i].message().empty());
+    EXPECT_TRUE(events[i].has_time());
+  }
+  EXPECT_EQ(store->GetModelVersion("tiny", 1)->training_perplexity(), 3);
+}
+
+TEST_F(JobLedgerTest, TheVersionHasThePerplexityOfItsOwnWeights) {
+  ASSERT_TRUE(Add("a").ok());
+  ASSERT_TRUE(ledger->Begin("a").ok());
+  v1::TrainingProgress progress = ProgressAt(1);
+  progress.set_validation_perplexity(9);  // of the last weights
+  progress.set_best_perplexity(4);        // of the best, which are published
+  ASSERT_TRUE(ledger->Succeed("a", Model(), progress).ok());
+  EXPECT_EQ(store->GetModelVersion("tiny", 1)->validation_perplexity(), 4);
+}
+
+TEST_F(JobLedgerTest, AFullQueueSaysWhenToTryAgain) {
+  ASSERT_TRUE(Add("a", 2).ok());
+  ASSERT_TRUE(Add("b", 2).ok());
+  const absl::Status status = Add("c", 2).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(status), "JOBS_FULL");
+  EXPECT_TRUE(ErrorRetryDelay(status).has_value());
+  // One that runs does not wait.
+  ASSERT_TRUE(ledger->Begin("a").ok());
+  EXPECT_TRUE(Add("c", 2).ok());
+}
+
+TEST_F(JobLedgerTest, CancelsAWaitingJobAtOnce) {
+  ASSERT_TRUE(Add("a").ok());
+  const auto job = ledger->Cancel("a");
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->state(), TrainingJob::STATE_CANCELLED);
+  EXPECT_EQ(job->reason(), "CANCELLED");
+  EXPECT_EQ(ledger->Begin("a").status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ledger->Cancel("a")->state(), TrainingJob::STATE_CANCELLED);  // again is no error
+  EXPECT_EQ(Events("a").size(), 2u);
+}
+
+TEST_F(JobLedgerTest, AJobThatWasAskedToCancelEndsSoWhateverItDid) {
+  for (const auto& [id, end] :
+       {std::pair<std::string, TrainingJob::State>{"failing", TrainingJob::STATE_FAILED},
+        {"stopped", TrainingJob::STATE_QUEUED},
+        {"done", TrainingJob::STATE_SUCCEEDED}}) {
+    ASSERT_TRUE(Add(id).ok());
+    ASSERT_TRUE(ledger->Begin(id).ok());
+    EXPECT_EQ(ledger->Cancel(id)->state(), TrainingJob::STATE_CANCELLING);
+    EXPECT_EQ(ledger->Cancel(id)->state(), TrainingJob::STATE_CANCELLING);
+    const auto over = end == TrainingJob::STATE_SUCCEEDED
+                          ? ledger->Succeed(id, Model(), ProgressAt(8))
+                          : ledger->End(id, {end, "REASON", "A sentence.", ProgressAt(8)});
+    ASSERT_TRUE(over.ok()) << over.status();
+    EXPECT_EQ(over->state(), TrainingJob::STATE_CANCELLED) << id;
+    EXPECT_EQ(over->reason(), "CANCELLED") << id;
+    EXPECT_EQ(over->progress().step(), 8) << id;
+    EXPECT_THAT(over->model_version(), IsEmpty()) << id;
+  }
+}
+
+TEST_F(JobLedgerTest, AJobThatEndedOtherwiseCannotBeCancelled) {
+  ASSERT_TRUE(Add("a").ok());
+  ASSERT_TRUE(ledger->Begin("a").ok());
+  ASSERT_TRUE(ledger->End("a", {TrainingJob::STATE_FAILED, "DIVERGED", "It diverged.", {}}).ok());
+  const absl::Status status = ledger->Cancel("a").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(status), "JOB_IS_OVER");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("FAILED"));
+  EXPECT_EQ(ledger->Cancel("nobody").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(JobLedgerTest, RefusesTransitionsThatDoNotExist) {
+  ASSERT_TRUE(Add("a").ok());
+  const absl::Status status = ledger->End("a", {TrainingJob::STATE_FAILED, "R", "M", {}}).status();
+  EXPECT_EQ(ErrorReason(status), "JOB_STATE");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("QUEUED and cannot become FAILED"));
+  EXPECT_EQ(ledger->Succeed("a", Model(), {}).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Events("a").size(), 1u);
+}
+
+TEST_F(JobLedgerTest, RecoversWhatWasUnderWay) {
+  for (const char* id : {"running", "cancelling", "waiting"}) ASSERT_TRUE(Add(id).ok());
+  ASSERT_TRUE(ledger->Begin("running").ok());
+  ASSERT_TRUE(ledger->Begin("cancelling").ok());
+  ASSERT_TRUE(ledger->Cancel("cancelling").ok());
+  ASSERT_TRUE(ledger->Recover().ok());
+  EXPECT_EQ(store->GetTrainingJob("running")->state(), TrainingJob::STATE_QUEUED);
+  EXPECT_EQ(store->GetTrainingJob("cancelling")->state(), TrainingJob::STATE_CANCELLED);
+  EXPECT_EQ(store->GetTrainingJob("waiting")->state(), TrainingJob::STATE_QUEUED);
+  EXPECT_EQ(Events("waiting").size(), 1u);
+  EXPECT_THAT(Events("running").back().message(), HasSubstr("restarted"));
+  // It keeps its place, and its attempts go on.
+  EXPECT_EQ(*ledger->NextQueued(), "running");
+  EXPECT_EQ(ledger->Begin("running")->attempt(), 2);
+  EXPECT_EQ(*ledger->NextQueued(), "waiting");
+}
+
+TEST_F(JobLedgerTest, CountsJobsByState) {
+  for (const char* id : {"a", "b", "c", "d"}) ASSERT_TRUE(Add(id).ok());
+  ASSERT_TRUE(ledger->Begin("a").ok());
+  ASSERT_TRUE(ledger->Begin("b").ok());
+  ASSERT_TRUE(ledger->Cancel("b").ok());
+  ASSERT_TRUE(ledger->Cancel("c").ok());
+  const auto counts = ledger->Count();
+  ASSERT_TRUE(counts.ok());
+  EXPECT_EQ(counts->queued, 1);
+  EXPECT_EQ(counts->running, 1);
+  EXPECT_EQ(counts->cancelling, 1);
+}
+
+}  // namespace
+}  // namespace derin::server

@@ -1,0 +1,193 @@
+#include "server/jobs/job_runner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/server/jobs/training_ground.h"
+
+namespace derin::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using v1::TrainingJob;
+
+struct JobRunnerTest : TrainingGround {
+  std::unique_ptr<JobWatchers> watchers;
+  std::unique_ptr<JobLedger> ledger;
+  std::unique_ptr<JobRunner> runner;
+  const MonotonicClock clock = SystemMonotonicClock();
+
+  void SetUp() override {
+    TrainingGround::SetUp();
+    watchers = std::make_unique<JobWatchers>(*store);
+    ledger = std::make_unique<JobLedger>(*store, *registry, *watchers, Seconds());
+    NewRunner();
+  }
+  void NewRunner() {
+    const TrainingRun::Surroundings surroundings{*backend, *store, *blobs, metrics, clock};
+    runner = std::make_unique<JobRunner>(surroundings, *ledger, *watchers);
+  }
+  void Add(const std::string& id, const v1::TrainingSpec& spec) {
+    ASSERT_TRUE(ledger->Add({.id = id, .spec = spec}, 100).ok());
+  }
+  std::unique_ptr<Tale> Watch(const std::string& id) {
+    return std::make_unique<Tale>(
+        [&](std::function<void()> on_news) { return watchers->Watch(id, 0, std::move(on_news)); });
+  }
+};
+
+TEST_F(JobRunnerTest, PublishesWhatItTrained) {
+  Add("a", TinySpec());
+  const auto tale = Watch("a");
+  runner->Start();
+  tale->AwaitEnd();
+  EXPECT_EQ(tale->States(), "QUEUED RUNNING P SUCCEEDED");
+  const auto told = tale->told();
+  ASSERT_GE(told.size(), 3u);
+  EXPECT_TRUE(told.front().has_snapshot());
+  // The last progress is that of the last step, before the job is over.
+  ASSERT_TRUE(told[told.size() - 3].has_progress());
+  EXPECT_EQ(told[told.size() - 3].progress().fraction_done(), 1);
+
+  const TrainingJob job = *store->GetTrainingJob("a");
+  EXPECT_EQ(job.model_version(), "models/tiny/versions/1");
+  EXPECT_EQ(job.progress().fraction_done(), 1);
+  const auto version = store->GetModelVersion("tiny", 1);
+  ASSERT_TRUE(version.ok()) << version.status();
+  EXPECT_EQ(version->training_perplexity(), job.progress().epoch_training_perplexity());
+  EXPECT_FALSE(version->has_validation_perplexity());
+  EXPECT_EQ(version->training_job(), "trainingJobs/a");
+  EXPECT_TRUE(registry->Resolve("models/tiny", "model").ok());
+}
+
+TEST_F(JobRunnerTest, RunsJobsInTheOrderOfTheirArrival) {
+  for (const char* id : {"c", "a", "b"}) Add(id, TinySpec());
+  const auto last = Watch("b");
+  runner->Start();
+  last->AwaitEnd();
+  const auto started = [this](const char* id) {
+    return store->GetTrainingJob(id)->start_time().seconds();
+  };
+  EXPECT_LT(started("c"), started("a"));
+  EXPECT_LT(started("a"), started("b"));
+  // One ends before the next begins.
+  EXPECT_LT(store->GetTrainingJob("c")->end_time().seconds(), started("a"));
+  EXPECT_EQ(store->GetTrainingJob("b")->model_version(), "models/tiny/versions/3");
+}
+
+TEST_F(JobRunnerTest, WakesForAJobThatComesLater) {
+  runner->Start();
+  Add("a", TinySpec());
+  runner->Wake();
+  Watch("a")->AwaitEnd();
+  Add("b", TinySpec());
+  runner->Wake();
+  Watch("b")->AwaitEnd();
+  EXPECT_EQ(store->GetTrainingJob("b")->state(), TrainingJob::STATE_SUCCEEDED);
+}
+
+TEST_F(JobRunnerTest, EndsACancelledJobAndTakesTheNext) {
+  Add("endless", EndlessSpec());
+  Add("next", TinySpec());
+  const auto tale = Watch("endless"), next = Watch("next");
+  runner->Start();
+  tale->AwaitProgress(1);
+  ASSERT_EQ(ledger->Cancel("endless")->state(), TrainingJob::STATE_CANCELLING);
+  runner->Interrupt("endless");
+  tale->AwaitEnd();
+  EXPECT_EQ(tale->States(), "QUEUED RUNNING CANCELLING CANCELLED");
+  const TrainingJob job = *store->GetTrainingJob("endless");
+  EXPECT_EQ(job.reason(), "CANCELLED");
+  EXPECT_GT(job.progress().step(), 0);
+  next->AwaitEnd();
+  EXPECT_EQ(store->GetTrainingJob("next")->state(), TrainingJob::STATE_SUCCEEDED);
+}
+
+TEST_F(JobRunnerTest, DoesNotInterruptAnotherJob) {
+  Add("endless", EndlessSpec());
+  const auto tale = Watch("endless");
+  runner->Start();
+  tale->AwaitProgress(1);
+  runner->Interrupt("another");
+  runner->Stop();
+  EXPECT_EQ(tale->States(), "QUEUED RUNNING QUEUED");
+}
+
+TEST_F(JobRunnerTest, SaysWhyAJobFailed) {
+  v1::TrainingSpec diverging = TinySpec();
+  diverging.mutable_config()->set_cell(v1::CELL_VANILLA_RELU);
+  diverging.mutable_learning_rate()->set_peak(1000);
+  diverging.set_clip(1e30);
+  diverging.set_epochs(1000);
+  Add("diverging", diverging);
+  Add("next", TinySpec());
+  const auto tale = Watch("diverging"), next = Watch("next");
+  runner->Start();
+  tale->AwaitEnd();
+  EXPECT_EQ(tale->States(), "QUEUED RUNNING FAILED");
+  const TrainingJob job = *store->GetTrainingJob("diverging");
+  EXPECT_EQ(job.reason(), "DIVERGED");
+  EXPECT_THAT(job.message(), HasSubstr("step"));
+  EXPECT_TRUE(job.has_end_time());
+  next->AwaitEnd();
+  EXPECT_EQ(store->GetTrainingJob("next")->state(), TrainingJob::STATE_SUCCEEDED);
+}
+
+TEST_F(JobRunnerTest, FailsAJobWhoseCorpusIsDamaged) {
+  Add("a", TinySpec());
+  std::filesystem::remove_all(folder.path() / "blobs");
+  const auto tale = Watch("a");
+  runner->Start();
+  tale->AwaitEnd();
+  EXPECT_EQ(store->GetTrainingJob("a")->reason(), "CORPUS_DAMAGED");
+}
+
+TEST_F(JobRunnerTest, PutsTheRunningJobBackWhenItStops) {
+  Add("endless", EndlessSpec());
+  const auto tale = Watch("endless");
+  runner->Start();
+  tale->AwaitProgress(1);
+  runner->Stop();
+  TrainingJob job = *store->GetTrainingJob("endless");
+  EXPECT_EQ(job.state(), TrainingJob::STATE_QUEUED);
+  EXPECT_EQ(job.attempt(), 1);
+  EXPECT_FALSE(job.has_end_time());
+  const auto events = *store->ListTrainingEvents("endless", 2);
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_THAT(events[0].message(), StartsWith("The server stops"));
+  EXPECT_GT(events[0].step(), 0);
+
+  NewRunner();
+  runner->Start();
+  tale->AwaitProgress(2);  // from the start
+  runner->Stop();
+  EXPECT_EQ(tale->States(), "QUEUED RUNNING QUEUED RUNNING QUEUED");
+}
+
+TEST_F(JobRunnerTest, ARunThatBeganAnewEndsWithTheSameWeights) {
+  Add("whole", TinySpec());
+  Add("twice", TinySpec());
+  ASSERT_TRUE(ledger->Begin("twice").ok());  // as an earlier process did, before it was killed
+  ASSERT_TRUE(ledger->Recover().ok());
+  const auto whole = Watch("whole"), twice = Watch("twice");
+  runner->Start();
+  whole->AwaitEnd();
+  twice->AwaitEnd();
+  EXPECT_EQ(store->GetTrainingJob("twice")->attempt(), 2);
+  EXPECT_EQ(store->GetModelVersion("tiny", 1)->sha256(),
+            store->GetModelVersion("tiny", 2)->sha256());
+}
+
+TEST_F(JobRunnerTest, StopsWhileNothingRuns) {
+  runner->Start();
+  runner->Stop();
+  Add("a", TinySpec());
+  runner->Wake();
+  EXPECT_EQ(store->GetTrainingJob("a")->state(), TrainingJob::STATE_QUEUED);
+}
+
+}  // namespace
+}  // namespace derin::server

@@ -1,0 +1,186 @@
+#include "server/jobs/training_jobs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "server/status/error.h"
+#include "tests/server/jobs/training_ground.h"
+
+namespace derin::server {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::MatchesRegex;
+using v1::TrainingJob;
+
+struct TrainingJobsTest : TrainingGround {
+  std::unique_ptr<TrainingJobs> jobs;
+
+  void SetUp() override {
+    TrainingGround::SetUp();
+    NewJobs();
+  }
+  void NewJobs() {
+    jobs.reset();
+    jobs = std::make_unique<TrainingJobs>(
+        Parts(), TrainingJobsOptions{.max_queued_jobs = 3, .wall_clock = Seconds()});
+  }
+};
+
+TEST_F(TrainingJobsTest, TrainsWhatWasAskedFor) {
+  ASSERT_TRUE(jobs->Start().ok());
+  const auto job = jobs->Create(Request("a", TinySpec()));
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->name(), "trainingJobs/a");
+  EXPECT_EQ(job->state(), TrainingJob::STATE_QUEUED);
+  EXPECT_GT(job->parameter_count(), 0);
+  EXPECT_TRUE(job->spec().has_clip());  // resolved
+  Tale tale(*jobs, "a");
+  tale.AwaitEnd();
+  EXPECT_TRUE(tale.status().ok()) << tale.status();
+  EXPECT_EQ(jobs->Get("a")->state(), TrainingJob::STATE_SUCCEEDED);
+  EXPECT_EQ(jobs->Get("a")->model_version(), "models/tiny/versions/1");
+}
+
+TEST_F(TrainingJobsTest, DrawsWhatIsNotGiven) {
+  v1::TrainingSpec spec = TinySpec();
+  spec.clear_seed();
+  const auto one = jobs->Create(Request("", spec)), other = jobs->Create(Request("", spec));
+  ASSERT_TRUE(one.ok() && other.ok()) << one.status() << other.status();
+  EXPECT_THAT(one->name(), MatchesRegex("trainingJobs/[a-z][a-z0-9-]+"));
+  EXPECT_NE(one->name(), other->name());
+  EXPECT_NE(one->spec().seed(), other->spec().seed());
+}
+
+TEST_F(TrainingJobsTest, TheSameRequestIsAnsweredWithItsJob) {
+  v1::CreateTrainingJobRequest request = Request("", TinySpec());
+  request.mutable_training_job()->mutable_spec()->clear_seed();
+  request.set_request_id("once");
+  const auto first = jobs->Create(request), again = jobs->Create(request);
+  ASSERT_TRUE(first.ok() && again.ok()) << first.status() << again.status();
+  EXPECT_EQ(first->name(), again->name());
+  EXPECT_EQ(first->spec().seed(), again->spec().seed());
+  EXPECT_EQ(jobs->List("", 10)->items.size(), 1u);
+  request.mutable_training_job()->mutable_spec()->set_epochs(77);
+  EXPECT_EQ(jobs->Create(request).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(TrainingJobsTest, ARetryIsAnsweredThoughTheQueueIsFull) {
+  v1::CreateTrainingJobRequest request = Request("a", TinySpec());
+  request.set_request_id("once");
+  ASSERT_TRUE(jobs->Create(request).ok());
+  ASSERT_TRUE(jobs->Create(Request("b", TinySpec())).ok());
+  ASSERT_TRUE(jobs->Create(Request("c", TinySpec())).ok());
+  EXPECT_EQ(ErrorReason(jobs->Create(Request("d", TinySpec())).status()), "JOBS_FULL");
+  EXPECT_TRUE(jobs->Create(request).ok());
+}
+
+TEST_F(TrainingJobsTest, ValidatingStoresNothing) {
+  v1::CreateTrainingJobRequest request = Request("a", TinySpec());
+  request.set_validate_only(true);
+  const auto job = jobs->Create(request);
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->name(), "trainingJobs/a");
+  EXPECT_TRUE(job->spec().has_clip());
+  EXPECT_EQ(jobs->Get("a").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store->GetModel("tiny").status().code(), absl::StatusCode::kNotFound);
+  ASSERT_TRUE(jobs->Create(Request("a", TinySpec())).ok());
+  EXPECT_EQ(ErrorReason(jobs->Create(request).status()), "JOB_EXISTS");
+}
+
+TEST_F(TrainingJobsTest, RefusesRequestsThatMakeNoSense) {
+  v1::CreateTrainingJobRequest request;
+  EXPECT_EQ(ErrorField(jobs->Create(request).status()), "training_job.spec");
+  EXPECT_EQ(ErrorField(jobs->Create(Request("No", TinySpec())).status()), "training_job_id");
+  request = Request("a", TinySpec());
+  request.set_request_id(std::string(129, 'x'));
+  EXPECT_EQ(ErrorField(jobs->Create(request).status()), "request_id");
+  v1::TrainingSpec spec = TinySpec();
+  spec.set_batch(0);
+  EXPECT_EQ(ErrorField(jobs->Create(Request("a", spec)).status()), "training_job.spec.batch");
+  spec = TinySpec();
+  spec.set_corpus("corpora/nobody");
+  EXPECT_EQ(ErrorReason(jobs->Create(Request("a", spec)).status()), "CORPUS_NOT_FOUND");
+  ASSERT_TRUE(jobs->Create(Request("a", TinySpec())).ok());
+  EXPECT_EQ(ErrorReason(jobs->Create(Request("a", TinySpec())).status()), "JOB_EXISTS");
+}
+
+TEST_F(TrainingJobsTest, CancelsAJobThatWaits) {
+  ASSERT_TRUE(jobs->Create(Request("a", TinySpec())).ok());
+  EXPECT_EQ(jobs->Cancel("a")->state(), TrainingJob::STATE_CANCELLED);
+  ASSERT_TRUE(jobs->Create(Request("b", TinySpec())).ok());
+  ASSERT_TRUE(jobs->Start().ok());
+  Tale(*jobs, "b").AwaitEnd();
+  EXPECT_EQ(jobs->Get("a")->attempt(), 0);
+}
+
+TEST_F(TrainingJobsTest, CancelsAJobThatRuns) {
+  ASSERT_TRUE(jobs->Start().ok());
+  ASSERT_TRUE(jobs->Create(Request("a", EndlessSpec())).ok());
+  Tale tale(*jobs, "a");
+  tale.AwaitProgress(1);
+  EXPECT_GT(jobs->Get("a")->progress().step(), 0);  // while it runs
+  EXPECT_GT(jobs->List("", 1)->items.at(0).progress().step(), 0);
+  EXPECT_EQ(jobs->Cancel("a")->state(), TrainingJob::STATE_CANCELLING);
+  tale.AwaitEnd();
+  EXPECT_EQ(jobs->Get("a")->state(), TrainingJob::STATE_CANCELLED);
+  EXPECT_EQ(store->GetModel("tiny")->version_count(), 0);
+}
+
+TEST_F(TrainingJobsTest, TakesUpWhatAnEarlierServerLeft) {
+  {
+    ASSERT_TRUE(jobs->Start().ok());
+    ASSERT_TRUE(jobs->Create(Request("a", EndlessSpec())).ok());
+    ASSERT_TRUE(jobs->Create(Request("b", TinySpec())).ok());
+    Tale tale(*jobs, "a");
+    tale.AwaitProgress(1);
+    jobs->Stop();
+  }
+  NewJobs();
+  ASSERT_TRUE(jobs->Start().ok());
+  Tale tale(*jobs, "a", 3);  // after QUEUED RUNNING QUEUED
+  tale.AwaitProgress(2);
+  EXPECT_EQ(tale.States(), "RUNNING");
+  ASSERT_TRUE(jobs->Cancel("a").ok());
+  Tale(*jobs, "b").AwaitEnd();
+  EXPECT_EQ(jobs->Get("b")->state(), TrainingJob::STATE_SUCCEEDED);
+}
+
+TEST_F(TrainingJobsTest, ListsTheNewestFirst) {
+  for (const char* id : {"b", "a", "c"}) {
+    ASSERT_TRUE(jobs->Create(Request(id, TinySpec())).ok());
+  }
+  const auto first = jobs->List("", 2);
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_EQ(first->items.size(), 2u);
+  EXPECT_EQ(first->items[0].name(), "trainingJobs/c");
+  EXPECT_EQ(first->items[1].name(), "trainingJobs/a");
+  EXPECT_EQ(jobs->List(first->next, 2)->items.at(0).name(), "trainingJobs/b");
+}
+
+TEST_F(TrainingJobsTest, CountsItsJobsForTheMetrics) {
+  ASSERT_TRUE(jobs->Create(Request("a", TinySpec())).ok());
+  ASSERT_TRUE(jobs->Create(Request("b", TinySpec())).ok());
+  EXPECT_EQ(jobs->Count()->queued, 2);
+  std::map<std::string, double> states;
+  for (const auto& metric : metrics.training_jobs.Collect().metric) {
+    states[metric.label.at(0).value] = metric.gauge.value;
+  }
+  EXPECT_EQ(states,
+            (std::map<std::string, double>{{"queued", 2}, {"running", 0}, {"cancelling", 0}}));
+  jobs.reset();
+  EXPECT_TRUE(metrics.training_jobs.Collect().metric.empty());
+}
+
+TEST_F(TrainingJobsTest, EndsItsWatchesWhenToldTo) {
+  ASSERT_TRUE(jobs->Create(Request("a", TinySpec())).ok());
+  Tale tale(*jobs, "a");
+  jobs->StopWatching(Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "stopping"));
+  tale.AwaitEnd();
+  EXPECT_EQ(ErrorReason(tale.status()), "SERVER_STOPPING");
+}
+
+}  // namespace
+}  // namespace derin::server

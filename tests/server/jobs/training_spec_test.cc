@@ -1,0 +1,317 @@
+#include "server/jobs/training_spec.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <string>
+
+#include "google/protobuf/util/message_differencer.h"
+#include "model/backend/backend_list.h"
+#include "server/status/error.h"
+
+namespace derin::server {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using Change = std::function<void(v1::TrainingSpec&)>;
+
+const double kNan = std::nan("");
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+struct TrainingSpecTest : testing::Test {
+  std::unique_ptr<Backend> backend = *NewBackend("reference");
+  v1::Corpus corpus;
+  v1::TrainingSpec spec;
+
+  TrainingSpecTest() {
+    corpus.set_name("corpora/text");
+    corpus.set_size_bytes(20'000);
+    corpus.set_character_count(10'000);
+    corpus.set_vocabulary_size(28);
+    spec.set_corpus("corpora/text");
+    spec.set_model("models/m");
+  }
+
+  absl::StatusOr<TrainingPlan> Resolve() const {
+    return ResolveTrainingSpec(spec, corpus, *backend, 99);
+  }
+};
+
+TEST_F(TrainingSpecTest, DefaultsAreThoseOfTheRecipe) {
+  const auto plan = Resolve();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const TrainingConfig& config = plan->config;
+  EXPECT_EQ(config.model,
+            (StackConfig{.cell = Cell::kLstm, .layers = 2, .hidden = 256, .vocabulary = 28}));
+  EXPECT_EQ(config.optimizer.kind, OptimizerKind::kSgd);
+  EXPECT_EQ(config.optimizer.clip, 1);
+  EXPECT_EQ(config.learning_rate.peak, 2);
+  EXPECT_EQ(config.batch, 32);
+  EXPECT_EQ(config.steps, 35);
+  EXPECT_EQ(config.partition, Partition::kSequential);
+  EXPECT_EQ(config.epochs, 500);
+  EXPECT_EQ(config.validation_share, 0);
+  EXPECT_EQ(config.seed, 99u);
+  EXPECT_EQ(plan->token_count, 10'000);
+  // 10,000 tokens fill 8 windows in each of 32 rows, whatever the offset.
+  EXPECT_EQ(plan->total_steps, 500 * 8);
+  EXPECT_EQ(plan->parameter_count, ParameterLayout(config.model).count());
+}
+
+TEST_F(TrainingSpecTest, NothingWithADefaultIsLeftUnset) {
+  const auto plan = Resolve();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const v1::TrainingSpec& resolved = plan->spec;
+  EXPECT_EQ(resolved.config().cell(), v1::CELL_LSTM);
+  EXPECT_EQ(resolved.config().tokenization(), v1::TOKENIZATION_CHARACTERS);
+  EXPECT_EQ(resolved.max_tokens(), 10'000);
+  EXPECT_TRUE(resolved.has_validation_share());
+  EXPECT_TRUE(resolved.has_batch());
+  EXPECT_TRUE(resolved.has_steps());
+  EXPECT_EQ(resolved.partition(), v1::PARTITION_SEQUENTIAL);
+  EXPECT_TRUE(resolved.optimizer().has_sgd());
+  EXPECT_EQ(resolved.learning_rate().peak(), 2);
+  EXPECT_EQ(resolved.learning_rate().schedule(), v1::LearningRate::SCHEDULE_CONSTANT);
+  EXPECT_TRUE(resolved.learning_rate().has_warmup_steps());
+  EXPECT_TRUE(resolved.has_clip());
+  EXPECT_TRUE(resolved.has_epochs());
+  EXPECT_EQ(resolved.seed(), 99u);
+}
+
+TEST_F(TrainingSpecTest, AResolvedSpecResolvesToItself) {
+  for (const Change& change :
+       {Change([](v1::TrainingSpec&) {}), Change([](v1::TrainingSpec& s) {
+          s.mutable_optimizer()->mutable_adam();
+          s.mutable_learning_rate()->set_schedule(v1::LearningRate::SCHEDULE_COSINE);
+          s.set_validation_share(0.1);
+          s.mutable_config()->set_tokenization(v1::TOKENIZATION_BYTES);
+        })}) {
+    change(spec);
+    const auto once = Resolve();
+    ASSERT_TRUE(once.ok()) << once.status();
+    const auto twice = ResolveTrainingSpec(once->spec, corpus, *backend, 1234);
+    ASSERT_TRUE(twice.ok()) << twice.status();
+    EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(once->spec, twice->spec));
+    EXPECT_EQ(once->total_steps, twice->total_steps);
+    EXPECT_EQ(once->config.seed, twice->config.seed);
+  }
+}
+
+TEST_F(TrainingSpecTest, TakesWhatIsGiven) {
+  spec.mutable_config()->set_cell(v1::CELL_GRU);
+  spec.mutable_config()->set_layers(3);
+  spec.mutable_config()->set_hidden(17);
+  spec.mutable_config()->set_tokenization(v1::TOKENIZATION_BYTES);
+  spec.set_max_tokens(5'000);
+  spec.set_validation_share(0.2);
+  spec.set_batch(4);
+  spec.set_steps(9);
+  spec.set_partition(v1::PARTITION_RANDOM);
+  spec.mutable_optimizer()->mutable_adam()->set_beta1(0.5);
+  spec.mutable_learning_rate()->set_schedule(v1::LearningRate::SCHEDULE_COSINE);
+  spec.mutable_learning_rate()->set_warmup_steps(10);
+  spec.mutable_learning_rate()->set_final_share(0.1);
+  spec.set_clip(0.25);
+  spec.set_epochs(2);
+  spec.set_seed(5);
+  const auto plan = Resolve();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const TrainingConfig& config = plan->config;
+  EXPECT_EQ(config.model,
+            (StackConfig{.cell = Cell::kGru, .layers = 3, .hidden = 17, .vocabulary = 257}));
+  EXPECT_EQ(plan->token_count, 5'000);
+  EXPECT_EQ(config.validation_share, 0.2);
+  EXPECT_EQ(config.batch, 4);
+  EXPECT_EQ(config.steps, 9);
+  EXPECT_EQ(config.partition, Partition::kRandom);
+  EXPECT_EQ(config.optimizer.kind, OptimizerKind::kAdam);
+  EXPECT_EQ(config.optimizer.beta1, 0.5);
+  EXPECT_EQ(config.optimizer.beta2, 0.999);
+  EXPECT_EQ(config.optimizer.clip, 0.25);
+  EXPECT_EQ(config.learning_rate.peak, 0.001);
+  EXPECT_EQ(config.learning_rate.schedule, LearningRateSchedule::kCosine);
+  EXPECT_EQ(config.learning_rate.warmup_steps, 10);
+  EXPECT_EQ(config.learning_rate.final_share, 0.1);
+  EXPECT_EQ(config.epochs, 2);
+  EXPECT_EQ(config.seed, 5u);
+}
+
+TEST_F(TrainingSpecTest, ReadsNoMoreThanThereIs) {
+  spec.set_max_tokens(1'000'000);
+  const auto plan = Resolve();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->token_count, 10'000);
+  EXPECT_EQ(plan->spec.max_tokens(), 10'000);
+}
+
+struct BadField {
+  std::string field;  // below training_job.spec
+  std::string got;    // as the message says it
+  Change change;
+};
+
+// Every field that has a bound, on both sides of it where there are two.
+const BadField kBadFields[] = {
+    {"corpus", "\"\"", [](auto& s) { s.clear_corpus(); }},
+    {"corpus", "\"text\"", [](auto& s) { s.set_corpus("text"); }},
+    {"model", "\"\"", [](auto& s) { s.clear_model(); }},
+    {"model", "models/M", [](auto& s) { s.set_model("models/M"); }},
+    {"config.cell", "9", [](auto& s) { s.mutable_config()->set_cell(v1::Cell(9)); }},
+    {"config.layers", "0", [](auto& s) { s.mutable_config()->set_layers(0); }},
+    {"config.layers", "9", [](auto& s) { s.mutable_config()->set_layers(9); }},
+    {"config.hidden", "0", [](auto& s) { s.mutable_config()->set_hidden(0); }},
+    {"config.hidden", "2049", [](auto& s) { s.mutable_config()->set_hidden(2049); }},
+    {"config.tokenization", "7",
+     [](auto& s) { s.mutable_config()->set_tokenization(v1::Tokenization(7)); }},
+    {"max_tokens", "1", [](auto& s) { s.set_max_tokens(1); }},
+    {"max_tokens", "-5", [](auto& s) { s.set_max_tokens(-5); }},
+    {"validation_share", "-0.1", [](auto& s) { s.set_validation_share(-0.1); }},
+    {"validation_share", "0.51", [](auto& s) { s.set_validation_share(0.51); }},
+    {"validation_share", "nan", [](auto& s) { s.set_validation_share(kNan); }},
+    {"batch", "0", [](auto& s) { s.set_batch(0); }},
+    {"batch", "513", [](auto& s) { s.set_batch(513); }},
+    {"steps", "0", [](auto& s) { s.set_steps(0); }},
+    {"steps", "1025", [](auto& s) { s.set_steps(1025); }},
+    {"partition", "3", [](auto& s) { s.set_partition(v1::Partition(3)); }},
+    {"optimizer.adam.beta1", "1",
+     [](auto& s) { s.mutable_optimizer()->mutable_adam()->set_beta1(1); }},
+    {"optimizer.adam.beta1", "-1",
+     [](auto& s) { s.mutable_optimizer()->mutable_adam()->set_beta1(-1); }},
+    {"optimizer.adam.beta2", "1",
+     [](auto& s) { s.mutable_optimizer()->mutable_adam()->set_beta2(1); }},
+    {"optimizer.adam.beta2", "nan",
+     [](auto& s) { s.mutable_optimizer()->mutable_adam()->set_beta2(kNan); }},
+    {"optimizer.adam.epsilon", "0",
+     [](auto& s) { s.mutable_optimizer()->mutable_adam()->set_epsilon(0); }},
+    {"optimizer.adam.epsilon", "inf",
+     [](auto& s) { s.mutable_optimizer()->mutable_adam()->set_epsilon(kInfinity); }},
+    {"learning_rate.peak", "0", [](auto& s) { s.mutable_learning_rate()->set_peak(0); }},
+    {"learning_rate.peak", "1001", [](auto& s) { s.mutable_learning_rate()->set_peak(1001); }},
+    {"learning_rate.peak", "nan", [](auto& s) { s.mutable_learning_rate()->set_peak(kNan); }},
+    {"learning_rate.schedule", "5",
+     [](auto& s) { s.mutable_learning_rate()->set_schedule(v1::LearningRate::Schedule(5)); }},
+    {"learning_rate.warmup_steps", "-1",
+     [](auto& s) { s.mutable_learning_rate()->set_warmup_steps(-1); }},
+    {"learning_rate.warmup_steps", "1000001",
+     [](auto& s) { s.mutable_learning_rate()->set_warmup_steps(1'000'001); }},
+    {"learning_rate.final_share", "1.5",
+     [](auto& s) {
+       s.mutable_learning_rate()->set_schedule(v1::LearningRate::SCHEDULE_COSINE);
+       s.mutable_learning_rate()->set_final_share(1.5);
+     }},
+    {"clip", "0", [](auto& s) { s.set_clip(0); }},
+    {"clip", "inf", [](auto& s) { s.set_clip(kInfinity); }},
+    {"clip", "nan", [](auto& s) { s.set_clip(kNan); }},
+    {"epochs", "0", [](auto& s) { s.set_epochs(0); }},
+    {"epochs", "1000001", [](auto& s) { s.set_epochs(1'000'001); }},
+};
+
+TEST_F(TrainingSpecTest, NamesTheFieldAtFault) {
+  const v1::TrainingSpec good = spec;
+  for (const BadField& bad : kBadFields) {
+    spec = good;
+    bad.change(spec);
+    const absl::Status status = Resolve().status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad.field << ": " << status;
+    EXPECT_EQ(ErrorField(status), "training_job.spec." + bad.field) << status;
+    EXPECT_EQ(ErrorReason(status), "INVALID_FIELD") << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(bad.got)) << bad.field;
+  }
+}
+
+TEST_F(TrainingSpecTest, TakesEachBoundItself) {
+  for (const Change& change : {
+           Change([](auto& s) { s.set_validation_share(0.5); }),
+           Change([](auto& s) { s.set_steps(1), s.set_batch(512); }),
+           Change([](auto& s) { s.set_steps(1024), s.set_batch(1); }),
+           Change([](auto& s) { s.mutable_config()->set_hidden(2048); }),
+           Change([](auto& s) { s.mutable_config()->set_layers(8); }),
+           Change([](auto& s) { s.mutable_learning_rate()->set_peak(1000); }),
+           Change([](auto& s) { s.mutable_optimizer()->mutable_adam()->set_beta1(0); }),
+       }) {
+    v1::TrainingSpec good = spec;
+    change(good);
+    const auto plan = ResolveTrainingSpec(good, corpus, *backend, 1);
+    EXPECT_TRUE(plan.ok()) << plan.status();
+  }
+}
+
+TEST_F(TrainingSpecTest, RefusesAFinalShareWithoutACosine) {
+  spec.mutable_learning_rate()->set_final_share(0.5);
+  EXPECT_THAT(std::string(Resolve().status().message()),
+              AllOf(HasSubstr("training_job.spec.learning_rate.final_share"),
+                    HasSubstr("training_job.spec.learning_rate.schedule")));
+}
+
+TEST_F(TrainingSpecTest, RefusesAWarmUpLongerThanTheTraining) {
+  spec.set_epochs(2);
+  spec.mutable_learning_rate()->set_warmup_steps(17);
+  const absl::Status status = Resolve().status();
+  EXPECT_EQ(ErrorField(status), "training_job.spec.learning_rate.warmup_steps");
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("training_job.spec.epochs"), HasSubstr("16 steps")));
+  spec.mutable_learning_rate()->set_warmup_steps(16);
+  EXPECT_TRUE(Resolve().ok());
+}
+
+TEST_F(TrainingSpecTest, RefusesAVocabularyThatIsTooLargeForOneHotInput) {
+  corpus.set_vocabulary_size(1025);
+  EXPECT_EQ(ErrorField(Resolve().status()), "training_job.spec.config.tokenization");
+  corpus.set_vocabulary_size(1024);
+  EXPECT_TRUE(Resolve().ok());
+  corpus.set_vocabulary_size(5000);
+  spec.mutable_config()->set_tokenization(v1::TOKENIZATION_BYTES);
+  EXPECT_TRUE(Resolve().ok());
+}
+
+TEST_F(TrainingSpecTest, SaysHowLongATextWouldHaveToBe) {
+  for (const auto& [tokens, share] : {std::pair<int64_t, double>{1154, 0}, {2308, 0.5}, {2, 0.5}}) {
+    spec.set_max_tokens(tokens);
+    spec.set_validation_share(share);
+    const absl::Status status = Resolve().status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_EQ(ErrorReason(status), "CORPUS_TOO_SHORT");
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr("corpora/text"), HasSubstr("1155"),
+                      HasSubstr("training_job.spec.batch"), HasSubstr("training_job.spec.steps")));
+  }
+  spec.set_max_tokens(2310);
+  EXPECT_TRUE(Resolve().ok()) << Resolve().status();
+}
+
+TEST_F(TrainingSpecTest, SaysHowMuchMemoryIsWanting) {
+  auto plan = Resolve();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  // At least parameters, gradients and what both layers keep for the backward pass.
+  EXPECT_GT(plan->device_bytes, 4 * (2 * plan->parameter_count + 2 * 32 * 35 * 256));
+  EXPECT_TRUE(CheckMemory(*plan, *backend).ok());
+  plan->device_bytes = std::numeric_limits<int64_t>::max();
+  const absl::Status status = CheckMemory(*plan, *backend);
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(status), "DEVICE_MEMORY_FULL");
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("9223372036854775807 bytes"), HasSubstr("are free")));
+}
+
+TEST_F(TrainingSpecTest, ALargerTrainingWantsMoreMemory) {
+  const int64_t bytes = Resolve()->device_bytes;
+  for (const Change& change :
+       {Change([](auto& s) { s.set_batch(64); }), Change([](auto& s) { s.set_steps(70); }),
+        Change([](auto& s) { s.mutable_config()->set_hidden(300); }),
+        Change([](auto& s) { s.mutable_config()->set_layers(3); }),
+        Change([](auto& s) { s.mutable_optimizer()->mutable_adam(); }),
+        Change([](auto& s) { s.set_validation_share(0.1); })}) {
+    v1::TrainingSpec larger = spec;
+    change(larger);
+    const auto plan = ResolveTrainingSpec(larger, corpus, *backend, 1);
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    EXPECT_GT(plan->device_bytes, bytes) << larger.DebugString();
+  }
+}
+
+}  // namespace
+}  // namespace derin::server
