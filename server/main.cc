@@ -1,0 +1,124 @@
+#include <grpc/support/log.h>
+#include <pthread.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "model/checkpoint/durable_file.h"
+#include "server/server.h"
+#include "server/server_options.h"
+
+namespace derin::server {
+namespace {
+
+// Where the XDG base directory specification puts what must survive a program: $XDG_STATE_HOME, or
+// ~/.local/state.
+std::optional<std::filesystem::path> DefaultDataDirectory() {
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
+    return std::filesystem::path(state) / "derin";
+  }
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
+    return std::filesystem::path(home) / ".local" / "state" / "derin";
+  }
+  return std::nullopt;
+}
+
+void LogForGrpc(gpr_log_func_args* line) {
+  const spdlog::level::level_enum level =
+      line->severity == GPR_LOG_SEVERITY_ERROR ? spdlog::level::warn : spdlog::level::debug;
+  spdlog::log(level, "gRPC: {}", line->message);
+}
+
+void StartLogging(const std::string& level) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("derind"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
+  spdlog::set_level(spdlog::level::from_str(level));
+  gpr_set_log_function(LogForGrpc);
+}
+
+sigset_t BlockStopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+std::string PortFile(const Server& server) {
+  std::string lines = absl::StrCat("grpc ", server.address(), "\n");
+  if (!server.metrics_address().empty()) {
+    absl::StrAppend(&lines, "metrics ", server.metrics_address(), "\n");
+  }
+  return lines;
+}
+
+// A second signal ends the grace that the first one gave.
+void Drain(Server& server, absl::Duration grace, const sigset_t& signals) {
+  std::thread second_signal([&server, &signals] {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    server.Hurry();
+  });
+  server.Shutdown(grace);
+  pthread_kill(second_signal.native_handle(), SIGTERM);
+  second_signal.join();
+}
+
+int Run(const CommandLine& line) {
+  StartLogging(line.log_level);
+  // Before any thread is made: they all inherit it, so that only sigwait gets these.
+  const sigset_t signals = BlockStopSignals();
+  std::signal(SIGPIPE, SIG_IGN);
+
+  absl::StatusOr<std::unique_ptr<Server>> started = Server::Start(line.server);
+  if (!started.ok()) {
+    spdlog::critical("Cannot start: {}", std::string(started.status().message()));
+    return 1;
+  }
+  Server& server = **started;
+  if (!line.port_file.empty()) {
+    if (absl::Status status = WriteDurably(line.port_file, PortFile(server)); !status.ok()) {
+      spdlog::critical("Cannot write the port file: {}", std::string(status.message()));
+      return 1;
+    }
+  }
+  spdlog::info("derind {} serves on {} (metrics: {}), computes on {}, keeps its data in {}",
+               Version(), server.address(),
+               server.metrics_address().empty() ? "none" : server.metrics_address(),
+               server.Device(), line.server.data_directory.string());
+
+  int signal = 0;
+  sigwait(&signals, &signal);
+  spdlog::info("Got {}: stopping within {}", strsignal(signal),
+               absl::FormatDuration(line.server.grace));
+  Drain(server, line.server.grace, signals);
+  if (!line.port_file.empty()) {
+    std::error_code ignored;
+    std::filesystem::remove(line.port_file, ignored);
+  }
+  started->reset();
+  spdlog::info("Stopped");
+  return 0;
+}
+
+}  // namespace
+}  // namespace derin::server
+
+int main(int argc, char** argv) {
+  using derin::server::CommandLine;
+  const std::variant<CommandLine, int> parsed =
+      derin::server::ParseCommandLine(argc, argv, derin::server::DefaultDataDirectory());
+  if (const int* status = std::get_if<int>(&parsed)) return *status;
+  return derin::server::Run(std::get<CommandLine>(parsed));
+}

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/status.h>
+
+#include <string>
+#include <string_view>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "server/metrics/server_metrics.h"
+
+namespace derin::server {
+
+// Who makes a call. Without tokens everybody is `local` and may do everything.
+struct Caller {
+  std::string name;
+};
+
+class Admission;
+
+// One call that was let in. A stopping server waits for it until it ends.
+class AdmittedCall {
+ public:
+  AdmittedCall(AdmittedCall&& other) noexcept;
+  AdmittedCall& operator=(AdmittedCall&& other) noexcept;
+  // A call that was not ended was CANCELLED.
+  ~AdmittedCall();
+
+  const Caller& caller() const { return caller_; }
+
+  // A stopping server no longer waits for this call: it only watches, and ends with what it
+  // watches.
+  void OnlyWatches();
+
+  // Counts the call with its outcome; returns what to give to the reactor's Finish. Once only.
+  grpc::Status End(const absl::Status& status);
+
+ private:
+  friend class Admission;
+  AdmittedCall(Admission* admission, Caller caller, std::string method);
+
+  Admission* admission_;  // null once ended or moved from
+  Caller caller_;
+  std::string method_;
+  absl::Duration start_;
+  bool awaited_ = true;
+};
+
+// The one door that every call passes; counts the calls too. Thread-safe; outlives them.
+class Admission {
+ public:
+  explicit Admission(ServerMetrics& metrics) : metrics_(metrics) {}
+
+  // `method` is that of the metrics, such as `CorpusService/GetCorpus`. UNAVAILABLE, reason
+  // SERVER_STOPPING, once draining began.
+  absl::StatusOr<AdmittedCall> Admit(const grpc::CallbackServerContext& context,
+                                     std::string_view method) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  void StartDraining() ABSL_LOCKS_EXCLUDED(mutex_);
+  // After StartDraining: blocks until no call is awaited (true), `deadline` has passed or
+  // StopWaiting was called.
+  bool AwaitIdle(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Ends the AwaitIdle under way, or else the next one.
+  void StopWaiting() ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  friend class AdmittedCall;
+  void Leave() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Count(const std::string& method, absl::StatusCode code);
+
+  ServerMetrics& metrics_;
+  absl::Mutex mutex_;
+  int awaited_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  bool hurried_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// The error of a call to a server that stops.
+absl::Status ServerStopping();
+
+}  // namespace derin::server

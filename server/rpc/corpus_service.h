@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+
+#include "derin/v1/corpus.grpc.pb.h"
+#include "server/rpc/admission.h"
+#include "server/storage/blob_store.h"
+#include "server/storage/metadata_store.h"
+
+namespace derin::server {
+
+// Texts: their records in the metadata store, their bytes in the blob store. All that it is given
+// outlives it.
+class CorpusService final : public v1::CorpusService::CallbackService {
+ public:
+  // Uploads of more than `max_corpus_bytes` are refused.
+  CorpusService(Admission& admission, MetadataStore& store, BlobStore& blobs,
+                int64_t max_corpus_bytes)
+      : admission_(admission), store_(store), blobs_(blobs), max_corpus_bytes_(max_corpus_bytes) {}
+
+  grpc::ServerReadReactor<v1::UploadCorpusRequest>* UploadCorpus(
+      grpc::CallbackServerContext* context, v1::Corpus* response) override;
+  grpc::ServerUnaryReactor* GetCorpus(grpc::CallbackServerContext* context,
+                                      const v1::GetCorpusRequest* request,
+                                      v1::Corpus* response) override;
+  grpc::ServerUnaryReactor* ListCorpora(grpc::CallbackServerContext* context,
+                                        const v1::ListCorporaRequest* request,
+                                        v1::ListCorporaResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteCorpus(grpc::CallbackServerContext* context,
+                                         const v1::DeleteCorpusRequest* request,
+                                         google::protobuf::Empty* response) override;
+
+ private:
+  class Upload;
+
+  absl::StatusOr<v1::ListCorporaResponse> List(const v1::ListCorporaRequest& request);
+  absl::Status Delete(const v1::DeleteCorpusRequest& request);
+
+  Admission& admission_;
+  MetadataStore& store_;
+  BlobStore& blobs_;
+  const int64_t max_corpus_bytes_;
+};
+
+}  // namespace derin::server

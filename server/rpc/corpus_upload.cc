@@ -1,0 +1,113 @@
+#include "server/rpc/corpus_upload.h"
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "server/registry/proto_conversion.h"
+#include "server/rpc/proto_time.h"
+#include "server/status/error.h"
+#include "server/storage/resource_name.h"
+
+namespace derin::server {
+namespace {
+
+absl::Status NotUtf8(const absl::Status& fault) {
+  return Refusal(absl::StatusCode::kInvalidArgument, "NOT_UTF8",
+                 absl::StrCat("the text is not UTF-8: ", fault.message()));
+}
+
+}  // namespace
+
+absl::StatusOr<CorpusUpload> CorpusUpload::Begin(const v1::UploadCorpusHeader& header,
+                                                 BlobStore& blobs, int64_t max_bytes) {
+  if (absl::Status status = CheckId(header.corpus_id(), "header.corpus_id"); !status.ok()) {
+    return status;
+  }
+  absl::StatusOr<Normalization> normalization =
+      FromProto(header.normalization(), "header.normalization");
+  if (!normalization.ok()) return normalization.status();
+  std::string expected = absl::AsciiStrToLower(header.sha256());
+  if (!expected.empty() && !IsSha256Hex(expected)) {
+    return InvalidField("header.sha256", absl::StrCat("got ", Quoted(header.sha256()),
+                                                      ", wanted 64 hexadecimal digits"));
+  }
+  absl::StatusOr<BlobWriter> writer = blobs.NewWriter();
+  if (!writer.ok()) return writer.status();
+
+  v1::Corpus corpus;
+  corpus.set_name(ResourceName(kCorpora, header.corpus_id()));
+  corpus.set_normalization(ToProto(*normalization));
+  return CorpusUpload(std::move(corpus), std::move(expected), *normalization, *std::move(writer),
+                      max_bytes);
+}
+
+CorpusUpload::CorpusUpload(v1::Corpus corpus, std::string expected_sha256,
+                           Normalization normalization, BlobWriter writer, int64_t max_bytes)
+    : corpus_(std::move(corpus)),
+      expected_sha256_(std::move(expected_sha256)),
+      normalization_(normalization),
+      normalizer_(normalization),
+      writer_(std::move(writer)),
+      max_bytes_(max_bytes) {}
+
+absl::Status CorpusUpload::Append(std::string_view chunk) {
+  if (chunk.size() > kMaxChunkBytes) {
+    return InvalidField(
+        "chunk", absl::StrFormat("got %d bytes, wanted at most %d", chunk.size(), kMaxChunkBytes));
+  }
+  sent_bytes_ += static_cast<int64_t>(chunk.size());
+  if (sent_bytes_ > max_bytes_) {
+    return Refusal(
+        absl::StatusCode::kInvalidArgument, "CORPUS_TOO_LARGE",
+        absl::StrFormat(
+            "got at least %d bytes of text, wanted at most the %d that this server takes",
+            sent_bytes_, max_bytes_));
+  }
+  sent_sha256_.Append(chunk);
+  if (absl::Status status = normalizer_.Append(chunk, normalized_); !status.ok()) {
+    return NotUtf8(status);
+  }
+  return WriteNormalized();
+}
+
+absl::Status CorpusUpload::WriteNormalized() {
+  statistics_.Append(normalized_);
+  absl::Status status = writer_.Append(normalized_);
+  normalized_.clear();
+  return status;
+}
+
+absl::StatusOr<v1::Corpus> CorpusUpload::Finish(MetadataStore& store, absl::Time now) {
+  if (const std::string got = sent_sha256_.Finish();
+      !expected_sha256_.empty() && got != expected_sha256_) {
+    return Refusal(absl::StatusCode::kDataLoss, "DIGEST_MISMATCH",
+                   absl::StrFormat("the %d bytes that arrived have SHA-256 %s, wanted %s",
+                                   sent_bytes_, got, expected_sha256_));
+  }
+  if (absl::Status status = normalizer_.Finish(normalized_); !status.ok()) return NotUtf8(status);
+  if (absl::Status status = WriteNormalized(); !status.ok()) return status;
+  if (absl::Status status = CheckNotEmpty(); !status.ok()) return status;
+  absl::StatusOr<Blob> blob = writer_.Commit();
+  if (!blob.ok()) return blob.status();
+
+  *corpus_.mutable_create_time() = ToTimestamp(now);
+  corpus_.set_size_bytes(blob->size_bytes);
+  corpus_.set_sha256(blob->sha256);
+  corpus_.set_character_count(statistics_.character_count());
+  corpus_.set_vocabulary_size(statistics_.distinct_characters() + 1);
+  return store.InsertCorpus(corpus_);
+}
+
+absl::Status CorpusUpload::CheckNotEmpty() const {
+  if (writer_.size_bytes() > 0) return absl::OkStatus();
+  const std::string_view name = NormalizationName(normalization_);
+  return Refusal(absl::StatusCode::kInvalidArgument, "EMPTY_TEXT",
+                 sent_bytes_ == 0
+                     ? "got no text, wanted at least one character"
+                     : absl::StrFormat("nothing is left of the %d bytes after normalization %s",
+                                       sent_bytes_, std::string(name)));
+}
+
+}  // namespace derin::server

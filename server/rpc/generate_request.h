@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "derin/v1/generation.pb.h"
+#include "server/generation/generation.h"
+#include "server/registry/loaded_version.h"
+
+namespace derin::server {
+
+// What a request asks for, checked field by field, without its prompt. INVALID_ARGUMENT names the
+// field and its bounds.
+absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest& request,
+                                                       int64_t max_prompt_bytes);
+
+// The prompt as `version` knows it: normalised and as tokens, into `parsed`; what it does not know,
+// into `start`.
+void EncodePrompt(const v1::GenerateRequest& request, const LoadedVersion& version,
+                  GenerationRequest& parsed, v1::GenerateStart& start);
+
+}  // namespace derin::server

@@ -1,0 +1,170 @@
+#include "server/rpc/generation_service.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "server/rpc/generate_request.h"
+#include "server/rpc/proto_time.h"
+#include "server/rpc/status_mapping.h"
+#include "server/rpc/unary.h"
+#include "server/storage/random_id.h"
+
+namespace derin::server {
+namespace {
+
+// One stream of text on its way to one client. The engine's writer hands it a piece at a time; it
+// destroys itself after the last.
+class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateResponse>,
+                              public StreamSink {
+ public:
+  GenerateReactor(AdmittedCall call, GenerationEngine& engine)
+      : call_(std::move(call)), engine_(engine) {}
+
+  const Caller& caller() const { return call_.caller(); }
+  v1::GenerateStart& start() { return *message_.mutable_start(); }
+
+  // Before any text: the call was refused.
+  void Refuse(const absl::Status& status) { Finish(call_.End(status)); }
+
+  // The engine takes over; from here on this object may go at any time.
+  void Run(std::shared_ptr<Generation> generation) {
+    generation_ = generation;
+    const absl::Status started = engine_.Start(std::move(generation));
+    if (!started.ok()) Refuse(started);
+  }
+
+  void Send(StreamPiece piece) override {
+    message_.set_text(std::move(piece.text));
+    message_.mutable_tokens()->Assign(piece.tokens.begin(), piece.tokens.end());
+    if (!piece.end.has_value()) return StartWrite(&message_);
+    // Nothing of this object may be touched after a Finish.
+    const grpc::Status status = call_.End(piece.end->status());
+    if (piece.end->ok()) {
+      *message_.mutable_end() = **std::move(piece.end);
+      return StartWriteAndFinish(&message_, grpc::WriteOptions(), status);
+    }
+    Finish(status);
+  }
+
+  void OnWriteDone(bool) override {
+    message_.Clear();
+    engine_.Written(generation_.get());
+  }
+
+  void OnCancel() override {
+    if (generation_ == nullptr) return;
+    generation_->Cancel();
+    engine_.Wake();
+  }
+
+  void OnDone() override { delete this; }
+
+ private:
+  AdmittedCall call_;
+  GenerationEngine& engine_;
+  v1::GenerateResponse message_;
+  std::shared_ptr<Generation> generation_;
+};
+
+// A call that never got in.
+class RefusedReactor final : public grpc::ServerWriteReactor<v1::GenerateResponse> {
+ public:
+  explicit RefusedReactor(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace
+
+GenerationService::GenerationService(Admission& admission, ModelRegistry& registry,
+                                     SessionStore& sessions, GenerationEngine& engine,
+                                     int64_t max_prompt_bytes)
+    : admission_(admission),
+      registry_(registry),
+      sessions_(sessions),
+      engine_(engine),
+      max_prompt_bytes_(max_prompt_bytes) {}
+
+absl::StatusOr<std::shared_ptr<Session>> GenerationService::SessionFor(
+    const v1::GenerateRequest& request, const Caller& caller) {
+  if (request.source_case() == v1::GenerateRequest::kSession) {
+    return sessions_.Find(request.session(), caller.name, "session");
+  }
+  auto version = registry_.Resolve(request.model(), "model");
+  if (!version.ok()) return version.status();
+  return sessions_.OpenForOneCall(*std::move(version), caller.name, RandomBits());
+}
+
+absl::StatusOr<std::shared_ptr<Generation>> GenerationService::Prepare(
+    const v1::GenerateRequest& request, const Caller& caller, StreamSink* sink,
+    v1::GenerateStart& start) {
+  const absl::Duration arrival = engine_.Now();
+  absl::StatusOr<GenerationRequest> parsed = ParseGenerateRequest(request, max_prompt_bytes_);
+  if (!parsed.ok()) return parsed.status();
+  parsed->arrival = arrival;
+  auto session = SessionFor(request, caller);
+  if (!session.ok()) return session.status();
+  const LoadedVersion& version = *(*session)->version();
+  EncodePrompt(request, version, *parsed, start);
+  // From here on the session's state is this call's.
+  if (absl::Status status = (*session)->TryBegin(); !status.ok()) return status;
+  if (request.has_seed()) (*session)->state.seed = request.seed();
+  start.set_session((*session)->name());
+  start.set_model_version(version.version.name());
+  start.set_seed((*session)->state.seed);
+  start.set_position((*session)->state.position);
+  start.set_engine_id(version.engine_id);
+  return std::make_shared<Generation>(*std::move(parsed), *std::move(session), sink);
+}
+
+grpc::ServerWriteReactor<v1::GenerateResponse>* GenerationService::Generate(
+    grpc::CallbackServerContext* context, const v1::GenerateRequest* request) {
+  auto call = admission_.Admit(*context, "GenerationService/Generate");
+  if (!call.ok()) return new RefusedReactor(call.status());
+  auto* reactor = new GenerateReactor(*std::move(call), engine_);
+  auto generation = Prepare(*request, reactor->caller(), reactor, reactor->start());
+  if (generation.ok()) {
+    reactor->Run(*std::move(generation));
+  } else {
+    reactor->Refuse(generation.status());
+  }
+  return reactor;
+}
+
+absl::StatusOr<v1::Session> GenerationService::Open(const v1::OpenSessionRequest& request,
+                                                    const Caller& caller) {
+  auto version = registry_.Resolve(request.model(), "model");
+  if (!version.ok()) return version.status();
+  auto session = sessions_.Open(*std::move(version), caller.name,
+                                request.has_seed() ? request.seed() : RandomBits());
+  if (!session.ok()) return session.status();
+  v1::Session opened;
+  opened.set_name((*session)->name());
+  opened.set_model_version((*session)->version()->version.name());
+  *opened.mutable_create_time() = ToTimestamp((*session)->create_time());
+  opened.set_seed((*session)->state.seed);
+  opened.set_engine_id((*session)->version()->engine_id);
+  return opened;
+}
+
+grpc::ServerUnaryReactor* GenerationService::OpenSession(grpc::CallbackServerContext* context,
+                                                         const v1::OpenSessionRequest* request,
+                                                         v1::Session* response) {
+  return AnswerUnary(context, admission_, "GenerationService/OpenSession", response,
+                     [&](const Caller& caller) { return Open(*request, caller); });
+}
+
+grpc::ServerUnaryReactor* GenerationService::CloseSession(grpc::CallbackServerContext* context,
+                                                          const v1::CloseSessionRequest* request,
+                                                          google::protobuf::Empty* response) {
+  return AnswerUnary(context, admission_, "GenerationService/CloseSession", response,
+                     [&](const Caller& caller) -> absl::StatusOr<google::protobuf::Empty> {
+                       absl::Status closed = sessions_.Close(request->name(), caller.name);
+                       if (!closed.ok()) return closed;
+                       engine_.Wake();
+                       return google::protobuf::Empty();
+                     });
+}
+
+}  // namespace derin::server

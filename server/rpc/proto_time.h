@@ -1,0 +1,13 @@
+#pragma once
+
+#include "absl/time/time.h"
+#include "google/protobuf/duration.pb.h"
+#include "google/protobuf/timestamp.pb.h"
+
+namespace derin::server {
+
+// Cut to the nanosecond; an infinite one becomes the farthest that fits.
+google::protobuf::Timestamp ToTimestamp(absl::Time time);
+google::protobuf::Duration ToProtoDuration(absl::Duration duration);
+
+}  // namespace derin::server

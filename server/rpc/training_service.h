@@ -1,0 +1,40 @@
+#pragma once
+
+#include "derin/v1/training.grpc.pb.h"
+#include "server/jobs/training_jobs.h"
+#include "server/rpc/admission.h"
+
+namespace derin::server {
+
+// Training jobs over gRPC.
+class TrainingService final : public v1::TrainingService::CallbackService {
+ public:
+  // Both outlive the service.
+  TrainingService(Admission& admission, TrainingJobs& jobs);
+
+  grpc::ServerUnaryReactor* CreateTrainingJob(grpc::CallbackServerContext* context,
+                                              const v1::CreateTrainingJobRequest* request,
+                                              v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* GetTrainingJob(grpc::CallbackServerContext* context,
+                                           const v1::GetTrainingJobRequest* request,
+                                           v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* ListTrainingJobs(grpc::CallbackServerContext* context,
+                                             const v1::ListTrainingJobsRequest* request,
+                                             v1::ListTrainingJobsResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchTrainingJobResponse>* WatchTrainingJob(
+      grpc::CallbackServerContext* context, const v1::WatchTrainingJobRequest* request) override;
+  grpc::ServerUnaryReactor* CancelTrainingJob(grpc::CallbackServerContext* context,
+                                              const v1::CancelTrainingJobRequest* request,
+                                              v1::TrainingJob* response) override;
+
+  // Watches, which would last as long as their jobs, end with UNAVAILABLE, reason SERVER_STOPPING.
+  void StopWatching();
+
+ private:
+  absl::StatusOr<v1::ListTrainingJobsResponse> List(const v1::ListTrainingJobsRequest& request);
+
+  Admission& admission_;
+  TrainingJobs& jobs_;
+};
+
+}  // namespace derin::server

@@ -1,0 +1,317 @@
+#include "server/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "model/backend/backend_list.h"
+#include "server/generation/generation_engine.h"
+#include "server/generation/session_store.h"
+#include "server/jobs/training_jobs.h"
+#include "server/listen_address.h"
+#include "server/metrics/metrics_endpoint.h"
+#include "server/metrics/server_metrics.h"
+#include "server/registry/model_registry.h"
+#include "server/rpc/admission.h"
+#include "server/rpc/corpus_service.h"
+#include "server/rpc/generation_service.h"
+#include "server/rpc/model_service.h"
+#include "server/rpc/server_service.h"
+#include "server/rpc/training_service.h"
+#include "server/status/error.h"
+#include "server/storage/blob_store.h"
+#include "server/storage/data_directory.h"
+#include "server/storage/metadata_store.h"
+
+namespace derin::server {
+namespace {
+
+// A message is a chunk or a prompt of 1 MiB at most, and a little around it.
+constexpr int kMaxMessageBytes = 2 << 20;
+// A peer that went silent is gone after the sum: within 30 seconds.
+constexpr int kKeepaliveTimeMs = 15'000;
+constexpr int kKeepaliveTimeoutMs = 10'000;
+// Clients may ask whether the server is there as often as this.
+constexpr int kMinPingIntervalMs = 5'000;
+// What streams need to end at their next token.
+constexpr absl::Duration kEndTime = absl::Seconds(2);
+// What calls that have ended need to reach their clients; health watches never end by themselves.
+constexpr absl::Duration kFlushTime = absl::Milliseconds(500);
+
+struct Addresses {
+  ListenAddress grpc;
+  std::optional<ListenAddress> metrics;
+};
+
+// Before anything is made, so that a server that cannot listen leaves nothing behind.
+absl::StatusOr<Addresses> CheckAddresses(const ServerOptions& options) {
+  absl::StatusOr<ListenAddress> grpc = ParseListenAddress(options.listen);
+  if (!grpc.ok()) return grpc.status();
+  if (!IsLocal(*grpc) && !options.allow_insecure_remote) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("refusing to listen on ", grpc->ToString(),
+                     ": other machines may reach it, and there is neither encryption nor a token "
+                     "yet, so anybody there could read and "
+                     "delete everything; listen on 127.0.0.1, or give --allow-insecure-remote"));
+  }
+  if (absl::Status status = CheckCanListen(*grpc); !status.ok()) return status;
+  Addresses addresses{.grpc = *std::move(grpc), .metrics = std::nullopt};
+  if (!options.metrics_listen.empty()) {
+    absl::StatusOr<ListenAddress> metrics = ParseListenAddress(options.metrics_listen);
+    if (!metrics.ok()) return metrics.status();
+    if (metrics->is_unix()) {
+      return absl::InvalidArgumentError(absl::StrCat("got address ", Quoted(options.metrics_listen),
+                                                     " for metrics, wanted HOST:PORT"));
+    }
+    if (absl::Status status = CheckCanListen(*metrics); !status.ok()) return status;
+    addresses.metrics = *std::move(metrics);
+  }
+  return addresses;
+}
+
+// Versions are loaded for as many rows as the engine steps at once; larger steps are no quicker.
+int StepRows(const ServerOptions& options) { return std::min(options.max_streams, 256); }
+
+v1::Limits LimitsOf(const ServerOptions& options) {
+  v1::Limits limits;
+  limits.set_sessions(options.max_sessions);
+  limits.set_generate_streams(options.max_streams);
+  limits.set_queued_training_jobs(options.max_queued_jobs);
+  limits.set_corpus_bytes(options.max_corpus_bytes);
+  limits.set_prompt_bytes(options.max_prompt_bytes);
+  return limits;
+}
+
+}  // namespace
+
+std::string Version() { return DERIN_VERSION; }
+
+// In the order in which they are made; each may use those above it.
+struct Server::Parts {
+  // Recovered from what an earlier server left, and working, but for nobody yet.
+  static absl::StatusOr<std::unique_ptr<Parts>> Make(const ServerOptions& options);
+
+  Parts(const ServerOptions& options, std::unique_ptr<Backend> backend, DataDirectory directory,
+        std::unique_ptr<MetadataStore> store);
+
+  absl::Status StartWork(const ServerOptions& options);
+  void PublishFacts();
+  absl::Status Listen(const Addresses& addresses);
+  absl::Status ListenForMetrics(const ListenAddress& address);
+  absl::Status ListenForCalls(ListenAddress address);
+  void SetReady(bool ready);
+  v1::Load Load();
+
+  ServerMetrics metrics;
+  const std::unique_ptr<Backend> backend;
+  const DataDirectory directory;
+  const std::unique_ptr<MetadataStore> store;
+  BlobStore blobs;
+  ModelRegistry registry;
+  TrainingJobs jobs;
+  SessionStore sessions;
+  std::unique_ptr<GenerationEngine> engine;  // made by StartWork
+  Admission admission;
+  CorpusService corpus_service;
+  ModelService model_service;
+  TrainingService training_service;
+  std::optional<GenerationService> generation_service;  // with the engine
+  ServerService server_service;
+  std::unique_ptr<MetricsEndpoint> metrics_endpoint;
+  std::string metrics_address;
+  std::unique_ptr<grpc::Server> grpc_server;  // null once shut down
+  std::string address;
+};
+
+absl::StatusOr<std::unique_ptr<Server::Parts>> Server::Parts::Make(const ServerOptions& options) {
+  absl::StatusOr<std::unique_ptr<Backend>> backend = NewBackend(options.device);
+  if (!backend.ok()) return backend.status();
+  absl::StatusOr<DataDirectory> directory = DataDirectory::Open(options.data_directory);
+  if (!directory.ok()) return directory.status();
+  absl::StatusOr<std::unique_ptr<MetadataStore>> store =
+      MetadataStore::Open(directory->metadata_file());
+  if (!store.ok()) return store.status();
+  auto parts = std::make_unique<Parts>(options, *std::move(backend), *std::move(directory),
+                                       *std::move(store));
+  if (absl::Status status = parts->StartWork(options); !status.ok()) return status;
+  return parts;
+}
+
+Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_backend,
+                     DataDirectory the_directory, std::unique_ptr<MetadataStore> the_store)
+    : backend(std::move(the_backend)),
+      directory(std::move(the_directory)),
+      store(std::move(the_store)),
+      blobs(directory.blobs()),
+      registry(*backend, *store, blobs,
+               {.weights_memory_bytes = options.weights_memory, .max_rows = StepRows(options)}),
+      jobs({*backend, *store, blobs, registry, metrics},
+           {.max_queued_jobs = options.max_queued_jobs}),
+      sessions(*backend, store->server_id(), {.max_sessions = options.max_sessions}),
+      admission(metrics),
+      corpus_service(admission, *store, blobs, options.max_corpus_bytes),
+      model_service(admission, *store),
+      training_service(admission, jobs),
+      server_service(admission, *backend,
+                     {.version = Version(),
+                      .server_id = store->server_id(),
+                      .start_time = absl::Now(),
+                      .limits = LimitsOf(options)},
+                     [this] { return Load(); }) {}
+
+absl::Status Server::Parts::StartWork(const ServerOptions& options) {
+  absl::StatusOr<int64_t> swept = blobs.Sweep([this] { return store->DigestsInUse(); });
+  if (!swept.ok()) return swept.status();
+  absl::StatusOr<std::unique_ptr<GenerationEngine>> made = GenerationEngine::Create(
+      *backend, metrics, {.max_streams = options.max_streams, .max_rows = StepRows(options)});
+  if (!made.ok()) return made.status();
+  engine = *std::move(made);
+  generation_service.emplace(admission, registry, sessions, *engine, options.max_prompt_bytes);
+  PublishFacts();
+  return jobs.Start();
+}
+
+void Server::Parts::PublishFacts() {
+  metrics.build_info.Set({Version()}, 1);
+  metrics.device_info.Set({backend->capabilities().backend, backend->capabilities().device,
+                           backend->EngineId(Precision::kF32)},
+                          1);
+  // Nobody scrapes before or after the endpoint, which lives shorter than these.
+  using Samples = std::vector<CallbackGauge::Sample>;
+  metrics.device_memory_bytes.Bind([this] {
+    return Samples{{{"free"}, static_cast<double>(backend->FreeBytes())}};
+  });
+  metrics.sessions.Bind([this] {
+    return Samples{{{"device"}, static_cast<double>(sessions.size())}};
+  });
+}
+
+v1::Load Server::Parts::Load() {
+  v1::Load load;
+  const JobLedger::Counts counts = jobs.Count().value_or(JobLedger::Counts());
+  load.set_running_training_jobs(counts.running + counts.cancelling);
+  load.set_queued_training_jobs(counts.queued);
+  load.set_sessions(sessions.size());
+  load.set_generate_streams(engine->streams());
+  load.set_trained_tokens_per_second(metrics.trained_tokens_rate.PerSecond());
+  load.set_generated_tokens_per_second(metrics.generated_tokens_rate.PerSecond());
+  return load;
+}
+
+absl::Status Server::Parts::Listen(const Addresses& addresses) {
+  if (addresses.metrics.has_value()) {
+    if (absl::Status status = ListenForMetrics(*addresses.metrics); !status.ok()) return status;
+  }
+  if (absl::Status status = ListenForCalls(addresses.grpc); !status.ok()) return status;
+  SetReady(true);
+  return absl::OkStatus();
+}
+
+absl::Status Server::Parts::ListenForMetrics(const ListenAddress& address) {
+  absl::StatusOr<std::unique_ptr<MetricsEndpoint>> endpoint =
+      MetricsEndpoint::Start(address.ToString(), metrics.all);
+  if (!endpoint.ok()) return endpoint.status();
+  metrics_endpoint = *std::move(endpoint);
+  ListenAddress served = address;
+  served.port = metrics_endpoint->port();
+  metrics_address = served.ToString();
+  return absl::OkStatus();
+}
+
+absl::Status Server::Parts::ListenForCalls(ListenAddress listen) {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  // Else a second server would share the port, and calls would go to either.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kMinPingIntervalMs);
+  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  int port = 0;
+  builder.AddListeningPort(listen.ToString(), grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&corpus_service);
+  builder.RegisterService(&model_service);
+  builder.RegisterService(&training_service);
+  builder.RegisterService(&*generation_service);
+  builder.RegisterService(&server_service);
+  grpc_server = builder.BuildAndStart();
+  if (grpc_server == nullptr || port == 0) {
+    // Free a moment ago: somebody was quicker, and can be named now.
+    absl::Status status = CheckCanListen(listen);
+    return status.ok()
+               ? absl::UnavailableError(absl::StrCat("cannot listen on ", listen.ToString()))
+               : status;
+  }
+  if (!listen.is_unix()) listen.port = port;
+  address = listen.ToString();
+  return absl::OkStatus();
+}
+
+void Server::Parts::SetReady(bool ready) {
+  grpc::HealthCheckServiceInterface& health = *grpc_server->GetHealthCheckService();
+  for (const char* service :
+       {v1::CorpusService::service_full_name(), v1::ModelService::service_full_name(),
+        v1::TrainingService::service_full_name(), v1::GenerationService::service_full_name(),
+        v1::ServerService::service_full_name()}) {
+    health.SetServingStatus(service, ready);
+  }
+  health.SetServingStatus(ready);
+  if (metrics_endpoint != nullptr) metrics_endpoint->SetReady(ready);
+}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
+  absl::StatusOr<Addresses> addresses = CheckAddresses(options);
+  if (!addresses.ok()) return addresses.status();
+  absl::StatusOr<std::unique_ptr<Parts>> parts = Parts::Make(options);
+  if (!parts.ok()) return parts.status();
+  std::unique_ptr<Server> server(new Server(*std::move(parts)));
+  if (absl::Status status = server->parts_->Listen(*addresses); !status.ok()) return status;
+  return server;
+}
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Server::~Server() { Shutdown(absl::ZeroDuration()); }
+
+const std::string& Server::address() const { return parts_->address; }
+const std::string& Server::metrics_address() const { return parts_->metrics_address; }
+
+std::string Server::Device() const {
+  const Capabilities& capabilities = parts_->backend->capabilities();
+  return absl::StrCat(capabilities.backend, " (", capabilities.device, "), engine ",
+                      parts_->backend->EngineId(Precision::kF32));
+}
+
+void Server::Shutdown(absl::Duration grace) {
+  Parts& parts = *parts_;
+  if (parts.grpc_server == nullptr) return;
+  parts.SetReady(false);
+  parts.admission.StartDraining();
+  parts.admission.AwaitIdle(absl::Now() + grace);
+  // Streams that are left end with their position; a client that does not read is not waited for.
+  const bool streaming = parts.engine->streams() > 0;
+  parts.engine->EndAll();
+  if (streaming) parts.admission.AwaitIdle(absl::Now() + kEndTime);
+  // After that watchers know that their jobs wait again.
+  parts.jobs.Stop();
+  parts.training_service.StopWatching();
+  parts.grpc_server->Shutdown(std::chrono::system_clock::now() +
+                              absl::ToChronoMilliseconds(kFlushTime));
+  parts.grpc_server.reset();
+}
+
+void Server::Hurry() { parts_->admission.StopWaiting(); }
+
+}  // namespace derin::server

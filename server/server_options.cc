@@ -1,0 +1,115 @@
+#include "server/server_options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "server/server.h"
+
+namespace derin::server {
+namespace {
+
+constexpr int64_t kMaxCount = 1'000'000;
+constexpr int64_t kMaxBytes = int64_t{1} << 50;
+
+// A whole number from 1 to `max`; its range is said only when it is broken.
+template <typename Integer>
+CLI::Option* AddNumber(CLI::App& app, const std::string& name, Integer& field, int64_t max,
+                       const std::string& description) {
+  return app.add_option(name, field, description)
+      ->check(CLI::Range(int64_t{1}, max).description(""))
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+// A number of bytes, which may have a unit: 64MiB.
+CLI::Option* AddBytes(CLI::App& app, const std::string& name, int64_t& field, int64_t max,
+                      const std::string& description) {
+  return AddNumber(app, name, field, max, description)
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false).description(""))
+      ->type_name("BYTES");
+}
+
+CLI::Option* AddDuration(CLI::App& app, const std::string& name, absl::Duration& field,
+                         const std::string& description) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [name, &field](const std::string& text) {
+            if (!absl::ParseDuration(text, &field) || field < absl::ZeroDuration() ||
+                field > absl::Hours(24)) {
+              throw CLI::ValidationError(
+                  name, absl::StrCat("got ", text, ", wanted a time from 0 to 24h, such as 10s"));
+            }
+          },
+          description)
+      ->type_name("TIME")
+      ->default_str(absl::FormatDuration(field));
+}
+
+void AddOptions(CLI::App& app, CommandLine& line) {
+  ServerOptions& server = line.server;
+  app.add_option("--listen", server.listen,
+                 "Where to serve gRPC: HOST:PORT (0: any free port) or unix:PATH")
+      ->type_name("ADDRESS")
+      ->capture_default_str();
+  app.add_flag(
+      "--allow-insecure-remote", server.allow_insecure_remote,
+      "Let --listen reach beyond this machine, although anybody there may then do everything");
+  app.add_option("--metrics-listen", server.metrics_listen,
+                 "Where to serve metrics and health over HTTP: HOST:PORT; empty: nowhere")
+      ->type_name("ADDRESS")
+      ->capture_default_str();
+  app.add_option("--device", server.device, "What computes: auto, or the name of a backend")
+      ->type_name("NAME")
+      ->capture_default_str();
+  AddNumber(app, "--max-sessions", server.max_sessions, kMaxCount,
+            "Open sessions and Generate calls without one, together");
+  AddNumber(app, "--max-streams", server.max_streams, kMaxCount, "Generate calls under way");
+  AddNumber(app, "--max-queued-jobs", server.max_queued_jobs, kMaxCount, "Training jobs that wait");
+  AddBytes(app, "--max-corpus-bytes", server.max_corpus_bytes, kMaxBytes,
+           "Size of one corpus as sent");
+  AddBytes(app, "--max-prompt-bytes", server.max_prompt_bytes, 1 << 20,
+           "Size of one prompt, at most 1 MiB");
+  AddBytes(app, "--weights-memory", server.weights_memory, kMaxBytes,
+           "Memory of the device for the weights of published models");
+  AddDuration(app, "--grace", server.grace,
+              "How long calls under way may go on once the server was told to stop");
+  app.add_option("--port-file", line.port_file,
+                 "Gets the addresses served, as lines 'grpc ADDRESS' and 'metrics ADDRESS'")
+      ->type_name("FILE");
+  app.add_option("--log-level", line.log_level, "What to log to standard error")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}).description(""))
+      ->type_name("trace|debug|info|warning|error|off")
+      ->capture_default_str();
+}
+
+}  // namespace
+
+std::variant<CommandLine, int> ParseCommandLine(
+    int argc, const char* const* argv, const std::optional<std::filesystem::path>& data_directory) {
+  CommandLine line;
+  CLI::App app("The Derin server: trains recurrent language models and serves text from them.",
+               "derind");
+  CLI::Option* data = app.add_option("--data-dir", line.server.data_directory,
+                                     "Folder of everything that must survive the server");
+  data->type_name("DIR");
+  if (data_directory.has_value()) {
+    line.server.data_directory = *data_directory;
+    data->capture_default_str();
+  } else {
+    data->required();
+  }
+  AddOptions(app, line);
+  app.set_config("--config", "", "TOML file with any of these options, without their dashes")
+      ->type_name("FILE");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.set_version_flag("--version", absl::StrCat("derind ", Version()));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return line;
+}
+
+}  // namespace derin::server

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "absl/time/time.h"
+
+namespace derin::server {
+
+// What an operator decides about a server.
+struct ServerOptions {
+  // HOST:PORT, port 0 for any free one, or unix:PATH.
+  std::string listen = "127.0.0.1:50051";
+  // Listen where other machines reach it, although there is neither TLS nor a token yet.
+  bool allow_insecure_remote = false;
+  // HOST:PORT of the pages for operators, port 0 for any free one; empty: none.
+  std::string metrics_listen = "127.0.0.1:9464";
+  // Folder of everything that must survive the server.
+  std::filesystem::path data_directory;
+  // A backend's name, or `auto` for the first that works here.
+  std::string device = "auto";
+  // Open sessions and Generate calls without one, together.
+  int max_sessions = 1024;
+  // Generate calls under way.
+  int max_streams = 256;
+  // Training jobs that wait.
+  int max_queued_jobs = 100;
+  // Bytes of one corpus as sent.
+  int64_t max_corpus_bytes = int64_t{1} << 30;
+  // Bytes of one prompt, at most 1 MiB.
+  int64_t max_prompt_bytes = int64_t{1} << 20;
+  // Bytes on the device for the weights of published versions.
+  int64_t weights_memory = int64_t{1} << 30;
+  // How long calls under way may go on once the server was told to stop.
+  absl::Duration grace = absl::Seconds(10);
+};
+
+// All that the command line of derind says.
+struct CommandLine {
+  ServerOptions server;
+  // Gets the addresses, once they are served, as lines `grpc ADDRESS` and `metrics ADDRESS`; empty:
+  // none.
+  std::filesystem::path port_file;
+  // Lines below it are not logged: trace, debug, info, warning, error or off.
+  std::string log_level = "info";
+};
+
+// Reads flags and the file that --config names; flags win. `data_directory` is where data goes
+// unless said otherwise; without one, --data-dir is required. An exit status when there is nothing
+// to run: 0 after --help and --version, 2 after saying on standard error what is wrong.
+std::variant<CommandLine, int> ParseCommandLine(
+    int argc, const char* const* argv, const std::optional<std::filesystem::path>& data_directory);
+
+}  // namespace derin::server

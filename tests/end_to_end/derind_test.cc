@@ -1,0 +1,215 @@
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "derin/v1/corpus.grpc.pb.h"
+#include "server_test.h"
+
+namespace derin::server {
+namespace {
+
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+
+// The program itself, with its standard output and error in a pipe.
+class Derind {
+ public:
+  explicit Derind(std::vector<std::string> arguments,
+                  std::vector<std::string> environment = {"HOME=/nonexistent"}) {
+    int ends[2];
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    output_ = ends[0];
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
+    arguments.insert(arguments.begin(), DERIND);
+    EXPECT_EQ(posix_spawn(&process_, DERIND, &actions, nullptr, Pointers(arguments).data(),
+                          Pointers(environment).data()),
+              0);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+  }
+  ~Derind() {
+    if (process_ != 0) {
+      Kill(SIGKILL);
+      ExitStatus();
+    }
+    close(output_);
+  }
+
+  void Kill(int signal) { kill(process_, signal); }
+
+  // Reads until `text` was printed; all that was printed so far. Ends with the program.
+  const std::string& AwaitOutput(const std::string& text) {
+    char buffer[4096];
+    while (printed_.find(text) == std::string::npos) {
+      const ssize_t got = read(output_, buffer, sizeof(buffer));
+      if (got <= 0) break;
+      printed_.append(buffer, got);
+    }
+    return printed_;
+  }
+
+  // Waits for the end; -1 when a signal ended it.
+  int ExitStatus() {
+    AwaitOutput("text that is never printed");
+    int status = 0;
+    waitpid(std::exchange(process_, 0), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  const std::string& printed() const { return printed_; }
+
+ private:
+  static std::vector<char*> Pointers(std::vector<std::string>& strings) {
+    std::vector<char*> pointers;
+    for (std::string& string : strings) pointers.push_back(string.data());
+    pointers.push_back(nullptr);
+    return pointers;
+  }
+
+  pid_t process_ = 0;
+  int output_ = -1;
+  std::string printed_;
+};
+
+class DerindTest : public ::testing::Test {
+ protected:
+  std::string Path(const std::string& name) const { return folder_.path() / name; }
+  std::vector<std::string> Arguments(std::vector<std::string> more = {}) const {
+    std::vector<std::string> arguments = {
+        "--listen",   "127.0.0.1:0", "--metrics-listen", "",
+        "--data-dir", Path("data"),  "--port-file",      Path("port")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+  std::string Read(const std::string& name) const {
+    std::ifstream file(Path(name));
+    return (std::stringstream() << file.rdbuf()).str();
+  }
+  std::shared_ptr<grpc::Channel> NewChannel() const {
+    std::string kind, address;
+    std::istringstream(Read("port")) >> kind >> address;
+    return grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(DerindTest, SaysItsVersion) {
+  Derind derind({"--version"});
+  EXPECT_EQ(derind.ExitStatus(), 0);
+  EXPECT_EQ(derind.printed(), "derind " + Version() + "\n");
+}
+
+TEST_F(DerindTest, HelpNamesEveryOption) {
+  Derind derind({"--help"});
+  EXPECT_EQ(derind.ExitStatus(), 0);
+  for (const char* option :
+       {"--listen", "--metrics-listen", "--data-dir", "--device", "--config", "--grace"}) {
+    EXPECT_THAT(derind.printed(), HasSubstr(option));
+  }
+}
+
+TEST_F(DerindTest, BadUsageIsStatusTwo) {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {"--bogus"}, {"--max-streams", "0"}, {"--grace", "soon"}, {"--config", Path("none")}}) {
+    Derind derind(Arguments(arguments));
+    EXPECT_EQ(derind.ExitStatus(), 2) << derind.printed();
+    EXPECT_NE(derind.printed(), "");
+  }
+  Derind homeless({"--listen", "127.0.0.1:0"}, {});
+  EXPECT_EQ(homeless.ExitStatus(), 2);
+  EXPECT_THAT(homeless.printed(), HasSubstr("--data-dir"));
+}
+
+TEST_F(DerindTest, ServesUntilItIsTerminated) {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    Derind derind(Arguments());
+    derind.AwaitOutput("serves on");
+    EXPECT_THAT(Read("port"), ContainsRegex("^grpc 127\\.0\\.0\\.1:[0-9]+\n$"));
+    EXPECT_EQ(Health(NewChannel(), ""), 1);
+    derind.Kill(signal);
+    EXPECT_EQ(derind.ExitStatus(), 0) << derind.printed();
+    EXPECT_FALSE(std::filesystem::exists(Path("port")));
+  }
+}
+
+TEST_F(DerindTest, SaysWhatItServesAndWhere) {
+  Derind derind(Arguments({"--device", "reference"}));
+  const std::string& line = derind.AwaitOutput("serves on");
+  for (const std::string& part : {"derind " + Version(), std::string("127.0.0.1:"),
+                                  std::string("reference/f32/"), Path("data")}) {
+    EXPECT_THAT(line, HasSubstr(part));
+  }
+}
+
+TEST_F(DerindTest, CannotStartWhereAnotherDoes) {
+  Derind first(Arguments());
+  first.AwaitOutput("serves on");
+  Derind second(Arguments());
+  EXPECT_EQ(second.ExitStatus(), 1);
+  EXPECT_THAT(second.printed(), HasSubstr("in use"));
+  EXPECT_EQ(Health(NewChannel(), ""), 1);
+}
+
+TEST_F(DerindTest, ReadsAConfigurationFileThatFlagsOverrule) {
+  std::ofstream(Path("derind.toml")) << "max-streams = 7\nmax-sessions = 8\ngrace = \"3s\"\n"
+                                        "data-dir = \""
+                                     << Path("from-file")
+                                     << "\"\n"
+                                        "listen = \"127.0.0.1:0\"\nmetrics-listen = \"\"\n"
+                                        "max-corpus-bytes = \"64MiB\"\n";
+  Derind derind({"--config", Path("derind.toml"), "--max-sessions", "9"});
+  EXPECT_THAT(derind.AwaitOutput("serves on"), HasSubstr(Path("from-file")));
+  derind.Kill(SIGTERM);
+  EXPECT_EQ(derind.ExitStatus(), 0);
+  EXPECT_THAT(derind.printed(), HasSubstr("within 3s"));
+}
+
+TEST_F(DerindTest, AMisspeltNameInTheConfigurationFileIsBadUsage) {
+  std::ofstream(Path("derind.toml")) << "max-strems = 7\n";
+  Derind derind(Arguments({"--config", Path("derind.toml")}));
+  EXPECT_EQ(derind.ExitStatus(), 2);
+  EXPECT_THAT(derind.printed(), HasSubstr("max-strems"));
+}
+
+TEST_F(DerindTest, KeepsWhatItStoredWhenItIsKilled) {
+  v1::Corpus stored;
+  {
+    Derind derind(Arguments());
+    derind.AwaitOutput("serves on");
+    const auto stub = v1::CorpusService::NewStub(NewChannel());
+    TestContext context;
+    const auto writer = stub->UploadCorpus(&context, &stored);
+    v1::UploadCorpusRequest message;
+    message.mutable_header()->set_corpus_id("alice");
+    writer->Write(message);
+    message.set_chunk("text");
+    writer->Write(message);
+    writer->WritesDone();
+    ASSERT_TRUE(writer->Finish().ok());
+    derind.Kill(SIGKILL);
+    EXPECT_EQ(derind.ExitStatus(), -1);
+  }
+  Derind derind(Arguments());
+  derind.AwaitOutput("serves on");
+  TestContext context;
+  v1::GetCorpusRequest request;
+  request.set_name("corpora/alice");
+  v1::Corpus corpus;
+  ASSERT_TRUE(v1::CorpusService::NewStub(NewChannel())->GetCorpus(&context, request, &corpus).ok());
+  EXPECT_EQ(corpus.SerializeAsString(), stored.SerializeAsString());
+}
+
+}  // namespace
+}  // namespace derin::server

@@ -1,0 +1,106 @@
+#include "server/rpc/admission.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <thread>
+
+#include "server/status/error.h"
+
+namespace derin::server {
+namespace {
+
+class AdmissionTest : public ::testing::Test {
+ protected:
+  AdmittedCall Admit() {
+    absl::StatusOr<AdmittedCall> call = admission_.Admit(context_, "Service/Method");
+    EXPECT_TRUE(call.ok()) << call.status();
+    return *std::move(call);
+  }
+  uint64_t Ended(const char* code) {
+    return metrics_.grpc_requests.With("Service/Method", code).Value();
+  }
+  int64_t InFlight() { return metrics_.grpc_in_flight.With("Service/Method").Value(); }
+
+  absl::Duration now_ = absl::Seconds(100);
+  ServerMetrics metrics_{[this] { return now_; }};
+  Admission admission_{metrics_};
+  grpc::CallbackServerContext context_;
+};
+
+TEST_F(AdmissionTest, EverybodyIsLocal) { EXPECT_EQ(Admit().caller().name, "local"); }
+
+TEST_F(AdmissionTest, CallsAreCountedWithTheirOutcome) {
+  AdmittedCall good = Admit();
+  AdmittedCall bad = Admit();
+  EXPECT_EQ(InFlight(), 2);
+  EXPECT_TRUE(good.End(absl::OkStatus()).ok());
+  EXPECT_EQ(bad.End(absl::NotFoundError("no")).error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(InFlight(), 0);
+  EXPECT_EQ(Ended("OK"), 1u);
+  EXPECT_EQ(Ended("NOT_FOUND"), 1u);
+}
+
+TEST_F(AdmissionTest, ACallThatNobodyEndsWasCancelled) {
+  { AdmittedCall call = Admit(); }
+  EXPECT_EQ(InFlight(), 0);
+  EXPECT_EQ(Ended("CANCELLED"), 1u);
+}
+
+TEST_F(AdmissionTest, AMovedCallIsOneCall) {
+  std::optional<AdmittedCall> kept;
+  {
+    AdmittedCall call = Admit();
+    kept = std::move(call);
+  }
+  EXPECT_EQ(InFlight(), 1);
+  kept->End(absl::OkStatus());
+  kept.reset();
+  EXPECT_EQ(InFlight(), 0);
+  EXPECT_EQ(Ended("OK"), 1u);
+  EXPECT_EQ(Ended("CANCELLED"), 0u);
+}
+
+TEST_F(AdmissionTest, ADrainingServerRefusesNewCallsWithAReasonAndAHint) {
+  admission_.StartDraining();
+  const absl::Status status = admission_.Admit(context_, "Service/Method").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ErrorReason(status), "SERVER_STOPPING");
+  EXPECT_TRUE(ErrorRetryDelay(status).has_value());
+  EXPECT_EQ(Ended("UNAVAILABLE"), 1u);
+  EXPECT_EQ(InFlight(), 0);
+}
+
+TEST_F(AdmissionTest, DrainingWaitsForTheCallsUnderWay) {
+  std::optional<AdmittedCall> call = Admit();
+  admission_.StartDraining();
+  EXPECT_FALSE(admission_.AwaitIdle(absl::InfinitePast()));
+  std::thread other([&call] { call->End(absl::OkStatus()); });
+  EXPECT_TRUE(admission_.AwaitIdle(absl::InfiniteFuture()));
+  other.join();
+}
+
+TEST_F(AdmissionTest, DrainingDoesNotWaitForCallsThatOnlyWatch) {
+  AdmittedCall call = Admit();
+  call.OnlyWatches();
+  call.OnlyWatches();
+  EXPECT_EQ(InFlight(), 1);
+  admission_.StartDraining();
+  EXPECT_TRUE(admission_.AwaitIdle(absl::InfinitePast()));
+  call.End(absl::OkStatus());
+  EXPECT_TRUE(admission_.AwaitIdle(absl::InfinitePast()));
+}
+
+TEST_F(AdmissionTest, AHurriedDrainWaitsNoLonger) {
+  AdmittedCall call = Admit();
+  admission_.StartDraining();
+  std::thread other([this] { admission_.StopWaiting(); });
+  EXPECT_FALSE(admission_.AwaitIdle(absl::InfiniteFuture()));
+  other.join();
+  // One wish ends one wait.
+  call.End(absl::OkStatus());
+  EXPECT_TRUE(admission_.AwaitIdle(absl::InfinitePast()));
+}
+
+}  // namespace
+}  // namespace derin::server

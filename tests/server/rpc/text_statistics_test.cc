@@ -1,0 +1,38 @@
+#include "server/rpc/text_statistics.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "model/text/vocabulary.h"
+
+namespace derin::server {
+namespace {
+
+TEST(TextStatistics, NothingHasNoCharacters) {
+  const TextStatistics statistics;
+  EXPECT_EQ(statistics.character_count(), 0);
+  EXPECT_EQ(statistics.distinct_characters(), 0);
+}
+
+TEST(TextStatistics, CountsCharactersOfEveryLengthWhereverTheyAreCut) {
+  std::string text = "aşa語ş🐙語";
+  text += '\0';
+  text += "\x7f\u0080\u07ff\u0800\uffff\U00010000\U0010ffff";
+  for (size_t piece = 1; piece <= text.size(); ++piece) {
+    TextStatistics statistics;
+    for (size_t i = 0; i < text.size(); i += piece) statistics.Append(text.substr(i, piece));
+    EXPECT_EQ(statistics.character_count(), 15) << piece;
+    EXPECT_EQ(statistics.distinct_characters(), 12) << piece;
+  }
+}
+
+TEST(TextStatistics, AgreesWithTheVocabularyOfTheText) {
+  const std::string text = "the time machine, by h. g. wells: Ğüzel";
+  TextStatistics statistics;
+  statistics.Append(text);
+  EXPECT_EQ(statistics.distinct_characters() + 1, Vocabulary::FromText(text).size());
+}
+
+}  // namespace
+}  // namespace derin::server

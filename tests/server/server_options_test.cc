@@ -1,0 +1,100 @@
+#include "server/server_options.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace derin::server {
+namespace {
+
+std::variant<CommandLine, int> Parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "derind");
+  return ParseCommandLine(static_cast<int>(arguments.size()), arguments.data(), "/data");
+}
+
+CommandLine Good(const std::vector<const char*>& arguments) {
+  const std::variant<CommandLine, int> parsed = Parse(arguments);
+  EXPECT_TRUE(std::holds_alternative<CommandLine>(parsed));
+  const CommandLine* line = std::get_if<CommandLine>(&parsed);
+  return line == nullptr ? CommandLine() : *line;
+}
+
+TEST(ServerOptions, WithoutFlagsTheDefaultsHold) {
+  const CommandLine line = Good({});
+  const ServerOptions defaults;
+  EXPECT_EQ(line.server.listen, defaults.listen);
+  EXPECT_EQ(line.server.metrics_listen, defaults.metrics_listen);
+  EXPECT_EQ(line.server.data_directory, "/data");
+  EXPECT_EQ(line.server.device, "auto");
+  EXPECT_EQ(line.server.max_corpus_bytes, defaults.max_corpus_bytes);
+  EXPECT_EQ(line.server.grace, defaults.grace);
+  EXPECT_FALSE(line.server.allow_insecure_remote);
+  EXPECT_EQ(line.port_file, "");
+}
+
+TEST(ServerOptions, EveryFlagReachesItsField) {
+  const CommandLine line = Good({"--listen",
+                                 "unix:/s",
+                                 "--allow-insecure-remote",
+                                 "--metrics-listen",
+                                 "",
+                                 "--data-dir",
+                                 "/d",
+                                 "--device",
+                                 "reference",
+                                 "--max-sessions",
+                                 "1",
+                                 "--max-streams",
+                                 "2",
+                                 "--max-queued-jobs",
+                                 "3",
+                                 "--max-corpus-bytes",
+                                 "4KiB",
+                                 "--max-prompt-bytes",
+                                 "5",
+                                 "--weights-memory",
+                                 "6GiB",
+                                 "--grace",
+                                 "1m30s",
+                                 "--port-file",
+                                 "/p",
+                                 "--log-level",
+                                 "debug"});
+  EXPECT_EQ(line.server.listen, "unix:/s");
+  EXPECT_TRUE(line.server.allow_insecure_remote);
+  EXPECT_EQ(line.server.metrics_listen, "");
+  EXPECT_EQ(line.server.data_directory, "/d");
+  EXPECT_EQ(line.server.device, "reference");
+  EXPECT_EQ(line.server.max_sessions, 1);
+  EXPECT_EQ(line.server.max_streams, 2);
+  EXPECT_EQ(line.server.max_queued_jobs, 3);
+  EXPECT_EQ(line.server.max_corpus_bytes, 4096);
+  EXPECT_EQ(line.server.max_prompt_bytes, 5);
+  EXPECT_EQ(line.server.weights_memory, int64_t{6} << 30);
+  EXPECT_EQ(line.server.grace, absl::Seconds(90));
+  EXPECT_EQ(line.port_file, "/p");
+  EXPECT_EQ(line.log_level, "debug");
+}
+
+TEST(ServerOptions, ValuesOutOfRangeAreBadUsage) {
+  for (const std::vector<const char*>& arguments :
+       std::vector<std::vector<const char*>>{{"--max-sessions", "0"},
+                                             {"--max-sessions", "1000001"},
+                                             {"--max-streams", "many"},
+                                             {"--max-corpus-bytes", "-1"},
+                                             {"--max-corpus-bytes", "1 parsec"},
+                                             {"--max-prompt-bytes", "1048577"},
+                                             {"--grace", "-1s"},
+                                             {"--grace", "10"},
+                                             {"--grace", "25h"},
+                                             {"--log-level", "loud"},
+                                             {"positional"}}) {
+    const std::variant<CommandLine, int> parsed = Parse(arguments);
+    ASSERT_TRUE(std::holds_alternative<int>(parsed)) << arguments[0];
+    EXPECT_EQ(std::get<int>(parsed), 2);
+  }
+}
+
+}  // namespace
+}  // namespace derin::server
