@@ -1,0 +1,71 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <CLI/CLI.hpp>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/cli/console.h"
+#include "derin/client/client.h"
+
+namespace derin::cli {
+
+// What every command shares: the console, the options that all of them take, and the one action
+// that the command line asked for.
+class CommandContext {
+ public:
+  using Action = std::function<absl::Status()>;
+  using ClientAction = std::function<absl::Status(client::Client& client)>;
+
+  // `default_server` is used unless --server is given.
+  CommandContext(Console& console, std::string default_server);
+  CommandContext(const CommandContext&) = delete;
+  CommandContext& operator=(const CommandContext&) = delete;
+
+  // The options that every command takes; call it when `command` has its own.
+  void AddSharedOptions(CLI::App& command);
+
+  // Makes `action` what `command` does, and adds the shared options. The second form connects
+  // first.
+  void Define(CLI::App& command, Action action);
+  void DefineWithClient(CLI::App& command, ClientAction action);
+
+  absl::StatusOr<std::unique_ptr<client::Client>> Connect();
+
+  // An error that is the command line's own: exit status 2.
+  absl::Status BadUsage(std::string_view message);
+  bool bad_usage() const { return bad_usage_; }
+
+  // "derin REST", with --server when this command line has it, for people to copy.
+  std::string Suggest(std::string_view rest) const;
+
+  // A line on standard error that only people want: nothing unless that is a terminal.
+  void Hint(std::string_view line);
+
+  Console& console() { return console_; }
+  bool json() const { return json_; }
+  const std::string& server() const { return server_; }
+  // Empty when the command line named no command.
+  const Action& action() const { return action_; }
+
+ private:
+  Console& console_;
+  const std::string default_server_;
+  std::string server_;
+  bool json_ = false;
+  bool bad_usage_ = false;
+  Action action_;
+};
+
+// A command below `parent`. `examples` are lines of their own.
+CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::string& purpose,
+                     const std::string& examples);
+
+// `status` with `suffix` behind its message and all that it carries.
+absl::Status WithSuffix(const absl::Status& status, std::string_view suffix);
+
+}  // namespace derin::cli

@@ -1,0 +1,163 @@
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/cli/commands.h"
+#include "client/cli/enum_names.h"
+#include "client/cli/formatting.h"
+#include "client/cli/json_output.h"
+#include "client/cli/missing_name.h"
+#include "client/cli/options.h"
+#include "client/cli/resource_name.h"
+#include "client/cli/table.h"
+
+namespace derin::cli {
+namespace {
+
+constexpr char kCollection[] = "corpora";
+
+void Print(const client::Corpus& corpus, Console& console) {
+  PrintFields({{"name", corpus.name},
+               {"created", LocalTime(corpus.create_time, console.time_zone)},
+               {"normalization", std::string(Name(corpus.normalization))},
+               {"size", Bytes(corpus.size_bytes)},
+               {"characters", WholeNumber(corpus.character_count)},
+               {"vocabulary", WholeNumber(corpus.vocabulary_size) + " tokens, <unk> included"},
+               {"sha256", corpus.sha256}},
+              console.out);
+}
+
+struct AddOptions {
+  std::string name;
+  std::vector<std::string> files;
+  client::Normalization normalization = client::Normalization::kUnspecified;
+};
+
+absl::Status Add(CommandContext& context, const AddOptions& options) {
+  Console& console = context.console();
+  // Before connecting: a file that is missing is known at once.
+  const bool from_input = options.files.size() == 1 && options.files[0] == "-";
+  absl::StatusOr<client::ByteSource> source =
+      from_input ? client::StreamSource(console.in) : client::FilesSource(options.files);
+  if (!source.ok()) return source.status();
+  auto client = context.Connect();
+  if (!client.ok()) return client.status();
+
+  client::UploadCorpusOptions upload;
+  upload.corpus_id = ResourceId(kCollection, options.name);
+  upload.normalization = options.normalization;
+  const auto corpus = (*client)->UploadCorpus(upload, *source);
+  if (!corpus.ok()) return corpus.status();
+  if (context.json()) {
+    PrintDocument(ToJson(*corpus), console.out);
+    return absl::OkStatus();
+  }
+  console.out << corpus->name << ": " << WholeNumber(corpus->character_count) << " characters, "
+              << corpus->vocabulary_size << " in the vocabulary\n";
+  context.Hint("next: " + context.Suggest("train --corpus " + upload.corpus_id + " --model NAME"));
+  return absl::OkStatus();
+}
+
+void DefineAdd(CLI::App& corpus, CommandContext& context) {
+  CLI::App& command = AddCommand(
+      corpus, "add", "Uploads a text to train on; it is stored only when all of it arrived.",
+      "  derin corpus add timemachine timemachine.txt --normalization d2l-letters\n"
+      "  derin corpus add books alice.txt sherlock.txt    # one after the other\n"
+      "  curl -s https://example.org/book.txt | derin corpus add book -");
+  auto options = std::make_shared<AddOptions>();
+  command.add_option("NAME", options->name, "letters a-z, digits and hyphens, at most 63")
+      ->required()
+      ->type_name("");
+  command
+      .add_option("FILE", options->files,
+                  "UTF-8 texts, joined with nothing between; - is standard input")
+      ->required()
+      ->type_name("");
+  AddEnum(command, "--normalization", options->normalization, kNormalizationNames,
+          "raw: the text as it is; d2l-letters: only lower-case letters and single spaces, as in "
+          "\"Dive into Deep Learning\" [raw]");
+  context.Define(command, [&context, options] { return Add(context, *options); });
+}
+
+void DefineList(CLI::App& corpus, CommandContext& context) {
+  CLI::App& command =
+      AddCommand(corpus, "list", "Lists the texts that the server has.", "  derin corpus list");
+  context.DefineWithClient(command, [&context](client::Client& client) -> absl::Status {
+    Console& console = context.console();
+    const auto corpora = client.ListCorpora();
+    if (!corpora.ok()) return corpora.status();
+    if (context.json()) {
+      PrintDocument(ListToJson(kCollection, *corpora), console.out);
+      return absl::OkStatus();
+    }
+    if (corpora->empty()) {
+      console.err << "no corpora yet; add one: " << context.Suggest("corpus add NAME FILE") << '\n';
+      return absl::OkStatus();
+    }
+    Table table({{"NAME"},
+                 {"SIZE", Table::Align::kRight},
+                 {"CHARACTERS", Table::Align::kRight},
+                 {"VOCABULARY", Table::Align::kRight},
+                 {"NORMALIZATION"},
+                 {"CREATED"}});
+    for (const client::Corpus& item : *corpora) {
+      table.AddRow({ResourceId(kCollection, item.name), Bytes(item.size_bytes),
+                    WholeNumber(item.character_count), WholeNumber(item.vocabulary_size),
+                    std::string(Name(item.normalization)),
+                    LocalTime(item.create_time, console.time_zone)});
+    }
+    table.Print(console.out);
+    return absl::OkStatus();
+  });
+}
+
+void DefineShow(CLI::App& corpus, CommandContext& context) {
+  CLI::App& command = AddCommand(corpus, "show", "Says what is known of one text.",
+                                 "  derin corpus show timemachine");
+  auto name = std::make_shared<std::string>();
+  command.add_option("NAME", *name, "of the corpus")->required()->type_name("");
+  context.DefineWithClient(command, [&context, name](client::Client& client) -> absl::Status {
+    const auto found = client.GetCorpus(ResourceName(kCollection, *name));
+    if (!found.ok()) return WithNearestCorpus(found.status(), *name, client);
+    if (context.json()) {
+      PrintDocument(ToJson(*found), context.console().out);
+    } else {
+      Print(*found, context.console());
+    }
+    return absl::OkStatus();
+  });
+}
+
+void DefineDelete(CLI::App& corpus, CommandContext& context) {
+  CLI::App& command =
+      AddCommand(corpus, "delete", "Deletes one text. Models that were trained on it stay.",
+                 "  derin corpus delete timemachine");
+  auto name = std::make_shared<std::string>();
+  command.add_option("NAME", *name, "of the corpus")->required()->type_name("");
+  context.DefineWithClient(command, [&context, name](client::Client& client) -> absl::Status {
+    const std::string full_name = ResourceName(kCollection, *name);
+    const absl::Status status = client.DeleteCorpus(full_name);
+    if (!status.ok()) return WithNearestCorpus(status, *name, client);
+    if (context.json()) {
+      PrintDocument({{"deleted", full_name}}, context.console().out);
+    } else {
+      context.console().out << "deleted " << full_name << '\n';
+    }
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace
+
+void AddCorpusCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& corpus = AddCommand(app, "corpus", "Texts to train on: add, list, show, delete.",
+                                "  derin corpus add timemachine timemachine.txt\n"
+                                "  derin corpus list");
+  corpus.require_subcommand(0, 1);
+  DefineAdd(corpus, context);
+  DefineList(corpus, context);
+  DefineShow(corpus, context);
+  DefineDelete(corpus, context);
+}
+
+}  // namespace derin::cli

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <string_view>
+
+#include "derin/client/corpus.h"
+#include "derin/client/generation.h"
+#include "derin/client/model.h"
+#include "derin/client/training.h"
+
+// The enums' names as flags take them and as output shows them, each declared once.
+namespace derin::cli {
+
+template <typename Enum>
+struct EnumName {
+  Enum value;
+  std::string_view name;
+};
+
+inline constexpr EnumName<client::Normalization> kNormalizationNames[] = {
+    {client::Normalization::kRaw, "raw"},
+    {client::Normalization::kD2lLetters, "d2l-letters"},
+};
+inline constexpr EnumName<client::Cell> kCellNames[] = {
+    {client::Cell::kLstm, "lstm"},
+    {client::Cell::kGru, "gru"},
+    {client::Cell::kVanillaTanh, "vanilla-tanh"},
+    {client::Cell::kVanillaRelu, "vanilla-relu"},
+};
+inline constexpr EnumName<client::Tokenization> kTokenizationNames[] = {
+    {client::Tokenization::kCharacters, "characters"},
+    {client::Tokenization::kBytes, "bytes"},
+};
+inline constexpr EnumName<client::Partition> kPartitionNames[] = {
+    {client::Partition::kSequential, "sequential"},
+    {client::Partition::kRandom, "random"},
+};
+inline constexpr EnumName<client::LearningRate::Schedule> kScheduleNames[] = {
+    {client::LearningRate::Schedule::kConstant, "constant"},
+    {client::LearningRate::Schedule::kCosine, "cosine"},
+};
+inline constexpr EnumName<client::JobState> kJobStateNames[] = {
+    {client::JobState::kQueued, "queued"},         {client::JobState::kRunning, "running"},
+    {client::JobState::kCancelling, "cancelling"}, {client::JobState::kSucceeded, "succeeded"},
+    {client::JobState::kFailed, "failed"},         {client::JobState::kCancelled, "cancelled"},
+};
+inline constexpr EnumName<client::TrainingEvent::Kind> kEventKindNames[] = {
+    {client::TrainingEvent::Kind::kStateChanged, "state-changed"},
+    {client::TrainingEvent::Kind::kPublished, "published"},
+};
+inline constexpr EnumName<client::FinishReason> kFinishReasonNames[] = {
+    {client::FinishReason::kLength, "length"},
+    {client::FinishReason::kSessionClosed, "session-closed"},
+    {client::FinishReason::kServerStopping, "server-stopping"},
+};
+
+// "unknown" for what has no name.
+template <typename Enum, size_t kCount>
+constexpr std::string_view NameOf(Enum value, const EnumName<Enum> (&names)[kCount]) {
+  for (const auto& [known, name] : names) {
+    if (known == value) return name;
+  }
+  return "unknown";
+}
+
+inline std::string_view Name(client::Normalization value) {
+  return NameOf(value, kNormalizationNames);
+}
+inline std::string_view Name(client::Cell value) { return NameOf(value, kCellNames); }
+inline std::string_view Name(client::Tokenization value) {
+  return NameOf(value, kTokenizationNames);
+}
+inline std::string_view Name(client::Partition value) { return NameOf(value, kPartitionNames); }
+inline std::string_view Name(client::LearningRate::Schedule value) {
+  return NameOf(value, kScheduleNames);
+}
+inline std::string_view Name(client::JobState value) { return NameOf(value, kJobStateNames); }
+inline std::string_view Name(client::TrainingEvent::Kind value) {
+  return NameOf(value, kEventKindNames);
+}
+inline std::string_view Name(client::FinishReason value) {
+  return NameOf(value, kFinishReasonNames);
+}
+
+}  // namespace derin::cli

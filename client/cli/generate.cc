@@ -1,0 +1,147 @@
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/commands.h"
+#include "client/cli/formatting.h"
+#include "client/cli/json_output.h"
+#include "client/cli/missing_name.h"
+#include "client/cli/options.h"
+#include "client/cli/resource_name.h"
+
+namespace derin::cli {
+namespace {
+
+struct GenerateFlags {
+  // As typed, without the collections.
+  std::string model;
+  std::string session;
+  client::GenerateOptions options;
+  bool verbose = false;
+};
+
+void AddFlags(CLI::App& command, GenerateFlags& flags) {
+  client::GenerateOptions& options = flags.options;
+  command
+      .add_option("--model", flags.model,
+                  "from a zero state; its latest version, or a certain one: NAME/versions/N")
+      ->type_name("NAME");
+  command
+      .add_option("--session", flags.session,
+                  "go on where a session ended, as `derin sessions open` wrote it")
+      ->type_name("ID");
+  command.add_option("--prompt", options.prompt, "text to start from, at most 1 MiB; may be \"\"")
+      ->required()
+      ->type_name("TEXT");
+  AddNumber(command, "--max-tokens", options.max_tokens, "tokens to draw, 1 to 1000000 [200]");
+  AddNumber(command, "--temperature", options.sampling.temperature,
+            "0 to 100; below 1 bolder, 0 always the most probable token [1]");
+  AddNumber(command, "--top-k", options.sampling.top_k,
+            "draw from the N most probable tokens only; 0: from all [0]");
+  AddNumber(command, "--top-p", options.sampling.top_p,
+            "draw from the most probable tokens that add up to this probability, 0 to 1 [1]");
+  AddNumber(command, "--seed", options.seed,
+            "the same seed draws the same text [the session's, or drawn]");
+  command.add_flag("--allow-unknown", options.sampling.allow_unknown, "let <unk> be drawn");
+  command.add_flag("--per-token", options.per_token,
+                   "one message per token; otherwise at most one every 2 ms");
+  command.add_flag("--verbose", flags.verbose,
+                   "the closing line with figures, also when stderr is no terminal");
+}
+
+std::string UnknownNote(const client::GenerateStart& start) {
+  const auto quoted = [](std::string* out, const std::string& character) {
+    absl::StrAppend(out, "'", character, "'");
+  };
+  return absl::StrCat("note: ", start.unknown_count,
+                      start.unknown_count == 1 ? " character" : " characters",
+                      " of the prompt became <unk>, since the model's vocabulary lacks: ",
+                      absl::StrJoin(start.unknown_characters, " ", quoted));
+}
+
+// Text on standard output as it arrives, notes on standard error.
+absl::Status GenerateText(CommandContext& context, client::Client& client,
+                          const GenerateFlags& flags, const client::GenerateOptions& options) {
+  Console& console = context.console();
+  std::string session;
+  char last = '\n';
+  client::GenerateCallbacks callbacks;
+  callbacks.start = [&](const client::GenerateStart& start) {
+    session = start.session;
+    if (start.unknown_count > 0) console.err << UnknownNote(start) << '\n' << std::flush;
+    return true;
+  };
+  callbacks.text = [&](std::string_view text, const std::vector<int32_t>&) {
+    console.out << text << std::flush;
+    if (!text.empty()) last = text.back();
+    return console.out.good();
+  };
+  const auto end = client.Generate(options, callbacks, &console.interrupt);
+  // Elsewhere than on a terminal the text is exactly what was drawn.
+  if (console.out_is_terminal && last != '\n') console.out << '\n' << std::flush;
+  if (!end.ok()) return end.status();
+  if (end->finish_reason == client::FinishReason::kSessionClosed) {
+    console.err << "note: the session was closed; the text ends here\n";
+  } else if (end->finish_reason == client::FinishReason::kServerStopping) {
+    console.err << "note: the server stops; the text ends here\n";
+  }
+  if (console.err_is_terminal || flags.verbose) {
+    console.err << end->generated_tokens << " tokens, " << ShortNumber(end->tokens_per_second)
+                << " tokens/s, first after " << ShortDuration(end->first_token_time);
+    if (!session.empty()) console.err << ", " << session << " at " << end->position;
+    console.err << '\n';
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GenerateJson(CommandContext& context, client::Client& client,
+                          const client::GenerateOptions& options) {
+  Console& console = context.console();
+  client::GenerateCallbacks callbacks;
+  callbacks.start = [&](const client::GenerateStart& start) {
+    PrintLine({{"start", ToJson(start)}}, console.out);
+    return console.out.good();
+  };
+  callbacks.text = [&](std::string_view text, const std::vector<int32_t>& tokens) {
+    PrintLine({{"text", text}, {"tokens", tokens}}, console.out);
+    return console.out.good();
+  };
+  const auto end = client.Generate(options, callbacks, &console.interrupt);
+  if (!end.ok()) return end.status();
+  PrintLine({{"end", ToJson(*end)}}, console.out);
+  return absl::OkStatus();
+}
+
+absl::Status Generate(CommandContext& context, const GenerateFlags& flags) {
+  if (flags.model.empty() == flags.session.empty()) {
+    return context.BadUsage("wanted exactly one of --model NAME and --session ID");
+  }
+  auto client = context.Connect();
+  if (!client.ok()) return client.status();
+  context.console().catch_interrupts();
+  client::GenerateOptions options = flags.options;
+  if (!flags.model.empty()) options.model = ResourceName("models", flags.model);
+  if (!flags.session.empty()) options.session = ResourceName("sessions", flags.session);
+  absl::Status status = context.json() ? GenerateJson(context, **client, options)
+                                       : GenerateText(context, **client, flags, options);
+  if (context.console().interrupt.cancelled()) return absl::CancelledError("interrupted");
+  return flags.model.empty() ? status : WithNearestModel(status, options.model, **client);
+}
+
+}  // namespace
+
+void AddGenerateCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command =
+      AddCommand(app, "generate", "Streams text from a model, character by character.",
+                 "  derin generate --model timemachine --prompt \"the time traveller \"\n"
+                 "  derin generate --model timemachine --prompt \"it \" --temperature 0.5 "
+                 "--max-tokens 500 --seed 7\n"
+                 "  derin generate --session $S --prompt \"\"      # goes on where it ended");
+  auto flags = std::make_shared<GenerateFlags>();
+  AddFlags(command, *flags);
+  context.Define(command, [&context, flags] { return Generate(context, *flags); });
+}
+
+}  // namespace derin::cli

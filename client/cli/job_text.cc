@@ -1,0 +1,106 @@
+#include "client/cli/job_text.h"
+
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/enum_names.h"
+#include "client/cli/formatting.h"
+#include "client/cli/table.h"
+
+namespace derin::cli {
+namespace {
+
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+Fields SpecFields(const client::TrainingJob& job) {
+  const client::TrainingSpec& spec = job.spec;
+  std::string text = spec.corpus;
+  if (spec.max_tokens.has_value()) {
+    absl::StrAppend(&text, ", first ", WholeNumber(*spec.max_tokens), " tokens");
+  }
+  if (spec.validation_share.value_or(0) > 0) {
+    absl::StrAppend(&text, ", ", Shortest(*spec.validation_share * 100), " % held out");
+  }
+  return {{"corpus", text},
+          {"model", spec.model},
+          {"network", absl::StrCat(NetworkText(spec.config), " on ",
+                                   std::string(Name(spec.config.tokenization)), ", ",
+                                   WholeNumber(job.parameter_count), " parameters")},
+          {"batches", absl::StrCat(spec.batch.value_or(0), " rows x ", spec.steps.value_or(0),
+                                   " steps, ", std::string(Name(spec.partition)))},
+          {"optimizer", OptimizerText(spec)},
+          {"epochs", WholeNumber(spec.epochs.value_or(0))},
+          {"seed", spec.seed.has_value() ? absl::StrCat(*spec.seed) : ""}};
+}
+
+Fields ProgressFields(const client::TrainingProgress& progress) {
+  std::string perplexity = Perplexity(progress.training_perplexity) + " (this epoch)";
+  if (progress.epoch_training_perplexity.has_value()) {
+    absl::StrAppend(&perplexity, ", ", Perplexity(progress.epoch_training_perplexity),
+                    " (last whole epoch)");
+  }
+  if (progress.validation_perplexity.has_value()) {
+    absl::StrAppend(&perplexity, ", ", Perplexity(progress.validation_perplexity), " (validation)");
+  }
+  return {{"progress", absl::StrCat("epoch ", progress.epoch, "/", progress.epochs, ", step ",
+                                    progress.step, "/", progress.steps)},
+          {"perplexity", perplexity},
+          {"tokens", WholeNumber(progress.tokens) + " trained on, " +
+                         ShortNumber(progress.tokens_per_second) + "/s"}};
+}
+
+std::string StateText(const client::TrainingJob& job) {
+  std::string text(Name(job.state));
+  if (!job.reason.empty()) absl::StrAppend(&text, ", ", job.reason);
+  if (!job.message.empty()) absl::StrAppend(&text, ": ", job.message);
+  return text;
+}
+
+}  // namespace
+
+std::string NetworkText(const client::ModelConfig& config) {
+  return absl::StrCat(std::string(Name(config.cell)), " ", config.layers.value_or(0), " x ",
+                      config.hidden.value_or(0));
+}
+
+std::string OptimizerText(const client::TrainingSpec& spec) {
+  const bool adam =
+      spec.optimizer.has_value() && std::holds_alternative<client::Adam>(*spec.optimizer);
+  const client::LearningRate& rate = spec.learning_rate;
+  std::string text = adam ? "adam" : "sgd";
+  if (rate.peak.has_value()) absl::StrAppend(&text, ", rate ", Shortest(*rate.peak));
+  if (rate.schedule == client::LearningRate::Schedule::kCosine) {
+    absl::StrAppend(&text, " cosine to ", Shortest(rate.final_share.value_or(0)), " of it");
+  }
+  if (rate.warmup_steps.value_or(0) > 0) {
+    absl::StrAppend(&text, ", warm-up ", WholeNumber(*rate.warmup_steps), " steps");
+  }
+  if (spec.clip.has_value()) absl::StrAppend(&text, ", clip ", Shortest(*spec.clip));
+  return text;
+}
+
+void PrintJob(const client::TrainingJob& job, absl::TimeZone zone, std::ostream& out) {
+  const auto time = [zone](const std::optional<absl::Time>& value) {
+    return value.has_value() ? LocalTime(value, zone) : "";
+  };
+  Fields fields = {{"name", job.name},
+                   {"state", StateText(job)},
+                   {"created", time(job.create_time)},
+                   {"started", time(job.start_time)},
+                   {"ended", time(job.end_time)},
+                   {"attempt", job.attempt > 1 ? absl::StrCat(job.attempt) : ""}};
+  if (job.progress.has_value()) {
+    for (auto& field : ProgressFields(*job.progress)) fields.push_back(std::move(field));
+  }
+  fields.emplace_back("published", job.model_version);
+  for (auto& field : SpecFields(job)) fields.push_back(std::move(field));
+  PrintFields(fields, out);
+}
+
+void PrintSpec(const client::TrainingJob& job, std::ostream& out) {
+  PrintFields(SpecFields(job), out);
+}
+
+}  // namespace derin::cli

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <ostream>
+#include <string>
+
+#include "absl/time/time.h"
+#include "derin/client/training.h"
+
+// Training jobs and their parts as people read them.
+namespace derin::cli {
+
+// "lstm 2 x 256": the cell, layers x units.
+std::string NetworkText(const client::ModelConfig& config);
+
+// "adam, rate 0.001 cosine to 0.1 of it, warm-up 100 steps, clip 1".
+std::string OptimizerText(const client::TrainingSpec& spec);
+
+// All of a job, one fact a line.
+void PrintJob(const client::TrainingJob& job, absl::TimeZone zone, std::ostream& out);
+
+// What a job would be: its resolved specification only, one fact a line.
+void PrintSpec(const client::TrainingJob& job, std::ostream& out);
+
+}  // namespace derin::cli

@@ -1,0 +1,133 @@
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/commands.h"
+#include "client/cli/enum_names.h"
+#include "client/cli/formatting.h"
+#include "client/cli/job_text.h"
+#include "client/cli/job_watch.h"
+#include "client/cli/json_output.h"
+#include "client/cli/missing_name.h"
+#include "client/cli/resource_name.h"
+#include "client/cli/table.h"
+
+namespace derin::cli {
+namespace {
+
+constexpr char kCollection[] = "trainingJobs";
+
+std::shared_ptr<std::string> AddJobArgument(CLI::App& command) {
+  auto job = std::make_shared<std::string>();
+  command.add_option("JOB", *job, "its id, as `derin jobs list` shows it")
+      ->required()
+      ->type_name("");
+  return job;
+}
+
+void Print(const std::vector<client::TrainingJob>& jobs, Console& console) {
+  Table table({{"JOB"},
+               {"STATE"},
+               {"MODEL"},
+               {"CORPUS"},
+               {"EPOCH", Table::Align::kRight},
+               {"PERPLEXITY", Table::Align::kRight},
+               {"DONE", Table::Align::kRight},
+               {"CREATED"}});
+  for (const client::TrainingJob& job : jobs) {
+    std::string epoch = "-";
+    std::string perplexity = "-";
+    std::string done = "-";
+    if (job.progress.has_value()) {
+      epoch = absl::StrCat(job.progress->epoch, "/", job.progress->epochs);
+      perplexity = Perplexity(job.progress->training_perplexity);
+      done = absl::StrCat(static_cast<int>(job.progress->fraction_done * 100), " %");
+    }
+    table.AddRow({ResourceId(kCollection, job.name), std::string(Name(job.state)),
+                  ResourceId("models", job.spec.model), ResourceId("corpora", job.spec.corpus),
+                  epoch, perplexity, done, LocalTime(job.create_time, console.time_zone)});
+  }
+  table.Print(console.out);
+}
+
+void DefineList(CLI::App& jobs, CommandContext& context) {
+  CLI::App& command = AddCommand(jobs, "list", "Lists the training jobs, newest first.",
+                                 "  derin jobs list\n"
+                                 "  derin jobs list --json | jq -r '.training_jobs[] | .name'");
+  context.DefineWithClient(command, [&context](client::Client& client) -> absl::Status {
+    Console& console = context.console();
+    const auto found = client.ListTrainingJobs();
+    if (!found.ok()) return found.status();
+    if (context.json()) {
+      PrintDocument(ListToJson("training_jobs", *found), console.out);
+    } else if (found->empty()) {
+      console.err << "no jobs yet; start one: "
+                  << context.Suggest("train --corpus NAME --model NAME") << '\n';
+    } else {
+      Print(*found, console);
+    }
+    return absl::OkStatus();
+  });
+}
+
+void DefineShow(CLI::App& jobs, CommandContext& context) {
+  CLI::App& command = AddCommand(jobs, "show", "Says all that is known of one training job.",
+                                 "  derin jobs show 7f3a9c");
+  const auto job = AddJobArgument(command);
+  context.DefineWithClient(command, [&context, job](client::Client& client) -> absl::Status {
+    const auto found = client.GetTrainingJob(ResourceName(kCollection, *job));
+    if (!found.ok()) return WithNearestJob(found.status(), *job, client);
+    if (context.json()) {
+      PrintDocument(ToJson(*found), context.console().out);
+    } else {
+      PrintJob(*found, context.console().time_zone, context.console().out);
+    }
+    return absl::OkStatus();
+  });
+}
+
+void DefineWatch(CLI::App& jobs, CommandContext& context) {
+  CLI::App& command =
+      AddCommand(jobs, "watch",
+                 "Shows a job's progress until it is over; status 0 when it succeeded. Ctrl-C ends "
+                 "the watching, not the job.",
+                 "  derin jobs watch 7f3a9c\n"
+                 "  derin jobs watch 7f3a9c --json | jq 'select(.progress) | "
+                 ".progress.training_perplexity'");
+  const auto job = AddJobArgument(command);
+  context.DefineWithClient(command, [&context, job](client::Client& client) {
+    return WatchJob(context, client, ResourceName(kCollection, *job), /*since_sequence=*/0);
+  });
+}
+
+void DefineCancel(CLI::App& jobs, CommandContext& context) {
+  CLI::App& command =
+      AddCommand(jobs, "cancel", "Ends a job at its next step; nothing is published.",
+                 "  derin jobs cancel 7f3a9c");
+  const auto job = AddJobArgument(command);
+  context.DefineWithClient(command, [&context, job](client::Client& client) -> absl::Status {
+    const auto cancelled = client.CancelTrainingJob(ResourceName(kCollection, *job));
+    if (!cancelled.ok()) return WithNearestJob(cancelled.status(), *job, client);
+    if (context.json()) {
+      PrintDocument(ToJson(*cancelled), context.console().out);
+    } else {
+      context.console().out << cancelled->name << " is " << Name(cancelled->state) << '\n';
+    }
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace
+
+void AddJobsCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& jobs = AddCommand(app, "jobs", "Training jobs: list, show, watch, cancel.",
+                              "  derin jobs list\n"
+                              "  derin jobs watch 7f3a9c");
+  jobs.require_subcommand(0, 1);
+  DefineList(jobs, context);
+  DefineShow(jobs, context);
+  DefineWatch(jobs, context);
+  DefineCancel(jobs, context);
+}
+
+}  // namespace derin::cli

@@ -1,0 +1,233 @@
+#include "client/cli/json_output.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/enum_names.h"
+
+namespace derin::cli {
+namespace {
+
+template <typename T>
+void Put(Json& json, const char* key, const std::optional<T>& value) {
+  if (value.has_value()) json[key] = *value;
+}
+
+void Put(Json& json, const char* key, const std::optional<absl::Time>& value) {
+  if (!value.has_value()) return;
+  json[key] = absl::FormatTime("%Y-%m-%d%ET%H:%M:%E*SZ", *value, absl::UTCTimeZone());
+}
+
+void PutSeed(Json& json, const std::optional<uint64_t>& seed) {
+  if (seed.has_value()) json["seed"] = absl::StrCat(*seed);
+}
+
+Json ToJson(const client::ModelConfig& config) {
+  Json json;
+  json["cell"] = Name(config.cell);
+  Put(json, "layers", config.layers);
+  Put(json, "hidden", config.hidden);
+  json["tokenization"] = Name(config.tokenization);
+  return json;
+}
+
+Json ToJson(const client::ModelVersion& version) {
+  Json json;
+  json["name"] = version.name;
+  Put(json, "create_time", version.create_time);
+  json["config"] = ToJson(version.config);
+  json["vocabulary_size"] = version.vocabulary_size;
+  json["normalization"] = Name(version.normalization);
+  json["parameter_count"] = version.parameter_count;
+  json["training_job"] = version.training_job;
+  json["training_perplexity"] = version.training_perplexity;
+  Put(json, "validation_perplexity", version.validation_perplexity);
+  json["size_bytes"] = version.size_bytes;
+  json["sha256"] = version.sha256;
+  return json;
+}
+
+Json ToJson(const client::Optimizer& optimizer) {
+  Json json;
+  const auto* adam = std::get_if<client::Adam>(&optimizer);
+  json["kind"] = adam != nullptr ? "adam" : "sgd";
+  if (adam != nullptr) {
+    Put(json, "beta1", adam->beta1);
+    Put(json, "beta2", adam->beta2);
+    Put(json, "epsilon", adam->epsilon);
+  }
+  return json;
+}
+
+Json ToJson(const client::LearningRate& rate) {
+  Json json;
+  Put(json, "peak", rate.peak);
+  json["schedule"] = Name(rate.schedule);
+  Put(json, "warmup_steps", rate.warmup_steps);
+  Put(json, "final_share", rate.final_share);
+  return json;
+}
+
+Json ToJson(const client::TrainingSpec& spec) {
+  Json json;
+  json["corpus"] = spec.corpus;
+  json["model"] = spec.model;
+  json["config"] = ToJson(spec.config);
+  Put(json, "max_tokens", spec.max_tokens);
+  Put(json, "validation_share", spec.validation_share);
+  Put(json, "batch", spec.batch);
+  Put(json, "steps", spec.steps);
+  json["partition"] = Name(spec.partition);
+  if (spec.optimizer.has_value()) json["optimizer"] = ToJson(*spec.optimizer);
+  json["learning_rate"] = ToJson(spec.learning_rate);
+  Put(json, "clip", spec.clip);
+  Put(json, "epochs", spec.epochs);
+  PutSeed(json, spec.seed);
+  return json;
+}
+
+}  // namespace
+
+Json ToJson(const client::Corpus& corpus) {
+  Json json;
+  json["name"] = corpus.name;
+  Put(json, "create_time", corpus.create_time);
+  json["normalization"] = Name(corpus.normalization);
+  json["size_bytes"] = corpus.size_bytes;
+  json["character_count"] = corpus.character_count;
+  json["vocabulary_size"] = corpus.vocabulary_size;
+  json["sha256"] = corpus.sha256;
+  return json;
+}
+
+Json ToJson(const client::Model& model) {
+  Json json;
+  json["name"] = model.name;
+  Put(json, "create_time", model.create_time);
+  if (model.latest_version.has_value()) json["latest_version"] = ToJson(*model.latest_version);
+  json["version_count"] = model.version_count;
+  return json;
+}
+
+Json ToJson(const client::TrainingJob& job) {
+  Json json;
+  if (!job.name.empty()) json["name"] = job.name;
+  json["spec"] = ToJson(job.spec);
+  json["state"] = Name(job.state);
+  if (!job.reason.empty()) json["reason"] = job.reason;
+  if (!job.message.empty()) json["message"] = job.message;
+  Put(json, "create_time", job.create_time);
+  Put(json, "start_time", job.start_time);
+  Put(json, "end_time", job.end_time);
+  json["attempt"] = job.attempt;
+  if (job.progress.has_value()) json["progress"] = ToJson(*job.progress);
+  if (!job.model_version.empty()) json["model_version"] = job.model_version;
+  json["parameter_count"] = job.parameter_count;
+  json["last_sequence"] = job.last_sequence;
+  return json;
+}
+
+Json ToJson(const client::TrainingProgress& progress) {
+  Json json;
+  json["attempt"] = progress.attempt;
+  json["epoch"] = progress.epoch;
+  json["epochs"] = progress.epochs;
+  json["step"] = progress.step;
+  json["steps"] = progress.steps;
+  json["tokens"] = progress.tokens;
+  json["training_loss"] = progress.training_loss;
+  json["training_perplexity"] = progress.training_perplexity;
+  Put(json, "epoch_training_perplexity", progress.epoch_training_perplexity);
+  Put(json, "validation_perplexity", progress.validation_perplexity);
+  Put(json, "best_perplexity", progress.best_perplexity);
+  json["learning_rate"] = progress.learning_rate;
+  json["gradient_norm"] = progress.gradient_norm;
+  json["tokens_per_second"] = progress.tokens_per_second;
+  json["fraction_done"] = progress.fraction_done;
+  if (progress.time_left.has_value()) {
+    json["time_left_seconds"] = absl::ToDoubleSeconds(*progress.time_left);
+  }
+  return json;
+}
+
+Json ToJson(const client::TrainingEvent& event) {
+  Json json;
+  json["sequence"] = event.sequence;
+  json["attempt"] = event.attempt;
+  Put(json, "time", event.time);
+  json["kind"] = Name(event.kind);
+  json["state"] = Name(event.state);
+  json["step"] = event.step;
+  json["message"] = event.message;
+  return json;
+}
+
+Json ToJson(const client::Session& session) {
+  Json json;
+  json["name"] = session.name;
+  json["model_version"] = session.model_version;
+  Put(json, "create_time", session.create_time);
+  json["position"] = session.position;
+  PutSeed(json, session.seed);
+  json["engine_id"] = session.engine_id;
+  return json;
+}
+
+Json ToJson(const client::GenerateStart& start) {
+  Json json;
+  if (!start.session.empty()) json["session"] = start.session;
+  json["model_version"] = start.model_version;
+  PutSeed(json, start.seed);
+  json["position"] = start.position;
+  json["unknown_count"] = start.unknown_count;
+  json["unknown_characters"] = start.unknown_characters;
+  json["engine_id"] = start.engine_id;
+  return json;
+}
+
+Json ToJson(const client::GenerateEnd& end) {
+  Json json;
+  json["finish_reason"] = Name(end.finish_reason);
+  json["prompt_tokens"] = end.prompt_tokens;
+  json["generated_tokens"] = end.generated_tokens;
+  json["position"] = end.position;
+  json["queue_seconds"] = absl::ToDoubleSeconds(end.queue_time);
+  json["first_token_seconds"] = absl::ToDoubleSeconds(end.first_token_time);
+  json["tokens_per_second"] = end.tokens_per_second;
+  return json;
+}
+
+Json ToJson(const client::ServerInfo& info) {
+  Json json;
+  json["version"] = info.version;
+  json["server_id"] = info.server_id;
+  Put(json, "start_time", info.start_time);
+  json["device"] = {{"backend", info.device.backend},
+                    {"description", info.device.description},
+                    {"engine_id", info.device.engine_id},
+                    {"free_bytes", info.device.free_bytes}};
+  json["load"] = {{"running_training_jobs", info.load.running_training_jobs},
+                  {"queued_training_jobs", info.load.queued_training_jobs},
+                  {"sessions", info.load.sessions},
+                  {"generate_streams", info.load.generate_streams},
+                  {"trained_tokens_per_second", info.load.trained_tokens_per_second},
+                  {"generated_tokens_per_second", info.load.generated_tokens_per_second}};
+  json["limits"] = {{"sessions", info.limits.sessions},
+                    {"generate_streams", info.limits.generate_streams},
+                    {"queued_training_jobs", info.limits.queued_training_jobs},
+                    {"corpus_bytes", info.limits.corpus_bytes},
+                    {"prompt_bytes", info.limits.prompt_bytes}};
+  return json;
+}
+
+void PrintDocument(const Json& json, std::ostream& out) {
+  // What is not UTF-8 is replaced: dump() would throw.
+  out << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+}
+
+void PrintLine(const Json& json, std::ostream& out) {
+  out << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n' << std::flush;
+}
+
+}  // namespace derin::cli

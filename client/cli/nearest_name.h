@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace derin::cli {
+
+// Edits that turn `a` into `b`: inserted, deleted or replaced bytes and swapped neighbours, no byte
+// edited twice. Source: Damerau, "A technique for computer detection and correction of spelling
+// errors", 1964, in its optimal string alignment form.
+size_t EditDistance(std::string_view a, std::string_view b);
+
+// The one of `candidates` that `name` was most likely meant to be (ties: the first): at most a
+// third of its bytes edited, or else the only one that begins with it. nullopt when none is near.
+std::optional<std::string> NearestName(std::string_view name,
+                                       const std::vector<std::string>& candidates);
+
+// ", did you mean 'generate'?", or nothing.
+std::string DidYouMean(std::string_view name, const std::vector<std::string>& candidates);
+
+}  // namespace derin::cli

@@ -1,0 +1,95 @@
+#include "client/cli/options.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/nearest_name.h"
+
+namespace derin::cli {
+namespace {
+
+// Adds `flag` with the parser's result as its value; CLI11 shows the validator's message.
+template <typename T, typename Parse>
+void AddParsed(CLI::App& command, const std::string& flag, std::optional<T>& value,
+               const std::string& help, const char* wanted, Parse parse) {
+  command
+      .add_option_function<std::string>(
+          flag, [&value, parse](const std::string& text) { value = parse(text); }, help)
+      ->type_name("N")
+      ->check([wanted, parse](const std::string& text) -> std::string {
+        if (parse(text).has_value()) return "";
+        return absl::StrCat("got '", text, "', wanted ", wanted);
+      });
+}
+
+}  // namespace
+
+std::optional<int64_t> ParseWhole(const std::string& text) {
+  int64_t value = 0;
+  if (!absl::SimpleAtoi(text, &value)) return std::nullopt;
+  return value;
+}
+
+std::optional<uint64_t> ParseUnsigned(const std::string& text) {
+  uint64_t value = 0;
+  if (!absl::SimpleAtoi(text, &value)) return std::nullopt;
+  return value;
+}
+
+std::optional<double> ParseReal(const std::string& text) {
+  double value = 0;
+  if (!absl::SimpleAtod(text, &value)) return std::nullopt;
+  return value;
+}
+
+void AddNumber(CLI::App& command, const std::string& flag, std::optional<int32_t>& value,
+               const std::string& help) {
+  AddParsed(command, flag, value, help, "a whole number",
+            [](const std::string& text) -> std::optional<int32_t> {
+              const std::optional<int64_t> whole = ParseWhole(text);
+              if (!whole.has_value() || *whole < std::numeric_limits<int32_t>::min() ||
+                  *whole > std::numeric_limits<int32_t>::max()) {
+                return std::nullopt;
+              }
+              return static_cast<int32_t>(*whole);
+            });
+}
+
+void AddNumber(CLI::App& command, const std::string& flag, std::optional<int64_t>& value,
+               const std::string& help) {
+  AddParsed(command, flag, value, help, "a whole number", ParseWhole);
+}
+
+void AddNumber(CLI::App& command, const std::string& flag, std::optional<uint64_t>& value,
+               const std::string& help) {
+  AddParsed(command, flag, value, help, "a whole number from 0 to 18446744073709551615",
+            ParseUnsigned);
+}
+
+void AddNumber(CLI::App& command, const std::string& flag, std::optional<double>& value,
+               const std::string& help) {
+  AddParsed(command, flag, value, help, "a number", ParseReal);
+}
+
+void AddWord(CLI::App& command, const std::string& flag, std::vector<std::string> words,
+             std::function<void(size_t)> take, const std::string& help) {
+  const std::string choice = absl::StrJoin(words, "|");
+  const auto index = [words](const std::string& text) -> size_t {
+    return std::find(words.begin(), words.end(), text) - words.begin();
+  };
+  command
+      .add_option_function<std::string>(
+          flag, [take = std::move(take), index](const std::string& text) { take(index(text)); },
+          help)
+      ->type_name(choice)
+      ->check([words, choice, index](const std::string& text) -> std::string {
+        if (index(text) < words.size()) return "";
+        return absl::StrCat("got '", text, "', wanted ", choice, DidYouMean(text, words));
+      });
+}
+
+}  // namespace derin::cli

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "absl/strings/str_join.h"
+#include "client/cli/enum_names.h"
+
+namespace derin::cli {
+
+// What a flag's text is as a number; nullopt when it is none, or too large for the type.
+std::optional<int64_t> ParseWhole(const std::string& text);
+std::optional<uint64_t> ParseUnsigned(const std::string& text);
+std::optional<double> ParseReal(const std::string& text);
+
+// Flags with a number; text that is none is bad usage. The range is the server's to check: it names
+// the field, and it may be newer than this program.
+void AddNumber(CLI::App& command, const std::string& flag, std::optional<int32_t>& value,
+               const std::string& help);
+void AddNumber(CLI::App& command, const std::string& flag, std::optional<int64_t>& value,
+               const std::string& help);
+void AddNumber(CLI::App& command, const std::string& flag, std::optional<uint64_t>& value,
+               const std::string& help);
+void AddNumber(CLI::App& command, const std::string& flag, std::optional<double>& value,
+               const std::string& help);
+
+// A flag that takes one of `words`; `take` gets the index of the one that was given.
+void AddWord(CLI::App& command, const std::string& flag, std::vector<std::string> words,
+             std::function<void(size_t)> take, const std::string& help);
+
+// A flag that takes one of an enum's names.
+template <typename Enum, size_t kCount>
+void AddEnum(CLI::App& command, const std::string& flag, Enum& value,
+             const EnumName<Enum> (&names)[kCount], const std::string& help) {
+  std::vector<std::string> words;
+  for (const auto& [known, name] : names) words.emplace_back(name);
+  AddWord(
+      command, flag, std::move(words), [&value, &names](size_t i) { value = names[i].value; },
+      help);
+}
+
+}  // namespace derin::cli

@@ -1,0 +1,181 @@
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/commands.h"
+#include "client/cli/enum_names.h"
+#include "client/cli/formatting.h"
+#include "client/cli/job_text.h"
+#include "client/cli/job_watch.h"
+#include "client/cli/json_output.h"
+#include "client/cli/missing_name.h"
+#include "client/cli/options.h"
+#include "client/cli/resource_name.h"
+
+namespace derin::cli {
+namespace {
+
+struct TrainOptions {
+  // As typed, without the collections.
+  std::string corpus;
+  std::string model;
+  client::TrainingSpec spec;
+  client::CreateTrainingJobOptions create;
+  bool detach = false;
+};
+
+// The request's fields below `training_job.spec.`, and the flags that set them.
+constexpr std::pair<std::string_view, std::string_view> kFlags[] = {
+    {"corpus", "--corpus"},
+    {"model", "--model"},
+    {"config.cell", "--cell"},
+    {"config.layers", "--layers"},
+    {"config.hidden", "--hidden"},
+    {"config.tokenization", "--tokens"},
+    {"max_tokens", "--max-tokens"},
+    {"validation_share", "--validation-share"},
+    {"batch", "--batch"},
+    {"steps", "--steps"},
+    {"partition", "--partition"},
+    {"optimizer", "--optimizer"},
+    {"learning_rate.peak", "--lr"},
+    {"learning_rate.schedule", "--schedule"},
+    {"learning_rate.warmup_steps", "--warmup"},
+    {"learning_rate.final_share", "--final-lr-share"},
+    {"clip", "--clip"},
+    {"epochs", "--epochs"},
+};
+
+// The server speaks of fields; people here speak of flags.
+absl::Status WithFlag(const absl::Status& status) {
+  constexpr std::string_view kPrefix = "training_job.spec.";
+  const std::string field = client::ErrorField(status);
+  if (field == "training_job_id") return WithSuffix(status, " (flag --id)");
+  for (const auto& [name, flag] : kFlags) {
+    if (field == absl::StrCat(std::string(kPrefix), std::string(name))) {
+      return WithSuffix(status, absl::StrCat(" (flag ", std::string(flag), ")"));
+    }
+  }
+  return status;
+}
+
+void AddFlags(CLI::App& command, TrainOptions& options) {
+  client::TrainingSpec& spec = options.spec;
+  const auto in = [&command](const char* group, auto add) {
+    const size_t before = command.get_options().size();
+    add();
+    const auto all = command.get_options();
+    for (size_t i = before; i < all.size(); ++i) all[i]->group(group);
+  };
+  in("What", [&] {
+    command
+        .add_option("--corpus", options.corpus, "text to train on, as `derin corpus list` shows")
+        ->required()
+        ->type_name("NAME");
+    command
+        .add_option("--model", options.model,
+                    "name to publish under; a version is added when it exists")
+        ->required()
+        ->type_name("NAME");
+    AddNumber(command, "--max-tokens", spec.max_tokens,
+              "train on the first N tokens only, held-out ones included [all]");
+    AddNumber(command, "--validation-share", spec.validation_share,
+              "share of the tokens, at their end, held out for validation, 0 to 0.5 [0]");
+  });
+  in("Network", [&] {
+    AddEnum(command, "--cell", spec.config.cell, kCellNames, "recurrent cell [lstm]");
+    AddNumber(command, "--layers", spec.config.layers, "recurrent layers, 1 to 8 [2]");
+    AddNumber(command, "--hidden", spec.config.hidden, "units of each layer, 1 to 2048 [256]");
+    AddEnum(command, "--tokens", spec.config.tokenization, kTokenizationNames,
+            "what one token is: a Unicode character, or a byte of UTF-8 [characters]");
+  });
+  in("Training", [&] {
+    AddNumber(command, "--batch", spec.batch, "rows of a minibatch, 1 to 512 [32]");
+    AddNumber(command, "--steps", spec.steps,
+              "time steps through which gradients flow, 1 to 1024 [35]");
+    AddEnum(command, "--partition", spec.partition, kPartitionNames,
+            "windows in order with the state carried, or shuffled from a zero state [sequential]");
+    AddWord(
+        command, "--optimizer", {"sgd", "adam"},
+        [&spec](size_t i) {
+          spec.optimizer = i == 0 ? client::Optimizer(client::Sgd{}) : client::Adam{};
+        },
+        "how the parameters are updated [sgd]");
+    AddNumber(command, "--lr", spec.learning_rate.peak,
+              "highest learning rate [2 for sgd, 0.001 for adam]");
+    AddEnum(command, "--schedule", spec.learning_rate.schedule, kScheduleNames,
+            "learning rate after the warm-up [constant]");
+    AddNumber(command, "--warmup", spec.learning_rate.warmup_steps,
+              "optimiser steps over which the rate rises to --lr [0]");
+    AddNumber(command, "--final-lr-share", spec.learning_rate.final_share,
+              "with --schedule cosine: last rate as a share of --lr, 0 to 1 [0]");
+    AddNumber(command, "--clip", spec.clip, "largest global norm of the gradients, above 0 [1]");
+    AddNumber(command, "--epochs", spec.epochs, "passes over the text, 1 to 1000000 [500]");
+    AddNumber(command, "--seed", spec.seed,
+              "of weights, offsets and shuffles; the same seed trains the same model [drawn]");
+  });
+  in("Job", [&] {
+    command.add_option("--id", options.create.id, "name of the job [drawn by the server]")
+        ->type_name("ID");
+    command.add_flag("--validate-only", options.create.validate_only,
+                     "check the request and show all defaults; nothing is stored");
+    command.add_flag("--detach", options.detach,
+                     "do not wait: write the job's name and leave it to the server");
+  });
+}
+
+absl::Status Train(CommandContext& context, client::Client& client, const TrainOptions& options) {
+  Console& console = context.console();
+  client::TrainingSpec spec = options.spec;
+  spec.corpus = ResourceName("corpora", options.corpus);
+  spec.model = ResourceName("models", options.model);
+  const auto job = client.CreateTrainingJob(spec, options.create);
+  if (!job.ok()) {
+    return WithNearestCorpus(WithFlag(job.status()), spec.corpus, client);
+  }
+  if (options.create.validate_only) {
+    if (context.json()) {
+      PrintDocument(ToJson(*job), console.out);
+    } else {
+      PrintSpec(*job, console.out);
+    }
+    return absl::OkStatus();
+  }
+  if (options.detach) {
+    if (context.json()) {
+      PrintDocument(ToJson(*job), console.out);
+    } else {
+      console.out << job->name << '\n';
+      context.Hint("watch it: " +
+                   context.Suggest("jobs watch " + ResourceId("trainingJobs", job->name)));
+    }
+    return absl::OkStatus();
+  }
+  if (!context.json()) {
+    console.err << job->name << ": " << NetworkText(job->spec.config) << " ("
+                << WholeNumber(job->parameter_count) << " parameters) on " << job->spec.corpus
+                << ", " << job->spec.epochs.value_or(0) << " epochs\n";
+  }
+  return WatchJob(context, client, job->name, /*since_sequence=*/0);
+}
+
+}  // namespace
+
+void AddTrainCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = AddCommand(
+      app, "train",
+      "Trains a model and shows its perplexity until it is published. Ctrl-C ends the watching, "
+      "not the job.",
+      "  derin train --corpus timemachine --model timemachine\n"
+      "  derin train --corpus books --model books --cell gru --optimizer adam --epochs 20 "
+      "--validation-share 0.1\n"
+      "  derin train --corpus timemachine --model timemachine --detach --id tm-1");
+  auto options = std::make_shared<TrainOptions>();
+  AddFlags(command, *options);
+  context.DefineWithClient(command, [&context, options](client::Client& client) {
+    return Train(context, client, *options);
+  });
+}
+
+}  // namespace derin::cli

@@ -1,0 +1,71 @@
+#include "derin/client/client.h"
+
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "derin/internal/connection.h"
+#include "derin/internal/conversion.h"
+
+namespace derin::client {
+
+using internal::FromProto;
+
+absl::Status CheckAddress(std::string_view address) {
+  constexpr std::string_view kUnix = "unix:";
+  if (address.starts_with(kUnix) && address.size() > kUnix.size()) return absl::OkStatus();
+  const size_t colon = address.rfind(':');
+  int port = 0;
+  if (colon != std::string_view::npos && colon > 0 &&
+      absl::SimpleAtoi(std::string(address.substr(colon + 1)), &port) && port >= 1 &&
+      port <= 65535) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat("server address: got '", std::string(address),
+                                                 "', wanted HOST:PORT or unix:PATH"));
+}
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const ConnectOptions& options) {
+  auto connection = internal::Connection::Open(options);
+  if (!connection.ok()) return connection.status();
+  return std::unique_ptr<Client>(new Client(*std::move(connection)));
+}
+
+Client::Client(std::unique_ptr<internal::Connection> connection)
+    : connection_(std::move(connection)) {}
+
+Client::~Client() = default;
+
+const std::string& Client::address() const { return connection_->address(); }
+
+absl::StatusOr<ServerInfo> Client::GetServerInfo() {
+  const auto reply =
+      connection_->Call(connection_->server(), &derin::v1::ServerService::Stub::GetServerInfo,
+                        derin::v1::GetServerInfoRequest());
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
+}
+
+absl::StatusOr<Model> Client::GetModel(const std::string& name) {
+  derin::v1::GetModelRequest request;
+  request.set_name(name);
+  const auto reply =
+      connection_->Call(connection_->models(), &derin::v1::ModelService::Stub::GetModel, request);
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
+}
+
+absl::StatusOr<std::vector<Model>> Client::ListModels() {
+  std::vector<Model> models;
+  derin::v1::ListModelsRequest request;
+  do {
+    const auto reply = connection_->Call(connection_->models(),
+                                         &derin::v1::ModelService::Stub::ListModels, request);
+    if (!reply.ok()) return reply.status();
+    for (const auto& model : reply->models()) models.push_back(FromProto(model));
+    request.set_page_token(reply->next_page_token());
+  } while (!request.page_token().empty());
+  return models;
+}
+
+}  // namespace derin::client

@@ -1,0 +1,126 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "derin/client/byte_source.h"
+#include "derin/client/cancellation.h"
+#include "derin/client/corpus.h"
+#include "derin/client/error.h"
+#include "derin/client/generation.h"
+#include "derin/client/model.h"
+#include "derin/client/server_info.h"
+#include "derin/client/training.h"
+
+namespace derin::client {
+
+namespace internal {
+class Connection;
+}
+
+struct ConnectOptions {
+  // HOST:PORT, or unix:PATH.
+  std::string address = "127.0.0.1:50051";
+  // How long to wait for a connection; one that is refused ends the wait at once.
+  absl::Duration connect_timeout = absl::Seconds(5);
+  // How long one call may take that does not stream; UploadCorpus, WatchTrainingJob and Generate
+  // take as long as they need.
+  absl::Duration call_timeout = absl::Seconds(30);
+};
+
+// INVALID_ARGUMENT unless `address` is HOST:PORT or unix:PATH.
+absl::Status CheckAddress(std::string_view address);
+
+struct CreateTrainingJobOptions {
+  // The id to give it: `[a-z][a-z0-9-]{0,62}`. Empty: one that the server draws.
+  std::string id;
+  // When not empty (at most 128 bytes), the same request sent again answers with the first's job.
+  std::string request_id;
+  // Check all, store nothing: the reply is the job as it would be.
+  bool validate_only = false;
+};
+
+struct WatchOptions {
+  // Events after this number are delivered; 0: all.
+  int64_t since_sequence = 0;
+  // A watch that has begun and loses its connection tries again so many times in a row, waiting
+  // twice as long each time, 2 s at most.
+  int reconnect_tries = 10;
+  absl::Duration reconnect_wait = absl::Milliseconds(250);
+};
+
+// Called on the calling thread as messages arrive; empty ones are skipped. False stops the call.
+struct WatchCallbacks {
+  // The job as it is now: first, and again after each reconnection.
+  std::function<bool(const TrainingJob& job)> snapshot;
+  // In order, each once, also across reconnections.
+  std::function<bool(const TrainingEvent& event)> event;
+  // At least four a second while training; may be dropped when this reader is slow.
+  std::function<bool(const TrainingProgress& progress)> progress;
+  // The connection broke with `error`; it is tried again when this returns.
+  std::function<void(const absl::Status& error)> reconnecting;
+};
+
+// A connection to one Derin server. Calls block; any number of threads may call at once.
+//
+// Errors are the server's own, with what ErrorReason(), ErrorField() and ErrorRetryDelay() tell. A
+// server that cannot be reached is UNAVAILABLE, text that is not UTF-8 INVALID_ARGUMENT before
+// anything is sent. A call that a callback or a Cancellation ended is CANCELLED.
+class Client {
+ public:
+  static absl::StatusOr<std::unique_ptr<Client>> Connect(const ConnectOptions& options);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  const std::string& address() const;
+
+  absl::StatusOr<ServerInfo> GetServerInfo();
+
+  // Sends all of `source` in chunks as it is read. Nothing is stored unless all of it arrived.
+  absl::StatusOr<Corpus> UploadCorpus(const UploadCorpusOptions& options, const ByteSource& source,
+                                      Cancellation* cancellation = nullptr);
+  // Names are `corpora/ID`, `models/ID`, `trainingJobs/ID` and `sessions/ID` throughout.
+  absl::StatusOr<Corpus> GetCorpus(const std::string& name);
+  // All of them, by id.
+  absl::StatusOr<std::vector<Corpus>> ListCorpora();
+  absl::Status DeleteCorpus(const std::string& name);
+
+  absl::StatusOr<TrainingJob> CreateTrainingJob(const TrainingSpec& spec,
+                                                const CreateTrainingJobOptions& options = {});
+  absl::StatusOr<TrainingJob> GetTrainingJob(const std::string& name);
+  // All of them, newest first.
+  absl::StatusOr<std::vector<TrainingJob>> ListTrainingJobs();
+  absl::StatusOr<TrainingJob> CancelTrainingJob(const std::string& name);
+  // Returns OK when the job is over, however it ended.
+  absl::Status WatchTrainingJob(const std::string& name, const WatchOptions& options,
+                                const WatchCallbacks& callbacks,
+                                Cancellation* cancellation = nullptr);
+
+  absl::StatusOr<Model> GetModel(const std::string& name);
+  // All of them, by id.
+  absl::StatusOr<std::vector<Model>> ListModels();
+
+  // `model` is `models/ID` or `models/ID/versions/N`. Without a seed the server draws one.
+  absl::StatusOr<Session> OpenSession(const std::string& model,
+                                      std::optional<uint64_t> seed = std::nullopt);
+  absl::Status CloseSession(const std::string& name);
+  absl::StatusOr<GenerateEnd> Generate(const GenerateOptions& options,
+                                       const GenerateCallbacks& callbacks,
+                                       Cancellation* cancellation = nullptr);
+
+ private:
+  explicit Client(std::unique_ptr<internal::Connection> connection);
+
+  std::unique_ptr<internal::Connection> connection_;
+};
+
+}  // namespace derin::client

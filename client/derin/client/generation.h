@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace derin::client {
+
+// A conversation whose hidden state the server keeps between calls of Generate.
+struct Session {
+  // `sessions/ID`. Lives as long as the server's process.
+  std::string name;
+  // `models/ID/versions/N`, the version it keeps.
+  std::string model_version;
+  std::optional<absl::Time> create_time;
+  // Tokens absorbed so far: prompts and drawn ones.
+  int64_t position = 0;
+  // Of its draws.
+  uint64_t seed = 0;
+  // What computes it, such as `cpu/f32/1`; the same id means the same bits.
+  std::string engine_id;
+};
+
+// How a token is drawn. In this order: temperature, top-k, top-p, draw.
+struct SamplingSettings {
+  // Logits are divided by it, 0 to 100; 0 takes the most probable token always. Default 1.
+  std::optional<double> temperature;
+  // Keep the k most probable tokens, 0 to 1,000,000; default 0: all.
+  std::optional<int32_t> top_k;
+  // Keep the smallest set of most probable tokens whose probabilities add up to p, in (0, 1];
+  // default 1: all.
+  std::optional<double> top_p;
+  // Let `<unk>` be drawn.
+  bool allow_unknown = false;
+
+  bool operator==(const SamplingSettings&) const = default;
+};
+
+struct GenerateOptions {
+  // Exactly one of the two. `models/ID` (its latest version) or `models/ID/versions/N`: from a zero
+  // state, and nothing is kept.
+  std::string model;
+  // `sessions/ID`: the text goes on where the session's last call ended.
+  std::string session;
+  // Absorbed first; UTF-8, at most 1 MiB.
+  std::string prompt;
+  // How many tokens to draw, 1 to 1,000,000; default 200.
+  std::optional<int32_t> max_tokens;
+  SamplingSettings sampling;
+  // Replaces the session's seed from here on. Default: the session's own, or one that the server
+  // draws.
+  std::optional<uint64_t> seed;
+  // One message for each token; otherwise the first token at once, then at most one message every
+  // 2 milliseconds.
+  bool per_token = false;
+};
+
+// Known before the first token is drawn.
+struct GenerateStart {
+  // Empty when there is no session.
+  std::string session;
+  // `models/ID/versions/N`.
+  std::string model_version;
+  uint64_t seed = 0;
+  // Tokens absorbed before this call.
+  int64_t position = 0;
+  // How many of the prompt's characters became `<unk>`, and which (each once, 32 at most).
+  int64_t unknown_count = 0;
+  std::vector<std::string> unknown_characters;
+  std::string engine_id;
+};
+
+enum class FinishReason {
+  // A value that this client does not know.
+  kUnspecified,
+  // max_tokens were drawn.
+  kLength,
+  // The session was closed by another call.
+  kSessionClosed,
+  // The server stops; what was drawn until then is complete.
+  kServerStopping,
+};
+
+// Known when the last token is drawn.
+struct GenerateEnd {
+  FinishReason finish_reason = FinishReason::kUnspecified;
+  int64_t prompt_tokens = 0;
+  int64_t generated_tokens = 0;
+  // Tokens absorbed after this call; the last drawn one is absorbed by the next.
+  int64_t position = 0;
+  // From the request's arrival to the first prompt token's step, and to the first drawn token.
+  absl::Duration queue_time = absl::ZeroDuration();
+  absl::Duration first_token_time = absl::ZeroDuration();
+  // Of the drawn tokens, from the first to the last; 0 when there is only one.
+  double tokens_per_second = 0;
+};
+
+// Called on the calling thread as messages arrive; empty ones are skipped. False stops the call.
+struct GenerateCallbacks {
+  // Once, before any text.
+  std::function<bool(const GenerateStart& start)> start;
+  // The next piece of the text, always whole characters, and the tokens drawn for it.
+  std::function<bool(std::string_view text, const std::vector<int32_t>& tokens)> text;
+};
+
+}  // namespace derin::client

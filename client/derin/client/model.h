@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "derin/client/corpus.h"
+
+namespace derin::client {
+
+// The recurrent cell.
+enum class Cell {
+  // In a request the server's default, LSTM; in a reply a value that this client does not know.
+  kUnspecified,
+  kVanillaTanh,
+  kVanillaRelu,
+  kGru,
+  kLstm,
+};
+
+// What one token is.
+enum class Tokenization {
+  // In a request the server's default, characters; in a reply a value that this client does not
+  // know.
+  kUnspecified,
+  // A Unicode code point.
+  kCharacters,
+  // A byte of UTF-8.
+  kBytes,
+};
+
+// The network: recurrent layers of equal size and a linear head to the vocabulary. In replies
+// nothing is unset.
+struct ModelConfig {
+  Cell cell = Cell::kUnspecified;
+  // Recurrent layers, 1 to 8; default 2.
+  std::optional<int32_t> layers;
+  // Units of each layer, 1 to 2,048; default 256.
+  std::optional<int32_t> hidden;
+  Tokenization tokenization = Tokenization::kUnspecified;
+
+  bool operator==(const ModelConfig&) const = default;
+};
+
+// Immutable weights with all that is needed to use them.
+struct ModelVersion {
+  // `models/ID/versions/N`, N counting from 1.
+  std::string name;
+  std::optional<absl::Time> create_time;
+  ModelConfig config;
+  // Tokens in the vocabulary, `<unk>` included.
+  int32_t vocabulary_size = 0;
+  // Of the corpus it was trained on; applied to prompts.
+  Normalization normalization = Normalization::kUnspecified;
+  int64_t parameter_count = 0;
+  // `trainingJobs/ID` that published it.
+  std::string training_job;
+  // exp(mean cross-entropy in nats per token) of the last whole epoch's own training pass.
+  double training_perplexity = 0;
+  // The same over the held-out text after the last epoch; unset when nothing was held out.
+  std::optional<double> validation_perplexity;
+  // Bytes of the safetensors file, and its SHA-256 (64 lower-case hexadecimal digits).
+  int64_t size_bytes = 0;
+  std::string sha256;
+};
+
+// A name under which versions are published.
+struct Model {
+  // `models/ID`.
+  std::string name;
+  std::optional<absl::Time> create_time;
+  // The newest version; unset while the first job still trains.
+  std::optional<ModelVersion> latest_version;
+  // How many versions there are.
+  int32_t version_count = 0;
+};
+
+}  // namespace derin::client

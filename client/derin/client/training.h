@@ -1,0 +1,195 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "absl/time/time.h"
+#include "derin/client/model.h"
+
+namespace derin::client {
+
+// How windows are cut from the text.
+enum class Partition {
+  // In a request the server's default, sequential; in a reply a value that this client does not
+  // know.
+  kUnspecified,
+  // Each row of a minibatch reads one contiguous part of the text, the hidden state is carried.
+  kSequential,
+  // Windows in shuffled order, each from a zero state.
+  kRandom,
+};
+
+// Plain stochastic gradient descent.
+struct Sgd {
+  bool operator==(const Sgd&) const = default;
+};
+
+struct Adam {
+  // Decay of the first moment, in [0, 1); default 0.9.
+  std::optional<double> beta1;
+  // Decay of the second moment, in [0, 1); default 0.999.
+  std::optional<double> beta2;
+  // Added to the root of the second moment, above 0; default 1e-8.
+  std::optional<double> epsilon;
+
+  bool operator==(const Adam&) const = default;
+};
+
+using Optimizer = std::variant<Sgd, Adam>;
+
+struct LearningRate {
+  // What happens after the warm-up.
+  enum class Schedule {
+    // In a request the server's default, constant; in a reply a value that this client does not
+    // know.
+    kUnspecified,
+    // `peak` for ever.
+    kConstant,
+    // From `peak` to `final_share` times `peak` along half a cosine that ends with the last step.
+    kCosine,
+  };
+  // The highest rate, above 0 and at most 1,000; default 2 for SGD, 0.001 for Adam.
+  std::optional<double> peak;
+  Schedule schedule = Schedule::kUnspecified;
+  // Optimiser steps over which the rate rises linearly to `peak`, 0 to 1,000,000; default 0.
+  std::optional<int64_t> warmup_steps;
+  // Only with kCosine, in [0, 1]; default 0.
+  std::optional<double> final_share;
+
+  bool operator==(const LearningRate&) const = default;
+};
+
+// What to train, on what, and how. Unset fields mean the server's defaults; in replies they are
+// resolved.
+struct TrainingSpec {
+  // `corpora/ID`; required.
+  std::string corpus;
+  // `models/ID`; required. Made when the job is created, unless it exists.
+  std::string model;
+  ModelConfig config;
+  // Train on the first so many tokens only, held-out ones included; at least 2. Default: all.
+  std::optional<int64_t> max_tokens;
+  // Share of those tokens, at their end, held out for validation, in [0, 0.5]; default 0.
+  std::optional<double> validation_share;
+  // Rows of a minibatch, 1 to 512; default 32.
+  std::optional<int32_t> batch;
+  // Time steps of a window through which gradients flow, 1 to 1,024; default 35.
+  std::optional<int32_t> steps;
+  Partition partition = Partition::kUnspecified;
+  // Default: SGD.
+  std::optional<Optimizer> optimizer;
+  LearningRate learning_rate;
+  // Gradients are scaled down to this global norm when theirs is above it; above 0. Default 1.
+  std::optional<double> clip;
+  // Passes over the text, 1 to 1,000,000; default 500.
+  std::optional<int64_t> epochs;
+  // Of initial weights, offsets and shuffles. Default: drawn by the server.
+  std::optional<uint64_t> seed;
+
+  bool operator==(const TrainingSpec&) const = default;
+};
+
+enum class JobState {
+  // A value that this client does not know.
+  kUnspecified,
+  // Waits for the device.
+  kQueued,
+  kRunning,
+  // Asked to end; does so at its next step.
+  kCancelling,
+  // The three that are final.
+  kSucceeded,
+  kFailed,
+  kCancelled,
+};
+
+// True for the states that a job never leaves.
+constexpr bool IsOver(JobState state) {
+  return state == JobState::kSucceeded || state == JobState::kFailed ||
+         state == JobState::kCancelled;
+}
+
+// Where a job stands. Perplexity is exp(total cross-entropy in nats / number of target tokens).
+struct TrainingProgress {
+  // The attempt it belongs to, counting from 1.
+  int32_t attempt = 0;
+  // The epoch under way, counting from 1, and how many there will be.
+  int64_t epoch = 0;
+  int64_t epochs = 0;
+  // Optimiser steps done, and how many there will be.
+  int64_t step = 0;
+  int64_t steps = 0;
+  // Target tokens trained on so far.
+  int64_t tokens = 0;
+  // Mean cross-entropy in nats per token, and its exp, over the epoch under way up to `step`.
+  double training_loss = 0;
+  double training_perplexity = 0;
+  // Of the last whole epoch's own training pass; unset during the first.
+  std::optional<double> epoch_training_perplexity;
+  // Over the held-out tokens after the last whole epoch; unset when there are none, and during the
+  // first.
+  std::optional<double> validation_perplexity;
+  // The lowest so far: of validation where tokens are held out, else of whole epochs' training
+  // passes.
+  std::optional<double> best_perplexity;
+  // Of the last step.
+  double learning_rate = 0;
+  // Global norm of the last step's gradients before clipping.
+  double gradient_norm = 0;
+  // Target tokens per second, over the last few seconds.
+  double tokens_per_second = 0;
+  // In [0, 1].
+  double fraction_done = 0;
+  // At that rate; unset while unknown.
+  std::optional<absl::Duration> time_left;
+};
+
+struct TrainingJob {
+  // `trainingJobs/ID`.
+  std::string name;
+  TrainingSpec spec;
+  JobState state = JobState::kUnspecified;
+  // Of a job that is over: a code for machines (COMPLETED, CANCELLED, DIVERGED, ...) and a sentence
+  // for people.
+  std::string reason;
+  std::string message;
+  std::optional<absl::Time> create_time;
+  // When the current attempt began; unset while it never ran.
+  std::optional<absl::Time> start_time;
+  // Set when the job is over.
+  std::optional<absl::Time> end_time;
+  // How often it was started; 0 while it never was.
+  int32_t attempt = 0;
+  // The last that is known.
+  std::optional<TrainingProgress> progress;
+  // `models/ID/versions/N`, once it succeeded; empty before.
+  std::string model_version;
+  int64_t parameter_count = 0;
+  // Number of the newest event.
+  int64_t last_sequence = 0;
+};
+
+// Something that happened to a job once; numbered from 1 without gaps.
+struct TrainingEvent {
+  enum class Kind {
+    // A value that this client does not know.
+    kUnspecified,
+    // The job entered `state`.
+    kStateChanged,
+    // `message` names the model version.
+    kPublished,
+  };
+  int64_t sequence = 0;
+  int32_t attempt = 0;
+  std::optional<absl::Time> time;
+  Kind kind = Kind::kUnspecified;
+  JobState state = JobState::kUnspecified;
+  // Optimiser steps done then.
+  int64_t step = 0;
+  // A sentence for people.
+  std::string message;
+};
+
+}  // namespace derin::client

@@ -1,0 +1,148 @@
+// The calls of TrainingService.
+
+#include <algorithm>
+#include <utility>
+
+#include "derin/client/client.h"
+#include "derin/internal/connection.h"
+#include "derin/internal/conversion.h"
+
+namespace derin::client {
+
+using internal::FromProto;
+
+namespace {
+
+// True when there is no callback for `value`, or it wants more.
+template <typename Callback, typename Value>
+bool Deliver(const Callback& callback, const Value& value) {
+  return !callback || callback(value);
+}
+
+absl::Status Stopped() { return absl::CancelledError("stopped by the caller"); }
+
+// One watch over any number of connections.
+class Watch {
+ public:
+  Watch(internal::Connection& connection, const std::string& name, int64_t since_sequence,
+        const WatchCallbacks& callbacks, Cancellation* cancellation)
+      : connection_(connection), callbacks_(callbacks), cancellation_(cancellation) {
+    request_.set_name(name);
+    request_.set_since_sequence(since_sequence);
+  }
+
+  // Reads from one connection until it ends.
+  absl::Status Run() {
+    received_ = false;
+    absl::Status valid = internal::CheckUtf8(request_);
+    if (!valid.ok()) return valid;
+    grpc::ClientContext context;
+    const internal::CancellationScope scope(cancellation_, context);
+    const auto reader = connection_.training().WatchTrainingJob(&context, request_);
+    derin::v1::WatchTrainingJobResponse response;
+    bool wanted = true;
+    while (wanted && reader->Read(&response)) {
+      received_ = true;
+      wanted = Handle(response);
+    }
+    if (!wanted) context.TryCancel();
+    const grpc::Status status = reader->Finish();
+    return wanted ? connection_.ToStatus(status) : Stopped();
+  }
+
+  // Whether the last Run() got anything.
+  bool received() const { return received_; }
+
+ private:
+  bool Handle(const derin::v1::WatchTrainingJobResponse& response) {
+    switch (response.update_case()) {
+      case derin::v1::WatchTrainingJobResponse::kSnapshot:
+        return Deliver(callbacks_.snapshot, FromProto(response.snapshot()));
+      case derin::v1::WatchTrainingJobResponse::kEvent:
+        // From here the next connection goes on.
+        request_.set_since_sequence(response.event().sequence());
+        return Deliver(callbacks_.event, FromProto(response.event()));
+      case derin::v1::WatchTrainingJobResponse::kProgress:
+        return Deliver(callbacks_.progress, FromProto(response.progress()));
+      default:
+        return true;
+    }
+  }
+
+  internal::Connection& connection_;
+  const WatchCallbacks& callbacks_;
+  Cancellation* cancellation_;
+  derin::v1::WatchTrainingJobRequest request_;
+  bool received_ = false;
+};
+
+}  // namespace
+
+absl::StatusOr<TrainingJob> Client::CreateTrainingJob(const TrainingSpec& spec,
+                                                      const CreateTrainingJobOptions& options) {
+  derin::v1::CreateTrainingJobRequest request;
+  *request.mutable_training_job()->mutable_spec() = internal::ToProto(spec);
+  request.set_training_job_id(options.id);
+  request.set_request_id(options.request_id);
+  request.set_validate_only(options.validate_only);
+  const auto reply = connection_->Call(
+      connection_->training(), &derin::v1::TrainingService::Stub::CreateTrainingJob, request);
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
+}
+
+absl::StatusOr<TrainingJob> Client::GetTrainingJob(const std::string& name) {
+  derin::v1::GetTrainingJobRequest request;
+  request.set_name(name);
+  const auto reply = connection_->Call(connection_->training(),
+                                       &derin::v1::TrainingService::Stub::GetTrainingJob, request);
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
+}
+
+absl::StatusOr<std::vector<TrainingJob>> Client::ListTrainingJobs() {
+  std::vector<TrainingJob> jobs;
+  derin::v1::ListTrainingJobsRequest request;
+  do {
+    const auto reply = connection_->Call(
+        connection_->training(), &derin::v1::TrainingService::Stub::ListTrainingJobs, request);
+    if (!reply.ok()) return reply.status();
+    for (const auto& job : reply->training_jobs()) jobs.push_back(FromProto(job));
+    request.set_page_token(reply->next_page_token());
+  } while (!request.page_token().empty());
+  return jobs;
+}
+
+absl::StatusOr<TrainingJob> Client::CancelTrainingJob(const std::string& name) {
+  derin::v1::CancelTrainingJobRequest request;
+  request.set_name(name);
+  const auto reply = connection_->Call(
+      connection_->training(), &derin::v1::TrainingService::Stub::CancelTrainingJob, request);
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
+}
+
+absl::Status Client::WatchTrainingJob(const std::string& name, const WatchOptions& options,
+                                      const WatchCallbacks& callbacks, Cancellation* cancellation) {
+  constexpr absl::Duration kLongestWait = absl::Seconds(2);
+  Watch watch(*connection_, name, options.since_sequence, callbacks, cancellation);
+  bool began = false;
+  int tries_left = 0;
+  absl::Duration wait;
+  while (true) {
+    absl::Status status = watch.Run();
+    if (watch.received()) {
+      began = true;
+      tries_left = options.reconnect_tries;
+      wait = options.reconnect_wait;
+    }
+    if (cancellation != nullptr && cancellation->cancelled()) return Stopped();
+    if (!absl::IsUnavailable(status) || !began || tries_left == 0) return status;
+    if (callbacks.reconnecting) callbacks.reconnecting(status);
+    if (!connection_->AwaitReconnection(wait, cancellation)) return Stopped();
+    --tries_left;
+    wait = std::min(2 * wait, kLongestWait);
+  }
+}
+
+}  // namespace derin::client

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "derin/client/cancellation.h"
+#include "derin/client/client.h"
+#include "derin/internal/grpc_status.h"
+#include "derin/internal/request_check.h"
+#include "derin/v1/corpus.grpc.pb.h"
+#include "derin/v1/generation.grpc.pb.h"
+#include "derin/v1/model.grpc.pb.h"
+#include "derin/v1/server.grpc.pb.h"
+#include "derin/v1/training.grpc.pb.h"
+
+namespace derin::client::internal {
+
+// One channel to one server and a stub for each of its services.
+class Connection {
+ public:
+  // Waits until the server has answered, or says that it does not.
+  static absl::StatusOr<std::unique_ptr<Connection>> Open(const ConnectOptions& options);
+
+  const std::string& address() const { return options_.address; }
+  derin::v1::CorpusService::Stub& corpora() { return *corpora_; }
+  derin::v1::ModelService::Stub& models() { return *models_; }
+  derin::v1::TrainingService::Stub& training() { return *training_; }
+  derin::v1::GenerationService::Stub& generation() { return *generation_; }
+  derin::v1::ServerService::Stub& server() { return *server_; }
+
+  // Waits for `timeout`, or less when a broken connection is there again. False when `cancellation`
+  // (may be null) was cancelled meanwhile.
+  bool AwaitReconnection(absl::Duration timeout, const Cancellation* cancellation);
+
+  absl::Status ToStatus(const grpc::Status& status) const { return FromGrpc(status, address()); }
+
+  // One call that does not stream, under the connection's deadline.
+  template <typename Stub, typename Request, typename Reply>
+  absl::StatusOr<Reply> Call(Stub& stub,
+                             grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                          Reply*),
+                             const Request& request) {
+    absl::Status valid = CheckUtf8(request);
+    if (!valid.ok()) return valid;
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + options_.call_timeout));
+    Reply reply;
+    absl::Status status = ToStatus((stub.*method)(&context, request, &reply));
+    if (!status.ok()) return status;
+    return reply;
+  }
+
+ private:
+  Connection(const ConnectOptions& options, const std::shared_ptr<grpc::Channel>& channel);
+
+  const ConnectOptions options_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<derin::v1::CorpusService::Stub> corpora_;
+  std::unique_ptr<derin::v1::ModelService::Stub> models_;
+  std::unique_ptr<derin::v1::TrainingService::Stub> training_;
+  std::unique_ptr<derin::v1::GenerationService::Stub> generation_;
+  std::unique_ptr<derin::v1::ServerService::Stub> server_;
+};
+
+// Cancels `context` when `cancellation` (may be null) is cancelled, as long as this lives. Declare
+// it after the context.
+class CancellationScope {
+ public:
+  CancellationScope(Cancellation* cancellation, grpc::ClientContext& context)
+      : cancellation_(cancellation) {
+    if (cancellation_ == nullptr) return;
+    key_ = cancellation_->Add([&context] { context.TryCancel(); });
+  }
+  ~CancellationScope() {
+    if (cancellation_ != nullptr) cancellation_->Remove(key_);
+  }
+  CancellationScope(const CancellationScope&) = delete;
+  CancellationScope& operator=(const CancellationScope&) = delete;
+
+ private:
+  Cancellation* cancellation_;
+  int64_t key_ = 0;
+};
+
+}  // namespace derin::client::internal

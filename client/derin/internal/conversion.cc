@@ -1,0 +1,352 @@
+#include "derin/internal/conversion.h"
+
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/timestamp.pb.h>
+
+#include <optional>
+#include <utility>
+
+namespace derin::client::internal {
+namespace {
+
+namespace v1 = derin::v1;
+
+// Pairs of an enum's two spellings; what is not in the list is unspecified.
+template <typename Ours, typename Theirs, size_t kCount>
+struct EnumPairs {
+  std::pair<Ours, Theirs> pairs[kCount];
+
+  Ours From(Theirs value) const {
+    for (const auto& [ours, theirs] : pairs) {
+      if (theirs == value) return ours;
+    }
+    return Ours{};
+  }
+  Theirs To(Ours value) const {
+    for (const auto& [ours, theirs] : pairs) {
+      if (ours == value) return theirs;
+    }
+    return Theirs{};
+  }
+};
+
+constexpr EnumPairs<Normalization, v1::Normalization, 2> kNormalizations{
+    {{Normalization::kRaw, v1::NORMALIZATION_RAW},
+     {Normalization::kD2lLetters, v1::NORMALIZATION_D2L_LETTERS}}};
+constexpr EnumPairs<Cell, v1::Cell, 4> kCells{{{Cell::kVanillaTanh, v1::CELL_VANILLA_TANH},
+                                               {Cell::kVanillaRelu, v1::CELL_VANILLA_RELU},
+                                               {Cell::kGru, v1::CELL_GRU},
+                                               {Cell::kLstm, v1::CELL_LSTM}}};
+constexpr EnumPairs<Tokenization, v1::Tokenization, 2> kTokenizations{
+    {{Tokenization::kCharacters, v1::TOKENIZATION_CHARACTERS},
+     {Tokenization::kBytes, v1::TOKENIZATION_BYTES}}};
+constexpr EnumPairs<Partition, v1::Partition, 2> kPartitions{
+    {{Partition::kSequential, v1::PARTITION_SEQUENTIAL},
+     {Partition::kRandom, v1::PARTITION_RANDOM}}};
+constexpr EnumPairs<LearningRate::Schedule, v1::LearningRate::Schedule, 2> kSchedules{
+    {{LearningRate::Schedule::kConstant, v1::LearningRate::SCHEDULE_CONSTANT},
+     {LearningRate::Schedule::kCosine, v1::LearningRate::SCHEDULE_COSINE}}};
+constexpr EnumPairs<JobState, v1::TrainingJob::State, 6> kJobStates{
+    {{JobState::kQueued, v1::TrainingJob::STATE_QUEUED},
+     {JobState::kRunning, v1::TrainingJob::STATE_RUNNING},
+     {JobState::kCancelling, v1::TrainingJob::STATE_CANCELLING},
+     {JobState::kSucceeded, v1::TrainingJob::STATE_SUCCEEDED},
+     {JobState::kFailed, v1::TrainingJob::STATE_FAILED},
+     {JobState::kCancelled, v1::TrainingJob::STATE_CANCELLED}}};
+constexpr EnumPairs<TrainingEvent::Kind, v1::TrainingEvent::Kind, 2> kEventKinds{
+    {{TrainingEvent::Kind::kStateChanged, v1::TrainingEvent::KIND_STATE_CHANGED},
+     {TrainingEvent::Kind::kPublished, v1::TrainingEvent::KIND_PUBLISHED}}};
+constexpr EnumPairs<FinishReason, v1::FinishReason, 3> kFinishReasons{
+    {{FinishReason::kLength, v1::FINISH_REASON_LENGTH},
+     {FinishReason::kSessionClosed, v1::FINISH_REASON_SESSION_CLOSED},
+     {FinishReason::kServerStopping, v1::FINISH_REASON_SERVER_STOPPING}}};
+
+absl::Time ToTime(const google::protobuf::Timestamp& from) {
+  return absl::FromUnixSeconds(from.seconds()) + absl::Nanoseconds(from.nanos());
+}
+
+absl::Duration ToDuration(const google::protobuf::Duration& from) {
+  return absl::Seconds(from.seconds()) + absl::Nanoseconds(from.nanos());
+}
+
+// A field of the same name on both sides, copied when it is set.
+#define DERIN_READ(from, to, field) \
+  if ((from).has_##field()) (to).field = (from).field()
+#define DERIN_READ_TIME(from, to, field) \
+  if ((from).has_##field()) (to).field = ToTime((from).field())
+#define DERIN_WRITE(from, to, field) \
+  if ((from).field.has_value()) (to).set_##field(*(from).field)
+
+LearningRate ReadLearningRate(const v1::LearningRate& from) {
+  LearningRate to;
+  DERIN_READ(from, to, peak);
+  to.schedule = kSchedules.From(from.schedule());
+  DERIN_READ(from, to, warmup_steps);
+  DERIN_READ(from, to, final_share);
+  return to;
+}
+
+std::optional<Optimizer> ReadOptimizer(const v1::Optimizer& from) {
+  switch (from.kind_case()) {
+    case v1::Optimizer::kSgd:
+      return Sgd{};
+    case v1::Optimizer::kAdam: {
+      Adam adam;
+      DERIN_READ(from.adam(), adam, beta1);
+      DERIN_READ(from.adam(), adam, beta2);
+      DERIN_READ(from.adam(), adam, epsilon);
+      return adam;
+    }
+    default:
+      return std::nullopt;
+  }
+}
+
+void WriteConfig(const ModelConfig& from, v1::ModelConfig& to) {
+  to.set_cell(kCells.To(from.cell));
+  DERIN_WRITE(from, to, layers);
+  DERIN_WRITE(from, to, hidden);
+  to.set_tokenization(kTokenizations.To(from.tokenization));
+}
+
+void WriteLearningRate(const LearningRate& from, v1::LearningRate& to) {
+  DERIN_WRITE(from, to, peak);
+  to.set_schedule(kSchedules.To(from.schedule));
+  DERIN_WRITE(from, to, warmup_steps);
+  DERIN_WRITE(from, to, final_share);
+}
+
+void WriteOptimizer(const Optimizer& from, v1::Optimizer& to) {
+  if (const Adam* adam = std::get_if<Adam>(&from)) {
+    v1::Adam& kind = *to.mutable_adam();
+    DERIN_WRITE(*adam, kind, beta1);
+    DERIN_WRITE(*adam, kind, beta2);
+    DERIN_WRITE(*adam, kind, epsilon);
+  } else {
+    to.mutable_sgd();
+  }
+}
+
+}  // namespace
+
+Corpus FromProto(const v1::Corpus& from) {
+  Corpus to;
+  to.name = from.name();
+  DERIN_READ_TIME(from, to, create_time);
+  to.normalization = kNormalizations.From(from.normalization());
+  to.size_bytes = from.size_bytes();
+  to.character_count = from.character_count();
+  to.vocabulary_size = from.vocabulary_size();
+  to.sha256 = from.sha256();
+  return to;
+}
+
+ModelConfig FromProto(const v1::ModelConfig& from) {
+  ModelConfig to;
+  to.cell = kCells.From(from.cell());
+  DERIN_READ(from, to, layers);
+  DERIN_READ(from, to, hidden);
+  to.tokenization = kTokenizations.From(from.tokenization());
+  return to;
+}
+
+ModelVersion FromProto(const v1::ModelVersion& from) {
+  ModelVersion to;
+  to.name = from.name();
+  DERIN_READ_TIME(from, to, create_time);
+  to.config = FromProto(from.config());
+  to.vocabulary_size = from.vocabulary_size();
+  to.normalization = kNormalizations.From(from.normalization());
+  to.parameter_count = from.parameter_count();
+  to.training_job = from.training_job();
+  to.training_perplexity = from.training_perplexity();
+  DERIN_READ(from, to, validation_perplexity);
+  to.size_bytes = from.size_bytes();
+  to.sha256 = from.sha256();
+  return to;
+}
+
+Model FromProto(const v1::Model& from) {
+  Model to;
+  to.name = from.name();
+  DERIN_READ_TIME(from, to, create_time);
+  if (from.has_latest_version()) to.latest_version = FromProto(from.latest_version());
+  to.version_count = from.version_count();
+  return to;
+}
+
+TrainingSpec FromProto(const v1::TrainingSpec& from) {
+  TrainingSpec to;
+  to.corpus = from.corpus();
+  to.model = from.model();
+  to.config = FromProto(from.config());
+  DERIN_READ(from, to, max_tokens);
+  DERIN_READ(from, to, validation_share);
+  DERIN_READ(from, to, batch);
+  DERIN_READ(from, to, steps);
+  to.partition = kPartitions.From(from.partition());
+  to.optimizer = ReadOptimizer(from.optimizer());
+  to.learning_rate = ReadLearningRate(from.learning_rate());
+  DERIN_READ(from, to, clip);
+  DERIN_READ(from, to, epochs);
+  DERIN_READ(from, to, seed);
+  return to;
+}
+
+TrainingProgress FromProto(const v1::TrainingProgress& from) {
+  TrainingProgress to;
+  to.attempt = from.attempt();
+  to.epoch = from.epoch();
+  to.epochs = from.epochs();
+  to.step = from.step();
+  to.steps = from.steps();
+  to.tokens = from.tokens();
+  to.training_loss = from.training_loss();
+  to.training_perplexity = from.training_perplexity();
+  DERIN_READ(from, to, epoch_training_perplexity);
+  DERIN_READ(from, to, validation_perplexity);
+  DERIN_READ(from, to, best_perplexity);
+  to.learning_rate = from.learning_rate();
+  to.gradient_norm = from.gradient_norm();
+  to.tokens_per_second = from.tokens_per_second();
+  to.fraction_done = from.fraction_done();
+  if (from.has_time_left()) to.time_left = ToDuration(from.time_left());
+  return to;
+}
+
+TrainingJob FromProto(const v1::TrainingJob& from) {
+  TrainingJob to;
+  to.name = from.name();
+  to.spec = FromProto(from.spec());
+  to.state = kJobStates.From(from.state());
+  to.reason = from.reason();
+  to.message = from.message();
+  DERIN_READ_TIME(from, to, create_time);
+  DERIN_READ_TIME(from, to, start_time);
+  DERIN_READ_TIME(from, to, end_time);
+  to.attempt = from.attempt();
+  if (from.has_progress()) to.progress = FromProto(from.progress());
+  to.model_version = from.model_version();
+  to.parameter_count = from.parameter_count();
+  to.last_sequence = from.last_sequence();
+  return to;
+}
+
+TrainingEvent FromProto(const v1::TrainingEvent& from) {
+  TrainingEvent to;
+  to.sequence = from.sequence();
+  to.attempt = from.attempt();
+  DERIN_READ_TIME(from, to, time);
+  to.kind = kEventKinds.From(from.kind());
+  to.state = kJobStates.From(from.state());
+  to.step = from.step();
+  to.message = from.message();
+  return to;
+}
+
+Session FromProto(const v1::Session& from) {
+  Session to;
+  to.name = from.name();
+  to.model_version = from.model_version();
+  DERIN_READ_TIME(from, to, create_time);
+  to.position = from.position();
+  to.seed = from.seed();
+  to.engine_id = from.engine_id();
+  return to;
+}
+
+GenerateStart FromProto(const v1::GenerateStart& from) {
+  GenerateStart to;
+  to.session = from.session();
+  to.model_version = from.model_version();
+  to.seed = from.seed();
+  to.position = from.position();
+  to.unknown_count = from.unknown_count();
+  to.unknown_characters.assign(from.unknown_characters().begin(), from.unknown_characters().end());
+  to.engine_id = from.engine_id();
+  return to;
+}
+
+GenerateEnd FromProto(const v1::GenerateEnd& from) {
+  GenerateEnd to;
+  to.finish_reason = kFinishReasons.From(from.finish_reason());
+  to.prompt_tokens = from.prompt_tokens();
+  to.generated_tokens = from.generated_tokens();
+  to.position = from.position();
+  to.queue_time = ToDuration(from.queue_time());
+  to.first_token_time = ToDuration(from.first_token_time());
+  to.tokens_per_second = from.tokens_per_second();
+  return to;
+}
+
+ServerInfo FromProto(const v1::ServerInfo& from) {
+  ServerInfo to;
+  to.version = from.version();
+  to.server_id = from.server_id();
+  DERIN_READ_TIME(from, to, start_time);
+  to.device = {from.device().backend(), from.device().description(), from.device().engine_id(),
+               from.device().free_bytes()};
+  to.load.running_training_jobs = from.load().running_training_jobs();
+  to.load.queued_training_jobs = from.load().queued_training_jobs();
+  to.load.sessions = from.load().sessions();
+  to.load.generate_streams = from.load().generate_streams();
+  to.load.trained_tokens_per_second = from.load().trained_tokens_per_second();
+  to.load.generated_tokens_per_second = from.load().generated_tokens_per_second();
+  to.limits.sessions = from.limits().sessions();
+  to.limits.generate_streams = from.limits().generate_streams();
+  to.limits.queued_training_jobs = from.limits().queued_training_jobs();
+  to.limits.corpus_bytes = from.limits().corpus_bytes();
+  to.limits.prompt_bytes = from.limits().prompt_bytes();
+  return to;
+}
+
+v1::UploadCorpusHeader ToProto(const UploadCorpusOptions& from) {
+  v1::UploadCorpusHeader to;
+  to.set_corpus_id(from.corpus_id);
+  to.set_normalization(kNormalizations.To(from.normalization));
+  to.set_sha256(from.sha256);
+  return to;
+}
+
+v1::TrainingSpec ToProto(const TrainingSpec& from) {
+  v1::TrainingSpec to;
+  to.set_corpus(from.corpus);
+  to.set_model(from.model);
+  WriteConfig(from.config, *to.mutable_config());
+  DERIN_WRITE(from, to, max_tokens);
+  DERIN_WRITE(from, to, validation_share);
+  DERIN_WRITE(from, to, batch);
+  DERIN_WRITE(from, to, steps);
+  to.set_partition(kPartitions.To(from.partition));
+  if (from.optimizer.has_value()) WriteOptimizer(*from.optimizer, *to.mutable_optimizer());
+  WriteLearningRate(from.learning_rate, *to.mutable_learning_rate());
+  DERIN_WRITE(from, to, clip);
+  DERIN_WRITE(from, to, epochs);
+  DERIN_WRITE(from, to, seed);
+  return to;
+}
+
+v1::GenerateRequest ToProto(const GenerateOptions& from) {
+  v1::GenerateRequest to;
+  if (!from.session.empty()) {
+    to.set_session(from.session);
+  } else {
+    to.set_model(from.model);
+  }
+  to.set_prompt(from.prompt);
+  DERIN_WRITE(from, to, max_tokens);
+  v1::SamplingSettings& sampling = *to.mutable_sampling();
+  DERIN_WRITE(from.sampling, sampling, temperature);
+  DERIN_WRITE(from.sampling, sampling, top_k);
+  DERIN_WRITE(from.sampling, sampling, top_p);
+  sampling.set_allow_unknown(from.sampling.allow_unknown);
+  DERIN_WRITE(from, to, seed);
+  to.set_per_token(from.per_token);
+  return to;
+}
+
+#undef DERIN_READ
+#undef DERIN_READ_TIME
+#undef DERIN_WRITE
+
+}  // namespace derin::client::internal

@@ -1,0 +1,155 @@
+#include "client/cli/command_line.h"
+
+#include "tests/client/cli/command_test.h"
+
+namespace derin::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+using CommandLine = CommandTest;
+
+TEST_F(CommandLine, ShowsFirstStepsWhenNoCommandIsNamed) {
+  const Result result = Run({});
+  EXPECT_EQ(result.status, kSuccess);
+  EXPECT_THAT(result.out, HasSubstr("First steps:"));
+  EXPECT_THAT(result.out, HasSubstr("derin generate --model"));
+  EXPECT_EQ(result.err, "");
+}
+
+TEST_F(CommandLine, SaysItsVersion) {
+  const Result result = Run({"--version"});
+  EXPECT_EQ(result.status, kSuccess);
+  EXPECT_THAT(result.out, StartsWith("derin 0."));
+}
+
+// Every command: its name from the top, examples, and no line that a terminal would wrap.
+TEST_F(CommandLine, HelpsWithEachCommand) {
+  const std::vector<std::vector<std::string>> commands = {{"status"},
+                                                          {"corpus"},
+                                                          {"corpus", "add"},
+                                                          {"corpus", "list"},
+                                                          {"corpus", "show"},
+                                                          {"corpus", "delete"},
+                                                          {"train"},
+                                                          {"jobs"},
+                                                          {"jobs", "list"},
+                                                          {"jobs", "show"},
+                                                          {"jobs", "watch"},
+                                                          {"jobs", "cancel"},
+                                                          {"models"},
+                                                          {"models", "list"},
+                                                          {"models", "show"},
+                                                          {"generate"},
+                                                          {"sessions"},
+                                                          {"sessions", "open"},
+                                                          {"sessions", "close"}};
+  for (std::vector<std::string> command : commands) {
+    std::string name = "derin";
+    for (const std::string& word : command) name += " " + word;
+    command.emplace_back("--help");
+    const Result result = Run(command);
+    EXPECT_EQ(result.status, kSuccess) << name;
+    EXPECT_THAT(result.out, HasSubstr("Usage: " + name + " [FLAGS]")) << name;
+    EXPECT_THAT(result.out, HasSubstr("Examples:\n  ")) << name;
+    std::istringstream lines(result.out);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 110u) << line;
+  }
+}
+
+TEST_F(CommandLine, ProposesTheNearestCommandAndFlag) {
+  EXPECT_EQ(Run({"genrate", "--model", "x"}).err,
+            "derin: unknown command 'genrate', did you mean 'generate'?\nsee: derin --help\n");
+  EXPECT_EQ(Run({"corpus", "lst"}).err,
+            "derin: unknown command 'lst' of 'derin corpus', did you mean 'list'?\n"
+            "see: derin corpus --help\n");
+  EXPECT_EQ(Run({"generate", "--modle=x", "--prompt", "y"}).err,
+            "derin: unknown flag '--modle' of 'derin generate', did you mean '--model'?\n"
+            "see: derin generate --help\n");
+  EXPECT_EQ(Run({"--jsn"}).err,
+            "derin: unknown flag '--jsn', did you mean '--json'?\n"
+            "see: derin --help\n");
+}
+
+TEST_F(CommandLine, AnswersBadUsageWithStatusTwoAndNothingOnStandardOutput) {
+  const std::vector<std::vector<std::string>> command_lines = {
+      {"unknown"},
+      {"corpus"},
+      {"corpus", "add", "name"},
+      {"status", "extra"},
+      {"status", "--server", "nowhere"},
+      {"--server", "nowhere", "status"},
+      {"corpus", "list", "--server"},
+      {"train", "--corpus", "a"},
+      {"train", "--corpus", "a", "--model", "b", "--layers", "two"},
+      {"train", "--corpus", "a", "--model", "b", "--cell", "rnn"},
+      {"train", "--corpus", "a", "--model", "b", "--layers", "1", "--layers", "2"},
+      {"generate", "--model", "a"},
+      {"generate", "--prompt", "a"},
+      {"generate", "--model", "a", "--session", "b", "--prompt", "c"},
+      {"sessions", "open"},
+      {"jobs", "watch"},
+  };
+  for (const auto& words : command_lines) {
+    const Result result = Run(words);
+    EXPECT_EQ(result.status, kBadUsage) << words.back();
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, StartsWith("derin: "));
+    EXPECT_THAT(result.err, HasSubstr("\nsee: derin "));
+  }
+}
+
+TEST_F(CommandLine, AnswersStatusOneWhenTheServerIsNotThere) {
+  server_.Stop();
+  const Result result = Run({"status"});
+  EXPECT_EQ(result.status, kRefused);
+  EXPECT_THAT(result.err, HasSubstr("start it with: derind --listen " + server_.address()));
+}
+
+TEST_F(CommandLine, ShowsTheFieldAndTheRetryHintOfAnError) {
+  answers().get_corpus = [](const auto&, auto&) {
+    return testing::Refusal{.code = grpc::StatusCode::RESOURCE_EXHAUSTED,
+                            .message = "too much",
+                            .reason = "FULL",
+                            .field = "name",
+                            .retry_seconds = 2}
+        .ToGrpc();
+  };
+  const Result result = Run({"corpus", "show", "a"});
+  EXPECT_EQ(result.status, kRefused);
+  EXPECT_EQ(result.err, "derin: too much (field name) (try again in 2.0s)\n");
+}
+
+TEST_F(CommandLine, TakesSharedFlagsBeforeAndAfterTheCommand) {
+  answers().list_models = [](const auto&, auto&) { return grpc::Status::OK; };
+  EXPECT_EQ(Run({"--json", "models", "list"}).out, "{\n  \"models\": []\n}\n");
+  EXPECT_EQ(Run({"models", "list", "--json"}).out, "{\n  \"models\": []\n}\n");
+}
+
+// CLI11 would know "models" as a command here, too.
+TEST_F(CommandLine, TakesNamesThatAreAlsoCommands) {
+  std::string asked;
+  answers().get_corpus = [&asked](const v1::GetCorpusRequest& request, auto&) {
+    asked = request.name();
+    return grpc::Status::OK;
+  };
+  for (const char* name : {"models", "corpus", "show", "list"}) {
+    EXPECT_EQ(Run({"corpus", "show", name}).status, kSuccess);
+    EXPECT_EQ(asked, std::string("corpora/") + name);
+  }
+}
+
+TEST_F(CommandLine, NoticesThatStandardOutputTakesNoMore) {
+  answers().list_models = [](const auto&, auto&) { return grpc::Status::OK; };
+  std::istringstream in;
+  std::ostringstream out;
+  std::ostringstream err;
+  out.setstate(std::ios::badbit);
+  Console console{.in = in, .out = out, .err = err, .interrupt = interrupt_};
+  EXPECT_EQ(RunCommandLine({"models", "list", "--json"}, server_.address(), console), kRefused);
+  EXPECT_EQ(err.str(), "derin: standard output takes no more\n");
+}
+
+}  // namespace
+}  // namespace derin::cli

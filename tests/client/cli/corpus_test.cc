@@ -1,0 +1,116 @@
+#include <cstdio>
+#include <fstream>
+
+#include "tests/client/cli/command_test.h"
+
+namespace derin::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+class CorpusCommand : public CommandTest {
+ protected:
+  CorpusCommand() {
+    answers().upload_corpus = [this](grpc::ServerContext&,
+                                     grpc::ServerReader<v1::UploadCorpusRequest>& reader,
+                                     v1::Corpus& corpus) {
+      v1::UploadCorpusRequest request;
+      while (reader.Read(&request)) {
+        if (request.has_header()) header_ = request.header();
+        text_ += request.chunk();
+      }
+      corpus.set_name("corpora/" + header_.corpus_id());
+      corpus.set_character_count(1234);
+      corpus.set_vocabulary_size(28);
+      return grpc::Status::OK;
+    };
+  }
+
+  v1::UploadCorpusHeader header_;
+  std::string text_;
+};
+
+TEST_F(CorpusCommand, AddSendsStandardInput) {
+  const Result result =
+      Run({"corpus", "add", "book", "-", "--normalization", "d2l-letters"}, "some text");
+  EXPECT_EQ(result.status, kSuccess) << result.err;
+  EXPECT_EQ(text_, "some text");
+  EXPECT_EQ(header_.corpus_id(), "book");
+  EXPECT_EQ(header_.normalization(), v1::NORMALIZATION_D2L_LETTERS);
+  EXPECT_EQ(result.out, "corpora/book: 1,234 characters, 28 in the vocabulary\n");
+  EXPECT_EQ(result.err, "");
+}
+
+TEST_F(CorpusCommand, AddSendsFilesOneAfterTheOther) {
+  const std::string path = ::testing::TempDir() + "/derin_corpus_test.txt";
+  std::ofstream(path) << "ab";
+  const Result result = Run({"corpus", "add", "corpora/book", path, path});
+  std::remove(path.c_str());
+  EXPECT_EQ(result.status, kSuccess) << result.err;
+  EXPECT_EQ(text_, "abab");
+  EXPECT_EQ(header_.corpus_id(), "book");
+  EXPECT_EQ(header_.normalization(), v1::NORMALIZATION_UNSPECIFIED);
+}
+
+TEST_F(CorpusCommand, AddNamesAFileThatIsMissingWithoutAskingTheServer) {
+  server_.Stop();
+  const Result result = Run({"corpus", "add", "book", "/nonexistent/file"});
+  EXPECT_EQ(result.status, kRefused);
+  EXPECT_THAT(result.err, HasSubstr("cannot open /nonexistent/file"));
+}
+
+TEST_F(CorpusCommand, ListIsATable) {
+  answers().list_corpora = [](const auto&, v1::ListCorporaResponse& response) {
+    v1::Corpus& corpus = *response.add_corpora();
+    corpus.set_name("corpora/timemachine");
+    corpus.set_size_bytes(177540);
+    corpus.set_character_count(173428);
+    corpus.set_vocabulary_size(28);
+    corpus.set_normalization(v1::NORMALIZATION_D2L_LETTERS);
+    corpus.mutable_create_time()->set_seconds(0);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"corpus", "list"}).out,
+            "NAME              SIZE  CHARACTERS  VOCABULARY  NORMALIZATION  CREATED\n"
+            "timemachine  173.4 KiB     173,428          28  d2l-letters    1970-01-01 00:00:00\n");
+}
+
+TEST_F(CorpusCommand, ListSaysHowToAddTheFirst) {
+  answers().list_corpora = [](const auto&, auto&) { return grpc::Status::OK; };
+  const Result result = Run({"corpus", "list"});
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(result.err, "no corpora yet; add one: derin corpus add NAME FILE\n");
+}
+
+TEST_F(CorpusCommand, ShowProposesTheNearestName) {
+  answers().get_corpus = [](const v1::GetCorpusRequest& request, auto&) {
+    return grpc::Status(grpc::StatusCode::NOT_FOUND, request.name() + " does not exist");
+  };
+  answers().list_corpora = [](const auto&, v1::ListCorporaResponse& response) {
+    response.add_corpora()->set_name("corpora/timemachine");
+    return grpc::Status::OK;
+  };
+  const Result result = Run({"corpus", "show", "timemahcine"});
+  EXPECT_EQ(result.status, kRefused);
+  EXPECT_EQ(result.err, "derin: corpora/timemahcine does not exist, did you mean 'timemachine'?\n");
+}
+
+TEST_F(CorpusCommand, ShowPrintsEachFact) {
+  answers().get_corpus = [](const v1::GetCorpusRequest& request, v1::Corpus& corpus) {
+    corpus.set_name(request.name());
+    corpus.set_sha256("ab12");
+    return grpc::Status::OK;
+  };
+  const Result result = Run({"corpus", "show", "corpora/a"});
+  EXPECT_THAT(result.out, HasSubstr("name           corpora/a\n"));
+  EXPECT_THAT(result.out, HasSubstr("sha256         ab12\n"));
+}
+
+TEST_F(CorpusCommand, DeleteSaysWhatIsGone) {
+  answers().delete_corpus = [](const auto&, auto&) { return grpc::Status::OK; };
+  EXPECT_EQ(Run({"corpus", "delete", "a"}).out, "deleted corpora/a\n");
+  EXPECT_EQ(Run({"corpus", "delete", "a", "--json"}).out, "{\n  \"deleted\": \"corpora/a\"\n}\n");
+}
+
+}  // namespace
+}  // namespace derin::cli

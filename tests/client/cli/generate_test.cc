@@ -1,0 +1,146 @@
+#include "tests/client/cli/command_test.h"
+
+namespace derin::cli {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+
+using Writer = grpc::ServerWriter<v1::GenerateResponse>;
+
+class GenerateCommand : public CommandTest {
+ protected:
+  GenerateCommand() {
+    answers().generate = [this](grpc::ServerContext&, const v1::GenerateRequest& request,
+                                Writer& writer) {
+      asked_ = request;
+      v1::GenerateResponse response;
+      response.mutable_start()->set_session(request.session());
+      response.mutable_start()->set_unknown_count(unknown_);
+      if (unknown_ > 0) response.mutable_start()->add_unknown_characters("é");
+      response.set_text("he");
+      response.add_tokens(1);
+      writer.Write(response);
+      response.Clear();
+      response.set_text("llo");
+      response.mutable_end()->set_finish_reason(finish_reason_);
+      response.mutable_end()->set_generated_tokens(5);
+      response.mutable_end()->set_position(17);
+      response.mutable_end()->set_tokens_per_second(1234);
+      response.mutable_end()->mutable_first_token_time()->set_nanos(12'000'000);
+      writer.Write(response);
+      return grpc::Status::OK;
+    };
+  }
+
+  v1::GenerateRequest asked_;
+  v1::FinishReason finish_reason_ = v1::FINISH_REASON_LENGTH;
+  int unknown_ = 0;
+};
+
+TEST_F(GenerateCommand, WritesExactlyTheTextWhenItIsNoTerminal) {
+  const Result result = Run({"generate", "--model", "m", "--prompt", "x"});
+  EXPECT_EQ(result.status, kSuccess);
+  EXPECT_EQ(result.out, "hello");
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(asked_.model(), "models/m");
+}
+
+TEST_F(GenerateCommand, EndsTheLineAndShowsFiguresOnATerminal) {
+  terminal_ = true;
+  const Result result = Run({"generate", "--session", "s1", "--prompt", ""});
+  EXPECT_EQ(result.out, "hello\n");
+  EXPECT_EQ(result.err, "5 tokens, 1.2k tokens/s, first after 12ms, sessions/s1 at 17\n");
+}
+
+TEST_F(GenerateCommand, ShowsFiguresElsewhereWhenAskedTo) {
+  const Result result = Run({"generate", "--model", "m", "--prompt", "x", "--verbose"});
+  EXPECT_EQ(result.out, "hello");
+  EXPECT_EQ(result.err, "5 tokens, 1.2k tokens/s, first after 12ms\n");
+}
+
+TEST_F(GenerateCommand, TakesAnySpellingOfASessionAndAVersion) {
+  Run({"generate", "--session", "sessions/s1", "--prompt", "x"});
+  EXPECT_EQ(asked_.session(), "sessions/s1");
+  Run({"generate", "--model", "m/versions/3", "--prompt", "x"});
+  EXPECT_EQ(asked_.model(), "models/m/versions/3");
+}
+
+TEST_F(GenerateCommand, SendsEveryFlagToItsField) {
+  const Result result =
+      Run({"generate", "--model", "m", "--prompt", "-x", "--max-tokens", "9", "--temperature", "0",
+           "--top-k", "5", "--top-p", "0.5", "--seed", "7", "--allow-unknown", "--per-token"});
+  EXPECT_EQ(result.status, kSuccess) << result.err;
+  EXPECT_EQ(asked_.ShortDebugString(),
+            "model: \"models/m\" prompt: \"-x\" max_tokens: 9 sampling { temperature: 0 top_k: 5 "
+            "top_p: 0.5 allow_unknown: true } seed: 7 per_token: true");
+}
+
+TEST_F(GenerateCommand, TakesPromptsThatAParserCouldMistake) {
+  for (const std::string prompt : {"", "[a,b]", "--model", "%%", "a=b", "{}"}) {
+    EXPECT_EQ(Run({"generate", "--model", "m", "--prompt", prompt}).status, kSuccess) << prompt;
+    EXPECT_EQ(asked_.prompt(), prompt);
+    EXPECT_EQ(Run({"generate", "--prompt=" + prompt, "--model", "m"}).status, kSuccess) << prompt;
+    EXPECT_EQ(asked_.prompt(), prompt);
+  }
+}
+
+TEST_F(GenerateCommand, NotesWhatBecameUnknown) {
+  unknown_ = 3;
+  const Result result = Run({"generate", "--model", "m", "--prompt", "é"});
+  EXPECT_EQ(result.out, "hello");
+  EXPECT_EQ(result.err,
+            "note: 3 characters of the prompt became <unk>, since the model's vocabulary lacks: "
+            "'é'\n");
+}
+
+TEST_F(GenerateCommand, NotesWhyATextEndedEarly) {
+  finish_reason_ = v1::FINISH_REASON_SERVER_STOPPING;
+  EXPECT_EQ(Run({"generate", "--model", "m", "--prompt", "x"}).err,
+            "note: the server stops; the text ends here\n");
+}
+
+TEST_F(GenerateCommand, WritesOneJsonDocumentALine) {
+  const Result result = Run({"generate", "--model", "m", "--prompt", "x", "--json"});
+  std::istringstream lines(result.out);
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_THAT(line, HasSubstr("{\"start\":{"));
+  std::getline(lines, line);
+  EXPECT_EQ(line, R"({"text":"he","tokens":[1]})");
+  std::getline(lines, line);
+  EXPECT_EQ(line, R"({"text":"llo","tokens":[]})");
+  std::getline(lines, line);
+  EXPECT_THAT(line, HasSubstr("\"finish_reason\":\"length\""));
+}
+
+TEST_F(GenerateCommand, ProposesTheNearestModel) {
+  answers().generate = [](grpc::ServerContext&, const auto&, Writer&) {
+    return grpc::Status(grpc::StatusCode::NOT_FOUND, "models/tm does not exist");
+  };
+  answers().list_models = [](const auto&, v1::ListModelsResponse& response) {
+    response.add_models()->set_name("models/tmx");
+    return grpc::Status::OK;
+  };
+  const Result result = Run({"generate", "--model", "tm", "--prompt", "x"});
+  EXPECT_EQ(result.status, kRefused);
+  EXPECT_THAT(result.err, EndsWith("does not exist, did you mean 'tmx'?\n"));
+}
+
+TEST_F(GenerateCommand, StopsAtAnInterrupt) {
+  answers().generate = [this](grpc::ServerContext&, const auto&, Writer& writer) {
+    v1::GenerateResponse response;
+    response.set_text("x");
+    writer.Write(response);
+    interrupt_.Cancel();
+    while (writer.Write(response)) {
+    }
+    return grpc::Status::CANCELLED;
+  };
+  const Result result = Run({"generate", "--model", "m", "--prompt", "x"});
+  EXPECT_EQ(result.status, kInterrupted);
+  EXPECT_EQ(result.err, "derin: interrupted\n");
+}
+
+}  // namespace
+}  // namespace derin::cli

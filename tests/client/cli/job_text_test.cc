@@ -1,0 +1,95 @@
+#include "client/cli/job_text.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+namespace derin::cli {
+namespace {
+
+client::TrainingJob Example() {
+  client::TrainingJob job;
+  job.name = "trainingJobs/x";
+  job.state = client::JobState::kRunning;
+  job.parameter_count = 800284;
+  job.create_time = absl::FromUnixSeconds(0);
+  client::TrainingSpec& spec = job.spec;
+  spec.corpus = "corpora/tm";
+  spec.model = "models/tm";
+  spec.config = {.cell = client::Cell::kLstm,
+                 .layers = 2,
+                 .hidden = 256,
+                 .tokenization = client::Tokenization::kCharacters};
+  spec.batch = 32;
+  spec.steps = 35;
+  spec.partition = client::Partition::kSequential;
+  spec.optimizer = client::Sgd{};
+  spec.learning_rate.peak = 2;
+  spec.clip = 1;
+  spec.epochs = 500;
+  spec.seed = 7;
+  return job;
+}
+
+TEST(JobText, NamesTheNetworkByCellLayersAndUnits) {
+  EXPECT_EQ(NetworkText(Example().spec.config), "lstm 2 x 256");
+}
+
+TEST(JobText, SaysOnlyWhatTheOptimizerDoes) {
+  client::TrainingSpec spec = Example().spec;
+  EXPECT_EQ(OptimizerText(spec), "sgd, rate 2, clip 1");
+  spec.optimizer = client::Adam{};
+  spec.learning_rate = {.peak = 0.001,
+                        .schedule = client::LearningRate::Schedule::kCosine,
+                        .warmup_steps = 1000,
+                        .final_share = 0.1};
+  EXPECT_EQ(OptimizerText(spec),
+            "adam, rate 0.001 cosine to 0.1 of it, warm-up 1,000 steps, clip 1");
+}
+
+TEST(JobText, PrintsASpecification) {
+  client::TrainingJob job = Example();
+  job.spec.max_tokens = 10000;
+  job.spec.validation_share = 0.1;
+  std::ostringstream out;
+  PrintSpec(job, out);
+  EXPECT_EQ(out.str(),
+            "corpus     corpora/tm, first 10,000 tokens, 10 % held out\n"
+            "model      models/tm\n"
+            "network    lstm 2 x 256 on characters, 800,284 parameters\n"
+            "batches    32 rows x 35 steps, sequential\n"
+            "optimizer  sgd, rate 2, clip 1\n"
+            "epochs     500\n"
+            "seed       7\n");
+}
+
+TEST(JobText, PrintsWhereAJobStands) {
+  client::TrainingJob job = Example();
+  job.progress.emplace();
+  job.progress->epoch = 3;
+  job.progress->epochs = 500;
+  job.progress->step = 30;
+  job.progress->steps = 5000;
+  job.progress->training_perplexity = 12.5;
+  job.progress->epoch_training_perplexity = 13.25;
+  std::ostringstream out;
+  PrintJob(job, absl::UTCTimeZone(), out);
+  EXPECT_NE(out.str().find("state       running\n"), std::string::npos) << out.str();
+  EXPECT_NE(out.str().find("progress    epoch 3/500, step 30/5000\n"), std::string::npos);
+  EXPECT_NE(out.str().find("perplexity  12.50 (this epoch), 13.25 (last whole epoch)\n"),
+            std::string::npos);
+  EXPECT_EQ(out.str().find("started"), std::string::npos);
+}
+
+TEST(JobText, SaysWhyAJobIsOver) {
+  client::TrainingJob job = Example();
+  job.state = client::JobState::kFailed;
+  job.reason = "DIVERGED";
+  job.message = "the loss is not finite";
+  std::ostringstream out;
+  PrintJob(job, absl::UTCTimeZone(), out);
+  EXPECT_NE(out.str().find("failed, DIVERGED: the loss is not finite\n"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace derin::cli

@@ -1,0 +1,91 @@
+#include "client/cli/json_output.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <sstream>
+
+namespace derin::cli {
+namespace {
+
+TEST(JsonOutput, UsesTheApisNamesAndLeavesOutWhatIsUnset) {
+  client::Corpus corpus;
+  corpus.name = "corpora/a";
+  corpus.normalization = client::Normalization::kD2lLetters;
+  corpus.size_bytes = 5;
+  EXPECT_EQ(ToJson(corpus).dump(),
+            R"({"name":"corpora/a","normalization":"d2l-letters","size_bytes":5,)"
+            R"("character_count":0,"vocabulary_size":0,"sha256":""})");
+}
+
+TEST(JsonOutput, WritesTimesInUtcWithTheirFraction) {
+  client::Corpus corpus;
+  corpus.create_time = absl::FromUnixMillis(1714565000250);
+  EXPECT_EQ(ToJson(corpus)["create_time"], "2024-05-01T12:03:20.25Z");
+}
+
+TEST(JsonOutput, WritesSeedsAsStringsSoThatNoReaderRoundsThem) {
+  client::Session session;
+  session.seed = std::numeric_limits<uint64_t>::max();
+  EXPECT_EQ(ToJson(session)["seed"], "18446744073709551615");
+}
+
+TEST(JsonOutput, WritesAJobWithItsSpecAndProgress) {
+  client::TrainingJob job;
+  job.name = "trainingJobs/x";
+  job.state = client::JobState::kRunning;
+  job.spec.optimizer = client::Adam{.beta1 = 0.5};
+  job.spec.config.cell = client::Cell::kGru;
+  job.spec.learning_rate.schedule = client::LearningRate::Schedule::kCosine;
+  job.progress.emplace();
+  job.progress->time_left = absl::Milliseconds(1500);
+  const Json json = ToJson(job);
+  EXPECT_EQ(json["state"], "running");
+  EXPECT_EQ(json["spec"]["optimizer"].dump(), R"({"kind":"adam","beta1":0.5})");
+  EXPECT_EQ(json["spec"]["config"]["cell"], "gru");
+  EXPECT_EQ(json["spec"]["learning_rate"]["schedule"], "cosine");
+  EXPECT_EQ(json["progress"]["time_left_seconds"], 1.5);
+  EXPECT_FALSE(json.contains("reason"));
+  EXPECT_FALSE(json["spec"].contains("seed"));
+}
+
+TEST(JsonOutput, WritesTheStartAndEndOfAText) {
+  client::GenerateStart start;
+  start.unknown_characters = {"é"};
+  EXPECT_EQ(ToJson(start)["unknown_characters"].dump(), R"(["é"])");
+  EXPECT_FALSE(ToJson(start).contains("session"));
+  client::GenerateEnd end;
+  end.finish_reason = client::FinishReason::kServerStopping;
+  end.first_token_time = absl::Milliseconds(12);
+  EXPECT_EQ(ToJson(end)["finish_reason"], "server-stopping");
+  EXPECT_EQ(ToJson(end)["first_token_seconds"], 0.012);
+}
+
+TEST(JsonOutput, WritesTheServersFigures) {
+  client::ServerInfo info;
+  info.load.sessions = 3;
+  info.limits.corpus_bytes = 7;
+  EXPECT_EQ(ToJson(info)["load"]["sessions"], 3);
+  EXPECT_EQ(ToJson(info)["limits"]["corpus_bytes"], 7);
+}
+
+TEST(JsonOutput, PutsAListUnderItsName) {
+  EXPECT_EQ(ListToJson("models", std::vector<client::Model>()).dump(), R"({"models":[]})");
+  EXPECT_EQ(ListToJson("models", std::vector<client::Model>(2))["models"].size(), 2u);
+}
+
+TEST(JsonOutput, WritesOneLineEachOrOneIndentedDocument) {
+  std::ostringstream out;
+  PrintLine({{"text", "a\nb"}}, out);
+  PrintDocument({{"a", 1}}, out);
+  EXPECT_EQ(out.str(), "{\"text\":\"a\\nb\"}\n{\n  \"a\": 1\n}\n");
+}
+
+TEST(JsonOutput, SurvivesBytesThatAreNotUtf8) {
+  std::ostringstream out;
+  PrintLine({{"text", "\xff"}}, out);
+  EXPECT_EQ(out.str(), "{\"text\":\"\xef\xbf\xbd\"}\n");
+}
+
+}  // namespace
+}  // namespace derin::cli

@@ -1,0 +1,78 @@
+#include "client/cli/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace derin::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+// What is wrong with `words` (from the front); empty when nothing is.
+std::string Parse(CLI::App& app, std::vector<std::string> words) {
+  std::reverse(words.begin(), words.end());
+  try {
+    app.parse(std::move(words));
+  } catch (const CLI::ParseError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(ParseNumbers, TakeAllOfTheTextOrNothing) {
+  EXPECT_EQ(ParseWhole("12"), 12);
+  EXPECT_EQ(ParseWhole("-12"), -12);
+  EXPECT_EQ(ParseWhole("010"), 10);
+  for (const char* text : {"", "1.5", "12x", "0x10", "9223372036854775808"}) {
+    EXPECT_EQ(ParseWhole(text), std::nullopt) << text;
+  }
+  EXPECT_EQ(ParseUnsigned("18446744073709551615"), std::numeric_limits<uint64_t>::max());
+  EXPECT_EQ(ParseUnsigned("-1"), std::nullopt);
+  EXPECT_EQ(ParseReal("1e-3"), 0.001);
+  EXPECT_EQ(ParseReal("2"), 2);
+  EXPECT_EQ(ParseReal("two"), std::nullopt);
+}
+
+TEST(AddNumber, LeavesAFlagThatIsNotGivenUnset) {
+  CLI::App app;
+  std::optional<int32_t> layers;
+  std::optional<double> rate;
+  AddNumber(app, "--layers", layers, "");
+  AddNumber(app, "--lr", rate, "");
+  EXPECT_EQ(Parse(app, {"--lr", "-0.5"}), "");
+  EXPECT_EQ(rate, -0.5);
+  EXPECT_EQ(layers, std::nullopt);
+}
+
+TEST(AddNumber, SaysWhatItGotAndWhatItWanted) {
+  CLI::App app;
+  std::optional<int32_t> layers;
+  std::optional<int64_t> epochs;
+  std::optional<uint64_t> seed;
+  std::optional<double> rate;
+  AddNumber(app, "--layers", layers, "");
+  AddNumber(app, "--epochs", epochs, "");
+  AddNumber(app, "--seed", seed, "");
+  AddNumber(app, "--lr", rate, "");
+  EXPECT_EQ(Parse(app, {"--layers", "abc"}), "--layers: got 'abc', wanted a whole number");
+  EXPECT_EQ(Parse(app, {"--layers", "2147483648"}),
+            "--layers: got '2147483648', wanted a whole number");
+  EXPECT_EQ(Parse(app, {"--epochs", "1.5"}), "--epochs: got '1.5', wanted a whole number");
+  EXPECT_THAT(Parse(app, {"--seed", "-1"}), HasSubstr("got '-1', wanted a whole number from 0"));
+  EXPECT_EQ(Parse(app, {"--lr", ""}), "--lr: got '', wanted a number");
+}
+
+TEST(AddEnum, TakesItsNamesAndProposesTheNearest) {
+  CLI::App app;
+  client::Cell cell = client::Cell::kUnspecified;
+  AddEnum(app, "--cell", cell, kCellNames, "");
+  EXPECT_EQ(Parse(app, {"--cell", "vanilla-relu"}), "");
+  EXPECT_EQ(cell, client::Cell::kVanillaRelu);
+  EXPECT_EQ(Parse(app, {"--cell", "lstn"}),
+            "--cell: got 'lstn', wanted lstm|gru|vanilla-tanh|vanilla-relu, did you mean 'lstm'?");
+}
+
+}  // namespace
+}  // namespace derin::cli

@@ -1,0 +1,139 @@
+#include "tests/client/cli/command_test.h"
+
+namespace derin::cli {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+
+class TrainCommand : public CommandTest {
+ protected:
+  TrainCommand() {
+    answers().create_training_job = [this](const v1::CreateTrainingJobRequest& request,
+                                           v1::TrainingJob& job) {
+      asked_ = request;
+      job = request.training_job();
+      if (!request.validate_only()) job.set_name("trainingJobs/x");
+      return grpc::Status::OK;
+    };
+  }
+
+  v1::CreateTrainingJobRequest asked_;
+};
+
+TEST_F(TrainCommand, SendsOnlyWhatWasSaid) {
+  EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "models/b", "--detach"}).status, kSuccess);
+  const v1::TrainingSpec& spec = asked_.training_job().spec();
+  EXPECT_EQ(spec.corpus(), "corpora/a");
+  EXPECT_EQ(spec.model(), "models/b");
+  EXPECT_FALSE(spec.has_batch());
+  EXPECT_FALSE(spec.has_optimizer());
+  EXPECT_EQ(spec.config().cell(), v1::CELL_UNSPECIFIED);
+  EXPECT_FALSE(spec.learning_rate().has_peak());
+}
+
+TEST_F(TrainCommand, SendsEveryFlagToItsField) {
+  const Result result = Run({"train",
+                             "--corpus",
+                             "a",
+                             "--model",
+                             "b",
+                             "--cell",
+                             "gru",
+                             "--layers",
+                             "3",
+                             "--hidden",
+                             "64",
+                             "--tokens",
+                             "bytes",
+                             "--batch",
+                             "8",
+                             "--steps",
+                             "16",
+                             "--partition",
+                             "random",
+                             "--optimizer",
+                             "adam",
+                             "--lr",
+                             "0.01",
+                             "--schedule",
+                             "cosine",
+                             "--warmup",
+                             "5",
+                             "--final-lr-share",
+                             "0.1",
+                             "--clip",
+                             "0.5",
+                             "--epochs",
+                             "7",
+                             "--max-tokens",
+                             "1000",
+                             "--validation-share",
+                             "0.2",
+                             "--seed",
+                             "18446744073709551615",
+                             "--id",
+                             "job-1",
+                             "--detach"});
+  EXPECT_EQ(result.status, kSuccess) << result.err;
+  EXPECT_EQ(asked_.training_job_id(), "job-1");
+  EXPECT_EQ(
+      asked_.training_job().spec().ShortDebugString(),
+      "corpus: \"corpora/a\" model: \"models/b\" config { cell: CELL_GRU layers: 3 hidden: 64 "
+      "tokenization: TOKENIZATION_BYTES } max_tokens: 1000 validation_share: 0.2 batch: 8 "
+      "steps: 16 partition: PARTITION_RANDOM optimizer { adam { } } learning_rate { peak: "
+      "0.01 schedule: SCHEDULE_COSINE warmup_steps: 5 final_share: 0.1 } clip: 0.5 epochs: 7 "
+      "seed: 18446744073709551615");
+}
+
+TEST_F(TrainCommand, WritesOnlyTheJobsNameWhenDetached) {
+  const Result result = Run({"train", "--corpus", "a", "--model", "b", "--detach"});
+  EXPECT_EQ(result.out, "trainingJobs/x\n");
+  EXPECT_EQ(result.err, "");
+}
+
+TEST_F(TrainCommand, ShowsTheSpecificationWhenItOnlyValidates) {
+  const Result result =
+      Run({"train", "--corpus", "a", "--model", "b", "--epochs", "7", "--validate-only"});
+  EXPECT_TRUE(asked_.validate_only());
+  EXPECT_THAT(result.out, HasSubstr("epochs     7\n"));
+}
+
+TEST_F(TrainCommand, NamesTheFlagBehindAFieldThatIsRefused) {
+  answers().create_training_job = [](const auto&, auto&) {
+    return testing::Refusal{.code = grpc::StatusCode::INVALID_ARGUMENT,
+                            .message = "training_job.spec.learning_rate.peak: got -1, wanted more",
+                            .reason = "INVALID_FIELD",
+                            .field = "training_job.spec.learning_rate.peak"}
+        .ToGrpc();
+  };
+  const Result result = Run({"train", "--corpus", "a", "--model", "b", "--lr", "-1"});
+  EXPECT_EQ(result.status, kRefused);
+  EXPECT_THAT(result.err, EndsWith("wanted more (flag --lr)\n"));
+}
+
+TEST_F(TrainCommand, ProposesTheNearestCorpus) {
+  answers().create_training_job = [](const auto&, auto&) {
+    return grpc::Status(grpc::StatusCode::NOT_FOUND, "corpora/bok does not exist");
+  };
+  answers().list_corpora = [](const auto&, v1::ListCorporaResponse& response) {
+    response.add_corpora()->set_name("corpora/book");
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"train", "--corpus", "bok", "--model", "b"}).err,
+            "derin: corpora/bok does not exist, did you mean 'book'?\n");
+}
+
+TEST_F(TrainCommand, DoesNotCancelTheJobWhenItIsInterrupted) {
+  answers().cancel_training_job = [](const auto&, auto&) {
+    ADD_FAILURE() << "the job was cancelled";
+    return grpc::Status::OK;
+  };
+  interrupt_.Cancel();
+  const Result result = Run({"train", "--corpus", "a", "--model", "b"});
+  EXPECT_EQ(result.status, kInterrupted);
+  EXPECT_THAT(result.err, HasSubstr("trainingJobs/x goes on"));
+}
+
+}  // namespace
+}  // namespace derin::cli

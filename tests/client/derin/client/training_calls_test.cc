@@ -1,0 +1,259 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "derin/client/client.h"
+#include "tests/client/fake_server.h"
+
+namespace derin::client {
+namespace {
+
+using ::derin::testing::FakeServer;
+using ::derin::testing::Message;
+using ::derin::testing::Refusal;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+using Writer = grpc::ServerWriter<v1::WatchTrainingJobResponse>;
+
+const grpc::Status kGone(grpc::StatusCode::UNAVAILABLE, "socket closed");
+
+v1::WatchTrainingJobResponse Snapshot() {
+  v1::WatchTrainingJobResponse response;
+  response.mutable_snapshot()->set_name("trainingJobs/a");
+  return response;
+}
+
+v1::WatchTrainingJobResponse Event(int64_t sequence) {
+  v1::WatchTrainingJobResponse response;
+  response.mutable_event()->set_sequence(sequence);
+  return response;
+}
+
+v1::WatchTrainingJobResponse Progress(int64_t step) {
+  v1::WatchTrainingJobResponse response;
+  response.mutable_progress()->set_step(step);
+  return response;
+}
+
+// What a watch delivered, one word an item.
+struct Record {
+  std::vector<std::string> seen;
+
+  WatchCallbacks Callbacks() {
+    WatchCallbacks callbacks;
+    callbacks.snapshot = [this](const TrainingJob&) { return Add("snapshot"); };
+    callbacks.event = [this](const TrainingEvent& event) {
+      return Add("event" + std::to_string(event.sequence));
+    };
+    callbacks.progress = [this](const TrainingProgress& progress) {
+      return Add("step" + std::to_string(progress.step));
+    };
+    callbacks.reconnecting = [this](const absl::Status&) { Add("reconnecting"); };
+    return callbacks;
+  }
+  bool Add(std::string word) {
+    seen.push_back(std::move(word));
+    return true;
+  }
+};
+
+class TrainingCalls : public ::testing::Test {
+ protected:
+  TrainingCalls() : client_(*Client::Connect({.address = server_.address()})) {
+    options_.reconnect_wait = absl::ZeroDuration();
+  }
+
+  FakeServer server_;
+  std::unique_ptr<Client> client_;
+  WatchOptions options_;
+};
+
+TEST_F(TrainingCalls, CreateSendsTheSpecAndItsOptions) {
+  v1::CreateTrainingJobRequest asked;
+  server_.answers().create_training_job = [&asked](const v1::CreateTrainingJobRequest& request,
+                                                   v1::TrainingJob& job) {
+    asked = request;
+    job = request.training_job();
+    job.set_name("trainingJobs/" + request.training_job_id());
+    return grpc::Status::OK;
+  };
+  TrainingSpec spec;
+  spec.corpus = "corpora/a";
+  spec.model = "models/b";
+  spec.epochs = 3;
+  const auto job =
+      client_->CreateTrainingJob(spec, {.id = "x", .request_id = "r", .validate_only = true});
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->name, "trainingJobs/x");
+  EXPECT_EQ(job->spec, spec);
+  EXPECT_EQ(asked.request_id(), "r");
+  EXPECT_TRUE(asked.validate_only());
+}
+
+TEST_F(TrainingCalls, GetListAndCancelNameTheJob) {
+  const auto echo = [](const auto& request, v1::TrainingJob& job) {
+    job.set_name(request.name());
+    return grpc::Status::OK;
+  };
+  server_.answers().get_training_job = echo;
+  server_.answers().cancel_training_job = echo;
+  server_.answers().list_training_jobs = [](const v1::ListTrainingJobsRequest& request,
+                                            v1::ListTrainingJobsResponse& response) {
+    response.add_training_jobs()->set_name("trainingJobs/page" + request.page_token());
+    if (request.page_token().empty()) response.set_next_page_token("2");
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(client_->GetTrainingJob("trainingJobs/a")->name, "trainingJobs/a");
+  EXPECT_EQ(client_->CancelTrainingJob("trainingJobs/b")->name, "trainingJobs/b");
+  const auto jobs = client_->ListTrainingJobs();
+  ASSERT_TRUE(jobs.ok());
+  ASSERT_EQ(jobs->size(), 2);
+  EXPECT_EQ((*jobs)[1].name, "trainingJobs/page2");
+}
+
+TEST_F(TrainingCalls, WatchDeliversInOrderUntilTheServerEnds) {
+  server_.answers().watch_training_job =
+      [](grpc::ServerContext&, const v1::WatchTrainingJobRequest& request, Writer& writer) {
+        EXPECT_EQ(request.name(), "trainingJobs/a");
+        EXPECT_EQ(request.since_sequence(), 4);
+        for (const auto& response : {Snapshot(), Event(5), Progress(10)}) writer.Write(response);
+        return grpc::Status::OK;
+      };
+  Record record;
+  options_.since_sequence = 4;
+  EXPECT_TRUE(client_->WatchTrainingJob("trainingJobs/a", options_, record.Callbacks()).ok());
+  EXPECT_THAT(record.seen, ElementsAre("snapshot", "event5", "step10"));
+}
+
+TEST_F(TrainingCalls, WatchGoesOnAfterABrokenConnectionWhereItsEventsEnded) {
+  std::vector<int64_t> since;
+  server_.answers().watch_training_job =
+      [&since](grpc::ServerContext&, const v1::WatchTrainingJobRequest& request, Writer& writer) {
+        since.push_back(request.since_sequence());
+        writer.Write(Snapshot());
+        writer.Write(Event(request.since_sequence() + 1));
+        return since.size() < 3 ? kGone : grpc::Status::OK;
+      };
+  Record record;
+  EXPECT_TRUE(client_->WatchTrainingJob("trainingJobs/a", options_, record.Callbacks()).ok());
+  EXPECT_THAT(since, ElementsAre(0, 1, 2));
+  EXPECT_THAT(record.seen, ElementsAre("snapshot", "event1", "reconnecting", "snapshot", "event2",
+                                       "reconnecting", "snapshot", "event3"));
+}
+
+TEST_F(TrainingCalls, WatchGivesUpAfterSoManyTriesInARow) {
+  int calls = 0;
+  server_.answers().watch_training_job =
+      [&calls](grpc::ServerContext&, const v1::WatchTrainingJobRequest&, Writer& writer) {
+        if (++calls == 1) writer.Write(Snapshot());
+        return kGone;
+      };
+  Record record;
+  options_.reconnect_tries = 3;
+  const absl::Status status =
+      client_->WatchTrainingJob("trainingJobs/a", options_, record.Callbacks());
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(Message(status), HasSubstr("socket closed"));
+  EXPECT_EQ(calls, 4);
+}
+
+TEST_F(TrainingCalls, WatchThatNeverBeganIsNotTriedAgain) {
+  int calls = 0;
+  server_.answers().watch_training_job = [&calls](grpc::ServerContext&,
+                                                  const v1::WatchTrainingJobRequest&, Writer&) {
+    ++calls;
+    return kGone;
+  };
+  EXPECT_FALSE(client_->WatchTrainingJob("trainingJobs/a", options_, {}).ok());
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_F(TrainingCalls, WatchDoesNotTryAgainWhenTheServerRefuses) {
+  int calls = 0;
+  server_.answers().watch_training_job =
+      [&calls](grpc::ServerContext&, const v1::WatchTrainingJobRequest&, Writer& writer) {
+        ++calls;
+        writer.Write(Snapshot());
+        return Refusal{.code = grpc::StatusCode::NOT_FOUND, .message = "gone", .reason = "JOB_GONE"}
+            .ToGrpc();
+      };
+  const absl::Status status = client_->WatchTrainingJob("trainingJobs/a", options_, {});
+  EXPECT_EQ(ErrorReason(status), "JOB_GONE");
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_F(TrainingCalls, WatchStopsWhenACallbackWantsNoMore) {
+  server_.answers().watch_training_job = [](grpc::ServerContext&,
+                                            const v1::WatchTrainingJobRequest&, Writer& writer) {
+    writer.Write(Snapshot());
+    int64_t step = 0;
+    while (writer.Write(Progress(++step))) {
+    }
+    return grpc::Status::CANCELLED;
+  };
+  int64_t last = 0;
+  WatchCallbacks callbacks;
+  callbacks.progress = [&last](const TrainingProgress& progress) {
+    last = progress.step;
+    return last < 7;
+  };
+  const absl::Status status = client_->WatchTrainingJob("trainingJobs/a", options_, callbacks);
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(last, 7);
+}
+
+TEST_F(TrainingCalls, WatchCanBeCancelledFromAnotherThread) {
+  server_.answers().watch_training_job = [](grpc::ServerContext&,
+                                            const v1::WatchTrainingJobRequest&, Writer& writer) {
+    while (writer.Write(Progress(1))) {
+    }
+    return grpc::Status::CANCELLED;
+  };
+  Cancellation cancellation;
+  std::thread other;
+  WatchCallbacks callbacks;
+  callbacks.progress = [&](const TrainingProgress&) {
+    if (!other.joinable()) other = std::thread([&cancellation] { cancellation.Cancel(); });
+    return true;
+  };
+  const absl::Status status =
+      client_->WatchTrainingJob("trainingJobs/a", options_, callbacks, &cancellation);
+  other.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+}
+
+TEST_F(TrainingCalls, WatchThatIsCancelledBeforeItBeginsDeliversNothing) {
+  server_.answers().watch_training_job = [](grpc::ServerContext&,
+                                            const v1::WatchTrainingJobRequest&, Writer& writer) {
+    writer.Write(Snapshot());
+    return grpc::Status::OK;
+  };
+  Cancellation cancellation;
+  cancellation.Cancel();
+  Record record;
+  const absl::Status status =
+      client_->WatchTrainingJob("trainingJobs/a", options_, record.Callbacks(), &cancellation);
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_TRUE(record.seen.empty());
+}
+
+TEST_F(TrainingCalls, WatchThatWaitsToReconnectCanBeCancelled) {
+  server_.answers().watch_training_job = [](grpc::ServerContext&,
+                                            const v1::WatchTrainingJobRequest&, Writer& writer) {
+    writer.Write(Snapshot());
+    return kGone;
+  };
+  Cancellation cancellation;
+  WatchCallbacks callbacks;
+  callbacks.reconnecting = [&cancellation](const absl::Status&) { cancellation.Cancel(); };
+  // The test would never end if the wait did not.
+  options_.reconnect_wait = absl::InfiniteDuration();
+  const absl::Status status =
+      client_->WatchTrainingJob("trainingJobs/a", options_, callbacks, &cancellation);
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+}
+
+}  // namespace
+}  // namespace derin::client

@@ -1,0 +1,106 @@
+#include "tests/client/fake_server.h"
+
+#include "absl/strings/str_cat.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace derin::testing {
+
+// Hands each method to the answer of the same name.
+class FakeServer::Services final : public v1::CorpusService::Service,
+                                   public v1::ModelService::Service,
+                                   public v1::TrainingService::Service,
+                                   public v1::GenerationService::Service,
+                                   public v1::ServerService::Service {
+ public:
+  Answers answers;
+
+#define DERIN_UNARY(Method, answer, Request, Reply)                                             \
+  grpc::Status Method(grpc::ServerContext*, const Request* request, Reply* reply) override {    \
+    return answers.answer ? answers.answer(*request, *reply)                                    \
+                          : grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "no answer was set"); \
+  }
+#define DERIN_STREAM(Method, answer, Request, Reply)                                            \
+  grpc::Status Method(grpc::ServerContext* context, const Request* request,                     \
+                      grpc::ServerWriter<Reply>* writer) override {                             \
+    return answers.answer ? answers.answer(*context, *request, *writer)                         \
+                          : grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "no answer was set"); \
+  }
+  DERIN_UNARY(GetServerInfo, get_server_info, v1::GetServerInfoRequest, v1::ServerInfo)
+  DERIN_UNARY(GetCorpus, get_corpus, v1::GetCorpusRequest, v1::Corpus)
+  DERIN_UNARY(ListCorpora, list_corpora, v1::ListCorporaRequest, v1::ListCorporaResponse)
+  DERIN_UNARY(DeleteCorpus, delete_corpus, v1::DeleteCorpusRequest, google::protobuf::Empty)
+  DERIN_UNARY(GetModel, get_model, v1::GetModelRequest, v1::Model)
+  DERIN_UNARY(ListModels, list_models, v1::ListModelsRequest, v1::ListModelsResponse)
+  DERIN_UNARY(CreateTrainingJob, create_training_job, v1::CreateTrainingJobRequest, v1::TrainingJob)
+  DERIN_UNARY(GetTrainingJob, get_training_job, v1::GetTrainingJobRequest, v1::TrainingJob)
+  DERIN_UNARY(ListTrainingJobs, list_training_jobs, v1::ListTrainingJobsRequest,
+              v1::ListTrainingJobsResponse)
+  DERIN_UNARY(CancelTrainingJob, cancel_training_job, v1::CancelTrainingJobRequest, v1::TrainingJob)
+  DERIN_UNARY(OpenSession, open_session, v1::OpenSessionRequest, v1::Session)
+  DERIN_UNARY(CloseSession, close_session, v1::CloseSessionRequest, google::protobuf::Empty)
+  DERIN_STREAM(WatchTrainingJob, watch_training_job, v1::WatchTrainingJobRequest,
+               v1::WatchTrainingJobResponse)
+  DERIN_STREAM(Generate, generate, v1::GenerateRequest, v1::GenerateResponse)
+#undef DERIN_UNARY
+#undef DERIN_STREAM
+
+  grpc::Status UploadCorpus(grpc::ServerContext* context,
+                            grpc::ServerReader<v1::UploadCorpusRequest>* reader,
+                            v1::Corpus* reply) override {
+    return answers.upload_corpus
+               ? answers.upload_corpus(*context, *reader, *reply)
+               : grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "no answer was set");
+  }
+};
+
+FakeServer::FakeServer() : services_(std::make_unique<Services>()) {
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(static_cast<v1::CorpusService::Service*>(services_.get()));
+  builder.RegisterService(static_cast<v1::ModelService::Service*>(services_.get()));
+  builder.RegisterService(static_cast<v1::TrainingService::Service*>(services_.get()));
+  builder.RegisterService(static_cast<v1::GenerationService::Service*>(services_.get()));
+  builder.RegisterService(static_cast<v1::ServerService::Service*>(services_.get()));
+  server_ = builder.BuildAndStart();
+  address_ = absl::StrCat("127.0.0.1:", port);
+}
+
+FakeServer::~FakeServer() { Stop(); }
+
+Answers& FakeServer::answers() { return services_->answers; }
+
+void FakeServer::Stop() {
+  if (server_ == nullptr) return;
+  server_->Shutdown();
+  server_->Wait();
+  server_.reset();
+}
+
+grpc::Status Refusal::ToGrpc() const {
+  google::rpc::Status details;
+  details.set_code(code);
+  details.set_message(message);
+  google::rpc::ErrorInfo info;
+  info.set_reason(reason);
+  info.set_domain("derin");
+  details.add_details()->PackFrom(info);
+  if (!field.empty()) {
+    google::rpc::BadRequest request;
+    request.add_field_violations()->set_field(field);
+    details.add_details()->PackFrom(request);
+  }
+  if (retry_seconds > 0) {
+    google::rpc::RetryInfo retry;
+    retry.mutable_retry_delay()->set_seconds(retry_seconds);
+    details.add_details()->PackFrom(retry);
+  }
+  return grpc::Status(code, message, details.SerializeAsString());
+}
+
+std::string Message(const absl::Status& status) {
+  return std::string(status.message().data(), status.message().size());
+}
+
+}  // namespace derin::testing

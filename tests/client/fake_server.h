@@ -1,0 +1,81 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "derin/v1/corpus.grpc.pb.h"
+#include "derin/v1/generation.grpc.pb.h"
+#include "derin/v1/model.grpc.pb.h"
+#include "derin/v1/server.grpc.pb.h"
+#include "derin/v1/training.grpc.pb.h"
+
+namespace derin::testing {
+
+template <typename Request, typename Reply>
+using Unary = std::function<grpc::Status(const Request&, Reply&)>;
+template <typename Request, typename Reply>
+using Stream =
+    std::function<grpc::Status(grpc::ServerContext&, const Request&, grpc::ServerWriter<Reply>&)>;
+
+// What the server answers; set before the call. A method that has no answer is UNIMPLEMENTED.
+struct Answers {
+  Unary<v1::GetServerInfoRequest, v1::ServerInfo> get_server_info;
+  std::function<grpc::Status(grpc::ServerContext&, grpc::ServerReader<v1::UploadCorpusRequest>&,
+                             v1::Corpus&)>
+      upload_corpus;
+  Unary<v1::GetCorpusRequest, v1::Corpus> get_corpus;
+  Unary<v1::ListCorporaRequest, v1::ListCorporaResponse> list_corpora;
+  Unary<v1::DeleteCorpusRequest, google::protobuf::Empty> delete_corpus;
+  Unary<v1::GetModelRequest, v1::Model> get_model;
+  Unary<v1::ListModelsRequest, v1::ListModelsResponse> list_models;
+  Unary<v1::CreateTrainingJobRequest, v1::TrainingJob> create_training_job;
+  Unary<v1::GetTrainingJobRequest, v1::TrainingJob> get_training_job;
+  Unary<v1::ListTrainingJobsRequest, v1::ListTrainingJobsResponse> list_training_jobs;
+  Unary<v1::CancelTrainingJobRequest, v1::TrainingJob> cancel_training_job;
+  Stream<v1::WatchTrainingJobRequest, v1::WatchTrainingJobResponse> watch_training_job;
+  Unary<v1::OpenSessionRequest, v1::Session> open_session;
+  Unary<v1::CloseSessionRequest, google::protobuf::Empty> close_session;
+  Stream<v1::GenerateRequest, v1::GenerateResponse> generate;
+};
+
+// A gRPC server in this process, on a free port of the loopback.
+class FakeServer {
+ public:
+  FakeServer();
+  ~FakeServer();
+  FakeServer(const FakeServer&) = delete;
+  FakeServer& operator=(const FakeServer&) = delete;
+
+  Answers& answers();
+  // 127.0.0.1:PORT.
+  const std::string& address() const { return address_; }
+  // From here on nothing answers at the address.
+  void Stop();
+
+ private:
+  class Services;
+
+  std::unique_ptr<Services> services_;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+// An error as derind sends it: with ErrorInfo, and BadRequest and RetryInfo where they are given.
+struct Refusal {
+  grpc::StatusCode code = grpc::StatusCode::UNKNOWN;
+  std::string message;
+  std::string reason;
+  std::string field;
+  int retry_seconds = 0;
+
+  grpc::Status ToGrpc() const;
+};
+
+// std::string of Abseil's view, for matchers.
+std::string Message(const absl::Status& status);
+
+}  // namespace derin::testing

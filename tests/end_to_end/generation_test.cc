@@ -1,0 +1,199 @@
+#include <thread>
+
+#include "tests/end_to_end/client_test_server.h"
+
+namespace derin::server {
+namespace {
+
+using client::ErrorField;
+using client::ErrorReason;
+using client::FinishReason;
+using testing::ElementsAre;
+
+class GenerationTest : public ClientTest {
+ protected:
+  void SetUp() override {
+    ClientTest::SetUp();
+    TrainModel();
+  }
+};
+
+TEST_F(GenerationTest, StreamsTextOfTheKindItWasTrainedOn) {
+  const Generated generated =
+      Generate({.model = "models/sea", .prompt = "the sea ", .max_tokens = 60, .seed = 1});
+  ASSERT_TRUE(generated.end.ok()) << generated.end.status();
+  EXPECT_EQ(generated.text.size(), 60u);
+  EXPECT_EQ(generated.tokens.size(), 60u);
+  EXPECT_EQ(generated.end->finish_reason, FinishReason::kLength);
+  EXPECT_EQ(generated.end->prompt_tokens, 8);
+  EXPECT_EQ(generated.end->position, 67);
+  EXPECT_EQ(generated.start.model_version, "models/sea/versions/1");
+  EXPECT_EQ(generated.start.seed, 1u);
+  EXPECT_EQ(generated.start.session, "");
+}
+
+TEST_F(GenerationTest, TheSameSeedDrawsTheSameTextAndAnotherAnother) {
+  const client::GenerateOptions options{.model = "models/sea", .prompt = "the ", .seed = 5};
+  client::GenerateOptions other = options;
+  other.seed = 6;
+  const std::string text = Generate(options).text;
+  EXPECT_EQ(Generate(options).text, text);
+  EXPECT_NE(Generate(other).text, text);
+}
+
+TEST_F(GenerationTest, ASessionGoesOnWhereItsLastCallEnded) {
+  const auto whole =
+      Generate({.model = "models/sea", .prompt = "the ", .max_tokens = 40, .seed = 5});
+  const auto session = client_->OpenSession("models/sea", 5);
+  ASSERT_TRUE(session.ok()) << session.status();
+  const auto first = Generate({.session = session->name, .prompt = "the ", .max_tokens = 10});
+  const auto second = Generate({.session = session->name, .max_tokens = 30});
+  EXPECT_EQ(first.text + second.text, whole.text);
+  EXPECT_EQ(second.start.position, 13);
+  EXPECT_EQ(second.start.session, session->name);
+  EXPECT_TRUE(client_->CloseSession(session->name).ok());
+  EXPECT_EQ(ErrorReason(Generate({.session = session->name}).end.status()), "SESSION_NOT_FOUND");
+}
+
+TEST_F(GenerationTest, SessionsInParallelDrawWhatEachDrawsAlone) {
+  std::vector<std::string> together(8);
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < together.size(); ++i) {
+    threads.emplace_back([&, i] {
+      together[i] =
+          Generate({.model = "models/sea", .prompt = "is ", .max_tokens = 200, .seed = i}).text;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (size_t i = 0; i < together.size(); ++i) {
+    EXPECT_EQ(Generate({.model = "models/sea", .prompt = "is ", .max_tokens = 200, .seed = i}).text,
+              together[i])
+        << "seed " << i;
+  }
+}
+
+TEST_F(GenerationTest, PerTokenSendsAMessageForEachToken) {
+  int messages = 0;
+  const auto end =
+      client_->Generate({.model = "models/sea", .max_tokens = 12, .per_token = true},
+                        {.text = [&](std::string_view, const std::vector<int32_t>& tokens) {
+                          EXPECT_EQ(tokens.size(), 1u);
+                          return ++messages > 0;
+                        }});
+  EXPECT_TRUE(end.ok()) << end.status();
+  EXPECT_EQ(messages, 12);
+}
+
+TEST_F(GenerationTest, CharactersThatTheVocabularyLacksAreReportedNotRefused) {
+  const auto generated =
+      Generate({.model = "models/sea", .prompt = "the Ünder Sea", .max_tokens = 3});
+  ASSERT_TRUE(generated.end.ok()) << generated.end.status();
+  EXPECT_EQ(generated.start.unknown_count, 3);
+  EXPECT_THAT(generated.start.unknown_characters, ElementsAre("Ü", "r", "S"));
+}
+
+TEST_F(GenerationTest, AnEmptyPromptStartsFromNothing) {
+  const auto generated = Generate({.model = "models/sea", .max_tokens = 20});
+  ASSERT_TRUE(generated.end.ok()) << generated.end.status();
+  EXPECT_EQ(generated.text.size(), 20u);
+}
+
+TEST_F(GenerationTest, AClientThatLeavesFreesTheSession) {
+  const auto session = client_->OpenSession("models/sea");
+  int messages = 0;
+  const auto end = client_->Generate(
+      {.session = session->name, .max_tokens = 1'000'000},
+      {.text = [&](std::string_view, const std::vector<int32_t>&) { return ++messages < 3; }});
+  EXPECT_EQ(end.status().code(), absl::StatusCode::kCancelled);
+  // The server notices when the transport tells it: until then the session is busy.
+  absl::Status next = absl::AbortedError("");
+  while (next.code() == absl::StatusCode::kAborted) {
+    next = Generate({.session = session->name, .max_tokens = 2}).end.status();
+  }
+  EXPECT_TRUE(next.ok()) << next;
+}
+
+TEST_F(GenerationTest, ASecondCallInABusySessionIsAbortedAndClosingEndsTheFirst) {
+  const auto session = client_->OpenSession("models/sea");
+  bool tried = false;
+  const auto end = client_->Generate({.session = session->name, .max_tokens = 1'000'000},
+                                     {.text = [&](std::string_view, const std::vector<int32_t>&) {
+                                       if (!tried) {
+                                         tried = true;
+                                         const absl::Status second =
+                                             Generate({.session = session->name}).end.status();
+                                         EXPECT_EQ(second.code(), absl::StatusCode::kAborted);
+                                         EXPECT_EQ(ErrorReason(second), "SESSION_BUSY");
+                                         EXPECT_TRUE(client_->CloseSession(session->name).ok());
+                                       }
+                                       return true;
+                                     }});
+  ASSERT_TRUE(end.ok()) << end.status();
+  EXPECT_EQ(end->finish_reason, FinishReason::kSessionClosed);
+}
+
+TEST_F(GenerationTest, BadRequestsNameTheField) {
+  struct Case {
+    const char* field;
+    client::GenerateOptions options;
+  };
+  const Case cases[] = {
+      {"max_tokens", {.model = "models/sea", .max_tokens = 0}},
+      {"max_tokens", {.model = "models/sea", .max_tokens = -3}},
+      {"sampling.temperature", {.model = "models/sea", .sampling = {.temperature = -1}}},
+      {"sampling.temperature", {.model = "models/sea", .sampling = {.temperature = NAN}}},
+      {"sampling.top_k", {.model = "models/sea", .sampling = {.top_k = -1}}},
+      {"sampling.top_p", {.model = "models/sea", .sampling = {.top_p = 0}}},
+      {"sampling.top_p", {.model = "models/sea", .sampling = {.top_p = 1.5}}},
+      {"prompt", {.model = "models/sea", .prompt = std::string((1 << 20) + 1, 'a')}},
+      {"model", {.model = "sea"}},
+      {"session", {.session = "sessions/NO"}},
+  };
+  for (const Case& bad : cases) {
+    const absl::Status status = Generate(bad.options).end.status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad.field << ": " << status;
+    EXPECT_EQ(ErrorField(status), bad.field) << status;
+  }
+}
+
+TEST_F(GenerationTest, UnknownModelsAndVersionsAreNotFound) {
+  for (const char* model : {"models/land", "models/sea/versions/7"}) {
+    EXPECT_EQ(Generate({.model = model}).end.status().code(), absl::StatusCode::kNotFound) << model;
+    EXPECT_EQ(client_->OpenSession(model).status().code(), absl::StatusCode::kNotFound) << model;
+  }
+}
+
+TEST_F(GenerationTest, AFullPoolIsRefusedWithARetryHint) {
+  options_.max_sessions = 2;
+  client_.reset();
+  Restart();
+  Connect();
+  const auto first = client_->OpenSession("models/sea"),
+             second = client_->OpenSession("models/sea");
+  ASSERT_TRUE(second.ok()) << second.status();
+  const absl::Status third = client_->OpenSession("models/sea").status();
+  EXPECT_EQ(third.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(third), "SESSIONS_FULL");
+  EXPECT_TRUE(client::ErrorRetryDelay(third).has_value());
+  ASSERT_TRUE(client_->CloseSession(first->name).ok());
+  EXPECT_TRUE(client_->OpenSession("models/sea").ok());
+}
+
+TEST_F(GenerationTest, AStoppingServerEndsStreamsWithTheirPosition) {
+  std::thread stopping;
+  const auto end = client_->Generate(
+      {.model = "models/sea", .prompt = "the ", .max_tokens = 1'000'000},
+      {.text = [&](std::string_view, const std::vector<int32_t>&) {
+        if (!stopping.joinable()) {
+          stopping = std::thread([this] { server_->Shutdown(absl::ZeroDuration()); });
+        }
+        return true;
+      }});
+  stopping.join();
+  ASSERT_TRUE(end.ok()) << end.status();
+  EXPECT_EQ(end->finish_reason, FinishReason::kServerStopping);
+  EXPECT_EQ(end->position, 4 + end->generated_tokens - 1);
+}
+
+}  // namespace
+}  // namespace derin::server

@@ -1,0 +1,232 @@
+#include <thread>
+
+#include "tests/end_to_end/client_test_server.h"
+
+namespace derin::server {
+namespace {
+
+using client::ErrorField;
+using client::ErrorReason;
+using client::JobState;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class TrainingTest : public ClientTest {
+ protected:
+  // A training that lasts until it is stopped.
+  static client::TrainingSpec LongSpec() {
+    client::TrainingSpec spec = SmallSpec();
+    spec.epochs = 1'000'000;
+    return spec;
+  }
+  // Watches until `stop` says so about a progress or the job is over.
+  void WatchUntilTraining(const std::string& job) {
+    const absl::Status ended = client_->WatchTrainingJob(
+        job, {}, {.progress = [](const client::TrainingProgress& now) { return now.step == 0; }});
+    ASSERT_EQ(ended.code(), absl::StatusCode::kCancelled) << ended;
+  }
+};
+
+TEST_F(TrainingTest, StreamsASnapshotTheEventsAndAFallingPerplexity) {
+  Upload("sea");
+  const auto created = client_->CreateTrainingJob(SmallSpec());
+  ASSERT_TRUE(created.ok()) << created.status();
+  int snapshots = 0;
+  std::vector<int64_t> sequences;
+  std::vector<JobState> states;
+  std::vector<client::TrainingProgress> progress;
+  const absl::Status watched = client_->WatchTrainingJob(
+      created->name, {},
+      {.snapshot =
+           [&](const client::TrainingJob& job) {
+             EXPECT_TRUE(sequences.empty()) << "the snapshot comes first";
+             EXPECT_EQ(job.name, created->name);
+             return ++snapshots > 0;
+           },
+       .event =
+           [&](const client::TrainingEvent& event) {
+             sequences.push_back(event.sequence);
+             if (event.kind == client::TrainingEvent::Kind::kStateChanged) {
+               states.push_back(event.state);
+             }
+             return true;
+           },
+       .progress =
+           [&](const client::TrainingProgress& now) {
+             progress.push_back(now);
+             return true;
+           }});
+  ASSERT_TRUE(watched.ok()) << watched;
+  EXPECT_EQ(snapshots, 1);
+  EXPECT_THAT(states, ElementsAre(JobState::kQueued, JobState::kRunning, JobState::kSucceeded));
+  for (size_t i = 0; i < sequences.size(); ++i) EXPECT_EQ(sequences[i], int64_t(i) + 1);
+
+  ASSERT_FALSE(progress.empty());
+  const client::TrainingProgress& last = progress.back();
+  EXPECT_EQ(last.step, last.steps);
+  EXPECT_EQ(last.fraction_done, 1);
+  EXPECT_LT(*last.epoch_training_perplexity, 4);
+  EXPECT_GT(last.tokens_per_second, 0);
+
+  const auto job = client_->GetTrainingJob(created->name);
+  EXPECT_EQ(job->state, JobState::kSucceeded);
+  EXPECT_EQ(job->reason, "COMPLETED");
+  EXPECT_EQ(job->model_version, "models/sea/versions/1");
+  EXPECT_EQ(job->spec.seed, 1u);
+  const auto model = client_->GetModel("models/sea");
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->version_count, 1);
+  EXPECT_EQ(model->latest_version->training_job, created->name);
+  EXPECT_DOUBLE_EQ(model->latest_version->training_perplexity, *last.epoch_training_perplexity);
+}
+
+TEST_F(TrainingTest, UnsetFieldsBecomeTheRecipe) {
+  Upload("sea");
+  client::TrainingSpec spec;
+  spec.corpus = "corpora/sea";
+  spec.model = "models/sea";
+  const auto job = client_->CreateTrainingJob(spec, {.validate_only = true});
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->spec.config.cell, client::Cell::kLstm);
+  EXPECT_EQ(job->spec.config.layers, 2);
+  EXPECT_EQ(job->spec.config.hidden, 256);
+  EXPECT_EQ(job->spec.batch, 32);
+  EXPECT_EQ(job->spec.steps, 35);
+  EXPECT_EQ(job->spec.learning_rate.peak, 2);
+  EXPECT_EQ(job->spec.clip, 1);
+  EXPECT_EQ(job->spec.epochs, 500);
+  EXPECT_TRUE(job->spec.seed.has_value());
+  EXPECT_TRUE(client_->ListTrainingJobs()->empty()) << "nothing was stored";
+}
+
+TEST_F(TrainingTest, TheSameSeedGivesTheSameModel) {
+  Upload("sea");
+  const auto first = Train(SmallSpec()), second = Train(SmallSpec());
+  ASSERT_EQ(second.model_version, "models/sea/versions/2");
+  EXPECT_EQ(first.progress->epoch_training_perplexity, second.progress->epoch_training_perplexity);
+}
+
+TEST_F(TrainingTest, MeasuresHeldOutText) {
+  Upload("sea");
+  client::TrainingSpec spec = SmallSpec();
+  spec.validation_share = 0.2;
+  const auto job = Train(spec);
+  ASSERT_EQ(job.state, JobState::kSucceeded) << job.message;
+  EXPECT_TRUE(job.progress->validation_perplexity.has_value());
+  EXPECT_TRUE(client_->GetModel("models/sea")->latest_version->validation_perplexity.has_value());
+}
+
+TEST_F(TrainingTest, ACancelledJobEndsAndPublishesNothing) {
+  Upload("sea");
+  const auto job = client_->CreateTrainingJob(LongSpec());
+  ASSERT_TRUE(job.ok()) << job.status();
+  WatchUntilTraining(job->name);
+  ASSERT_TRUE(client_->CancelTrainingJob(job->name).ok());
+  ASSERT_TRUE(client_->WatchTrainingJob(job->name, {}, {}).ok());
+  EXPECT_EQ(client_->GetTrainingJob(job->name)->state, JobState::kCancelled);
+  EXPECT_EQ(client_->GetModel("models/sea")->version_count, 0);
+  EXPECT_TRUE(client_->CancelTrainingJob(job->name).ok()) << "cancelling again is no error";
+}
+
+TEST_F(TrainingTest, AJobThatIsOverCannotBeCancelled) {
+  Upload("sea");
+  const auto job = Train(SmallSpec());
+  const absl::Status status = client_->CancelTrainingJob(job.name).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(status), "JOB_IS_OVER");
+}
+
+TEST_F(TrainingTest, AQueuedJobIsCancelledAtOnce) {
+  Upload("sea");
+  const auto running = client_->CreateTrainingJob(LongSpec());
+  const auto queued = client_->CreateTrainingJob(LongSpec());
+  ASSERT_TRUE(queued.ok()) << queued.status();
+  EXPECT_EQ(client_->CancelTrainingJob(queued->name)->state, JobState::kCancelled);
+  ASSERT_TRUE(client_->CancelTrainingJob(running->name).ok());
+}
+
+TEST_F(TrainingTest, ARestartedServerHasTheModelAndTrainsAnUnfinishedJobAgain) {
+  TrainModel();
+  const auto job = client_->CreateTrainingJob(LongSpec());
+  ASSERT_TRUE(job.ok()) << job.status();
+  WatchUntilTraining(job->name);
+  client_.reset();
+  Restart();
+  Connect();
+  EXPECT_EQ(client_->GetModel("models/sea")->version_count, 1);
+  EXPECT_TRUE(Generate({.model = "models/sea", .prompt = "the ", .max_tokens = 5}).end.ok());
+  WatchUntilTraining(job->name);
+  EXPECT_EQ(client_->GetTrainingJob(job->name)->attempt, 2);
+  ASSERT_TRUE(client_->CancelTrainingJob(job->name).ok());
+}
+
+TEST_F(TrainingTest, ACorpusInUseCannotBeDeleted) {
+  Upload("sea");
+  const auto job = client_->CreateTrainingJob(LongSpec());
+  const absl::Status status = client_->DeleteCorpus("corpora/sea");
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(status), "CORPUS_IN_USE");
+  ASSERT_TRUE(client_->CancelTrainingJob(job->name).ok());
+  ASSERT_TRUE(client_->WatchTrainingJob(job->name, {}, {}).ok());
+  EXPECT_TRUE(client_->DeleteCorpus("corpora/sea").ok());
+}
+
+TEST_F(TrainingTest, ARequestSentTwiceIsOneJob) {
+  Upload("sea");
+  const auto first = client_->CreateTrainingJob(SmallSpec(), {.request_id = "r1"});
+  const auto again = client_->CreateTrainingJob(SmallSpec(), {.request_id = "r1"});
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(first->name, again->name);
+  client::TrainingSpec other = SmallSpec();
+  other.epochs = 7;
+  const auto different = client_->CreateTrainingJob(other, {.request_id = "r1"});
+  EXPECT_EQ(ErrorField(different.status()), "request_id");
+  ASSERT_TRUE(client_->WatchTrainingJob(first->name, {}, {}).ok());
+}
+
+TEST_F(TrainingTest, BadRequestsNameTheFieldAndChangeNothing) {
+  Upload("sea");
+  struct Case {
+    const char* field;
+    void (*spoil)(client::TrainingSpec& spec);
+  };
+  const Case cases[] = {
+      {"training_job.spec.config.hidden", [](auto& spec) { spec.config.hidden = 0; }},
+      {"training_job.spec.config.hidden", [](auto& spec) { spec.config.hidden = 1 << 30; }},
+      {"training_job.spec.config.layers", [](auto& spec) { spec.config.layers = 9; }},
+      {"training_job.spec.batch", [](auto& spec) { spec.batch = -1; }},
+      {"training_job.spec.steps", [](auto& spec) { spec.steps = 1025; }},
+      {"training_job.spec.epochs", [](auto& spec) { spec.epochs = 0; }},
+      {"training_job.spec.clip", [](auto& spec) { spec.clip = -1; }},
+      {"training_job.spec.learning_rate.peak", [](auto& spec) { spec.learning_rate.peak = NAN; }},
+      {"training_job.spec.validation_share", [](auto& spec) { spec.validation_share = 0.9; }},
+      {"training_job.spec.max_tokens", [](auto& spec) { spec.max_tokens = 1; }},
+      {"training_job.spec.corpus", [](auto& spec) { spec.corpus = "sea"; }},
+      {"training_job.spec.model", [](auto& spec) { spec.model = "models/../../etc"; }},
+  };
+  for (const Case& bad : cases) {
+    client::TrainingSpec spec = SmallSpec();
+    bad.spoil(spec);
+    const absl::Status status = client_->CreateTrainingJob(spec).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad.field << ": " << status;
+    EXPECT_EQ(ErrorField(status), bad.field) << status;
+  }
+  EXPECT_TRUE(client_->ListTrainingJobs()->empty());
+  EXPECT_TRUE(client_->ListModels()->empty());
+}
+
+TEST_F(TrainingTest, ACorpusShorterThanAWindowIsRefusedWithBothNumbers) {
+  ASSERT_TRUE(client_->UploadCorpus({.corpus_id = "sea"}, client::TextSource("too short")).ok());
+  const absl::Status status = client_->CreateTrainingJob(SmallSpec()).status();
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(std::string(status.message()), HasSubstr("9"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("180"));
+}
+
+TEST_F(TrainingTest, AnUnknownCorpusIsNotFound) {
+  const absl::Status status = client_->CreateTrainingJob(SmallSpec()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound) << status;
+}
+
+}  // namespace
+}  // namespace derin::server
