@@ -129,12 +129,12 @@ derin corpus add demo "$text"
 stage_done "$text"
 
 stage "Train"
-derin train --corpus demo --model lantern --cell lstm --layers 2 --hidden 128 --batch 16 --steps 48 \
-  --optimizer adam --lr 0.006 --schedule cosine --epochs 30 --seed 1 --validation-share 0.05
+derin train --corpus demo --model lantern --cell lstm --layers 2 --hidden 192 --batch 16 --steps 48 \
+  --optimizer adam --lr 0.005 --schedule cosine --epochs 25 --seed 1 --validation-share 0.05
 stage_done "model lantern"
 
 stage "Generate, twice in one session"
-session=$(derin sessions open --model lantern --seed 7)
+session=$(derin sessions open --model lantern --seed 7 --json | sed -n 's/.*"name": *"\([^"]*\)".*/\1/p')
 printf 'At the harbour '
 derin generate --session "$session" --prompt "At the harbour " --max-tokens 300 --temperature 0.5
 printf '\n      ... and on from there, in a second call:\n'

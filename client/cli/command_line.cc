@@ -147,7 +147,7 @@ std::optional<int> Parse(CLI::App& app, const std::vector<std::string>& argument
 // The error on one line, with the field and the hint when to try again where they are known.
 std::string ErrorLine(const absl::Status& status) {
   std::string line(status.message().data(), status.message().size());
-  if (line.empty()) line = std::string(absl::StatusCodeToString(status.code()));
+  if (line.empty()) line = absl::StatusCodeToString(status.code());
   const std::string field = client::ErrorField(status);
   if (!field.empty() && line.find(field) == std::string::npos) {
     absl::StrAppend(&line, " (field ", field, ")");

@@ -20,8 +20,8 @@ Fields SpecFields(const client::TrainingJob& job) {
   if (spec.max_tokens.has_value()) {
     absl::StrAppend(&text, ", first ", WholeNumber(*spec.max_tokens), " tokens");
   }
-  if (spec.validation_share.value_or(0) > 0) {
-    absl::StrAppend(&text, ", ", Shortest(*spec.validation_share * 100), " % held out");
+  if (const double share = spec.validation_share.value_or(0); share > 0) {
+    absl::StrAppend(&text, ", ", Shortest(share * 100), " % held out");
   }
   return {{"corpus", text},
           {"model", spec.model},
@@ -74,8 +74,8 @@ std::string OptimizerText(const client::TrainingSpec& spec) {
   if (rate.schedule == client::LearningRate::Schedule::kCosine) {
     absl::StrAppend(&text, " cosine to ", Shortest(rate.final_share.value_or(0)), " of it");
   }
-  if (rate.warmup_steps.value_or(0) > 0) {
-    absl::StrAppend(&text, ", warm-up ", WholeNumber(*rate.warmup_steps), " steps");
+  if (const int64_t warmup = rate.warmup_steps.value_or(0); warmup > 0) {
+    absl::StrAppend(&text, ", warm-up ", WholeNumber(warmup), " steps");
   }
   if (spec.clip.has_value()) absl::StrAppend(&text, ", clip ", Shortest(*spec.clip));
   return text;

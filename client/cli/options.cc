@@ -75,7 +75,7 @@ void AddNumber(CLI::App& command, const std::string& flag, std::optional<double>
   AddParsed(command, flag, value, help, "a number", ParseReal);
 }
 
-void AddWord(CLI::App& command, const std::string& flag, std::vector<std::string> words,
+void AddWord(CLI::App& command, const std::string& flag, const std::vector<std::string>& words,
              std::function<void(size_t)> take, const std::string& help) {
   const std::string choice = absl::StrJoin(words, "|");
   const auto index = [words](const std::string& text) -> size_t {

@@ -30,7 +30,7 @@ void AddNumber(CLI::App& command, const std::string& flag, std::optional<double>
                const std::string& help);
 
 // A flag that takes one of `words`; `take` gets the index of the one that was given.
-void AddWord(CLI::App& command, const std::string& flag, std::vector<std::string> words,
+void AddWord(CLI::App& command, const std::string& flag, const std::vector<std::string>& words,
              std::function<void(size_t)> take, const std::string& help);
 
 // A flag that takes one of an enum's names.
@@ -40,8 +40,7 @@ void AddEnum(CLI::App& command, const std::string& flag, Enum& value,
   std::vector<std::string> words;
   for (const auto& [known, name] : names) words.emplace_back(name);
   AddWord(
-      command, flag, std::move(words), [&value, &names](size_t i) { value = names[i].value; },
-      help);
+      command, flag, words, [&value, &names](size_t i) { value = names[i].value; }, help);
 }
 
 }  // namespace derin::cli

@@ -88,7 +88,7 @@ void ProgressLine::Update(const client::TrainingProgress& progress) {
 
 void ProgressLine::Note(std::string_view line) {
   // Where lines stay, they stay in the order of what happened.
-  if (!settings_.terminal && latest_.has_value() && !shown_) Draw();
+  if (!settings_.terminal && !shown_) Draw();
   const bool redraw = live_;
   Erase();
   out_ << line << '\n';
@@ -97,13 +97,14 @@ void ProgressLine::Note(std::string_view line) {
 }
 
 void ProgressLine::Finish() {
-  if (latest_.has_value() && !shown_) Draw();
+  if (!shown_) Draw();
   if (live_) out_ << '\n' << std::flush;
   live_ = false;
   latest_.reset();
 }
 
 void ProgressLine::Draw() {
+  if (!latest_.has_value()) return;
   if (settings_.terminal) {
     // A line as wide as the terminal would wrap. Drawn over the old one before its rest is erased,
     // so that it does not flicker.

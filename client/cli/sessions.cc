@@ -55,7 +55,7 @@ void DefineClose(CLI::App& sessions, CommandContext& context) {
   command.add_option("ID", *id, "as `derin sessions open` wrote it")->required()->type_name("");
   context.DefineWithClient(command, [&context, id](client::Client& client) -> absl::Status {
     const std::string name = ResourceName("sessions", *id);
-    const absl::Status status = client.CloseSession(name);
+    absl::Status status = client.CloseSession(name);
     if (!status.ok()) return status;
     if (context.json()) {
       PrintDocument({{"closed", name}}, context.console().out);

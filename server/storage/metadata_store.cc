@@ -14,12 +14,13 @@
 namespace derin::server {
 namespace {
 
-// Runs `body`, which returns a StatusOr<T>, as one transaction.
+// Runs `body`, which gets the database and returns a StatusOr<T>, as one transaction.
 template <typename Body>
-auto InTransaction(Database& database, std::string_view doing, Body body) -> decltype(body()) {
+auto InTransaction(Database& database, std::string_view doing, Body body)
+    -> decltype(body(database)) {
   absl::StatusOr<Transaction> transaction = Transaction::Begin(database, doing);
   if (!transaction.ok()) return transaction.status();
-  auto result = body();
+  auto result = body(database);
   if (!result.ok()) return result;
   if (absl::Status committed = transaction->Commit(); !committed.ok()) return committed;
   return result;
@@ -43,8 +44,7 @@ absl::StatusOr<std::unique_ptr<MetadataStore>> MetadataStore::Open(
     const std::filesystem::path& file) {
   absl::StatusOr<std::unique_ptr<Database>> database = Database::Open(file);
   if (!database.ok()) return database.status();
-  absl::StatusOr<std::string> id =
-      InTransaction(**database, "draw the server's id", [&] { return ServerId(**database); });
+  absl::StatusOr<std::string> id = InTransaction(**database, "draw the server's id", &ServerId);
   if (!id.ok()) return id.status();
   return std::unique_ptr<MetadataStore>(new MetadataStore(*std::move(database), *std::move(id)));
 }
@@ -52,7 +52,7 @@ absl::StatusOr<std::unique_ptr<MetadataStore>> MetadataStore::Open(
 absl::StatusOr<v1::Corpus> MetadataStore::InsertCorpus(const v1::Corpus& corpus) {
   absl::MutexLock lock(&mutex_);
   return InTransaction(*database_, "store a corpus",
-                       [&] { return corpus_table::Insert(*database_, corpus); });
+                       [&](Database& database) { return corpus_table::Insert(database, corpus); });
 }
 
 absl::StatusOr<v1::Corpus> MetadataStore::GetCorpus(std::string_view id) {
@@ -67,17 +67,17 @@ absl::StatusOr<Listing<v1::Corpus>> MetadataStore::ListCorpora(std::string_view 
 
 absl::Status MetadataStore::DeleteCorpus(std::string_view id) {
   absl::MutexLock lock(&mutex_);
-  return InTransaction(*database_, "delete a corpus", [&]() -> absl::Status {
-    const absl::StatusOr<v1::Corpus> corpus = corpus_table::Get(*database_, id);
+  return InTransaction(*database_, "delete a corpus", [&](Database& database) -> absl::Status {
+    const absl::StatusOr<v1::Corpus> corpus = corpus_table::Get(database, id);
     if (!corpus.ok()) return corpus.status();
-    const auto user = training_job_table::FindUserOfCorpus(*database_, id);
+    const auto user = training_job_table::FindUserOfCorpus(database, id);
     if (!user.ok()) return user.status();
     if (user->has_value()) {
       return Refusal(absl::StatusCode::kFailedPrecondition, "CORPUS_IN_USE",
                      absl::StrFormat("%s is needed by %s, which is not over", corpus->name(),
                                      ResourceName(kTrainingJobs, **user)));
     }
-    return corpus_table::Delete(*database_, id);
+    return corpus_table::Delete(database, id);
   });
 }
 
@@ -104,23 +104,25 @@ absl::StatusOr<v1::ModelVersion> MetadataStore::GetLatestModelVersion(std::strin
 
 absl::StatusOr<InsertedJob> MetadataStore::InsertTrainingJob(const NewTrainingJob& job) {
   absl::MutexLock lock(&mutex_);
-  return InTransaction(*database_, "store a training job", [&]() -> absl::StatusOr<InsertedJob> {
-    auto earlier = training_job_table::FindRequest(*database_, job.request_id, job.request_sha256);
-    if (!earlier.ok()) return earlier.status();
-    if (earlier->has_value()) return InsertedJob{{**std::move(earlier), {}}, false};
+  return InTransaction(
+      *database_, "store a training job", [&](Database& database) -> absl::StatusOr<InsertedJob> {
+        auto earlier =
+            training_job_table::FindRequest(database, job.request_id, job.request_sha256);
+        if (!earlier.ok()) return earlier.status();
+        if (earlier->has_value()) return InsertedJob{{**std::move(earlier), {}}, false};
 
-    const v1::TrainingJob& wanted = job.update.job;
-    const auto corpus = corpus_table::Get(*database_, IdOf(wanted.spec().corpus()));
-    if (!corpus.ok()) return corpus.status();
-    if (absl::Status model = model_table::EnsureExists(*database_, IdOf(wanted.spec().model()),
-                                                       wanted.create_time());
-        !model.ok()) {
-      return model;
-    }
-    absl::StatusOr<JobUpdate> inserted = training_job_table::Insert(*database_, job);
-    if (!inserted.ok()) return inserted.status();
-    return InsertedJob{*std::move(inserted), true};
-  });
+        const v1::TrainingJob& wanted = job.update.job;
+        const auto corpus = corpus_table::Get(database, IdOf(wanted.spec().corpus()));
+        if (!corpus.ok()) return corpus.status();
+        if (absl::Status model = model_table::EnsureExists(database, IdOf(wanted.spec().model()),
+                                                           wanted.create_time());
+            !model.ok()) {
+          return model;
+        }
+        absl::StatusOr<JobUpdate> inserted = training_job_table::Insert(database, job);
+        if (!inserted.ok()) return inserted.status();
+        return InsertedJob{*std::move(inserted), true};
+      });
 }
 
 absl::StatusOr<std::optional<v1::TrainingJob>> MetadataStore::FindRequest(
@@ -147,26 +149,28 @@ absl::StatusOr<std::vector<v1::TrainingJob>> MetadataStore::ListUnfinishedTraini
 
 absl::StatusOr<JobUpdate> MetadataStore::UpdateTrainingJob(JobUpdate update) {
   absl::MutexLock lock(&mutex_);
-  return InTransaction(*database_, "update a training job",
-                       [&] { return training_job_table::Update(*database_, std::move(update)); });
+  return InTransaction(*database_, "update a training job", [&](Database& database) {
+    return training_job_table::Update(database, std::move(update));
+  });
 }
 
 absl::StatusOr<Published> MetadataStore::Publish(v1::ModelVersion version, JobUpdate update) {
   DERIN_CHECK(update.job.state() == v1::TrainingJob::STATE_SUCCEEDED);
   absl::MutexLock lock(&mutex_);
-  return InTransaction(*database_, "publish a model version", [&]() -> absl::StatusOr<Published> {
-    version.set_training_job(update.job.name());
-    absl::StatusOr<v1::ModelVersion> stored =
-        model_table::InsertVersion(*database_, IdOf(update.job.spec().model()), std::move(version));
-    if (!stored.ok()) return stored.status();
-    update.job.set_model_version(stored->name());
-    for (v1::TrainingEvent& event : update.events) {
-      if (event.kind() == v1::TrainingEvent::KIND_PUBLISHED) event.set_message(stored->name());
-    }
-    absl::StatusOr<JobUpdate> updated = training_job_table::Update(*database_, std::move(update));
-    if (!updated.ok()) return updated.status();
-    return Published{*std::move(stored), *std::move(updated)};
-  });
+  return InTransaction(
+      *database_, "publish a model version", [&](Database& database) -> absl::StatusOr<Published> {
+        version.set_training_job(update.job.name());
+        absl::StatusOr<v1::ModelVersion> stored = model_table::InsertVersion(
+            database, IdOf(update.job.spec().model()), std::move(version));
+        if (!stored.ok()) return stored.status();
+        update.job.set_model_version(stored->name());
+        for (v1::TrainingEvent& event : update.events) {
+          if (event.kind() == v1::TrainingEvent::KIND_PUBLISHED) event.set_message(stored->name());
+        }
+        absl::StatusOr<JobUpdate> updated = training_job_table::Update(database, std::move(update));
+        if (!updated.ok()) return updated.status();
+        return Published{*std::move(stored), *std::move(updated)};
+      });
 }
 
 absl::StatusOr<std::vector<v1::TrainingEvent>> MetadataStore::ListTrainingEvents(

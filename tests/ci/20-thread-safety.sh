@@ -10,11 +10,12 @@ cmake -G Ninja -S . -B $build -DCMAKE_CXX_COMPILER=clang++-16 -DCMAKE_BUILD_TYPE
 # Generated headers only; nothing is compiled.
 cmake --build $build --target cmake_object_order_depends_target_derin_proto >/dev/null
 
-# One shell command a source, from the database.
+# One shell command a source, from the database. processor_check.cc holds no lock, and clang 16 does not know three of the
+# processor's features that it asks g++ for.
 python3 - $build/compile_commands.json <<'PYTHON' | xargs -P "$(nproc)" -d '\n' -n 1 bash -c
 import json, shlex, sys
 for entry in json.load(open(sys.argv[1])):
-    if "/proto/" not in entry["file"]:
+    if "/proto/" not in entry["file"] and not entry["file"].endswith("/processor_check.cc"):
         words = shlex.split(entry["command"])
         words[words.index("-o"):words.index("-o") + 2] = []
         check = ["-fsyntax-only", "-Wthread-safety", "-Werror"]

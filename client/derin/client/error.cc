@@ -11,8 +11,11 @@ template <typename Message>
 std::optional<Message> Detail(const absl::Status& status) {
   const std::string url = "type.googleapis.com/" + Message::descriptor()->full_name();
   const auto payload = status.GetPayload(url);
+  if (!payload.has_value()) return std::nullopt;
+  std::string bytes;
+  absl::CopyCordToString(*payload, &bytes);
   Message message;
-  if (!payload.has_value() || !message.ParseFromString(std::string(*payload))) return std::nullopt;
+  if (!message.ParseFromString(bytes)) return std::nullopt;
   return message;
 }
 

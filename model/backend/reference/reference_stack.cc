@@ -31,8 +31,9 @@ Matrix<Real> ReferenceStack<Real>::InputPart(const Layer& layer, const int32_t* 
                                              Index padded_rows) const {
   // The product with a one-hot row is a row of the weights.
   Matrix<Real> a = Matrix<Real>::Zero(padded_rows, layer.bias_ih.cols());
-  for (Index row = 0; row < rows; ++row)
+  for (Index row = 0; row < rows; ++row) {
     a.row(row) = layer.weight_ih.row(tokens[row]) + layer.bias_ih;
+  }
   return a;
 }
 
@@ -131,8 +132,9 @@ void ReferenceStack<Real>::WriteGradients(int layer_index, const Matrix<Real>& d
   }
   Matrix<Real> by_token = Matrix<Real>::Zero(config_.vocabulary, gates);
   for (Index t = 0; t < steps_; ++t) {
-    for (Index b = 0; b < batch_; ++b)
+    for (Index b = 0; b < batch_; ++b) {
       by_token.row(tokens_[t * batch_ + b]) += d_a.row(t * rows + b);
+    }
   }
   slice(at.weight_ih, gates, config_.vocabulary) = by_token.transpose();
 }

@@ -33,9 +33,18 @@ inline std::vector<Engine> AllEngines() {
   return engines;
 }
 
+// Those of AllEngines with `precision`.
+inline std::vector<Engine> EnginesWith(Precision precision) {
+  std::vector<Engine> engines = AllEngines();
+  std::erase_if(engines, [&](const Engine& engine) { return engine.precision != precision; });
+  return engines;
+}
+
 inline std::string EngineName(const Engine& engine) {
   return engine.backend + "_" + std::string(PrecisionName(engine.precision));
 }
+
+inline void PrintTo(const Engine& engine, std::ostream* out) { *out << EngineName(engine); }
 
 // ||got - wanted|| / ||wanted||; infinite when anything is not finite.
 inline double RelativeError(const std::vector<double>& got, const std::vector<double>& wanted) {

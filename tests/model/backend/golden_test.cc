@@ -15,6 +15,10 @@ struct GoldenCase {
   std::string cell;
 };
 
+void PrintTo(const GoldenCase& golden, std::ostream* out) {
+  *out << EngineName(golden.engine) << ' ' << golden.cell;
+}
+
 std::vector<GoldenCase> AllCases() {
   std::vector<GoldenCase> cases;
   for (const Engine& engine : AllEngines()) {
@@ -28,8 +32,7 @@ std::vector<GoldenCase> AllCases() {
 class Golden : public testing::TestWithParam<GoldenCase> {
  protected:
   Golden() {
-    std::ifstream file(std::string(DERIN_TESTS_SOURCE_DIR) + "/golden/" + GetParam().cell +
-                       ".json");
+    std::ifstream file(std::string(DERIN_GOLDEN) + "/" + GetParam().cell + ".json");
     golden_ = nlohmann::json::parse(file);
     config_ = {.cell = *ParseCell(GetParam().cell),
                .layers = golden_["layers"],

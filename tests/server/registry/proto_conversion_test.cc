@@ -1,0 +1,70 @@
+#include "server/registry/proto_conversion.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/status/error.h"
+
+namespace derin::server {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(ProtoConversion, EveryValueOfTheModelHasOneInTheApi) {
+  for (const Cell cell : {Cell::kVanillaTanh, Cell::kVanillaRelu, Cell::kGru, Cell::kLstm}) {
+    EXPECT_EQ(*FromProto(ToProto(cell), "cell"), cell);
+  }
+  for (const Tokenization tokens : {Tokenization::kCharacters, Tokenization::kBytes}) {
+    EXPECT_EQ(*FromProto(ToProto(tokens), "tokenization"), tokens);
+  }
+  for (const Normalization normalization : {Normalization::kRaw, Normalization::kD2lLetters}) {
+    EXPECT_EQ(*FromProto(ToProto(normalization), "normalization"), normalization);
+  }
+}
+
+TEST(ProtoConversion, UnspecifiedIsTheDocumentedDefault) {
+  EXPECT_EQ(*FromProto(v1::CELL_UNSPECIFIED, "cell"), Cell::kLstm);
+  EXPECT_EQ(*FromProto(v1::TOKENIZATION_UNSPECIFIED, "t"), Tokenization::kCharacters);
+  EXPECT_EQ(*FromProto(v1::NORMALIZATION_UNSPECIFIED, "n"), Normalization::kRaw);
+}
+
+TEST(ProtoConversion, ANumberThatThisServerDoesNotKnowNamesTheField) {
+  EXPECT_EQ(ErrorField(FromProto(static_cast<v1::Cell>(99), "spec.config.cell").status()),
+            "spec.config.cell");
+  EXPECT_EQ(ErrorField(FromProto(static_cast<v1::Tokenization>(99), "t").status()), "t");
+  EXPECT_EQ(ErrorField(FromProto(static_cast<v1::Normalization>(99), "n").status()), "n");
+}
+
+TEST(ProtoConversion, AnEmptyConfigIsTheRecipe) {
+  const auto config = FromProto(v1::ModelConfig(), 28, "config");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(*config,
+            (StackConfig{.cell = Cell::kLstm, .layers = 2, .hidden = 256, .vocabulary = 28}));
+}
+
+TEST(ProtoConversion, AConfigSurvivesTheWayThereAndBack) {
+  const StackConfig config{.cell = Cell::kGru, .layers = 3, .hidden = 17, .vocabulary = 257};
+  EXPECT_EQ(*FromProto(ToProto(config, Tokenization::kBytes), 257, "config"), config);
+}
+
+TEST(ProtoConversion, SizesOutOfRangeNameTheirFields) {
+  for (const int bad : {-1, 0, 9}) {
+    v1::ModelConfig config;
+    config.set_layers(bad);
+    EXPECT_EQ(ErrorField(FromProto(config, 28, "config").status()), "config.layers") << bad;
+  }
+  for (const int bad : {-1, 0, 2049}) {
+    v1::ModelConfig config;
+    config.set_hidden(bad);
+    EXPECT_EQ(ErrorField(FromProto(config, 28, "config").status()), "config.hidden") << bad;
+  }
+}
+
+TEST(ProtoConversion, AVocabularyTooLargeForOneHotInputIsRefused) {
+  EXPECT_TRUE(FromProto(v1::ModelConfig(), 1024, "config").ok());
+  const absl::Status status = FromProto(v1::ModelConfig(), 1025, "config").status();
+  EXPECT_EQ(ErrorField(status), "config.tokenization");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("1025"));
+}
+
+}  // namespace
+}  // namespace derin::server
