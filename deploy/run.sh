@@ -138,7 +138,7 @@ session=$(derin sessions open --model lantern --seed 7 --json | sed -n 's/.*"nam
 printf 'At the harbour '
 derin generate --session "$session" --prompt "At the harbour " --max-tokens 300 --temperature 0.5
 printf '\n      ... and on from there, in a second call:\n'
-derin generate --session "$session" --prompt "" --max-tokens 300 --temperature 0.5
+derin generate --session "$session" --max-tokens 300 --temperature 0.5
 [[ -t 1 ]] || echo
 stage_done "600 characters"
 

@@ -32,8 +32,8 @@ void AddFlags(CLI::App& command, GenerateFlags& flags) {
       .add_option("--session", flags.session,
                   "go on where a session ended, as `derin sessions open` wrote it")
       ->type_name("ID");
-  command.add_option("--prompt", options.prompt, "text to start from, at most 1 MiB; may be \"\"")
-      ->required()
+  command
+      .add_option("--prompt", options.prompt, "text to start from, at most 1 MiB; default: none")
       ->type_name("TEXT");
   AddNumber(command, "--max-tokens", options.max_tokens, "tokens to draw, 1 to 1000000 [200]");
   AddNumber(command, "--temperature", options.sampling.temperature,
@@ -138,7 +138,7 @@ void AddGenerateCommand(CLI::App& app, CommandContext& context) {
                  "  derin generate --model timemachine --prompt \"the time traveller \"\n"
                  "  derin generate --model timemachine --prompt \"it \" --temperature 0.5 "
                  "--max-tokens 500 --seed 7\n"
-                 "  derin generate --session $S --prompt \"\"      # goes on where it ended");
+                 "  derin generate --session $S                  # goes on where it ended");
   auto flags = std::make_shared<GenerateFlags>();
   AddFlags(command, *flags);
   context.Define(command, [&context, flags] { return Generate(context, *flags); });

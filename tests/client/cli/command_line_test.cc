@@ -85,7 +85,6 @@ TEST_F(CommandLine, AnswersBadUsageWithStatusTwoAndNothingOnStandardOutput) {
       {"train", "--corpus", "a", "--model", "b", "--layers", "two"},
       {"train", "--corpus", "a", "--model", "b", "--cell", "rnn"},
       {"train", "--corpus", "a", "--model", "b", "--layers", "1", "--layers", "2"},
-      {"generate", "--model", "a"},
       {"generate", "--prompt", "a"},
       {"generate", "--model", "a", "--session", "b", "--prompt", "c"},
       {"sessions", "open"},

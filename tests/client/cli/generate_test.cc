@@ -48,7 +48,7 @@ TEST_F(GenerateCommand, WritesExactlyTheTextWhenItIsNoTerminal) {
 
 TEST_F(GenerateCommand, EndsTheLineAndShowsFiguresOnATerminal) {
   terminal_ = true;
-  const Result result = Run({"generate", "--session", "s1", "--prompt", ""});
+  const Result result = Run({"generate", "--session", "s1"});
   EXPECT_EQ(result.out, "hello\n");
   EXPECT_EQ(result.err, "5 tokens, 1.2k tokens/s, first after 12ms, sessions/s1 at 17\n");
 }
