@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "model/backend/capabilities.h"
 #include "model/backend/queue.h"
 #include "model/backend/recurrent_stack.h"
 #include "model/backend/stack_config.h"
@@ -16,15 +17,6 @@
 #include "model/sampling/sampler.h"
 
 namespace derin {
-
-// Facts about a backend on this machine.
-struct Capabilities {
-  std::string backend;  // `reference`, `cpu`, `cuda`
-  std::string device;   // such as the processor's name
-  std::vector<Precision> precisions;
-  // The queue runs on its caller's thread, so nothing overlaps.
-  bool synchronous = false;
-};
 
 // Bytes of a stack, known before anything is allocated: the basis of every refusal.
 struct StackPlan {

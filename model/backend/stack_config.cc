@@ -29,7 +29,23 @@ absl::StatusOr<Cell> ParseCell(std::string_view name) {
 }
 
 std::string_view PrecisionName(Precision precision) {
-  return precision == Precision::kF64 ? "f64" : "f32";
+  switch (precision) {
+    case Precision::kF32:
+      return "f32";
+    case Precision::kF64:
+      return "f64";
+    case Precision::kBf16:
+      return "bf16";
+  }
+  return "";
+}
+
+absl::StatusOr<Precision> ParsePrecision(std::string_view name) {
+  for (Precision precision : {Precision::kF32, Precision::kF64, Precision::kBf16}) {
+    if (PrecisionName(precision) == name) return precision;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrFormat("got precision '%s', wanted f32, bf16 or f64", std::string(name)));
 }
 
 }  // namespace derin

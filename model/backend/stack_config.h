@@ -16,11 +16,13 @@ enum class Cell { kVanillaTanh, kVanillaRelu, kGru, kLstm };
 std::string_view CellName(Cell cell);
 absl::StatusOr<Cell> ParseCell(std::string_view name);
 
-// What products are computed in. Parameters, gradients, moments and states are f32, but f64 with
-// kF64.
-enum class Precision { kF32, kF64 };
+// What products are computed in. Parameters, gradients, moments, accumulators and states are f32,
+// but f64 with kF64. With kBf16 the factors of a product are rounded to bfloat16, to nearest even.
+enum class Precision { kF32, kF64, kBf16 };
 
-std::string_view PrecisionName(Precision precision);  // `f32`, `f64`
+// `f32`, `f64`, `bf16`: the names used in files, engine ids and on the command line.
+std::string_view PrecisionName(Precision precision);
+absl::StatusOr<Precision> ParsePrecision(std::string_view name);
 
 constexpr ElementType StateType(Precision precision) {
   return precision == Precision::kF64 ? ElementType::kF64 : ElementType::kF32;

@@ -99,13 +99,6 @@ absl::StatusOr<std::string> ReadString(const json& object, const char* name) {
       absl::StrFormat("%s is %s, wanted a string", name, Quoted(member.dump())));
 }
 
-absl::StatusOr<Precision> ParsePrecision(std::string_view name) {
-  for (const Precision known : {Precision::kF32, Precision::kF64}) {
-    if (name == PrecisionName(known)) return known;
-  }
-  return absl::DataLossError(absl::StrFormat("precision is %s, wanted f32 or f64", Quoted(name)));
-}
-
 absl::StatusOr<StackConfig> ParseConfig(const std::string& text) {
   const absl::StatusOr<json> object = ParseStrictJson(text, 1);
   if (!object.ok()) return object.status();
