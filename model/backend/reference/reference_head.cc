@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "absl/strings/str_format.h"
+#include "model/backend/host_backend.h"
 #include "model/backend/reference/matrix.h"
 
 namespace derin::reference {
@@ -26,16 +26,6 @@ double CrossEntropyInPlace(Row row, Index target) {
   const Real sum = row.sum();
   row /= sum;
   return std::log(static_cast<double>(sum)) - of_target;
-}
-
-absl::Status CheckTargets(const int32_t* targets, Index count, Index vocabulary) {
-  for (Index i = 0; i < count; ++i) {
-    if (targets[i] < -1 || targets[i] >= vocabulary) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "got target %d, wanted a token below the vocabulary's %d or -1", targets[i], vocabulary));
-    }
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
