@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "model/backend/cpu/cpu_backend.h"
 #include "model/backend/reference/reference_backend.h"
 
 namespace derin {
@@ -13,7 +14,9 @@ struct ListedBackend {
   std::string_view name;
   std::unique_ptr<Backend> (*make)();
 };
-constexpr ListedBackend kBackends[] = {{"reference", &reference::NewReferenceBackend}};
+constexpr ListedBackend kBackends[] = {
+    {"cpu", [] { return cpu::NewCpuBackend(cpu::CpuOptions{}); }},
+    {"reference", &reference::NewReferenceBackend}};
 
 }  // namespace
 

@@ -59,11 +59,7 @@ class Golden : public testing::TestWithParam<GoldenCase> {
     return model_->Run(golden_["tokens"], golden_["targets"], state);
   }
 
-  double tolerance() const {
-    return GetParam().engine.precision == Precision::kF64          ? 1e-10
-           : GetParam().engine.backend == std::string("reference") ? 1e-5
-                                                                   : 1e-4;
-  }
+  double tolerance() const { return Tolerance(GetParam().engine); }
 
   void ExpectLosses(const char* name, OptimizerConfig config) {
     const nlohmann::json wanted = golden_[name];

@@ -1,0 +1,80 @@
+#include "model/backend/cpu/cpu_backend.h"
+
+#include <string>
+
+#include "model/backend/cpu/cpu_head.h"
+#include "model/backend/cpu/cpu_optimizer.h"
+#include "model/backend/cpu/cpu_stack.h"
+#include "model/backend/cpu/turn.h"
+#include "model/backend/host_backend.h"
+
+namespace derin::cpu {
+namespace {
+
+Capabilities CapabilitiesOf(const Device& device) {
+  Capabilities capabilities{.backend = "cpu",
+                            .instructions = std::string(InstructionSetName(device.instructions)),
+                            .threads = device.workers.threads(),
+                            .precisions = {Precision::kF32}};
+  if (device.kernels.product_bf16 != nullptr) capabilities.precisions.push_back(Precision::kBf16);
+  return capabilities;
+}
+
+CpuQueue& AsCpu(Queue& queue) { return static_cast<CpuQueue&>(queue); }
+
+class CpuBackend : public HostBackend {
+ public:
+  explicit CpuBackend(std::unique_ptr<Device> device)
+      : HostBackend(CapabilitiesOf(*device)), device_(std::move(device)) {}
+
+  std::string EngineId(Precision precision) const override {
+    return "cpu/" + std::string(PrecisionName(precision)) + "/1";
+  }
+
+  absl::StatusOr<std::unique_ptr<Queue>> NewQueue(QueuePriority priority) override {
+    return std::make_unique<CpuQueue>(*device_, priority);
+  }
+
+  StackPlan Plan(const StackConfig& config, const StackExtent& extent) const override {
+    return StackMemory(config, extent, device_->workers.threads()).Plan();
+  }
+
+  absl::StatusOr<std::unique_ptr<RecurrentStack>> NewStack(const StackConfig& config,
+                                                           const StackExtent& extent) override {
+    if (absl::Status status = CheckPrecision(capabilities(), config.precision); !status.ok())
+      return status;
+    const StackPlan plan = Plan(config, extent);
+    const int64_t wanted = plan.weight_bytes + plan.workspace_bytes + plan.reserve_bytes;
+    if (absl::Status status = CheckFree(wanted); !status.ok()) return status;
+    return CpuStack::Create(*device_, config, extent);
+  }
+
+  void ProjectAndLoss(Queue& queue, View top, const HeadViews& head, View targets, View loss,
+                      View d_top, const HeadViews& d_head) override {
+    if (Ok(queue)) cpu::ProjectAndLoss(AsCpu(queue), top, head, targets, loss, d_top, d_head);
+  }
+  void SquaredNorm(Queue& queue, View gradients, View squared_norm) override {
+    if (Ok(queue)) cpu::SquaredNorm(AsCpu(queue), gradients, squared_norm);
+  }
+  void Update(Queue& queue, const OptimizerConfig& config, const UpdateViews& views) override {
+    if (Ok(queue)) cpu::Update(AsCpu(queue), config, views);
+  }
+  void Logits(Queue& queue, View top, const HeadViews& head, View logits) override {
+    if (Ok(queue)) cpu::Logits(AsCpu(queue), top, head, logits);
+  }
+  void Sample(Queue& queue, View logits, View rows, View tokens) override {
+    if (Ok(queue)) cpu::Sample(AsCpu(queue), logits, rows, tokens);
+  }
+
+ private:
+  const std::unique_ptr<Device> device_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> NewCpuBackend(const CpuOptions& options) {
+  const int threads = options.threads > 0 ? options.threads : WorkerPool::AvailableCores();
+  return std::make_unique<CpuBackend>(std::make_unique<Device>(options.instructions, threads));
+}
+
+}  // namespace derin::cpu

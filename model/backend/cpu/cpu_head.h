@@ -1,0 +1,19 @@
+#pragma once
+
+#include "model/backend/backend.h"
+#include "model/backend/cpu/turn.h"
+
+namespace derin::cpu {
+
+// The linear layer over the top and its loss; shapes as in model/backend/backend.h, everything f32.
+
+void Logits(CpuQueue& queue, View top, const HeadViews& head, View logits);
+
+// Some rows at a time, so that scratch stays within some megabytes for any vocabulary.
+// INVALID_ARGUMENT fails the queue when a target is outside of [-1, V); then nothing was written.
+void ProjectAndLoss(CpuQueue& queue, View top, const HeadViews& head, View targets, View loss,
+                    View d_top, const HeadViews& d_head);
+
+void Sample(CpuQueue& queue, View logits, View rows, View tokens);
+
+}  // namespace derin::cpu

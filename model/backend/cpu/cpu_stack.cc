@@ -1,0 +1,399 @@
+#include "model/backend/cpu/cpu_stack.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "model/backend/cpu/bf16.h"
+#include "model/backend/cpu/packing.h"
+#include "model/check.h"
+
+namespace derin::cpu {
+namespace {
+
+// Rows that one task gathers or scatters.
+constexpr int64_t kMovedRows = 16;
+
+auto CellForwardOf(const Kernels& kernels, Cell cell) {
+  switch (cell) {
+    case Cell::kVanillaTanh:
+      return kernels.tanh_forward;
+    case Cell::kVanillaRelu:
+      return kernels.relu_forward;
+    case Cell::kGru:
+      return kernels.gru_forward;
+    case Cell::kLstm:
+      return kernels.lstm_forward;
+  }
+  return kernels.lstm_forward;
+}
+
+auto CellBackwardOf(const Kernels& kernels, Cell cell) {
+  switch (cell) {
+    case Cell::kVanillaTanh:
+      return kernels.tanh_backward;
+    case Cell::kVanillaRelu:
+      return kernels.relu_backward;
+    case Cell::kGru:
+      return kernels.gru_backward;
+    case Cell::kLstm:
+      return kernels.lstm_backward;
+  }
+  return kernels.lstm_backward;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<CpuStack>> CpuStack::Create(Device& device,
+                                                           const StackConfig& config,
+                                                           const StackExtent& extent) {
+  std::unique_ptr<CpuStack> stack(new CpuStack(device, config, extent));
+  if (absl::Status status = stack->memory_.Allocate(); !status.ok()) return status;
+  return stack;
+}
+
+CpuStack::CpuStack(Device& device, const StackConfig& config, const StackExtent& extent)
+    : device_(device),
+      kernels_(device.kernels),
+      config_(config),
+      extent_(extent),
+      slices_(StackSlices(config)),
+      memory_(config, extent, device.workers.threads()),
+      panels_(memory_.panels),
+      Hp_(panels_.padded()),
+      k_words_(memory_.bf16 ? Hp_ / 2 : Hp_),
+      cell_forward_(CellForwardOf(kernels_, config.cell)),
+      cell_backward_(CellBackwardOf(kernels_, config.cell)) {
+  live_.reserve(extent.step_rows);
+}
+
+CpuStack::Tasks CpuStack::TasksFor(int64_t rows, int panels) const {
+  // Panels alone, where they can be shared out evenly; otherwise also the rows, a task's share even
+  // since bf16 pairs rows.
+  const int workers = device_.workers.threads();
+  int64_t task_rows = StackMemory::kTaskRows;
+  if (panels % workers != 0) {
+    task_rows = std::min(task_rows, RoundUp((rows + workers - 1) / workers, 2));
+  }
+  const int64_t blocks = (rows + task_rows - 1) / task_rows;
+  return {task_rows, blocks, blocks * panels};
+}
+
+void CpuStack::SetParameters(Queue& queue, View parameters) {
+  if (!static_cast<CpuQueue&>(queue).ok()) return;
+  Turn turn(static_cast<CpuQueue&>(queue));
+  for (int l = 0; l < config_.layers; ++l) PackLayer(turn, l, parameters.As<float>());
+}
+
+void CpuStack::PackLayer(Turn& turn, int l, const float* flat) {
+  const LayerSlices at(l);
+  const int H = config_.hidden, V = config_.vocabulary;
+  const float* weight_ih = flat + slices_[at.weight_ih].offset;
+  const float* weight_hh = flat + slices_[at.weight_hh].offset;
+  const float* bias_ih = flat + slices_[at.bias_ih].offset;
+  const float* bias_hh = flat + slices_[at.bias_hh].offset;
+  Layer& layer = memory_.layers[l];
+  const bool bf16 = memory_.bf16;
+  const auto panel_of = [&](const Array& array, int64_t column) {
+    return array.As<uint32_t>() + column * k_words_;
+  };
+
+  turn.ForEach(panels_.count(), Flops(1, Hp_), [&](int64_t task, int) {
+    const int panel = static_cast<int>(task);
+    const GatePanels::Range input = panels_.Input(panel), recurrent = panels_.Recurrent(panel);
+    const int64_t column = panel * panels_.ProductColumns();
+    PackForward(panels_, panel, recurrent, weight_hh, H, bf16, panel_of(layer.recurrent, column));
+    float bias[kPanelColumns] = {};
+    for (int v = 0; v < kPanelColumns / kLanes; ++v) {
+      const bool from_input = v >= input.first && v < input.first + input.vectors;
+      const bool from_state = v >= recurrent.first && v < recurrent.first + recurrent.vectors;
+      if (!from_input && !from_state) continue;
+      const auto [row, rows] = panels_.RowsOf(panel, v);
+      for (int i = 0; i < rows; ++i) {
+        bias[v * kLanes + i] =
+            (from_input ? bias_ih[row + i] : 0) + (from_state ? bias_hh[row + i] : 0);
+      }
+    }
+    if (l > 0) {
+      PackForward(panels_, panel, input, weight_ih, H, bf16, panel_of(layer.input, column));
+      std::copy_n(bias, kPanelColumns, layer.start.f32() + panel * kPanelColumns);
+    } else {
+      PackTokens(panels_, panel, weight_ih, V, bias,
+                 layer.start.f32() + int64_t{panel} * V * kPanelColumns);
+    }
+  });
+  if (!extent_.training) return;
+  const int64_t gate_words = panels_.AllProductColumns() * k_words_ / Hp_;
+  turn.ForEach(RoundUp(Hp_, kPanelColumns) / kPanelColumns, Flops(1, Hp_), [&](int64_t task, int) {
+    const int first = static_cast<int>(task) * kPanelColumns;
+    const int columns = std::min<int>(kPanelColumns, static_cast<int>(Hp_) - first);
+    PackBackward(panels_, /*recurrent=*/true, weight_hh, H, first, columns, bf16,
+                 layer.back_recurrent.As<uint32_t>() + first * gate_words);
+    if (l > 0) {
+      PackBackward(panels_, /*recurrent=*/false, weight_ih, H, first, columns, bf16,
+                   layer.back_input.As<uint32_t>() + first * gate_words);
+    }
+  });
+}
+
+ProductArgs CpuStack::PanelProduct(const Array& weights, int panel, GatePanels::Range range,
+                                   const void* a, int64_t rows, float* sums) const {
+  ProductArgs args;
+  args.a = a;
+  args.a_row = args.block = args.k = k_words_;
+  args.b = weights.As<uint32_t>() + panel * panels_.ProductColumns() * k_words_;
+  args.b_k = range.columns();
+  args.c = sums + range.first_column();
+  args.c_row = kPanelColumns;
+  args.start = args.c;
+  args.start_row = args.c_row;
+  args.rows = rows;
+  args.columns = range.columns();
+  return args;
+}
+
+const void* CpuStack::FactorH(const Layer& layer, int64_t row) const {
+  if (memory_.bf16) return layer.h_bf16.As<uint16_t>() + row * Hp_;
+  return layer.h.f32() + row * Hp_;
+}
+
+void CpuStack::StartStatePart(const Layer& layer, int panel, int64_t rows, float* sums) const {
+  if (config_.cell != Cell::kGru) return;
+  const int column = 3 * kLanes;
+  const float* bias = layer.start.f32() + panel * kPanelColumns + column;
+  for (int64_t row = 0; row < rows; ++row) {
+    std::memcpy(sums + row * kPanelColumns + column, bias, kLanes * sizeof(float));
+  }
+}
+
+void CpuStack::LoadTokens(const int32_t* tokens) {
+  int32_t* to = memory_.tokens.As<int32_t>();
+  for (int64_t t = 0; t < steps_; ++t) {
+    std::copy_n(tokens + t * batch_, batch_, to + t * rows_);
+    std::fill(to + t * rows_ + batch_, to + (t + 1) * rows_, 0);
+  }
+}
+
+// From [S, L, B, H] to block 0 of h and c, with zeros around.
+void CpuStack::LoadState(int l, const float* states) {
+  const int64_t H = config_.hidden;
+  const Layer& layer = memory_.layers[l];
+  const auto load = [&](int vector, float* to) {
+    const float* from = states + (vector * config_.layers + l) * batch_ * H;
+    std::fill_n(to, rows_ * Hp_, 0.0f);
+    for (int64_t b = 0; b < batch_; ++b) std::copy_n(from + b * H, H, to + b * Hp_);
+  };
+  float* h = layer.h.f32();
+  load(0, h);
+  if (config_.cell == Cell::kLstm) load(1, layer.c.f32());
+  if (!memory_.bf16) return;
+  auto* h_bf16 = layer.h_bf16.As<uint16_t>();
+  for (int64_t i = 0; i < rows_ * Hp_; ++i) h_bf16[i] = RoundToBf16(h[i]);
+  auto* pairs = layer.h_pairs.As<uint32_t>();
+  if (pairs == nullptr) return;
+  for (int64_t row = 0; row < rows_; row += 2) {
+    for (int64_t i = 0; i < Hp_; ++i) {
+      pairs[row / 2 * Hp_ + i] = Bf16Pair(h[row * Hp_ + i], h[(row + 1) * Hp_ + i]);
+    }
+  }
+}
+
+void CpuStack::StoreState(int l, float* states) const {
+  const int64_t H = config_.hidden, last = steps_ * rows_ * Hp_;
+  const Layer& layer = memory_.layers[l];
+  const auto store = [&](int vector, const float* from) {
+    float* to = states + (vector * config_.layers + l) * batch_ * H;
+    for (int64_t b = 0; b < batch_; ++b) std::copy_n(from + b * Hp_, H, to + b * H);
+  };
+  store(0, layer.h.f32() + last);
+  if (config_.cell == Cell::kLstm) store(1, layer.c.f32() + last);
+}
+
+void CpuStack::InputProducts(Turn& turn, int l) {
+  const Layer& layer = memory_.layers[l];
+  const Layer& below = memory_.layers[l - 1];
+  const int64_t rows = steps_ * rows_;
+  const Tasks tasks = TasksFor(rows, panels_.count());
+  turn.ForEach(tasks.count, Flops(tasks.rows, Hp_), [&](int64_t task, int) {
+    const int panel = static_cast<int>(task / tasks.blocks);
+    const int64_t first = task % tasks.blocks * tasks.rows;
+    const int64_t count = std::min(tasks.rows, rows - first);
+    float* sums = Gates(layer, panel, first);
+    // What is below is after its step, so a block further.
+    ProductArgs args = PanelProduct(layer.input, panel, panels_.Input(panel),
+                                    FactorH(below, rows_ + first), count, sums);
+    args.start = layer.start.f32() + panel * kPanelColumns;
+    args.start_row = 0;
+    Product(args);
+    StartStatePart(layer, panel, count, sums);
+  });
+}
+
+void CpuStack::ForwardStep(Turn& turn, int l, int t, ForwardMode mode) {
+  const Layer& layer = memory_.layers[l];
+  const int64_t before = t * rows_, after = before + rows_, V = config_.vocabulary;
+  const bool training = mode == ForwardMode::kTraining, lstm = config_.cell == Cell::kLstm;
+  const int32_t* tokens = memory_.tokens.As<int32_t>() + before;
+  const Tasks tasks = TasksFor(rows_, panels_.count());
+  turn.ForEach(tasks.count, Flops(tasks.rows, Hp_), [&](int64_t task, int) {
+    const int panel = static_cast<int>(task / tasks.blocks);
+    const int64_t first = task % tasks.blocks * tasks.rows;
+    const int64_t count = std::min(tasks.rows, rows_ - first);
+    float* sums = Gates(layer, panel, before + first);
+    if (l == 0) {
+      const float* starts = layer.start.f32() + panel * V * kPanelColumns;
+      for (int64_t row = 0; row < count; ++row) {
+        std::memcpy(sums + row * kPanelColumns, starts + tokens[first + row] * kPanelColumns,
+                    kPanelColumns * sizeof(float));
+      }
+    }
+    Product(PanelProduct(layer.recurrent, panel, panels_.Recurrent(panel),
+                         FactorH(layer, before + first), count, sums));
+
+    const int64_t unit = int64_t{panel} * panels_.units();
+    const int64_t old = (before + first) * Hp_ + unit, now = (after + first) * Hp_ + unit;
+    CellForwardArgs cell;
+    cell.gates = sums;
+    cell.h_before = layer.h.f32() + old;
+    cell.h = layer.h.f32() + now;
+    if (lstm) {
+      cell.c_before = layer.c.f32() + old;
+      cell.c = layer.c.f32() + now;
+      if (training) cell.tanh_c = layer.tanh_c.f32() + old;
+    }
+    if (memory_.bf16) {
+      cell.h_bf16 = layer.h_bf16.As<uint16_t>() + now;
+      if (training) cell.h_pairs = layer.h_pairs.As<uint32_t>() + (after + first) / 2 * Hp_ + unit;
+    }
+    cell.stride = Hp_;
+    cell.rows = count;
+    cell.vectors = panels_.UnitVectors(panel);
+    cell_forward_(cell);
+  });
+}
+
+void CpuStack::Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens,
+                       View state_in, View state_out, View top) {
+  DERIN_CHECK(steps <= extent_.steps && batch <= extent_.batch);
+  DERIN_CHECK(mode == ForwardMode::kInference || extent_.training);
+  if (!static_cast<CpuQueue&>(queue).ok()) return;
+  steps_ = steps;
+  batch_ = batch;
+  rows_ = memory_.bf16 ? RoundUp(batch, 2) : batch;
+  Turn turn(static_cast<CpuQueue&>(queue));
+  LoadTokens(tokens.As<int32_t>());
+  for (int l = 0; l < config_.layers; ++l) {
+    LoadState(l, state_in.As<float>());
+    if (l > 0) InputProducts(turn, l);
+    for (int t = 0; t < steps; ++t) ForwardStep(turn, l, t, mode);
+    StoreState(l, state_out.As<float>());
+  }
+  const int64_t H = config_.hidden;
+  const float* h = memory_.layers.back().h.f32() + rows_ * Hp_;
+  turn.ForEach(steps, 0, [&](int64_t t, int) {
+    for (int64_t b = 0; b < batch_; ++b) {
+      std::copy_n(h + (t * rows_ + b) * Hp_, H, top.As<float>() + (t * batch_ + b) * H);
+    }
+  });
+}
+
+void CpuStack::Step(Queue& queue, View tokens, View slots, View pool, View top) {
+  DERIN_CHECK(static_cast<int>(tokens.count) <= extent_.step_rows);
+  if (!static_cast<CpuQueue&>(queue).ok()) return;
+  live_.clear();
+  for (size_t row = 0; row < slots.count; ++row) {
+    if (slots.As<int32_t>()[row] >= 0) live_.push_back(static_cast<int32_t>(row));
+  }
+  Turn turn(static_cast<CpuQueue&>(queue));
+  GatherStates(turn, slots.As<int32_t>(), pool.As<float>());
+  for (int l = 0; l < config_.layers; ++l) StepLayer(turn, l, tokens.As<int32_t>());
+  ScatterStates(turn, slots.As<int32_t>(), pool.As<float>(), top.As<float>());
+}
+
+void CpuStack::GatherStates(Turn& turn, const int32_t* slots, const float* pool) {
+  const int64_t H = config_.hidden, S = StateVectors(config_.cell), rows = live_.size();
+  const auto gather = [&](int64_t task, int) {
+    for (int64_t i = task * kMovedRows; i < std::min(rows, (task + 1) * kMovedRows); ++i) {
+      const float* state = pool + slots[live_[i]] * config_.layers * S * H;  // [L, S, H]
+      for (const Layer& layer : memory_.layers) {
+        std::copy_n(state, H, layer.step_h.f32() + i * Hp_);
+        if (S == 2) std::copy_n(state + H, H, layer.step_c.f32() + i * Hp_);
+        state += S * H;
+        if (!memory_.bf16) continue;
+        const float* h = layer.step_h.f32() + i * Hp_;
+        uint16_t* h_bf16 = layer.step_h_bf16.As<uint16_t>() + i * Hp_;
+        for (int64_t unit = 0; unit < Hp_; ++unit) h_bf16[unit] = RoundToBf16(h[unit]);
+      }
+    }
+  };
+  if (rows <= kMovedRows) return gather(0, 0);
+  turn.ForEach((rows + kMovedRows - 1) / kMovedRows, 0, gather);
+}
+
+void CpuStack::StepLayer(Turn& turn, int l, const int32_t* tokens) {
+  const Layer& layer = memory_.layers[l];
+  const int64_t rows = live_.size(), V = config_.vocabulary;
+  const bool bf16 = memory_.bf16;
+  const auto factor = [&](const Array& h, const Array& h_bf16, int64_t row) -> const void* {
+    if (bf16) return h_bf16.As<uint16_t>() + row * Hp_;
+    return h.f32() + row * Hp_;
+  };
+  const Tasks tasks = TasksFor(rows, panels_.count());
+  turn.ForEach(tasks.count, 2 * Flops(tasks.rows, Hp_), [&](int64_t task, int worker) {
+    const int panel = static_cast<int>(task / tasks.blocks);
+    const int64_t first = task % tasks.blocks * tasks.rows;
+    const int64_t count = std::min(tasks.rows, rows - first);
+    float* sums = Sums(worker);
+    if (l == 0) {
+      const float* starts = layer.start.f32() + panel * V * kPanelColumns;
+      for (int64_t row = 0; row < count; ++row) {
+        std::memcpy(sums + row * kPanelColumns, starts + tokens[live_[first + row]] * kPanelColumns,
+                    kPanelColumns * sizeof(float));
+      }
+    } else {
+      const Layer& below = memory_.layers[l - 1];
+      ProductArgs args =
+          PanelProduct(layer.input, panel, panels_.Input(panel),
+                       factor(below.step_new_h, below.step_new_h_bf16, first), count, sums);
+      args.start = layer.start.f32() + panel * kPanelColumns;
+      args.start_row = 0;
+      Product(args);
+      StartStatePart(layer, panel, count, sums);
+    }
+    Product(PanelProduct(layer.recurrent, panel, panels_.Recurrent(panel),
+                         factor(layer.step_h, layer.step_h_bf16, first), count, sums));
+
+    const int64_t at = first * Hp_ + int64_t{panel} * panels_.units();
+    CellForwardArgs cell;
+    cell.gates = sums;
+    cell.h_before = layer.step_h.f32() + at;
+    cell.h = layer.step_new_h.f32() + at;
+    if (config_.cell == Cell::kLstm) {
+      cell.c_before = layer.step_c.f32() + at;
+      cell.c = layer.step_new_c.f32() + at;
+    }
+    if (bf16) cell.h_bf16 = layer.step_new_h_bf16.As<uint16_t>() + at;
+    cell.stride = Hp_;
+    cell.rows = count;
+    cell.vectors = panels_.UnitVectors(panel);
+    cell_forward_(cell);
+  });
+}
+
+void CpuStack::ScatterStates(Turn& turn, const int32_t* slots, float* pool, float* top) {
+  const int64_t H = config_.hidden, S = StateVectors(config_.cell), rows = live_.size();
+  const auto scatter = [&](int64_t task, int) {
+    for (int64_t i = task * kMovedRows; i < std::min(rows, (task + 1) * kMovedRows); ++i) {
+      float* state = pool + slots[live_[i]] * config_.layers * S * H;
+      for (const Layer& layer : memory_.layers) {
+        std::copy_n(layer.step_new_h.f32() + i * Hp_, H, state);
+        if (S == 2) std::copy_n(layer.step_new_c.f32() + i * Hp_, H, state + H);
+        state += S * H;
+      }
+      std::copy_n(memory_.layers.back().step_new_h.f32() + i * Hp_, H, top + live_[i] * H);
+    }
+  };
+  if (rows <= kMovedRows) return scatter(0, 0);
+  turn.ForEach((rows + kMovedRows - 1) / kMovedRows, 0, scatter);
+}
+
+}  // namespace derin::cpu

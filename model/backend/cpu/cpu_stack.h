@@ -1,0 +1,96 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "model/backend/backend.h"
+#include "model/backend/cpu/stack_memory.h"
+#include "model/backend/cpu/turn.h"
+#include "model/backend/stack_layout.h"
+
+namespace derin::cpu {
+
+// The stack in f32 or bf16. Layer after layer: the input's products of all steps at once, then step
+// by step the state's product and the cell, each task a panel of columns and some rows.
+class CpuStack : public RecurrentStack {
+ public:
+  // The caller has checked the precision and that the memory of the plan is free.
+  static absl::StatusOr<std::unique_ptr<CpuStack>> Create(Device& device, const StackConfig& config,
+                                                          const StackExtent& extent);
+
+  const StackConfig& config() const override { return config_; }
+  void SetParameters(Queue& queue, View parameters) override;
+  void Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens, View state_in,
+               View state_out, View top) override;
+  void Backward(Queue& queue, View d_top, View gradients) override;
+  void Step(Queue& queue, View tokens, View slots, View pool, View top) override;
+
+ private:
+  using Layer = StackMemory::Layer;
+
+  CpuStack(Device& device, const StackConfig& config, const StackExtent& extent);
+
+  // How rows and columns are shared out: a task is up to `rows` rows of one panel.
+  struct Tasks {
+    int64_t rows, blocks, count;
+  };
+  Tasks TasksFor(int64_t rows, int panels) const;
+  double Flops(int64_t rows, int64_t k) const { return 2.0 * rows * k * kPanelColumns; }
+
+  // cpu_stack.cc
+  void PackLayer(Turn& turn, int l, const float* flat);
+  void LoadTokens(const int32_t* tokens);
+  void LoadState(int l, const float* states);
+  void StoreState(int l, float* states) const;
+  void InputProducts(Turn& turn, int l);
+  void ForwardStep(Turn& turn, int l, int t, ForwardMode mode);
+  void GatherStates(Turn& turn, const int32_t* slots, const float* pool);
+  void StepLayer(Turn& turn, int l, const int32_t* tokens);
+  void ScatterStates(Turn& turn, const int32_t* slots, float* pool, float* top);
+
+  // stack_backward.cc
+  const float* TopGradient(Turn& turn, View d_top);
+  void BackwardStep(Turn& turn, int l, int t, const float* d_output);
+  void WeightGradients(Turn& turn, int l, bool recurrent, float* gradient);
+  void BiasGradients(Turn& turn, int l, float* gradients);
+  void TokenGradients(Turn& turn, float* gradient);
+  void OutputGradient(Turn& turn, int l);
+
+  // Rows of `a` times a panel's weights, to be added to `sums`, rows of kPanelColumns.
+  ProductArgs PanelProduct(const Array& weights, int panel, GatePanels::Range range, const void* a,
+                           int64_t rows, float* sums) const;
+  void Product(const ProductArgs& args) const {
+    (memory_.bf16 ? kernels_.product_bf16 : kernels_.product)(args);
+  }
+  // What products read of a layer's h from row `row` of [T + 1, B] on.
+  const void* FactorH(const Layer& layer, int64_t row) const;
+  // Row `row` of [T, B] in a panel of a layer's gates.
+  float* Gates(const Layer& layer, int panel, int64_t row) const {
+    return layer.gates.f32() + (panel * steps_ * rows_ + row) * kPanelColumns;
+  }
+  // The starts of GRU's nh in `rows` rows of sums; nothing for other cells.
+  void StartStatePart(const Layer& layer, int panel, int64_t rows, float* sums) const;
+  float* Sums(int worker) const {
+    return memory_.sums.f32() + worker * StackMemory::kTaskRows * kPanelColumns;
+  }
+
+  Device& device_;
+  const Kernels& kernels_;
+  const StackConfig config_;
+  const StackExtent extent_;
+  const std::vector<Slice> slices_;
+  StackMemory memory_;
+  const GatePanels& panels_;
+  const int64_t Hp_;       // hidden units to a multiple of 16
+  const int64_t k_words_;  // words of a row of h
+  void (*const cell_forward_)(const CellForwardArgs&);
+  void (*const cell_backward_)(const CellBackwardArgs&);
+
+  // Of the last Forward: T, B, and B to an even number with bf16.
+  int64_t steps_ = 0, batch_ = 0, rows_ = 0;
+
+  std::vector<int32_t> live_;  // of a Step, the rows that are no padding
+};
+
+}  // namespace derin::cpu

@@ -1,0 +1,63 @@
+#include "model/backend/cpu/device_turns.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "model/check.h"
+
+namespace derin::cpu {
+
+DeviceTurns::DeviceTurns(Clock clock) : clock_(std::move(clock)) {}
+
+bool DeviceTurns::GenerationMayBegin() const {
+  return !busy_ && !(waiting_training_ > 0 && owed_ >= kTurn);
+}
+
+bool DeviceTurns::TrainingMayBegin() const {
+  return !busy_ && (waiting_generation_ == 0 || owed_ >= kTurn);
+}
+
+void DeviceTurns::Begin(QueuePriority priority) {
+  absl::MutexLock lock(&mutex_);
+  if (priority == QueuePriority::kGeneration) {
+    ++waiting_generation_;
+    generation_waits_ = true;
+    mutex_.Await(absl::Condition(this, &DeviceTurns::GenerationMayBegin));
+    generation_waits_ = --waiting_generation_ > 0;
+  } else {
+    ++waiting_training_;
+    mutex_.Await(absl::Condition(this, &DeviceTurns::TrainingMayBegin));
+    --waiting_training_;
+  }
+  busy_ = true;
+  holder_ = priority;
+  begin_ = clock_();
+}
+
+void DeviceTurns::EndLocked() {
+  DERIN_CHECK(busy_);
+  busy_ = false;
+  const absl::Duration held = clock_() - begin_;
+  if (holder_ == QueuePriority::kTraining) {
+    owed_ = std::max(absl::ZeroDuration(), owed_ - held);
+  } else if (waiting_training_ > 0) {
+    owed_ += held / 3;
+  }
+}
+
+void DeviceTurns::End() {
+  absl::MutexLock lock(&mutex_);
+  EndLocked();
+}
+
+void DeviceTurns::EndAndBegin() {
+  {
+    absl::MutexLock lock(&mutex_);
+    // What it is owed it may use up without a break.
+    if (owed_ > clock_() - begin_) return;
+    EndLocked();
+  }
+  Begin(QueuePriority::kTraining);
+}
+
+}  // namespace derin::cpu
