@@ -86,13 +86,21 @@ StackPlan StackMemory::Plan() const {
 }
 
 absl::Status StackMemory::Allocate() {
+  // Each array is readable beyond its end, as a piece of its own would be.
+  const auto place = [](int64_t bytes) {
+    return RoundUp(bytes + static_cast<int64_t>(kReadableBeyond), 64);
+  };
+  int64_t whole = 0;
+  for (const Measured& one : measured_) whole += place(one.array->bytes);
+  memory_ = AllocateZeroed(whole);
+  if (memory_ == nullptr) {
+    return absl::ResourceExhaustedError(
+        absl::StrFormat("wanted %d bytes of memory, got none", whole));
+  }
+  auto* next = static_cast<std::byte*>(memory_.get());
   for (const Measured& one : measured_) {
-    if (one.array->bytes == 0) continue;
-    one.array->memory_ = AllocateZeroed(one.array->bytes);
-    if (one.array->memory_ == nullptr) {
-      return absl::ResourceExhaustedError(
-          absl::StrFormat("wanted %d bytes of memory, got none", one.array->bytes));
-    }
+    if (one.array->bytes > 0) one.array->data_ = next;
+    next += place(one.array->bytes);
   }
   return absl::OkStatus();
 }

@@ -10,12 +10,12 @@
 
 namespace derin::cpu {
 
-// Zeroed memory of a size that is known before it is taken.
+// A part of a StackMemory, zeroed; null before it is allocated and when it is empty.
 class Array {
  public:
   template <typename T>
   T* As() const {
-    return static_cast<T*>(memory_.get());
+    return static_cast<T*>(data_);
   }
   float* f32() const { return As<float>(); }
 
@@ -23,12 +23,13 @@ class Array {
 
  private:
   friend struct StackMemory;
-  std::shared_ptr<void> memory_;
+  void* data_ = nullptr;
 };
 
-// All memory of a stack. T, B and N are those of the StackExtent, Hp is the hidden size to a
-// multiple of 16, P the panels of GatePanels, J the panels of up to 64 units that Backward's
-// products write. With bf16 rows come in pairs, so B is even there.
+// All memory of a stack, taken at once: as one piece it comes in huge pages, whose addresses do not
+// compete for the same places of a cache. T, B and N are those of the StackExtent, Hp is the hidden
+// size to a multiple of 16, P the panels of GatePanels, J the panels of up to 64 units that
+// Backward's products write. With bf16 rows come in pairs, so B is even there.
 struct StackMemory {
   // Only measures.
   StackMemory(const StackConfig& config, const StackExtent& extent, int workers);
@@ -82,6 +83,7 @@ struct StackMemory {
     int64_t StackPlan::*part;
   };
   std::vector<Measured> measured_;
+  std::shared_ptr<void> memory_;
   int64_t slot_bytes_;
 };
 

@@ -45,14 +45,7 @@ void Turn::ForEach(int64_t tasks, double flops, absl::FunctionRef<void(int64_t, 
   const double flops_of_worker = flops * static_cast<double>(tasks) / static_cast<double>(workers);
   const auto parts = static_cast<int64_t>(flops_of_worker / kFlopsBetweenYields) + 1;
   for (int64_t part = 0; part < parts; ++part) {
-    device_.workers.Run([&](int worker) {
-      // This part of the worker's own range.
-      const int64_t first = tasks * worker / workers;
-      const int64_t count = tasks * (worker + 1) / workers - first;
-      for (int64_t i = count * part / parts; i < count * (part + 1) / parts; ++i) {
-        body(first + i, worker);
-      }
-    });
+    device_.workers.ForEach(tasks, body, part, parts);
     device_.turns.Yield();
   }
 }

@@ -3,7 +3,7 @@
 #include <immintrin.h>
 #include <sched.h>
 
-#include <algorithm>
+#include <utility>
 
 #include "model/check.h"
 
@@ -13,9 +13,8 @@ namespace {
 // About 50 microseconds: longer than what a step of generation does between two operations, and
 // well below what a person or a bill would notice.
 constexpr int kSpinsBeforeSleep = 2000;
-// A worker that waits this long may be in the way of the one it waits for, where there are more
-// threads than cores.
-constexpr int kSpinsBeforeYield = 20000;
+// Somebody who waits this long, some microseconds, may be in the way of whom it waits for.
+constexpr int kSpinsBeforeYield = 200;
 
 // Sets the processor to flush denormals: they take a hundred times longer and mean nothing here.
 class FlushDenormals {
@@ -55,7 +54,7 @@ void PinToCore(int core) {
 
 int WorkerPool::AvailableCores() { return static_cast<int>(AvailableCoreNumbers().size()); }
 
-WorkerPool::WorkerPool(int threads) {
+WorkerPool::WorkerPool(int threads) : ranges_(std::make_unique<Range[]>(threads)) {
   DERIN_CHECK(threads >= 1);
   const std::vector<int> cores = AvailableCoreNumbers();
   const bool pin = threads <= static_cast<int>(cores.size());
@@ -69,50 +68,75 @@ WorkerPool::WorkerPool(int threads) {
 }
 
 WorkerPool::~WorkerPool() {
-  body_ = nullptr;
-  round_.fetch_add(1);
+  stop_ = true;
+  ++round_;
   round_.notify_all();
   for (std::thread& helper : helpers_) helper.join();
 }
 
-void WorkerPool::Run(absl::FunctionRef<void(int)> body) {
+void WorkerPool::ForEach(int64_t tasks, absl::FunctionRef<void(int64_t, int)> body, int64_t part,
+                         int64_t parts) {
   const FlushDenormals flush;
-  if (helpers_.empty()) return body(0);
+  const int64_t workers = threads();
   body_ = &body;
-  unfinished_.store(static_cast<int>(helpers_.size()), std::memory_order_relaxed);
-  // With sleeping_ read after round_ is written, and the other way round in Help, one of the two
-  // sees the other.
-  round_.fetch_add(1, std::memory_order_seq_cst);
-  if (sleeping_.load(std::memory_order_seq_cst) > 0) round_.notify_all();
-  body(0);
+  int64_t count = 0;
+  const auto range_of = [&](int64_t worker) {
+    const int64_t first = tasks * worker / workers, size = tasks * (worker + 1) / workers - first;
+    return std::pair{first + size * part / parts, first + size * (part + 1) / parts};
+  };
+  for (int64_t worker = 0; worker < workers; ++worker) {
+    const auto [next, end] = range_of(worker);
+    count += end - next;
+  }
+  unfinished_.store(count, std::memory_order_relaxed);
+  for (int64_t worker = 0; worker < workers; ++worker) {
+    const auto [next, end] = range_of(worker);
+    ranges_[worker].next_and_end.store(
+        static_cast<uint64_t>(next) << 32 | static_cast<uint64_t>(end), std::memory_order_release);
+  }
+  if (workers > 1 && count > 1) {
+    // With sleeping_ read after round_ is written, and the other way round in Help, one of the two
+    // sees the other.
+    round_.fetch_add(1, std::memory_order_seq_cst);
+    if (sleeping_.load(std::memory_order_seq_cst) > 0) round_.notify_all();
+  }
+  Work(0);
   for (int spins = 0; unfinished_.load(std::memory_order_acquire) > 0; ++spins) {
     _mm_pause();
     if (spins >= kSpinsBeforeYield) sched_yield();
   }
 }
 
-void WorkerPool::Help(int worker) {
-  for (uint32_t done = 0;; ++done) {
-    for (int spins = 0; round_.load(std::memory_order_acquire) == done; ++spins) {
-      _mm_pause();
-      if (spins < kSpinsBeforeSleep) continue;
-      sleeping_.fetch_add(1, std::memory_order_seq_cst);
-      round_.wait(done, std::memory_order_seq_cst);
-      sleeping_.fetch_sub(1, std::memory_order_relaxed);
+void WorkerPool::Work(int worker) {
+  const int workers = threads();
+  for (int i = 0; i < workers; ++i) {
+    std::atomic<uint64_t>& range = ranges_[(worker + i) % workers].next_and_end;
+    uint64_t word = range.load(std::memory_order_relaxed);
+    while (word >> 32 < (word & 0xffffffff)) {
+      // A claim that succeeds is one of the round under way, however long ago the word was read.
+      if (!range.compare_exchange_weak(word, word + (uint64_t{1} << 32), std::memory_order_acquire,
+                                       std::memory_order_relaxed)) {
+        continue;
+      }
+      (*body_)(static_cast<int64_t>(word >> 32), worker);
+      unfinished_.fetch_sub(1, std::memory_order_release);
+      word = range.load(std::memory_order_relaxed);
     }
-    if (body_ == nullptr) return;
-    (*body_)(worker);
-    unfinished_.fetch_sub(1, std::memory_order_release);
   }
 }
 
-void WorkerPool::ForEach(int64_t tasks, absl::FunctionRef<void(int64_t, int)> body) {
-  const int64_t workers = threads();
-  Run([&](int worker) {
-    for (int64_t task = tasks * worker / workers; task < tasks * (worker + 1) / workers; ++task) {
-      body(task, worker);
+void WorkerPool::Help(int worker) {
+  for (uint32_t seen = 0; !stop_.load(std::memory_order_relaxed);) {
+    for (int spins = 0; round_.load(std::memory_order_acquire) == seen; ++spins) {
+      _mm_pause();
+      if (spins < kSpinsBeforeSleep) continue;
+      sleeping_.fetch_add(1, std::memory_order_seq_cst);
+      round_.wait(seen, std::memory_order_seq_cst);
+      sleeping_.fetch_sub(1, std::memory_order_relaxed);
     }
-  });
+    seen = round_.load(std::memory_order_acquire);
+    Work(worker);
+  }
 }
 
 }  // namespace derin::cpu

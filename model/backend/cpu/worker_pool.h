@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -9,9 +10,10 @@
 
 namespace derin::cpu {
 
-// Threads that work together on one thing at a time: the caller and its helpers, each helper pinned
-// to a core. They meet in some 100 ns, for a helper spins a while for the next work before it
-// sleeps; a pool without work costs nothing. Denormals are flushed to zero while working.
+// Threads that share out tasks: the caller and its helpers, each helper pinned to a core. They meet
+// in some 100 ns, for a helper spins a while for the next tasks before it sleeps; a pool without
+// work costs nothing. A helper that has no core just then holds nobody up, since whoever is done
+// takes over tasks that nobody has begun. Denormals are flushed to zero while working.
 class WorkerPool {
  public:
   // `threads` includes the caller's, at least 1.
@@ -25,23 +27,34 @@ class WorkerPool {
 
   int threads() const { return static_cast<int>(helpers_.size()) + 1; }
 
-  // Calls body(worker) for each worker from 0 to threads() - 1, all at once, and returns when all
-  // have returned. One call at a time.
-  void Run(absl::FunctionRef<void(int worker)> body);
-
-  // Calls body(task, worker) for each task below `tasks`. Neighbouring tasks go to one worker,
-  // always the same.
-  void ForEach(int64_t tasks, absl::FunctionRef<void(int64_t task, int worker)> body);
+  // Calls body(task, worker) for tasks below `tasks`, fewer than 2^31, and returns when all have
+  // returned; `worker`, below threads(), is who calls. Each worker has a range of neighbouring
+  // tasks, always the same one, and begins with those. Of `parts` calls that together do all tasks,
+  // this is call `part`: each does a part of every worker's range. One call at a time.
+  void ForEach(int64_t tasks, absl::FunctionRef<void(int64_t task, int worker)> body,
+               int64_t part = 0, int64_t parts = 1);
 
  private:
-  void Help(int worker);
+  // The tasks of a worker's range that nobody has begun: [next, end), in one word so that a claim
+  // is one exchange.
+  struct alignas(64) Range {
+    std::atomic<uint64_t> next_and_end = 0;
+  };
 
-  // Each on a cache line of its own: the caller writes the first two, the helpers the third.
-  alignas(64) std::atomic<uint32_t> round_ = 0;   // counts calls of Run
-  absl::FunctionRef<void(int)>* body_ = nullptr;  // of this round; null: the pool ends
-  alignas(64) std::atomic<int> sleeping_ = 0;     // helpers
-  alignas(64) std::atomic<int> unfinished_ = 0;   // helpers that still work on this round
+  void Help(int worker);
+  // Does tasks, its own first, until all are begun.
+  void Work(int worker);
+
+  const std::unique_ptr<Range[]> ranges_;  // one for each worker
+  // Written by the caller before it fills the ranges, so who claims a task sees what to do.
+  absl::FunctionRef<void(int64_t, int)>* body_ = nullptr;
   std::vector<std::thread> helpers_;
+
+  // Each on a cache line of its own.
+  alignas(64) std::atomic<uint32_t> round_ = 0;      // counts calls of ForEach
+  alignas(64) std::atomic<int> sleeping_ = 0;        // helpers
+  alignas(64) std::atomic<int64_t> unfinished_ = 0;  // tasks of this round
+  std::atomic<bool> stop_ = false;
 };
 
 }  // namespace derin::cpu
