@@ -60,7 +60,8 @@ CpuStack::CpuStack(Device& device, const StackConfig& config, const StackExtent&
       memory_(config, extent, device.workers.threads()),
       panels_(memory_.panels),
       Hp_(panels_.padded()),
-      k_words_(memory_.bf16 ? Hp_ / 2 : Hp_),
+      words_(memory_.bf16 ? 2 : 1),
+      k_words_(Hp_ / words_),
       cell_forward_(CellForwardOf(kernels_, config.cell)),
       cell_backward_(CellBackwardOf(kernels_, config.cell)) {
   live_.reserve(extent.step_rows);
@@ -136,10 +137,13 @@ void CpuStack::PackLayer(Turn& turn, int l, const float* flat) {
 }
 
 ProductArgs CpuStack::PanelProduct(const Array& weights, int panel, GatePanels::Range range,
-                                   const void* a, int64_t rows, float* sums) const {
+                                   const FactorRows& a, int64_t rows, float* sums) const {
   ProductArgs args;
-  args.a = a;
-  args.a_row = args.block = args.k = k_words_;
+  args.a = a.data;
+  args.a_row = a.row;
+  args.block = a.block;
+  args.a_block = a.next_block;
+  args.k = k_words_;
   args.b = weights.As<uint32_t>() + panel * panels_.ProductColumns() * k_words_;
   args.b_k = range.columns();
   args.c = sums + range.first_column();
@@ -151,9 +155,12 @@ ProductArgs CpuStack::PanelProduct(const Array& weights, int panel, GatePanels::
   return args;
 }
 
-const void* CpuStack::FactorH(const Layer& layer, int64_t row) const {
-  if (memory_.bf16) return layer.h_bf16.As<uint16_t>() + row * Hp_;
-  return layer.h.f32() + row * Hp_;
+CpuStack::FactorRows CpuStack::FactorH(const Layer& layer, int64_t row) const {
+  const void* data =
+      memory_.bf16 ? static_cast<const void*>(layer.h_bf16.As<uint16_t>() + row * kPanelColumns)
+                   : layer.h.f32() + row * kPanelColumns;
+  const int64_t panel_words = kPanelColumns / words_;
+  return {data, panel_words, panel_words, h_rows_ * panel_words};
 }
 
 void CpuStack::StartStatePart(const Layer& layer, int panel, int64_t rows, float* sums) const {
@@ -173,45 +180,55 @@ void CpuStack::LoadTokens(const int32_t* tokens) {
   }
 }
 
-// From [S, L, B, H] to block 0 of h and c, with zeros around.
+// From [S, L, B, H] to step 0 of h and c, with zeros around.
 void CpuStack::LoadState(int l, const float* states) {
   const int64_t H = config_.hidden;
   const Layer& layer = memory_.layers[l];
-  const auto load = [&](int vector, float* to) {
-    const float* from = states + (vector * config_.layers + l) * batch_ * H;
-    std::fill_n(to, rows_ * Hp_, 0.0f);
-    for (int64_t b = 0; b < batch_; ++b) std::copy_n(from + b * H, H, to + b * Hp_);
-  };
-  float* h = layer.h.f32();
-  load(0, h);
-  if (config_.cell == Cell::kLstm) load(1, layer.c.f32());
-  if (!memory_.bf16) return;
-  auto* h_bf16 = layer.h_bf16.As<uint16_t>();
-  for (int64_t i = 0; i < rows_ * Hp_; ++i) h_bf16[i] = RoundToBf16(h[i]);
-  auto* pairs = layer.h_pairs.As<uint32_t>();
-  if (pairs == nullptr) return;
-  for (int64_t row = 0; row < rows_; row += 2) {
-    for (int64_t i = 0; i < Hp_; ++i) {
-      pairs[row / 2 * Hp_ + i] = Bf16Pair(h[row * Hp_ + i], h[(row + 1) * Hp_ + i]);
+  const bool pairs = layer.h_pairs.bytes > 0;
+  for (int64_t b = 0; b < rows_; ++b) {
+    const float* from = states + (l * batch_ + b) * H;
+    for (int64_t unit = 0; unit < Hp_; ++unit) {
+      const bool there = b < batch_ && unit < H;
+      const float h = there ? from[unit] : 0;
+      const int64_t at = UnitOffset(unit, b, h_rows_);
+      layer.h.f32()[at] = h;
+      if (config_.cell == Cell::kLstm) {
+        layer.c.f32()[at] = there ? from[config_.layers * batch_ * H + unit] : 0;
+      }
+      if (!memory_.bf16) continue;
+      layer.h_bf16.As<uint16_t>()[at] = RoundToBf16(h);
+      if (!pairs) continue;
+      layer.h_pairs.As<uint16_t>()[2 * UnitOffset(unit, b / 2, h_rows_ / 2) + b % 2] =
+          RoundToBf16(h);
     }
   }
 }
 
 void CpuStack::StoreState(int l, float* states) const {
-  const int64_t H = config_.hidden, last = steps_ * rows_ * Hp_;
+  const int64_t H = config_.hidden, last = steps_ * rows_;
   const Layer& layer = memory_.layers[l];
-  const auto store = [&](int vector, const float* from) {
-    float* to = states + (vector * config_.layers + l) * batch_ * H;
-    for (int64_t b = 0; b < batch_; ++b) std::copy_n(from + b * Hp_, H, to + b * H);
-  };
-  store(0, layer.h.f32() + last);
-  if (config_.cell == Cell::kLstm) store(1, layer.c.f32() + last);
+  for (int64_t b = 0; b < batch_; ++b) {
+    float* to = states + (l * batch_ + b) * H;
+    CopyUnits(layer.h.f32(), last + b, to);
+    if (config_.cell == Cell::kLstm) {
+      CopyUnits(layer.c.f32(), last + b, to + config_.layers * batch_ * H);
+    }
+  }
+}
+
+// A row of [J, T + 1, B, 64] as H elements.
+void CpuStack::CopyUnits(const float* from, int64_t row, float* to) const {
+  const int64_t H = config_.hidden;
+  for (int64_t unit = 0; unit < H; unit += kPanelColumns) {
+    std::copy_n(from + UnitOffset(unit, row, h_rows_), std::min<int64_t>(kPanelColumns, H - unit),
+                to + unit);
+  }
 }
 
 void CpuStack::InputProducts(Turn& turn, int l) {
   const Layer& layer = memory_.layers[l];
   const Layer& below = memory_.layers[l - 1];
-  const int64_t rows = steps_ * rows_;
+  const int64_t rows = gate_rows_;
   const Tasks tasks = TasksFor(rows, panels_.count());
   turn.ForEach(tasks.count, Flops(tasks.rows, Hp_), [&](int64_t task, int) {
     const int panel = static_cast<int>(task / tasks.blocks);
@@ -250,7 +267,8 @@ void CpuStack::ForwardStep(Turn& turn, int l, int t, ForwardMode mode) {
                          FactorH(layer, before + first), count, sums));
 
     const int64_t unit = int64_t{panel} * panels_.units();
-    const int64_t old = (before + first) * Hp_ + unit, now = (after + first) * Hp_ + unit;
+    const int64_t old = UnitOffset(unit, before + first, h_rows_);
+    const int64_t now = UnitOffset(unit, after + first, h_rows_);
     CellForwardArgs cell;
     cell.gates = sums;
     cell.h_before = layer.h.f32() + old;
@@ -258,13 +276,18 @@ void CpuStack::ForwardStep(Turn& turn, int l, int t, ForwardMode mode) {
     if (lstm) {
       cell.c_before = layer.c.f32() + old;
       cell.c = layer.c.f32() + now;
-      if (training) cell.tanh_c = layer.tanh_c.f32() + old;
+      if (training) {
+        cell.tanh_c = layer.tanh_c.f32() + UnitOffset(unit, before + first, gate_rows_);
+      }
     }
     if (memory_.bf16) {
       cell.h_bf16 = layer.h_bf16.As<uint16_t>() + now;
-      if (training) cell.h_pairs = layer.h_pairs.As<uint32_t>() + (after + first) / 2 * Hp_ + unit;
+      if (training) {
+        cell.h_pairs =
+            layer.h_pairs.As<uint32_t>() + UnitOffset(unit, (after + first) / 2, h_rows_ / 2);
+      }
     }
-    cell.stride = Hp_;
+    cell.stride = kPanelColumns;
     cell.rows = count;
     cell.vectors = panels_.UnitVectors(panel);
     cell_forward_(cell);
@@ -278,7 +301,9 @@ void CpuStack::Forward(Queue& queue, ForwardMode mode, int steps, int batch, Vie
   if (!static_cast<CpuQueue&>(queue).ok()) return;
   steps_ = steps;
   batch_ = batch;
-  rows_ = memory_.bf16 ? RoundUp(batch, 2) : batch;
+  rows_ = RoundUp(batch, words_);
+  h_rows_ = (steps_ + 1) * rows_;
+  gate_rows_ = steps_ * rows_;
   Turn turn(static_cast<CpuQueue&>(queue));
   LoadTokens(tokens.As<int32_t>());
   for (int l = 0; l < config_.layers; ++l) {
@@ -288,10 +313,10 @@ void CpuStack::Forward(Queue& queue, ForwardMode mode, int steps, int batch, Vie
     StoreState(l, state_out.As<float>());
   }
   const int64_t H = config_.hidden;
-  const float* h = memory_.layers.back().h.f32() + rows_ * Hp_;
+  const float* h = memory_.layers.back().h.f32();
   turn.ForEach(steps, 0, [&](int64_t t, int) {
     for (int64_t b = 0; b < batch_; ++b) {
-      std::copy_n(h + (t * rows_ + b) * Hp_, H, top.As<float>() + (t * batch_ + b) * H);
+      CopyUnits(h, (t + 1) * rows_ + b, top.As<float>() + (t * batch_ + b) * H);
     }
   });
 }
@@ -333,9 +358,10 @@ void CpuStack::StepLayer(Turn& turn, int l, const int32_t* tokens) {
   const Layer& layer = memory_.layers[l];
   const int64_t rows = live_.size(), V = config_.vocabulary;
   const bool bf16 = memory_.bf16;
-  const auto factor = [&](const Array& h, const Array& h_bf16, int64_t row) -> const void* {
-    if (bf16) return h_bf16.As<uint16_t>() + row * Hp_;
-    return h.f32() + row * Hp_;
+  const auto factor = [&](const Array& h, const Array& h_bf16, int64_t row) {
+    const void* data =
+        bf16 ? static_cast<const void*>(h_bf16.As<uint16_t>() + row * Hp_) : h.f32() + row * Hp_;
+    return FactorRows{data, k_words_, k_words_, 0};
   };
   const Tasks tasks = TasksFor(rows, panels_.count());
   turn.ForEach(tasks.count, 2 * Flops(tasks.rows, Hp_), [&](int64_t task, int worker) {

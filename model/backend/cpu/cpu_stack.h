@@ -31,11 +31,18 @@ class CpuStack : public RecurrentStack {
 
   CpuStack(Device& device, const StackConfig& config, const StackExtent& extent);
 
+  // The left side of a product: rows whose k runs through blocks, all strides in words.
+  struct FactorRows {
+    const void* data;
+    int64_t row, block, next_block;
+  };
+
   // How rows and columns are shared out: a task is up to `rows` rows of one panel.
   struct Tasks {
     int64_t rows, blocks, count;
   };
   Tasks TasksFor(int64_t rows, int panels) const;
+  int UnitPanels() const { return static_cast<int>(memory_.UnitColumns() / kPanelColumns); }
   double Flops(int64_t rows, int64_t k) const { return 2.0 * rows * k * kPanelColumns; }
 
   // cpu_stack.cc
@@ -43,6 +50,7 @@ class CpuStack : public RecurrentStack {
   void LoadTokens(const int32_t* tokens);
   void LoadState(int l, const float* states);
   void StoreState(int l, float* states) const;
+  void CopyUnits(const float* from, int64_t row, float* to) const;
   void InputProducts(Turn& turn, int l);
   void ForwardStep(Turn& turn, int l, int t, ForwardMode mode);
   void GatherStates(Turn& turn, const int32_t* slots, const float* pool);
@@ -50,24 +58,32 @@ class CpuStack : public RecurrentStack {
   void ScatterStates(Turn& turn, const int32_t* slots, float* pool, float* top);
 
   // stack_backward.cc
-  const float* TopGradient(Turn& turn, View d_top);
-  void BackwardStep(Turn& turn, int l, int t, const float* d_output);
+  void LoadTopGradient(Turn& turn, View d_top);
+  ProductArgs UnitProduct(const Array& weights, int64_t unit, const FactorRows& a, int64_t rows,
+                          float* c) const;
+  void BackwardStep(Turn& turn, int l, int t);
   void WeightGradients(Turn& turn, int l, bool recurrent, float* gradient);
   void BiasGradients(Turn& turn, int l, float* gradients);
   void TokenGradients(Turn& turn, float* gradient);
   void OutputGradient(Turn& turn, int l);
 
   // Rows of `a` times a panel's weights, to be added to `sums`, rows of kPanelColumns.
-  ProductArgs PanelProduct(const Array& weights, int panel, GatePanels::Range range, const void* a,
-                           int64_t rows, float* sums) const;
+  ProductArgs PanelProduct(const Array& weights, int panel, GatePanels::Range range,
+                           const FactorRows& a, int64_t rows, float* sums) const;
   void Product(const ProductArgs& args) const {
     (memory_.bf16 ? kernels_.product_bf16 : kernels_.product)(args);
   }
+  // Where an element of [J, rows, 64] is.
+  static int64_t UnitOffset(int64_t unit, int64_t row, int64_t rows) {
+    return (unit / kPanelColumns * rows + row) * kPanelColumns + unit % kPanelColumns;
+  }
   // What products read of a layer's h from row `row` of [T + 1, B] on.
-  const void* FactorH(const Layer& layer, int64_t row) const;
+  FactorRows FactorH(const Layer& layer, int64_t row) const;
+  // And of its gates' gradients, from row `row` of [T, B] and column `column` of each panel on.
+  FactorRows FactorGates(const Layer& layer, int64_t row, int column) const;
   // Row `row` of [T, B] in a panel of a layer's gates.
   float* Gates(const Layer& layer, int panel, int64_t row) const {
-    return layer.gates.f32() + (panel * steps_ * rows_ + row) * kPanelColumns;
+    return layer.gates.f32() + (panel * gate_rows_ + row) * kPanelColumns;
   }
   // The starts of GRU's nh in `rows` rows of sums; nothing for other cells.
   void StartStatePart(const Layer& layer, int panel, int64_t rows, float* sums) const;
@@ -83,12 +99,14 @@ class CpuStack : public RecurrentStack {
   StackMemory memory_;
   const GatePanels& panels_;
   const int64_t Hp_;       // hidden units to a multiple of 16
+  const int64_t words_;    // elements of a word: 2 with bf16
   const int64_t k_words_;  // words of a row of h
   void (*const cell_forward_)(const CellForwardArgs&);
   void (*const cell_backward_)(const CellBackwardArgs&);
 
-  // Of the last Forward: T, B, and B to an even number with bf16.
-  int64_t steps_ = 0, batch_ = 0, rows_ = 0;
+  // Of the last Forward: T, B, B to an even number with bf16, and the rows of [T + 1, B] and [T,
+  // B].
+  int64_t steps_ = 0, batch_ = 0, rows_ = 0, h_rows_ = 0, gate_rows_ = 0;
 
   std::vector<int32_t> live_;  // of a Step, the rows that are no padding
 };

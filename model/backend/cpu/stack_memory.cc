@@ -13,12 +13,12 @@ StackMemory::StackMemory(const StackConfig& config, const StackExtent& extent, i
       slot_bytes_(StateElements(config) * static_cast<int64_t>(sizeof(float))) {
   for (Layer& layer : layers) MeasureLayer(layer, &layer == &layers.front(), config, extent);
 
-  const int64_t T = extent.steps, Hp = panels.padded(), P = panels.count();
+  const int64_t T = extent.steps, P = panels.count(), units = UnitColumns();
   const auto workspace = &StackPlan::workspace_bytes;
   Measure(tokens, workspace, T * rows, sizeof(int32_t));
   if (extent.training) {
-    Measure(d_output, workspace, T * rows * Hp, sizeof(float));
-    if (config.cell == Cell::kLstm) Measure(dc, workspace, rows * Hp, sizeof(float));
+    Measure(d_output, workspace, T * rows * units, sizeof(float));
+    if (config.cell == Cell::kLstm) Measure(dc, workspace, rows * units, sizeof(float));
     if (bf16) {
       Measure(d_bf16, workspace, P * T * rows * kPanelColumns, sizeof(uint16_t));
       Measure(d_pairs, workspace, P * T * rows / 2 * kPanelColumns, sizeof(uint32_t));
@@ -31,6 +31,7 @@ StackMemory::StackMemory(const StackConfig& config, const StackExtent& extent, i
 void StackMemory::MeasureLayer(Layer& layer, bool first, const StackConfig& config,
                                const StackExtent& extent) {
   const int64_t T = extent.steps, N = extent.step_rows, Hp = panels.padded(), P = panels.count();
+  const int64_t units = UnitColumns();
   const int64_t words = bf16 ? 2 : 1;  // elements in one
   const bool lstm = config.cell == Cell::kLstm;
 
@@ -47,12 +48,12 @@ void StackMemory::MeasureLayer(Layer& layer, bool first, const StackConfig& conf
   const auto reserve = &StackPlan::reserve_bytes;
   if (T > 0) {
     Measure(layer.gates, reserve, P * T * rows * kPanelColumns, sizeof(float));
-    Measure(layer.h, reserve, (T + 1) * rows * Hp, sizeof(float));
-    if (lstm) Measure(layer.c, reserve, (T + 1) * rows * Hp, sizeof(float));
-    if (lstm && extent.training) Measure(layer.tanh_c, reserve, T * rows * Hp, sizeof(float));
-    if (bf16) Measure(layer.h_bf16, reserve, (T + 1) * rows * Hp, sizeof(uint16_t));
+    Measure(layer.h, reserve, (T + 1) * rows * units, sizeof(float));
+    if (lstm) Measure(layer.c, reserve, (T + 1) * rows * units, sizeof(float));
+    if (lstm && extent.training) Measure(layer.tanh_c, reserve, T * rows * units, sizeof(float));
+    if (bf16) Measure(layer.h_bf16, reserve, (T + 1) * rows * units, sizeof(uint16_t));
     if (bf16 && extent.training) {
-      Measure(layer.h_pairs, reserve, (T + 1) * rows / 2 * Hp, sizeof(uint32_t));
+      Measure(layer.h_pairs, reserve, (T + 1) * rows / 2 * units, sizeof(uint32_t));
     }
   }
 

@@ -28,8 +28,9 @@ class Array {
 
 // All memory of a stack, taken at once: as one piece it comes in huge pages, whose addresses do not
 // compete for the same places of a cache. T, B and N are those of the StackExtent, Hp is the hidden
-// size to a multiple of 16, P the panels of GatePanels, J the panels of up to 64 units that
-// Backward's products write. With bf16 rows come in pairs, so B is even there.
+// size to a multiple of 16, P the panels of GatePanels, J the panels of 64 units in which a layer's
+// h and whatever has its shape lies, so that products read both factors from front to back.  With
+// bf16 rows come in pairs, so B is even there.
 struct StackMemory {
   // Only measures.
   StackMemory(const StackConfig& config, const StackExtent& extent, int workers);
@@ -37,6 +38,8 @@ struct StackMemory {
   StackMemory& operator=(const StackMemory&) = delete;
 
   StackPlan Plan() const;
+  // J * 64.
+  int64_t UnitColumns() const { return RoundUp(panels.padded(), kPanelColumns); }
   // RESOURCE_EXHAUSTED when there is not enough.
   absl::Status Allocate();
 
@@ -56,18 +59,18 @@ struct StackMemory {
 
     // Kept from Forward for Backward. Block t of h and c is the state before step t.
     Array gates;           // f32 [P, T, B, 64]: sums, then activations, then gradients of the sums
-    Array h, c;            // f32 [T + 1, B, Hp]
-    Array tanh_c;          // f32 [T, B, Hp]
-    Array h_bf16;          // [T + 1, B, Hp]
-    Array h_pairs;         // words [T + 1, B / 2, Hp], pairs of rows
+    Array h, c;            // f32 [J, T + 1, B, 64]
+    Array tanh_c;          // f32 [J, T, B, 64]
+    Array h_bf16;          // [J, T + 1, B, 64]
+    Array h_pairs;         // words [J, T + 1, B / 2, 64], pairs of rows
     Array step_h, step_c;  // f32 [N, Hp] of Step, the states before
     Array step_new_h, step_new_c;  // and after
     Array step_h_bf16, step_new_h_bf16;
   };
   std::vector<Layer> layers;
   Array tokens;    // i32 [T, B]
-  Array d_output;  // f32 [T, B, Hp]
-  Array dc;        // f32 [B, Hp]
+  Array d_output;  // f32 [J, T, B, 64]
+  Array dc;        // f32 [J, B, 64]
   Array d_bf16;    // [P, T, B, 64]
   Array d_pairs;   // words [P, T, B / 2, 64]
   Array by_token;  // f32 [P, V, 64]
