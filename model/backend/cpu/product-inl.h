@@ -28,10 +28,13 @@ struct F32Factors {
   }
 };
 
-// How many rows of accumulators fit the registers, beside the columns of B and one element of A.
-constexpr int MostRows(int vectors) {
-  if constexpr (kRegister == kLanes) return vectors == 4 ? 6 : 8;
-  return vectors == 4 ? 3 : vectors == 3 ? 4 : 6;
+// A tile of accumulators is some rows by some neighbouring registers of columns. With 32 registers
+// a tile is as wide as a panel; with AVX2's 16 as a vector, so that each line of B is used whole.
+constexpr int kMostRegisters = kRegister == kLanes ? kPanelColumns / kRegister : kLanes / kRegister;
+// How many rows fit, beside the columns of B and one element of A.
+constexpr int MostRows(int registers) {
+  if constexpr (kRegister < kLanes) return registers > kMostRegisters ? 1 : 6;
+  return registers == 4 ? 6 : 8;
 }
 
 // Which of A's strides is 1, known when compiled so that addresses need no multiplication.
@@ -48,21 +51,49 @@ HWY_INLINE void StoreResult(Vector sum, float* c, int columns) {
   if (columns > 0) hn::BlendedStore(sum, hn::FirstN(kTag, columns), kTag, c);
 }
 
-// Rows [row, row + kRows) of the panel's columns from `first` on, one register of each vector.
-template <class Factors, Along kAlong, int kRows, int kVectors>
+// sum[r][v] += a[r] b[v] for one k. Whichever factor has fewer is held in registers, and the other
+// read one by one, so that AVX2's 16 registers are enough.
+template <class Factors, int kRows, int kRegisters>
+HWY_INLINE void AddProducts(const typename Factors::Word* a, ptrdiff_t a_row,
+                            const typename Factors::Word* b, Vector (&sum)[kRows][kRegisters]) {
+  if constexpr (kRows < kRegisters) {
+    decltype(Factors::Spread(a)) elements[kRows];
+    HWY_UNROLL(8) for (int r = 0; r < kRows; ++r) elements[r] = Factors::Spread(a + r * a_row);
+    HWY_UNROLL(8) for (int v = 0; v < kRegisters; ++v) {
+      const auto columns = Factors::LoadColumns(b + v * kRegister);
+      HWY_UNROLL(8) for (int r = 0; r < kRows; ++r) {
+        sum[r][v] = Factors::MultiplyAdd(elements[r], columns, sum[r][v]);
+      }
+    }
+  } else {
+    decltype(Factors::LoadColumns(b)) columns[kRegisters];
+    HWY_UNROLL(8) for (int v = 0; v < kRegisters; ++v) {
+      columns[v] = Factors::LoadColumns(b + v * kRegister);
+    }
+    HWY_UNROLL(8) for (int r = 0; r < kRows; ++r) {
+      const auto element = Factors::Spread(a + r * a_row);
+      HWY_UNROLL(8) for (int v = 0; v < kRegisters; ++v) {
+        sum[r][v] = Factors::MultiplyAdd(element, columns[v], sum[r][v]);
+      }
+    }
+  }
+}
+
+// Rows [row, row + kRows) of the panel's columns from `first` on.
+template <class Factors, Along kAlong, int kRows, int kRegisters>
 HWY_INLINE void Tile(const ProductArgs& args, int64_t row, int first) {
   using Word = typename Factors::Word;
-  Vector sum[kRows][kVectors];
+  Vector sum[kRows][kRegisters];
   const int columns = args.columns - first;
   if (args.start == nullptr) {
     HWY_UNROLL(8) for (int r = 0; r < kRows; ++r) {
-      HWY_UNROLL(4) for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(kTag);
+      HWY_UNROLL(8) for (int v = 0; v < kRegisters; ++v) sum[r][v] = hn::Zero(kTag);
     }
   } else {
     HWY_UNROLL(8) for (int r = 0; r < kRows; ++r) {
       const float* start = args.start + (row + r) * args.start_row + first;
-      HWY_UNROLL(4) for (int v = 0; v < kVectors; ++v) {
-        sum[r][v] = LoadStart(start + v * kLanes, columns - v * kLanes);
+      HWY_UNROLL(8) for (int v = 0; v < kRegisters; ++v) {
+        sum[r][v] = LoadStart(start + v * kRegister, columns - v * kRegister);
       }
     }
   }
@@ -74,59 +105,58 @@ HWY_INLINE void Tile(const ProductArgs& args, int64_t row, int first) {
   for (int64_t k_block = 0; k_block < args.k; k_block += args.block, a_block += args.a_block) {
     const Word* a = a_block;
     for (int64_t k = std::min(args.block, args.k - k_block); k > 0; --k, a += a_k, b += args.b_k) {
-      decltype(Factors::LoadColumns(b)) columns_of_b[kVectors];
-      HWY_UNROLL(4) for (int v = 0; v < kVectors; ++v) {
-        columns_of_b[v] = Factors::LoadColumns(b + v * kLanes);
-      }
-      HWY_UNROLL(8) for (int r = 0; r < kRows; ++r) {
-        const auto element = Factors::Spread(a + r * a_row);
-        HWY_UNROLL(4) for (int v = 0; v < kVectors; ++v) {
-          sum[r][v] = Factors::MultiplyAdd(element, columns_of_b[v], sum[r][v]);
-        }
-      }
+      AddProducts<Factors, kRows, kRegisters>(a, a_row, b, sum);
     }
   }
 
   HWY_UNROLL(8) for (int r = 0; r < kRows; ++r) {
     float* c = args.c + (row + r) * args.c_row + first;
-    HWY_UNROLL(4) for (int v = 0; v < kVectors; ++v) {
-      StoreResult(sum[r][v], c + v * kLanes, columns - v * kLanes);
+    HWY_UNROLL(8) for (int v = 0; v < kRegisters; ++v) {
+      StoreResult(sum[r][v], c + v * kRegister, columns - v * kRegister);
     }
   }
 }
 
 // The last rows, fewer than a whole tile.
-template <class Factors, Along kAlong, int kRows, int kVectors>
+template <class Factors, Along kAlong, int kRows, int kRegisters>
 HWY_INLINE void LastRows(const ProductArgs& args, int64_t row, int first) {
   if constexpr (kRows > 0) {
-    if (args.rows - row == kRows) return Tile<Factors, kAlong, kRows, kVectors>(args, row, first);
-    LastRows<Factors, kAlong, kRows - 1, kVectors>(args, row, first);
+    if (args.rows - row == kRows) return Tile<Factors, kAlong, kRows, kRegisters>(args, row, first);
+    LastRows<Factors, kAlong, kRows - 1, kRegisters>(args, row, first);
   }
 }
 
-template <class Factors, Along kAlong, int kVectors>
-HWY_NOINLINE void ProductOf(const ProductArgs& args) {
-  constexpr int kRows = MostRows(kVectors);
-  for (int first = 0; first < kLanes; first += kRegister) {
-    int64_t row = 0;
-    for (; row + kRows <= args.rows; row += kRows) {
-      Tile<Factors, kAlong, kRows, kVectors>(args, row, first);
-    }
-    LastRows<Factors, kAlong, kRows - 1, kVectors>(args, row, first);
+// The columns [first, first + kRegisters * kRegister).
+template <class Factors, Along kAlong, int kRegisters>
+HWY_NOINLINE void ProductOf(const ProductArgs& args, int first) {
+  constexpr int kRows = MostRows(kRegisters);
+  int64_t row = 0;
+  for (; row + kRows <= args.rows; row += kRows) {
+    Tile<Factors, kAlong, kRows, kRegisters>(args, row, first);
   }
+  LastRows<Factors, kAlong, kRows - 1, kRegisters>(args, row, first);
 }
 
 template <class Factors, Along kAlong>
 void ProductAlong(const ProductArgs& args) {
-  switch ((args.columns + kLanes - 1) / kLanes) {
-    case 1:
-      return ProductOf<Factors, kAlong, 1>(args);
-    case 2:
-      return ProductOf<Factors, kAlong, 2>(args);
-    case 3:
-      return ProductOf<Factors, kAlong, 3>(args);
-    default:
-      return ProductOf<Factors, kAlong, 4>(args);
+  if constexpr (kRegister < kLanes) {
+    // One row needs more columns at once, or each multiply-add waits for the one before.
+    if (args.rows == 1 && args.columns == 64) return ProductOf<Factors, kAlong, 8>(args, 0);
+    if (args.rows == 1 && args.columns == 48) return ProductOf<Factors, kAlong, 6>(args, 0);
+    for (int first = 0; first < args.columns; first += kLanes) {
+      ProductOf<Factors, kAlong, kMostRegisters>(args, first);
+    }
+  } else {
+    switch ((args.columns + kRegister - 1) / kRegister) {
+      case 1:
+        return ProductOf<Factors, kAlong, 1>(args, 0);
+      case 2:
+        return ProductOf<Factors, kAlong, 2>(args, 0);
+      case 3:
+        return ProductOf<Factors, kAlong, 3>(args, 0);
+      default:
+        return ProductOf<Factors, kAlong, kMostRegisters>(args, 0);
+    }
   }
 }
 
