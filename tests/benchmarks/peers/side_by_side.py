@@ -87,18 +87,19 @@ class Worker:
 
 
 def measure(table, options):
-    arguments = [f"--threads={options.threads}"]
-    arguments += [f"--{name}={value}" for name, value in table.options.items()]
+    arguments = ["--threads", str(options.threads)]
+    for name, value in table.options.items():
+        arguments += [f"--{name}", str(value)]
     workers, peaks = [], {}
     for precision in table.precisions:
         for peer, command in table.peers.items():
-            worker = Worker((peer, precision), command + arguments + [f"--precision={precision}"])
+            worker = Worker((peer, precision), command + arguments + ["--precision", precision])
             refusal = worker.ready()
             if refusal is None:
                 workers.append(worker)
             else:
                 print(f"({peer} in {precision}: {refusal})", file=sys.stderr)
-        peak = Worker(precision, [DERIN, "peak", f"--precision={precision}", f"--threads={options.threads}"])
+        peak = Worker(precision, [DERIN, "peak", "--precision", precision, "--threads", str(options.threads)])
         if peak.ready() is None:
             peaks[precision] = peak
     for _ in range(options.rounds):
