@@ -12,43 +12,35 @@
 namespace derin {
 namespace {
 
-std::unique_ptr<Backend> BackendOf(const WorkShape& shape) {
-  return cpu::NewCpuBackend({.threads = shape.threads, .instructions = shape.instructions});
-}
-
 class TrainingWork : public Work {
  public:
-  TrainingWork(const WorkShape& shape, std::unique_ptr<Backend> backend,
-               std::unique_ptr<Trainer> trainer)
+  TrainingWork(const WorkShape& shape, std::unique_ptr<Trainer> trainer)
       : Work(int64_t{shape.batch} * shape.steps, shape.TrainingFlops() * shape.batch * shape.steps),
-        backend_(std::move(backend)),
         trainer_(std::move(trainer)) {}
 
   absl::Status Run() override { return trainer_->Step(); }
 
  private:
-  const std::unique_ptr<Backend> backend_;
   const std::unique_ptr<Trainer> trainer_;
 };
 
 class GenerationWork : public Work {
  public:
-  GenerationWork(const WorkShape& shape, std::unique_ptr<Backend> backend)
+  explicit GenerationWork(const WorkShape& shape)
       : Work(shape.batch, shape.ForwardFlops() * shape.batch),
-        backend_(std::move(backend)),
         rows_(shape.batch),
         next_(shape.batch) {}
 
-  absl::Status Prepare(const WorkShape& shape) {
-    auto model = LanguageModel::Create(*backend_, shape.model, InitialParameters(shape.model, 1),
-                                       shape.batch);
+  absl::Status Prepare(Backend& backend, const WorkShape& shape) {
+    auto model =
+        LanguageModel::Create(backend, shape.model, InitialParameters(shape.model, 1), shape.batch);
     if (!model.ok()) return model.status();
     model_ = *std::move(model);
-    auto pool = HiddenStatePool::Create(*backend_, ElementType::kF32, StateElements(shape.model),
+    auto pool = HiddenStatePool::Create(backend, ElementType::kF32, StateElements(shape.model),
                                         shape.batch);
     if (!pool.ok()) return pool.status();
     pool_ = *std::move(pool);
-    auto queue = backend_->NewQueue(QueuePriority::kGeneration);
+    auto queue = backend.NewQueue(QueuePriority::kGeneration);
     if (!queue.ok()) return queue.status();
     queue_ = *std::move(queue);
     for (size_t i = 0; i < rows_.size(); ++i) {
@@ -71,7 +63,6 @@ class GenerationWork : public Work {
   }
 
  private:
-  const std::unique_ptr<Backend> backend_;
   std::unique_ptr<LanguageModel> model_;
   std::unique_ptr<HiddenStatePool> pool_;
   std::unique_ptr<Queue> queue_;
@@ -93,8 +84,11 @@ double WorkShape::ForwardFlops() const {
   return 2 * (gates * H * (2 * model.layers - 1) + H * model.vocabulary);
 }
 
-absl::StatusOr<std::unique_ptr<Work>> NewTrainingWork(const WorkShape& shape) {
-  std::unique_ptr<Backend> backend = BackendOf(shape);
+std::unique_ptr<Backend> BackendFor(const WorkShape& shape) {
+  return cpu::NewCpuBackend({.threads = shape.threads, .instructions = shape.instructions});
+}
+
+absl::StatusOr<std::unique_ptr<Work>> NewTrainingWork(Backend& backend, const WorkShape& shape) {
   const TrainingConfig config{
       .model = shape.model, .batch = shape.batch, .steps = shape.steps, .epochs = 100'000};
   std::vector<int32_t> tokens(int64_t{shape.batch} * shape.steps * 8 + shape.steps + 1);
@@ -103,14 +97,14 @@ absl::StatusOr<std::unique_ptr<Work>> NewTrainingWork(const WorkShape& shape) {
         Philox4x32(RandomPurpose::kSampling, static_cast<uint32_t>(i), 0, 0, 1).word[0];
     tokens[i] = static_cast<int32_t>(IntegerBelow(random, shape.model.vocabulary));
   }
-  auto trainer = Trainer::Create(*backend, config, tokens, InitialParameters(shape.model, 1));
+  auto trainer = Trainer::Create(backend, config, tokens, InitialParameters(shape.model, 1));
   if (!trainer.ok()) return trainer.status();
-  return std::make_unique<TrainingWork>(shape, std::move(backend), *std::move(trainer));
+  return std::make_unique<TrainingWork>(shape, *std::move(trainer));
 }
 
-absl::StatusOr<std::unique_ptr<Work>> NewGenerationWork(const WorkShape& shape) {
-  auto work = std::make_unique<GenerationWork>(shape, BackendOf(shape));
-  if (absl::Status status = work->Prepare(shape); !status.ok()) return status;
+absl::StatusOr<std::unique_ptr<Work>> NewGenerationWork(Backend& backend, const WorkShape& shape) {
+  auto work = std::make_unique<GenerationWork>(shape);
+  if (absl::Status status = work->Prepare(backend, shape); !status.ok()) return status;
   return work;
 }
 

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "model/backend/backend.h"
 #include "model/backend/cpu/instruction_set.h"
-#include "model/backend/stack_config.h"
 
 namespace derin {
 
@@ -25,7 +25,10 @@ struct WorkShape {
   double TrainingFlops() const { return 3 * ForwardFlops(); }
 };
 
-// A piece of work on the cpu backend that can be done again and again.
+// The cpu backend with the shape's threads and instruction set.
+std::unique_ptr<Backend> BackendFor(const WorkShape& shape);
+
+// A piece of work that can be done again and again.
 class Work {
  public:
   virtual ~Work() = default;
@@ -42,8 +45,8 @@ class Work {
 };
 
 // The whole training step on a random text: forward, loss, backward, norm, clip at 1, SGD, packing.
-absl::StatusOr<std::unique_ptr<Work>> NewTrainingWork(const WorkShape& shape);
+absl::StatusOr<std::unique_ptr<Work>> NewTrainingWork(Backend& backend, const WorkShape& shape);
 // One step of N sessions: the stack, the head and the draw.
-absl::StatusOr<std::unique_ptr<Work>> NewGenerationWork(const WorkShape& shape);
+absl::StatusOr<std::unique_ptr<Work>> NewGenerationWork(Backend& backend, const WorkShape& shape);
 
 }  // namespace derin

@@ -9,10 +9,11 @@ namespace derin {
 // Does the work that `make` makes of `shape` and reports tokens/s, FLOP/s, and the share of the
 // multiply-add peak that is measured just before and after.
 inline void RegisterWork(const WorkShape& shape,
-                         absl::StatusOr<std::unique_ptr<Work>> (*make)(const WorkShape&),
+                         absl::StatusOr<std::unique_ptr<Work>> (*make)(Backend&, const WorkShape&),
                          benchmark::TimeUnit unit) {
   const auto run = [=](benchmark::State& state) {
-    auto work = make(shape);
+    const std::unique_ptr<Backend> backend = BackendFor(shape);
+    auto work = make(*backend, shape);
     absl::Status status = work.status();
     const Precision precision = shape.model.precision;
     double peak = MultiplyAddPeak(precision, shape.threads) / 2;

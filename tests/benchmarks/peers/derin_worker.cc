@@ -78,7 +78,9 @@ int Main(int argc, char** argv) {
   shape.model.cell = *ParseCell(cell == "vanilla" ? "vanilla-tanh" : cell);
   shape.model.precision = *ParsePrecision(precision);
   if (kind == "peak") return ServePeak(shape);
-  auto work = kind == "train" ? NewTrainingWork(shape) : NewGenerationWork(shape);
+  const std::unique_ptr<Backend> backend = BackendFor(shape);
+  auto work =
+      kind == "train" ? NewTrainingWork(*backend, shape) : NewGenerationWork(*backend, shape);
   if (!work.ok()) {
     std::cerr << "unsupported: " << work.status().message() << '\n';
     return absl::IsInvalidArgument(work.status()) ? 3 : 1;
