@@ -29,6 +29,7 @@ Json ToJson(const client::ModelConfig& config) {
   Put(json, "layers", config.layers);
   Put(json, "hidden", config.hidden);
   json["tokenization"] = Name(config.tokenization);
+  json["precision"] = Name(config.precision);
   return json;
 }
 

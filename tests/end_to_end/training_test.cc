@@ -90,6 +90,7 @@ TEST_F(TrainingTest, UnsetFieldsBecomeTheRecipe) {
   EXPECT_EQ(job->spec.config.cell, client::Cell::kLstm);
   EXPECT_EQ(job->spec.config.layers, 2);
   EXPECT_EQ(job->spec.config.hidden, 256);
+  EXPECT_EQ(job->spec.config.precision, client::Precision::kF32);
   EXPECT_EQ(job->spec.batch, 32);
   EXPECT_EQ(job->spec.steps, 35);
   EXPECT_EQ(job->spec.learning_rate.peak, 2);
@@ -97,6 +98,17 @@ TEST_F(TrainingTest, UnsetFieldsBecomeTheRecipe) {
   EXPECT_EQ(job->spec.epochs, 500);
   EXPECT_TRUE(job->spec.seed.has_value());
   EXPECT_TRUE(client_->ListTrainingJobs()->empty()) << "nothing was stored";
+}
+
+TEST_F(TrainingTest, APrecisionThatTheDeviceLacksIsRefusedAndNothingIsStored) {
+  Upload("sea");
+  client::TrainingSpec spec = SmallSpec();
+  spec.config.precision = client::Precision::kBf16;
+  const absl::Status status = client_->CreateTrainingJob(spec).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_EQ(ErrorField(status), "training_job.spec.config.precision");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("it has f32"));
+  EXPECT_TRUE(client_->ListTrainingJobs()->empty());
 }
 
 TEST_F(TrainingTest, TheSameSeedGivesTheSameModel) {

@@ -36,6 +36,7 @@ TEST(JsonOutput, WritesAJobWithItsSpecAndProgress) {
   job.state = client::JobState::kRunning;
   job.spec.optimizer = client::Adam{.beta1 = 0.5};
   job.spec.config.cell = client::Cell::kGru;
+  job.spec.config.precision = client::Precision::kBf16;
   job.spec.learning_rate.schedule = client::LearningRate::Schedule::kCosine;
   job.progress.emplace();
   job.progress->time_left = absl::Milliseconds(1500);
@@ -43,6 +44,7 @@ TEST(JsonOutput, WritesAJobWithItsSpecAndProgress) {
   EXPECT_EQ(json["state"], "running");
   EXPECT_EQ(json["spec"]["optimizer"].dump(), R"({"kind":"adam","beta1":0.5})");
   EXPECT_EQ(json["spec"]["config"]["cell"], "gru");
+  EXPECT_EQ(json["spec"]["config"]["precision"], "bf16");
   EXPECT_EQ(json["spec"]["learning_rate"]["schedule"], "cosine");
   EXPECT_EQ(json["progress"]["time_left_seconds"], 1.5);
   EXPECT_FALSE(json.contains("reason"));

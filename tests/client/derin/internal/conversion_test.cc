@@ -88,6 +88,10 @@ TEST(Conversion, KnowsEveryEnumValueOfTheApi) {
     config.set_tokenization(static_cast<v1::Tokenization>(tokenization));
     EXPECT_NE(FromProto(config).tokenization, Tokenization::kUnspecified) << tokenization;
   }
+  for (int precision = 1; v1::Precision_IsValid(precision); ++precision) {
+    config.set_precision(static_cast<v1::Precision>(precision));
+    EXPECT_NE(FromProto(config).precision, Precision::kUnspecified) << precision;
+  }
   v1::Corpus corpus;
   for (int normalization = 1; v1::Normalization_IsValid(normalization); ++normalization) {
     corpus.set_normalization(static_cast<v1::Normalization>(normalization));
