@@ -184,6 +184,7 @@ Json ToJson(const client::GenerateStart& start) {
   json["unknown_count"] = start.unknown_count;
   json["unknown_characters"] = start.unknown_characters;
   json["engine_id"] = start.engine_id;
+  json["engine_changed"] = start.engine_changed;
   return json;
 }
 

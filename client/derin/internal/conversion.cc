@@ -268,6 +268,7 @@ GenerateStart FromProto(const v1::GenerateStart& from) {
   to.unknown_count = from.unknown_count();
   to.unknown_characters.assign(from.unknown_characters().begin(), from.unknown_characters().end());
   to.engine_id = from.engine_id();
+  to.engine_changed = from.engine_changed();
   return to;
 }
 

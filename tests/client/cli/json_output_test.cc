@@ -56,6 +56,7 @@ TEST(JsonOutput, WritesTheStartAndEndOfAText) {
   start.unknown_characters = {"é"};
   EXPECT_EQ(ToJson(start)["unknown_characters"].dump(), R"(["é"])");
   EXPECT_FALSE(ToJson(start).contains("session"));
+  EXPECT_EQ(ToJson(start)["engine_changed"], false);
   client::GenerateEnd end;
   end.finish_reason = client::FinishReason::kServerStopping;
   end.first_token_time = absl::Milliseconds(12);

@@ -189,6 +189,8 @@ TEST(Conversion, ReadsAGenerationsStartAndEnd) {
   EXPECT_EQ(FromProto(start).unknown_characters, std::vector<std::string>{"é"});
   EXPECT_EQ(FromProto(start).unknown_count, start.unknown_count());
   EXPECT_EQ(FromProto(start).position, start.position());
+  EXPECT_EQ(FromProto(start).engine_id, start.engine_id());
+  EXPECT_TRUE(FromProto(start).engine_changed);
   const auto end = Filled<v1::GenerateEnd>();
   EXPECT_EQ(FromProto(end).position, end.position());
   EXPECT_EQ(FromProto(end).first_token_time, absl::Seconds(end.first_token_time().seconds()) +
