@@ -111,6 +111,30 @@ TEST_F(TrainingTest, APrecisionThatTheDeviceLacksIsRefusedAndNothingIsStored) {
   EXPECT_TRUE(client_->ListTrainingJobs()->empty());
 }
 
+TEST_F(TrainingTest, TrainsAndGeneratesInEveryPrecisionThatTheDeviceOffers) {
+  client_.reset();
+  options_.device = "auto";
+  Restart();
+  Connect();
+  Upload("sea");
+  const auto info = client_->GetServerInfo();
+  ASSERT_TRUE(info.ok()) << info.status();
+  ASSERT_FALSE(info->device.precisions.empty());
+  for (const client::Precision precision : info->device.precisions) {
+    client::TrainingSpec spec = SmallSpec();
+    spec.config.precision = precision;
+    const auto job = Train(spec);
+    ASSERT_EQ(job.state, JobState::kSucceeded) << job.message;
+    EXPECT_LT(*job.progress->epoch_training_perplexity, 4);
+    EXPECT_EQ(client_->GetModel("models/sea")->latest_version->config.precision, precision);
+    const auto generated = Generate({.model = job.model_version, .max_tokens = 5});
+    ASSERT_TRUE(generated.end.ok()) << generated.end.status();
+    EXPECT_FALSE(generated.start.engine_changed);
+    EXPECT_EQ(generated.start.engine_id == info->device.engine_id,
+              precision == client::Precision::kF32);
+  }
+}
+
 TEST_F(TrainingTest, TheSameSeedGivesTheSameModel) {
   Upload("sea");
   const auto first = Train(SmallSpec()), second = Train(SmallSpec());

@@ -289,8 +289,15 @@ ServerInfo FromProto(const v1::ServerInfo& from) {
   to.version = from.version();
   to.server_id = from.server_id();
   DERIN_READ_TIME(from, to, start_time);
-  to.device = {from.device().backend(), from.device().description(), from.device().engine_id(),
-               from.device().free_bytes()};
+  to.device.backend = from.device().backend();
+  to.device.description = from.device().description();
+  to.device.engine_id = from.device().engine_id();
+  to.device.free_bytes = from.device().free_bytes();
+  for (const int precision : from.device().precisions()) {
+    to.device.precisions.push_back(kPrecisions.From(static_cast<v1::Precision>(precision)));
+  }
+  to.device.instructions = from.device().instructions();
+  to.device.threads = from.device().threads();
   to.load.running_training_jobs = from.load().running_training_jobs();
   to.load.queued_training_jobs = from.load().queued_training_jobs();
   to.load.sessions = from.load().sessions();

@@ -68,8 +68,15 @@ TEST(JsonOutput, WritesTheServersFigures) {
   client::ServerInfo info;
   info.load.sessions = 3;
   info.limits.corpus_bytes = 7;
+  info.device.precisions = {client::Precision::kF32, client::Precision::kBf16};
+  info.device.instructions = "avx512-bf16";
+  info.device.threads = 2;
   EXPECT_EQ(ToJson(info)["load"]["sessions"], 3);
   EXPECT_EQ(ToJson(info)["limits"]["corpus_bytes"], 7);
+  EXPECT_EQ(ToJson(info)["device"]["precisions"].dump(), R"(["f32","bf16"])");
+  EXPECT_EQ(ToJson(info)["device"]["instructions"], "avx512-bf16");
+  EXPECT_EQ(ToJson(info)["device"]["threads"], 2);
+  EXPECT_EQ(ToJson(client::ServerInfo())["device"]["precisions"].dump(), "[]");
 }
 
 TEST(JsonOutput, PutsAListUnderItsName) {

@@ -198,12 +198,19 @@ TEST(Conversion, ReadsAGenerationsStartAndEnd) {
   EXPECT_EQ(FromProto(end).tokens_per_second, end.tokens_per_second());
 }
 
-TEST(Conversion, ReadsTheServersLoadAndLimits) {
-  const auto proto = Filled<v1::ServerInfo>();
+TEST(Conversion, ReadsTheServersDeviceLoadAndLimits) {
+  auto proto = Filled<v1::ServerInfo>();
+  proto.mutable_device()->add_precisions(v1::PRECISION_F32);
+  proto.mutable_device()->add_precisions(v1::PRECISION_BF16);
   const ServerInfo info = FromProto(proto);
   EXPECT_EQ(info.server_id, proto.server_id());
   EXPECT_EQ(info.device.description, proto.device().description());
+  EXPECT_EQ(info.device.backend, proto.device().backend());
+  EXPECT_EQ(info.device.engine_id, proto.device().engine_id());
   EXPECT_EQ(info.device.free_bytes, proto.device().free_bytes());
+  EXPECT_EQ(info.device.precisions, (std::vector{Precision::kF32, Precision::kBf16}));
+  EXPECT_EQ(info.device.instructions, proto.device().instructions());
+  EXPECT_EQ(info.device.threads, proto.device().threads());
   EXPECT_EQ(info.load.queued_training_jobs, proto.load().queued_training_jobs());
   EXPECT_EQ(info.load.generated_tokens_per_second, proto.load().generated_tokens_per_second());
   EXPECT_EQ(info.limits.generate_streams, proto.limits().generate_streams());
