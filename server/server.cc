@@ -290,8 +290,10 @@ const std::string& Server::metrics_address() const { return parts_->metrics_addr
 
 std::string Server::Device() const {
   const Capabilities& capabilities = parts_->backend->capabilities();
-  return absl::StrCat(capabilities.backend, " (", capabilities.device, "), engine ",
-                      parts_->backend->EngineId(Precision::kF32));
+  return absl::StrCat(capabilities.backend, " (", capabilities.device, "), ",
+                      capabilities.instructions, capabilities.instructions.empty() ? "" : ", ",
+                      capabilities.threads, capabilities.threads == 1 ? " thread" : " threads",
+                      ", engine ", parts_->backend->EngineId(Precision::kF32));
 }
 
 void Server::Shutdown(absl::Duration grace) {

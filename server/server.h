@@ -25,7 +25,7 @@ class Server {
   const std::string& address() const;
   // The same of the pages for operators; empty when there are none.
   const std::string& metrics_address() const;
-  // What computes, for people: its backend, device and engine id.
+  // What computes, for people: its backend, device, instructions, threads and engine id.
   std::string Device() const;
 
   // Takes no new work from here on, lets calls under way go on for at most `grace`, ends what is

@@ -30,6 +30,10 @@ inline constexpr EnumName<client::Tokenization> kTokenizationNames[] = {
     {client::Tokenization::kCharacters, "characters"},
     {client::Tokenization::kBytes, "bytes"},
 };
+inline constexpr EnumName<client::Precision> kPrecisionNames[] = {
+    {client::Precision::kF32, "f32"},
+    {client::Precision::kBf16, "bf16"},
+};
 inline constexpr EnumName<client::Partition> kPartitionNames[] = {
     {client::Partition::kSequential, "sequential"},
     {client::Partition::kRandom, "random"},
@@ -69,6 +73,7 @@ inline std::string_view Name(client::Cell value) { return NameOf(value, kCellNam
 inline std::string_view Name(client::Tokenization value) {
   return NameOf(value, kTokenizationNames);
 }
+inline std::string_view Name(client::Precision value) { return NameOf(value, kPrecisionNames); }
 inline std::string_view Name(client::Partition value) { return NameOf(value, kPartitionNames); }
 inline std::string_view Name(client::LearningRate::Schedule value) {
   return NameOf(value, kScheduleNames);

@@ -61,6 +61,12 @@ std::string UnknownNote(const client::GenerateStart& start) {
                       absl::StrJoin(start.unknown_characters, " ", quoted));
 }
 
+std::string EngineNote(const client::GenerateStart& start) {
+  return absl::StrCat(
+      "note: the server's device lacks the precision that the model was trained in; ",
+      "the text comes from engine ", start.engine_id);
+}
+
 // Text on standard output as it arrives, notes on standard error.
 absl::Status GenerateText(CommandContext& context, client::Client& client,
                           const GenerateFlags& flags, const client::GenerateOptions& options) {
@@ -70,6 +76,7 @@ absl::Status GenerateText(CommandContext& context, client::Client& client,
   client::GenerateCallbacks callbacks;
   callbacks.start = [&](const client::GenerateStart& start) {
     session = start.session;
+    if (start.engine_changed) console.err << EngineNote(start) << '\n' << std::flush;
     if (start.unknown_count > 0) console.err << UnknownNote(start) << '\n' << std::flush;
     return true;
   };

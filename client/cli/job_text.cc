@@ -28,6 +28,7 @@ Fields SpecFields(const client::TrainingJob& job) {
           {"network", absl::StrCat(NetworkText(spec.config), " on ",
                                    std::string(Name(spec.config.tokenization)), ", ",
                                    WholeNumber(job.parameter_count), " parameters")},
+          {"precision", std::string(Name(spec.config.precision))},
           {"batches", absl::StrCat(spec.batch.value_or(0), " rows x ", spec.steps.value_or(0),
                                    " steps, ", std::string(Name(spec.partition)))},
           {"optimizer", OptimizerText(spec)},

@@ -29,6 +29,7 @@ Json ToJson(const client::ModelConfig& config) {
   Put(json, "layers", config.layers);
   Put(json, "hidden", config.hidden);
   json["tokenization"] = Name(config.tokenization);
+  json["precision"] = Name(config.precision);
   return json;
 }
 
@@ -183,6 +184,7 @@ Json ToJson(const client::GenerateStart& start) {
   json["unknown_count"] = start.unknown_count;
   json["unknown_characters"] = start.unknown_characters;
   json["engine_id"] = start.engine_id;
+  json["engine_changed"] = start.engine_changed;
   return json;
 }
 
@@ -203,10 +205,13 @@ Json ToJson(const client::ServerInfo& info) {
   json["version"] = info.version;
   json["server_id"] = info.server_id;
   Put(json, "start_time", info.start_time);
-  json["device"] = {{"backend", info.device.backend},
-                    {"description", info.device.description},
-                    {"engine_id", info.device.engine_id},
-                    {"free_bytes", info.device.free_bytes}};
+  Json precisions = Json::array();
+  for (const client::Precision one : info.device.precisions) precisions.push_back(Name(one));
+  json["device"] = {
+      {"backend", info.device.backend},      {"description", info.device.description},
+      {"engine_id", info.device.engine_id},  {"free_bytes", info.device.free_bytes},
+      {"precisions", std::move(precisions)}, {"instructions", info.device.instructions},
+      {"threads", info.device.threads}};
   json["load"] = {{"running_training_jobs", info.load.running_training_jobs},
                   {"queued_training_jobs", info.load.queued_training_jobs},
                   {"sessions", info.load.sessions},

@@ -34,6 +34,7 @@ void Print(const client::Model& model, Console& console) {
   PrintFields({{"latest", version.name},
                {"published", LocalTime(version.create_time, console.time_zone)},
                {"network", NetworkText(version.config)},
+               {"precision", std::string(Name(version.config.precision))},
                {"tokens", std::string(Name(version.config.tokenization))},
                {"vocabulary", WholeNumber(version.vocabulary_size) + " tokens, <unk> included"},
                {"normalization", std::string(Name(version.normalization))},

@@ -1,11 +1,26 @@
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
+#include "client/cli/enum_names.h"
 #include "client/cli/formatting.h"
 #include "client/cli/json_output.h"
 #include "client/cli/table.h"
 
 namespace derin::cli {
 namespace {
+
+std::string DeviceText(const client::Device& device) {
+  return absl::StrCat(device.backend, " (", device.description, "), ", device.instructions,
+                      device.instructions.empty() ? "" : ", ", device.threads,
+                      device.threads == 1 ? " thread" : " threads", ", engine ", device.engine_id,
+                      ", ", Bytes(device.free_bytes), " free");
+}
+
+std::string PrecisionsText(const client::Device& device) {
+  return absl::StrJoin(device.precisions, ", ", [](std::string* out, client::Precision precision) {
+    absl::StrAppend(out, std::string(Name(precision)));
+  });
+}
 
 void Print(const client::ServerInfo& info, const std::string& address, Console& console) {
   const client::ServerLoad& load = info.load;
@@ -16,9 +31,8 @@ void Print(const client::ServerInfo& info, const std::string& address, Console& 
   }
   PrintFields(
       {{"server", server + ", id " + info.server_id},
-       {"device",
-        absl::StrCat(info.device.backend, " (", info.device.description, "), engine ",
-                     info.device.engine_id, ", ", Bytes(info.device.free_bytes), " free")},
+       {"device", DeviceText(info.device)},
+       {"precisions", PrecisionsText(info.device)},
        {"training",
         absl::StrCat(load.running_training_jobs, " running, ", load.queued_training_jobs, " of ",
                      WholeNumber(limits.queued_training_jobs), " waiting, ",

@@ -33,6 +33,7 @@ constexpr std::pair<std::string_view, std::string_view> kFlags[] = {
     {"config.layers", "--layers"},
     {"config.hidden", "--hidden"},
     {"config.tokenization", "--tokens"},
+    {"config.precision", "--precision"},
     {"max_tokens", "--max-tokens"},
     {"validation_share", "--validation-share"},
     {"batch", "--batch"},
@@ -89,6 +90,8 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
     AddNumber(command, "--hidden", spec.config.hidden, "units of each layer, 1 to 2048 [256]");
     AddEnum(command, "--tokens", spec.config.tokenization, kTokenizationNames,
             "what one token is: a Unicode character, or a byte of UTF-8 [characters]");
+    AddEnum(command, "--precision", spec.config.precision, kPrecisionNames,
+            "of products; bf16 is quicker, where the server's device has it [f32]");
   });
   in("Training", [&] {
     AddNumber(command, "--batch", spec.batch, "rows of a minibatch, 1 to 512 [32]");

@@ -18,7 +18,8 @@ namespace {
 using nlohmann::json;
 using Metadata = std::map<std::string, std::string>;
 
-constexpr int kFormat = 1;
+// The newest format that this program reads.
+constexpr int kFormat = 2;
 constexpr char kFormatKey[] = "derin.format";
 constexpr char kConfigKey[] = "derin.config";
 constexpr char kTokenizationKey[] = "derin.tokenization";
@@ -29,6 +30,9 @@ template <typename... Args>
 absl::Status Damaged(const absl::FormatSpec<Args...>& format, const Args&... args) {
   return absl::DataLossError("damaged model file: " + absl::StrFormat(format, args...));
 }
+
+// The oldest format that can say `config`, so that older programs read what they can.
+int FormatOf(const StackConfig& config) { return config.precision == Precision::kBf16 ? 2 : 1; }
 
 std::string EncodeConfig(const StackConfig& config) {
   const nlohmann::ordered_json object = {{"cell", CellName(config.cell)},
@@ -73,9 +77,9 @@ absl::Status CheckFormat(const Metadata& metadata) {
   if (!absl::SimpleAtoi(*text, &format) || format < 1) {
     return Damaged("%s is %s; it must be a number from 1", kFormatKey, Quoted(*text));
   }
-  if (format == kFormat) return absl::OkStatus();
+  if (format <= kFormat) return absl::OkStatus();
   return absl::UnimplementedError(absl::StrFormat(
-      "the model file has format version %d; this program reads %d", format, kFormat));
+      "the model file has format version %d; this program reads 1 to %d", format, kFormat));
 }
 
 // Member `name` of `object`, an integer in [lowest, highest].
@@ -197,7 +201,7 @@ absl::StatusOr<std::string> EncodeModelFile(const ModelFile& model) {
         layout.count(), ParameterLayout(model.config).count()));
   }
   Safetensors file;
-  file.metadata[kFormatKey] = absl::StrFormat("%d", kFormat);
+  file.metadata[kFormatKey] = absl::StrFormat("%d", FormatOf(model.config));
   file.metadata[kConfigKey] = EncodeConfig(model.config);
   file.metadata[kTokenizationKey] = TokenizationName(model.tokenizer.tokenization());
   file.metadata[kNormalizationKey] = NormalizationName(model.normalization);

@@ -42,8 +42,16 @@ absl::Status ResolveNames(v1::TrainingSpec& spec) {
   return ParseResourceName(kModels, spec.model(), SpecField("model")).status();
 }
 
+absl::Status CheckOffered(Precision precision, const Backend& backend) {
+  Capabilities offered = backend.capabilities();
+  offered.precisions = OfferedPrecisions(offered.precisions);
+  const absl::Status status = CheckPrecision(offered, precision);
+  if (status.ok()) return status;
+  return InvalidField(SpecField("config.precision"), std::string(status.message()));
+}
+
 // The network, and how many tokens there are for it.
-absl::Status ResolveModel(const v1::Corpus& corpus, TrainingPlan& plan) {
+absl::Status ResolveModel(const v1::Corpus& corpus, const Backend& backend, TrainingPlan& plan) {
   v1::TrainingSpec& spec = plan.spec;
   auto tokenization = FromProto(spec.config().tokenization(), SpecField("config.tokenization"));
   if (!tokenization.ok()) return tokenization.status();
@@ -52,6 +60,7 @@ absl::Status ResolveModel(const v1::Corpus& corpus, TrainingPlan& plan) {
                          bytes ? Tokenizer::Bytes().vocabulary_size() : corpus.vocabulary_size(),
                          SpecField("config"));
   if (!model.ok()) return model.status();
+  if (absl::Status status = CheckOffered(model->precision, backend); !status.ok()) return status;
   plan.config.model = *model;
   plan.parameter_count = ParameterLayout(*model).count();
   *spec.mutable_config() = ToProto(*model, *tokenization);
@@ -244,7 +253,7 @@ absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
   if (!spec.has_seed()) plan.spec.set_seed(seed);
   plan.config.seed = plan.spec.seed();
   if (absl::Status status = ResolveNames(plan.spec); !status.ok()) return status;
-  if (absl::Status status = ResolveModel(corpus, plan); !status.ok()) return status;
+  if (absl::Status status = ResolveModel(corpus, backend, plan); !status.ok()) return status;
   if (absl::Status status = ResolveBatches(plan); !status.ok()) return status;
   if (absl::Status status = ResolveOptimizer(plan); !status.ok()) return status;
   if (absl::Status status = ResolveLearningRate(plan); !status.ok()) return status;

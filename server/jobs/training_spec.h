@@ -21,10 +21,10 @@ struct TrainingPlan {
 };
 
 // Puts the documented defaults in place of what `spec` leaves unset (`seed` for its seed) and
-// checks every field, alone and with the others, against `corpus`. A resolved spec resolves to
-// itself. INVALID_ARGUMENT names the field at fault, such as `training_job.spec.batch`;
-// FAILED_PRECONDITION, reason CORPUS_TOO_SHORT, when the text does not fill one minibatch. Says
-// nothing about memory.
+// checks every field, alone and with the others, against `corpus` and what `backend` can do. A
+// resolved spec resolves to itself. INVALID_ARGUMENT names the field at fault, such as
+// `training_job.spec.batch`; FAILED_PRECONDITION, reason CORPUS_TOO_SHORT, when the text does not
+// fill one minibatch. Says nothing about memory.
 absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
                                                  const v1::Corpus& corpus, const Backend& backend,
                                                  uint64_t seed);

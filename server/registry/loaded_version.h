@@ -16,6 +16,8 @@ namespace derin::server {
 struct LoadedVersion {
   v1::ModelVersion version;
   std::string engine_id;  // what computes it
+  // Whether that is another engine than the version's own precision asks for.
+  bool engine_changed = false;
   Tokenizer tokenizer;
   Normalization normalization = Normalization::kRaw;
   std::unique_ptr<LanguageModel> model;

@@ -40,6 +40,11 @@ ModelRegistry::ModelRegistry(Backend& backend, MetadataStore& store, BlobStore& 
 
 absl::StatusOr<Published> ModelRegistry::Publish(const ModelFile& model, v1::ModelVersion version,
                                                  JobUpdate update) {
+  if (ToProto(model.config.precision) == v1::PRECISION_UNSPECIFIED) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("got a model in %s to publish, wanted f32 or bf16",
+                        std::string(PrecisionName(model.config.precision))));
+  }
   const absl::StatusOr<std::string> file = EncodeModelFile(model);
   if (!file.ok()) return file.status();
   const absl::StatusOr<Blob> blob = blobs_.Write(*file);
@@ -72,7 +77,7 @@ absl::StatusOr<std::shared_ptr<const LoadedVersion>> ModelRegistry::Resolve(
     if (found != entries_.end()) {
       entry = found->second;
     } else {
-      const int64_t bytes = BytesOf(*config);
+      const int64_t bytes = BytesOf(Served(*config));
       if (absl::Status made = MakeRoom(bytes, dropped); !made.ok()) return made;
       entry = std::make_shared<Entry>(bytes);
       entries_.emplace(key, entry);
@@ -98,6 +103,13 @@ absl::StatusOr<v1::ModelVersion> ModelRegistry::Find(std::string_view name,
   if (!reference.ok()) return reference.status();
   if (reference->version == 0) return store_.GetLatestModelVersion(reference->model_id);
   return store_.GetModelVersion(reference->model_id, reference->version);
+}
+
+StackConfig ModelRegistry::Served(StackConfig config) const {
+  if (!CheckPrecision(backend_.capabilities(), config.precision).ok()) {
+    config.precision = Precision::kF32;
+  }
+  return config;
 }
 
 int64_t ModelRegistry::BytesOf(const StackConfig& config) const {
@@ -154,12 +166,17 @@ absl::StatusOr<std::shared_ptr<const LoadedVersion>> ModelRegistry::Load(
                                    "describes (%s)",
                                    version.name(), version.config().ShortDebugString()));
   }
+  const StackConfig served = Served(config);
   absl::StatusOr<std::unique_ptr<LanguageModel>> model =
-      LanguageModel::Create(backend_, config, file->parameters, options_.max_rows);
+      LanguageModel::Create(backend_, served, file->parameters, options_.max_rows);
   if (!model.ok()) return model.status();
   return std::make_shared<const LoadedVersion>(
-      LoadedVersion{std::move(version), backend_.EngineId(config.precision),
-                    std::move(file->tokenizer), file->normalization, *std::move(model)});
+      LoadedVersion{.version = std::move(version),
+                    .engine_id = backend_.EngineId(served.precision),
+                    .engine_changed = served.precision != config.precision,
+                    .tokenizer = std::move(file->tokenizer),
+                    .normalization = file->normalization,
+                    .model = *std::move(model)});
 }
 
 }  // namespace derin::server

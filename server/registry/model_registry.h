@@ -37,15 +37,16 @@ class ModelRegistry {
 
   // Writes the model's file, and in one transaction its version and the update of the job that
   // trained it (see MetadataStore::Publish). Of `version` the perplexities are the caller's;
-  // create_time becomes the job's end_time, and all else follows from `model`.
+  // create_time becomes the job's end_time, and all else follows from `model`. INVALID_ARGUMENT for
+  // a model in f64, which the API has no name for.
   absl::StatusOr<Published> Publish(const ModelFile& model, v1::ModelVersion version,
                                     JobUpdate update);
 
   // The version that `name` means: `models/ID` (its latest) or `models/ID/versions/N`. Blocks while
-  // it is loaded; callers at once share one load, and other versions load beside it.
-  // INVALID_ARGUMENT naming `field` for anything else; NOT_FOUND; FAILED_PRECONDITION, reason
-  // MODEL_HAS_NO_VERSION; RESOURCE_EXHAUSTED, reason WEIGHTS_MEMORY_FULL, when versions in use
-  // leave no room; DATA_LOSS when the file is damaged.
+  // it is loaded; callers at once share one load, and other versions load beside it. One in a
+  // precision that the backend lacks is loaded in f32. INVALID_ARGUMENT naming `field` for anything
+  // else; NOT_FOUND; FAILED_PRECONDITION, reason MODEL_HAS_NO_VERSION; RESOURCE_EXHAUSTED, reason
+  // WEIGHTS_MEMORY_FULL, when versions in use leave no room; DATA_LOSS when the file is damaged.
   absl::StatusOr<std::shared_ptr<const LoadedVersion>> Resolve(std::string_view name,
                                                                std::string_view field)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -54,6 +55,8 @@ class ModelRegistry {
   struct Entry;
 
   absl::StatusOr<v1::ModelVersion> Find(std::string_view name, std::string_view field);
+  // `config` in a precision that the backend has.
+  StackConfig Served(StackConfig config) const;
   int64_t BytesOf(const StackConfig& config) const;
   absl::StatusOr<std::shared_ptr<const LoadedVersion>> Load(v1::ModelVersion version,
                                                             const StackConfig& config);

@@ -1,5 +1,7 @@
 #include "server/registry/proto_conversion.h"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "absl/strings/str_format.h"
@@ -77,6 +79,37 @@ v1::Tokenization ToProto(Tokenization tokenization) {
   return v1::TOKENIZATION_UNSPECIFIED;
 }
 
+absl::StatusOr<Precision> FromProto(v1::Precision precision, std::string_view field) {
+  switch (precision) {
+    case v1::PRECISION_UNSPECIFIED:
+    case v1::PRECISION_F32:
+      return Precision::kF32;
+    case v1::PRECISION_BF16:
+      return Precision::kBf16;
+    default:
+      return UnknownValue(field, precision, "Precision");
+  }
+}
+
+v1::Precision ToProto(Precision precision) {
+  switch (precision) {
+    case Precision::kF32:
+      return v1::PRECISION_F32;
+    case Precision::kBf16:
+      return v1::PRECISION_BF16;
+    case Precision::kF64:
+      break;
+  }
+  return v1::PRECISION_UNSPECIFIED;
+}
+
+std::vector<Precision> OfferedPrecisions(const std::vector<Precision>& precisions) {
+  std::vector<Precision> offered;
+  std::copy_if(precisions.begin(), precisions.end(), std::back_inserter(offered),
+               [](Precision one) { return ToProto(one) != v1::PRECISION_UNSPECIFIED; });
+  return offered;
+}
+
 absl::StatusOr<Normalization> FromProto(v1::Normalization normalization, std::string_view field) {
   switch (normalization) {
     case v1::NORMALIZATION_UNSPECIFIED:
@@ -106,6 +139,9 @@ absl::StatusOr<StackConfig> FromProto(const v1::ModelConfig& config, int vocabul
   const absl::StatusOr<Cell> cell = FromProto(config.cell(), prefix + "cell");
   if (!cell.ok()) return cell.status();
   stack.cell = *cell;
+  const absl::StatusOr<Precision> precision = FromProto(config.precision(), prefix + "precision");
+  if (!precision.ok()) return precision.status();
+  stack.precision = *precision;
   if (config.has_layers()) stack.layers = config.layers();
   if (absl::Status layers = CheckRange(prefix + "layers", stack.layers, kMaxLayers); !layers.ok()) {
     return layers;
@@ -131,6 +167,7 @@ v1::ModelConfig ToProto(const StackConfig& config, Tokenization tokenization) {
   proto.set_layers(config.layers);
   proto.set_hidden(config.hidden);
   proto.set_tokenization(ToProto(tokenization));
+  proto.set_precision(ToProto(config.precision));
   return proto;
 }
 

@@ -115,6 +115,7 @@ absl::StatusOr<std::shared_ptr<Generation>> GenerationService::Prepare(
   start.set_seed((*session)->state.seed);
   start.set_position((*session)->state.position);
   start.set_engine_id(version.engine_id);
+  start.set_engine_changed(version.engine_changed);
   return std::make_shared<Generation>(*std::move(parsed), *std::move(session), sink);
 }
 

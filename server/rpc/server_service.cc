@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/registry/proto_conversion.h"
 #include "server/rpc/proto_time.h"
 #include "server/rpc/unary.h"
 
@@ -24,10 +25,16 @@ v1::ServerInfo ServerService::Info() const {
   info.set_server_id(facts_.server_id);
   *info.mutable_start_time() = ToTimestamp(facts_.start_time);
   v1::Device& device = *info.mutable_device();
-  device.set_backend(backend_.capabilities().backend);
-  device.set_description(backend_.capabilities().device);
+  const Capabilities& capabilities = backend_.capabilities();
+  device.set_backend(capabilities.backend);
+  device.set_description(capabilities.device);
   device.set_engine_id(backend_.EngineId(Precision::kF32));
   device.set_free_bytes(backend_.FreeBytes());
+  for (const Precision precision : OfferedPrecisions(capabilities.precisions)) {
+    device.add_precisions(ToProto(precision));
+  }
+  device.set_instructions(capabilities.instructions);
+  device.set_threads(capabilities.threads);
   *info.mutable_load() = load_();
   *info.mutable_limits() = facts_.limits;
   return info;

@@ -147,8 +147,9 @@ TEST_F(DerindTest, ServesUntilItIsTerminated) {
 TEST_F(DerindTest, SaysWhatItServesAndWhere) {
   Derind derind(Arguments({"--device", "reference"}));
   const std::string& line = derind.AwaitOutput("serves on");
-  for (const std::string& part : {"derind " + Version(), std::string("127.0.0.1:"),
-                                  std::string("reference/f32/"), Path("data")}) {
+  for (const std::string& part :
+       {"derind " + Version(), std::string("127.0.0.1:"), std::string("reference ("),
+        std::string("), 1 thread, engine reference/f32/"), Path("data")}) {
     EXPECT_THAT(line, HasSubstr(part));
   }
 }

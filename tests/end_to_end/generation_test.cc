@@ -1,6 +1,10 @@
 #include <thread>
 
+#include "model/backend/backend_list.h"
+#include "server/registry/model_registry.h"
+#include "server/storage/data_directory.h"
 #include "tests/end_to_end/client_test_server.h"
+#include "tests/server/storage/stored_resources.h"
 
 namespace derin::server {
 namespace {
@@ -16,6 +20,26 @@ class GenerationTest : public ClientTest {
     ClientTest::SetUp();
     TrainModel();
   }
+
+  // Publishes the model once more, as if it had been trained in bf16; while no server runs.
+  void PublishInBf16() {
+    const auto directory = DataDirectory::Open(options_.data_directory);
+    ASSERT_TRUE(directory.ok()) << directory.status();
+    const auto store = *MetadataStore::Open(directory->metadata_file());
+    BlobStore blobs(directory->blobs());
+    const auto version = store->GetModelVersion("sea", 1);
+    ASSERT_TRUE(version.ok()) << version.status();
+    ModelFile file = *DecodeModelFile(*blobs.Read(version->sha256()));
+    file.config.precision = Precision::kBf16;
+    NewTrainingJob job = TestJob("bf16", "sea");
+    job.update.job.mutable_spec()->set_corpus("corpora/sea");
+    ASSERT_TRUE(store->InsertTrainingJob(job).ok());
+    const auto backend = *NewBackend("reference");
+    const auto published =
+        ModelRegistry(*backend, *store, blobs, {})
+            .Publish(file, *version, InState(job.update.job, v1::TrainingJob::STATE_SUCCEEDED));
+    ASSERT_TRUE(published.ok()) << published.status();
+  }
 };
 
 TEST_F(GenerationTest, StreamsTextOfTheKindItWasTrainedOn) {
@@ -30,6 +54,26 @@ TEST_F(GenerationTest, StreamsTextOfTheKindItWasTrainedOn) {
   EXPECT_EQ(generated.start.model_version, "models/sea/versions/1");
   EXPECT_EQ(generated.start.seed, 1u);
   EXPECT_EQ(generated.start.session, "");
+}
+
+TEST_F(GenerationTest, AModelInAPrecisionThatTheDeviceLacksIsComputedInF32AndTheReplySaysSo) {
+  client_.reset();
+  StopServer();
+  PublishInBf16();
+  StartServer();
+  Connect();
+  EXPECT_EQ(client_->GetModel("models/sea")->latest_version->config.precision,
+            client::Precision::kBf16);
+  client::GenerateOptions options{.prompt = "the ", .max_tokens = 40, .seed = 5};
+  options.model = "models/sea/versions/1";
+  const auto f32 = Generate(options);
+  options.model = "models/sea/versions/2";
+  const auto bf16 = Generate(options);
+  ASSERT_TRUE(bf16.end.ok()) << bf16.end.status();
+  EXPECT_FALSE(f32.start.engine_changed);
+  EXPECT_TRUE(bf16.start.engine_changed);
+  EXPECT_EQ(bf16.start.engine_id, f32.start.engine_id);
+  EXPECT_EQ(bf16.text, f32.text);
 }
 
 TEST_F(GenerationTest, TheSameSeedDrawsTheSameTextAndAnotherAnother) {

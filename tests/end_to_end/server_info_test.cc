@@ -8,6 +8,7 @@
 namespace derin::server {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -28,6 +29,7 @@ class ServerInfo : public ServerTest {
 };
 
 TEST_F(ServerInfo, SaysWhatTheServerIs) {
+  options_.device = "reference";
   options_.max_sessions = 17;
   options_.max_corpus_bytes = 12345;
   StartServer();
@@ -39,6 +41,10 @@ TEST_F(ServerInfo, SaysWhatTheServerIs) {
   EXPECT_NE(info.device().description(), "");
   EXPECT_THAT(info.device().engine_id(), StartsWith("reference/f32/"));
   EXPECT_GT(info.device().free_bytes(), 0);
+  // Its f64 is no precision that a job may ask for.
+  EXPECT_THAT(info.device().precisions(), ElementsAre(v1::PRECISION_F32));
+  EXPECT_EQ(info.device().instructions(), "");
+  EXPECT_EQ(info.device().threads(), 1);
   EXPECT_EQ(info.limits().sessions(), 17);
   EXPECT_EQ(info.limits().generate_streams(), options_.max_streams);
   EXPECT_EQ(info.limits().queued_training_jobs(), options_.max_queued_jobs);

@@ -90,6 +90,7 @@ TEST_F(TrainingTest, UnsetFieldsBecomeTheRecipe) {
   EXPECT_EQ(job->spec.config.cell, client::Cell::kLstm);
   EXPECT_EQ(job->spec.config.layers, 2);
   EXPECT_EQ(job->spec.config.hidden, 256);
+  EXPECT_EQ(job->spec.config.precision, client::Precision::kF32);
   EXPECT_EQ(job->spec.batch, 32);
   EXPECT_EQ(job->spec.steps, 35);
   EXPECT_EQ(job->spec.learning_rate.peak, 2);
@@ -97,6 +98,41 @@ TEST_F(TrainingTest, UnsetFieldsBecomeTheRecipe) {
   EXPECT_EQ(job->spec.epochs, 500);
   EXPECT_TRUE(job->spec.seed.has_value());
   EXPECT_TRUE(client_->ListTrainingJobs()->empty()) << "nothing was stored";
+}
+
+TEST_F(TrainingTest, APrecisionThatTheDeviceLacksIsRefusedAndNothingIsStored) {
+  Upload("sea");
+  client::TrainingSpec spec = SmallSpec();
+  spec.config.precision = client::Precision::kBf16;
+  const absl::Status status = client_->CreateTrainingJob(spec).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_EQ(ErrorField(status), "training_job.spec.config.precision");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("it has f32"));
+  EXPECT_TRUE(client_->ListTrainingJobs()->empty());
+}
+
+TEST_F(TrainingTest, TrainsAndGeneratesInEveryPrecisionThatTheDeviceOffers) {
+  client_.reset();
+  options_.device = "auto";
+  Restart();
+  Connect();
+  Upload("sea");
+  const auto info = client_->GetServerInfo();
+  ASSERT_TRUE(info.ok()) << info.status();
+  ASSERT_FALSE(info->device.precisions.empty());
+  for (const client::Precision precision : info->device.precisions) {
+    client::TrainingSpec spec = SmallSpec();
+    spec.config.precision = precision;
+    const auto job = Train(spec);
+    ASSERT_EQ(job.state, JobState::kSucceeded) << job.message;
+    EXPECT_LT(*job.progress->epoch_training_perplexity, 4);
+    EXPECT_EQ(client_->GetModel("models/sea")->latest_version->config.precision, precision);
+    const auto generated = Generate({.model = job.model_version, .max_tokens = 5});
+    ASSERT_TRUE(generated.end.ok()) << generated.end.status();
+    EXPECT_FALSE(generated.start.engine_changed);
+    EXPECT_EQ(generated.start.engine_id == info->device.engine_id,
+              precision == client::Precision::kF32);
+  }
 }
 
 TEST_F(TrainingTest, TheSameSeedGivesTheSameModel) {

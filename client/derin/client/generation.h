@@ -72,7 +72,11 @@ struct GenerateStart {
   // How many of the prompt's characters became `<unk>`, and which (each once, 32 at most).
   int64_t unknown_count = 0;
   std::vector<std::string> unknown_characters;
+  // What computes the text, such as `cpu/f32/1`; the same id means the same bits.
   std::string engine_id;
+  // Whether that is another engine than the version's own precision asks for: a version trained in
+  // bf16 is computed in f32 where the server's device has no bf16.
+  bool engine_changed = false;
 };
 
 enum class FinishReason {

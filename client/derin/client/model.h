@@ -30,6 +30,16 @@ enum class Tokenization {
   kBytes,
 };
 
+// What products are computed in. Weights are kept and updated, sums accumulated and states carried
+// in f32 in any case.
+enum class Precision {
+  // In a request the server's default, f32; in a reply a value that this client does not know.
+  kUnspecified,
+  kF32,
+  // Products of bfloat16 factors.
+  kBf16,
+};
+
 // The network: recurrent layers of equal size and a linear head to the vocabulary. In replies
 // nothing is unset.
 struct ModelConfig {
@@ -39,6 +49,8 @@ struct ModelConfig {
   // Units of each layer, 1 to 2,048; default 256.
   std::optional<int32_t> hidden;
   Tokenization tokenization = Tokenization::kUnspecified;
+  // A training job in one that the server's device lacks is refused.
+  Precision precision = Precision::kUnspecified;
 
   bool operator==(const ModelConfig&) const = default;
 };

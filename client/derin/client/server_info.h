@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
+#include "derin/client/model.h"
 
 namespace derin::client {
 
@@ -18,6 +20,12 @@ struct Device {
   std::string engine_id;
   // Free memory for models and states.
   int64_t free_bytes = 0;
+  // Those that training jobs may ask for.
+  std::vector<Precision> precisions;
+  // What its kernels are built for, such as `avx512-bf16`; may be empty.
+  std::string instructions;
+  // Threads of the processor that work on one operation.
+  int32_t threads = 0;
 };
 
 // What the server is doing.

@@ -40,6 +40,8 @@ constexpr EnumPairs<Cell, v1::Cell, 4> kCells{{{Cell::kVanillaTanh, v1::CELL_VAN
 constexpr EnumPairs<Tokenization, v1::Tokenization, 2> kTokenizations{
     {{Tokenization::kCharacters, v1::TOKENIZATION_CHARACTERS},
      {Tokenization::kBytes, v1::TOKENIZATION_BYTES}}};
+constexpr EnumPairs<Precision, v1::Precision, 2> kPrecisions{
+    {{Precision::kF32, v1::PRECISION_F32}, {Precision::kBf16, v1::PRECISION_BF16}}};
 constexpr EnumPairs<Partition, v1::Partition, 2> kPartitions{
     {{Partition::kSequential, v1::PARTITION_SEQUENTIAL},
      {Partition::kRandom, v1::PARTITION_RANDOM}}};
@@ -107,6 +109,7 @@ void WriteConfig(const ModelConfig& from, v1::ModelConfig& to) {
   DERIN_WRITE(from, to, layers);
   DERIN_WRITE(from, to, hidden);
   to.set_tokenization(kTokenizations.To(from.tokenization));
+  to.set_precision(kPrecisions.To(from.precision));
 }
 
 void WriteLearningRate(const LearningRate& from, v1::LearningRate& to) {
@@ -147,6 +150,7 @@ ModelConfig FromProto(const v1::ModelConfig& from) {
   DERIN_READ(from, to, layers);
   DERIN_READ(from, to, hidden);
   to.tokenization = kTokenizations.From(from.tokenization());
+  to.precision = kPrecisions.From(from.precision());
   return to;
 }
 
@@ -264,6 +268,7 @@ GenerateStart FromProto(const v1::GenerateStart& from) {
   to.unknown_count = from.unknown_count();
   to.unknown_characters.assign(from.unknown_characters().begin(), from.unknown_characters().end());
   to.engine_id = from.engine_id();
+  to.engine_changed = from.engine_changed();
   return to;
 }
 
@@ -284,8 +289,15 @@ ServerInfo FromProto(const v1::ServerInfo& from) {
   to.version = from.version();
   to.server_id = from.server_id();
   DERIN_READ_TIME(from, to, start_time);
-  to.device = {from.device().backend(), from.device().description(), from.device().engine_id(),
-               from.device().free_bytes()};
+  to.device.backend = from.device().backend();
+  to.device.description = from.device().description();
+  to.device.engine_id = from.device().engine_id();
+  to.device.free_bytes = from.device().free_bytes();
+  for (const int precision : from.device().precisions()) {
+    to.device.precisions.push_back(kPrecisions.From(static_cast<v1::Precision>(precision)));
+  }
+  to.device.instructions = from.device().instructions();
+  to.device.threads = from.device().threads();
   to.load.running_training_jobs = from.load().running_training_jobs();
   to.load.queued_training_jobs = from.load().queued_training_jobs();
   to.load.sessions = from.load().sessions();

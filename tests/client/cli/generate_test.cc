@@ -17,6 +17,8 @@ class GenerateCommand : public CommandTest {
       v1::GenerateResponse response;
       response.mutable_start()->set_session(request.session());
       response.mutable_start()->set_unknown_count(unknown_);
+      response.mutable_start()->set_engine_id("cpu/f32/1");
+      response.mutable_start()->set_engine_changed(engine_changed_);
       if (unknown_ > 0) response.mutable_start()->add_unknown_characters("é");
       response.set_text("he");
       response.add_tokens(1);
@@ -36,6 +38,7 @@ class GenerateCommand : public CommandTest {
   v1::GenerateRequest asked_;
   v1::FinishReason finish_reason_ = v1::FINISH_REASON_LENGTH;
   int unknown_ = 0;
+  bool engine_changed_ = false;
 };
 
 TEST_F(GenerateCommand, WritesExactlyTheTextWhenItIsNoTerminal) {
@@ -92,6 +95,15 @@ TEST_F(GenerateCommand, NotesWhatBecameUnknown) {
   EXPECT_EQ(result.err,
             "note: 3 characters of the prompt became <unk>, since the model's vocabulary lacks: "
             "'é'\n");
+}
+
+TEST_F(GenerateCommand, NotesThatAnotherEngineComputesTheText) {
+  engine_changed_ = true;
+  const Result result = Run({"generate", "--model", "m", "--prompt", "x"});
+  EXPECT_EQ(result.out, "hello");
+  EXPECT_EQ(result.err,
+            "note: the server's device lacks the precision that the model was trained in; the text "
+            "comes from engine cpu/f32/1\n");
 }
 
 TEST_F(GenerateCommand, NotesWhyATextEndedEarly) {

@@ -19,7 +19,8 @@ client::TrainingJob Example() {
   spec.config = {.cell = client::Cell::kLstm,
                  .layers = 2,
                  .hidden = 256,
-                 .tokenization = client::Tokenization::kCharacters};
+                 .tokenization = client::Tokenization::kCharacters,
+                 .precision = client::Precision::kBf16};
   spec.batch = 32;
   spec.steps = 35;
   spec.partition = client::Partition::kSequential;
@@ -57,6 +58,7 @@ TEST(JobText, PrintsASpecification) {
             "corpus     corpora/tm, first 10,000 tokens, 10 % held out\n"
             "model      models/tm\n"
             "network    lstm 2 x 256 on characters, 800,284 parameters\n"
+            "precision  bf16\n"
             "batches    32 rows x 35 steps, sequential\n"
             "optimizer  sgd, rate 2, clip 1\n"
             "epochs     500\n"

@@ -36,6 +36,7 @@ TEST(JsonOutput, WritesAJobWithItsSpecAndProgress) {
   job.state = client::JobState::kRunning;
   job.spec.optimizer = client::Adam{.beta1 = 0.5};
   job.spec.config.cell = client::Cell::kGru;
+  job.spec.config.precision = client::Precision::kBf16;
   job.spec.learning_rate.schedule = client::LearningRate::Schedule::kCosine;
   job.progress.emplace();
   job.progress->time_left = absl::Milliseconds(1500);
@@ -43,6 +44,7 @@ TEST(JsonOutput, WritesAJobWithItsSpecAndProgress) {
   EXPECT_EQ(json["state"], "running");
   EXPECT_EQ(json["spec"]["optimizer"].dump(), R"({"kind":"adam","beta1":0.5})");
   EXPECT_EQ(json["spec"]["config"]["cell"], "gru");
+  EXPECT_EQ(json["spec"]["config"]["precision"], "bf16");
   EXPECT_EQ(json["spec"]["learning_rate"]["schedule"], "cosine");
   EXPECT_EQ(json["progress"]["time_left_seconds"], 1.5);
   EXPECT_FALSE(json.contains("reason"));
@@ -54,6 +56,7 @@ TEST(JsonOutput, WritesTheStartAndEndOfAText) {
   start.unknown_characters = {"é"};
   EXPECT_EQ(ToJson(start)["unknown_characters"].dump(), R"(["é"])");
   EXPECT_FALSE(ToJson(start).contains("session"));
+  EXPECT_EQ(ToJson(start)["engine_changed"], false);
   client::GenerateEnd end;
   end.finish_reason = client::FinishReason::kServerStopping;
   end.first_token_time = absl::Milliseconds(12);
@@ -65,8 +68,15 @@ TEST(JsonOutput, WritesTheServersFigures) {
   client::ServerInfo info;
   info.load.sessions = 3;
   info.limits.corpus_bytes = 7;
+  info.device.precisions = {client::Precision::kF32, client::Precision::kBf16};
+  info.device.instructions = "avx512-bf16";
+  info.device.threads = 2;
   EXPECT_EQ(ToJson(info)["load"]["sessions"], 3);
   EXPECT_EQ(ToJson(info)["limits"]["corpus_bytes"], 7);
+  EXPECT_EQ(ToJson(info)["device"]["precisions"].dump(), R"(["f32","bf16"])");
+  EXPECT_EQ(ToJson(info)["device"]["instructions"], "avx512-bf16");
+  EXPECT_EQ(ToJson(info)["device"]["threads"], 2);
+  EXPECT_EQ(ToJson(client::ServerInfo())["device"]["precisions"].dump(), "[]");
 }
 
 TEST(JsonOutput, PutsAListUnderItsName) {

@@ -13,6 +13,7 @@ void Fill(v1::Model& model) {
   version.mutable_config()->set_cell(v1::CELL_GRU);
   version.mutable_config()->set_layers(2);
   version.mutable_config()->set_hidden(256);
+  version.mutable_config()->set_precision(v1::PRECISION_BF16);
   version.set_parameter_count(612124);
   version.set_training_perplexity(1.05);
 }
@@ -44,8 +45,9 @@ TEST_F(ModelsCommand, ShowPrintsTheLatestVersion) {
   };
   const Result result = Run({"models", "show", "tm"});
   EXPECT_THAT(result.out, HasSubstr("latest         models/tm/versions/2\n"));
+  EXPECT_THAT(result.out, HasSubstr("precision      bf16\n"));
   EXPECT_THAT(result.out, HasSubstr("perplexity     1.05 (training), 2.50 (validation)\n"));
-  EXPECT_THAT(Run({"models", "show", "tm", "--json"}).out, HasSubstr("\"cell\": \"gru\""));
+  EXPECT_THAT(Run({"models", "show", "tm", "--json"}).out, HasSubstr("\"precision\": \"bf16\""));
 }
 
 TEST_F(ModelsCommand, ShowSaysThatNothingIsPublishedYet) {

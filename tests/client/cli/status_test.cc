@@ -8,7 +8,7 @@ using ::testing::HasSubstr;
 class StatusCommand : public CommandTest {
  protected:
   StatusCommand() {
-    answers().get_server_info = [](const auto&, v1::ServerInfo& info) {
+    answers().get_server_info = [this](const auto&, v1::ServerInfo& info) {
       info.set_version("0.1.0");
       info.set_server_id("abc");
       info.mutable_start_time()->set_seconds(1000 - 92);
@@ -16,6 +16,10 @@ class StatusCommand : public CommandTest {
       info.mutable_device()->set_description("A Processor");
       info.mutable_device()->set_engine_id("cpu/f32/1");
       info.mutable_device()->set_free_bytes(int64_t{2} << 30);
+      info.mutable_device()->add_precisions(v1::PRECISION_F32);
+      info.mutable_device()->add_precisions(v1::PRECISION_BF16);
+      info.mutable_device()->set_instructions(instructions_);
+      info.mutable_device()->set_threads(threads_);
       info.mutable_load()->set_running_training_jobs(1);
       info.mutable_load()->set_trained_tokens_per_second(12345);
       info.mutable_load()->set_sessions(3);
@@ -27,6 +31,9 @@ class StatusCommand : public CommandTest {
       return grpc::Status::OK;
     };
   }
+
+  std::string instructions_ = "avx512-bf16";
+  int threads_ = 2;
 };
 
 TEST_F(StatusCommand, SaysWhatTheServerIsAndDoes) {
@@ -34,10 +41,18 @@ TEST_F(StatusCommand, SaysWhatTheServerIsAndDoes) {
   EXPECT_EQ(result.status, kSuccess);
   EXPECT_EQ(result.out, "server      derind 0.1.0 at " + server_.address() +
                             ", up 1m32s, id abc\n"
-                            "device      cpu (A Processor), engine cpu/f32/1, 2.0 GiB free\n"
+                            "device      cpu (A Processor), avx512-bf16, 2 threads, engine "
+                            "cpu/f32/1, 2.0 GiB free\n"
+                            "precisions  f32, bf16\n"
                             "training    1 running, 0 of 100 waiting, 12.3k tokens/s\n"
                             "generation  0 of 512 streams, 3 of 1,024 sessions, 0.0 tokens/s\n"
                             "limits      1.0 GiB a corpus, 1.0 MiB a prompt\n");
+}
+
+TEST_F(StatusCommand, LeavesOutInstructionsThatTheDeviceDoesNotName) {
+  instructions_ = "";
+  threads_ = 1;
+  EXPECT_THAT(Run({"status"}).out, HasSubstr("cpu (A Processor), 1 thread, engine cpu/f32/1"));
 }
 
 TEST_F(StatusCommand, WritesJson) {

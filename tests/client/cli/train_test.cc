@@ -29,6 +29,7 @@ TEST_F(TrainCommand, SendsOnlyWhatWasSaid) {
   EXPECT_FALSE(spec.has_batch());
   EXPECT_FALSE(spec.has_optimizer());
   EXPECT_EQ(spec.config().cell(), v1::CELL_UNSPECIFIED);
+  EXPECT_EQ(spec.config().precision(), v1::PRECISION_UNSPECIFIED);
   EXPECT_FALSE(spec.learning_rate().has_peak());
 }
 
@@ -46,6 +47,8 @@ TEST_F(TrainCommand, SendsEveryFlagToItsField) {
                              "64",
                              "--tokens",
                              "bytes",
+                             "--precision",
+                             "bf16",
                              "--batch",
                              "8",
                              "--steps",
@@ -80,8 +83,9 @@ TEST_F(TrainCommand, SendsEveryFlagToItsField) {
   EXPECT_EQ(
       asked_.training_job().spec().ShortDebugString(),
       "corpus: \"corpora/a\" model: \"models/b\" config { cell: CELL_GRU layers: 3 hidden: 64 "
-      "tokenization: TOKENIZATION_BYTES } max_tokens: 1000 validation_share: 0.2 batch: 8 "
-      "steps: 16 partition: PARTITION_RANDOM optimizer { adam { } } learning_rate { peak: "
+      "tokenization: TOKENIZATION_BYTES precision: PRECISION_BF16 } max_tokens: 1000 "
+      "validation_share: 0.2 batch: 8 steps: 16 partition: PARTITION_RANDOM optimizer { adam { } } "
+      "learning_rate { peak: "
       "0.01 schedule: SCHEDULE_COSINE warmup_steps: 5 final_share: 0.1 } clip: 0.5 epochs: 7 "
       "seed: 18446744073709551615");
 }
@@ -110,6 +114,21 @@ TEST_F(TrainCommand, NamesTheFlagBehindAFieldThatIsRefused) {
   const Result result = Run({"train", "--corpus", "a", "--model", "b", "--lr", "-1"});
   EXPECT_EQ(result.status, kRefused);
   EXPECT_THAT(result.err, EndsWith("wanted more (flag --lr)\n"));
+}
+
+TEST_F(TrainCommand, NamesTheFlagBehindAPrecisionThatTheServerLacks) {
+  answers().create_training_job = [](const auto&, auto&) {
+    return testing::Refusal{.code = grpc::StatusCode::INVALID_ARGUMENT,
+                            .message = "training_job.spec.config.precision: it has f32",
+                            .reason = "INVALID_FIELD",
+                            .field = "training_job.spec.config.precision"}
+        .ToGrpc();
+  };
+  EXPECT_THAT(Run({"train", "--corpus", "a", "--model", "b", "--precision", "bf16"}).err,
+              EndsWith("it has f32 (flag --precision)\n"));
+  // f64 is for the server's own checks.
+  EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--precision", "f64"}).status,
+            kBadUsage);
 }
 
 TEST_F(TrainCommand, ProposesTheNearestCorpus) {

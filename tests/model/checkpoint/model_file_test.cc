@@ -49,11 +49,13 @@ absl::Status StatusWith(const std::string& key, const std::string& value) {
 
 TEST(ModelFile, ComesBackAsItWas) {
   for (const Cell cell : {Cell::kVanillaTanh, Cell::kVanillaRelu, Cell::kGru, Cell::kLstm}) {
-    ModelFile model = SmallModel(cell);
-    model.config.precision = cell == Cell::kGru ? Precision::kF64 : Precision::kF32;
-    const auto decoded = DecodeModelFile(EncodeModelFile(model).value());
-    ASSERT_TRUE(decoded.ok()) << decoded.status();
-    ExpectSame(*decoded, model);
+    for (const Precision precision : {Precision::kF32, Precision::kF64, Precision::kBf16}) {
+      ModelFile model = SmallModel(cell);
+      model.config.precision = precision;
+      const auto decoded = DecodeModelFile(EncodeModelFile(model).value());
+      ASSERT_TRUE(decoded.ok()) << decoded.status();
+      ExpectSame(*decoded, model);
+    }
   }
   const auto decoded = DecodeModelFile(EncodeModelFile(ByteModel()).value());
   ASSERT_TRUE(decoded.ok()) << decoded.status();
@@ -113,12 +115,33 @@ TEST(ModelFile, WithAnyBitFlippedIsRefusedOrTheSameModel) {
 }
 
 TEST(ModelFile, OfANewerFormatIsUnimplemented) {
-  const absl::Status status = StatusWith("derin.format", "2");
+  const absl::Status status = StatusWith("derin.format", "3");
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("format version 2; this program reads 1"));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("format version 3; this program reads 1 to 2"));
+  EXPECT_EQ(StatusWith("derin.format", "2"), absl::OkStatus());
   for (const char* format : {"0", "-1", "one", "", "1.5", "99999999999"}) {
     EXPECT_EQ(StatusWith("derin.format", format).code(), absl::StatusCode::kDataLoss) << format;
   }
+}
+
+TEST(ModelFile, HasTheOldestFormatThatCanSayItsPrecision) {
+  const std::pair<Precision, const char*> formats[] = {
+      {Precision::kF32, "1"}, {Precision::kF64, "1"}, {Precision::kBf16, "2"}};
+  for (const auto& [precision, format] : formats) {
+    ModelFile model = SmallModel();
+    model.config.precision = precision;
+    const Safetensors file = DecodeSafetensors(EncodeModelFile(model).value()).value();
+    EXPECT_EQ(file.metadata.at("derin.format"), format) << PrecisionName(precision);
+  }
+}
+
+TEST(ModelFile, InAnUnknownPrecisionNamesTheKnownOnes) {
+  const absl::Status status = StatusWith(
+      "derin.config", R"({"cell":"lstm","layers":2,"hidden":3,"vocabulary":5,"precision":"f8"})");
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("derin.config: got precision 'f8', wanted f32, bf16 or f64"));
 }
 
 TEST(ModelFile, WithoutPartOfItsMetadataIsRefusedByName) {

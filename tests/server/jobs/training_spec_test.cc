@@ -10,6 +10,7 @@
 
 #include "google/protobuf/util/message_differencer.h"
 #include "model/backend/backend_list.h"
+#include "server/registry/proto_conversion.h"
 #include "server/status/error.h"
 
 namespace derin::server {
@@ -17,6 +18,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Change = std::function<void(v1::TrainingSpec&)>;
 
 const double kNan = std::nan("");
@@ -68,6 +70,7 @@ TEST_F(TrainingSpecTest, NothingWithADefaultIsLeftUnset) {
   const v1::TrainingSpec& resolved = plan->spec;
   EXPECT_EQ(resolved.config().cell(), v1::CELL_LSTM);
   EXPECT_EQ(resolved.config().tokenization(), v1::TOKENIZATION_CHARACTERS);
+  EXPECT_EQ(resolved.config().precision(), v1::PRECISION_F32);
   EXPECT_EQ(resolved.max_tokens(), 10'000);
   EXPECT_TRUE(resolved.has_validation_share());
   EXPECT_TRUE(resolved.has_batch());
@@ -167,6 +170,7 @@ const BadField kBadFields[] = {
     {"config.hidden", "2049", [](auto& s) { s.mutable_config()->set_hidden(2049); }},
     {"config.tokenization", "7",
      [](auto& s) { s.mutable_config()->set_tokenization(v1::Tokenization(7)); }},
+    {"config.precision", "9", [](auto& s) { s.mutable_config()->set_precision(v1::Precision(9)); }},
     {"max_tokens", "1", [](auto& s) { s.set_max_tokens(1); }},
     {"max_tokens", "-5", [](auto& s) { s.set_max_tokens(-5); }},
     {"validation_share", "-0.1", [](auto& s) { s.set_validation_share(-0.1); }},
@@ -221,6 +225,33 @@ TEST_F(TrainingSpecTest, NamesTheFieldAtFault) {
     EXPECT_EQ(ErrorReason(status), "INVALID_FIELD") << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr(bad.got)) << bad.field;
   }
+}
+
+TEST_F(TrainingSpecTest, TakesThePrecisionsThatTheBackendHasAndRefusesTheOthers) {
+  for (const std::string_view name : BackendNames()) {
+    backend = *NewBackend(name);
+    for (const Precision precision : {Precision::kF32, Precision::kBf16}) {
+      spec.mutable_config()->set_precision(ToProto(precision));
+      const auto plan = Resolve();
+      if (CheckPrecision(backend->capabilities(), precision).ok()) {
+        ASSERT_TRUE(plan.ok()) << plan.status();
+        EXPECT_EQ(plan->config.model.precision, precision);
+        EXPECT_EQ(plan->spec.config().precision(), ToProto(precision));
+      } else {
+        EXPECT_EQ(ErrorField(plan.status()), "training_job.spec.config.precision") << name;
+      }
+    }
+  }
+}
+
+TEST_F(TrainingSpecTest, APrecisionThatIsNotThereIsRefusedListingThoseOnOffer) {
+  spec.mutable_config()->set_precision(v1::PRECISION_BF16);
+  const absl::Status status = Resolve().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ErrorField(status), "training_job.spec.config.precision");
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("got precision bf16"), HasSubstr("backend reference"),
+                    HasSubstr("it has f32"), Not(HasSubstr("f64"))));
 }
 
 TEST_F(TrainingSpecTest, TakesEachBoundItself) {

@@ -22,9 +22,12 @@ class ModelRegistryTest : public testing::Test {
     ASSERT_TRUE(store_->InsertCorpus(TestCorpus("text")).ok());
   }
 
-  static ModelFile TinyModel(uint64_t seed) {
+  static ModelFile TinyModel(uint64_t seed, Precision precision) {
     Tokenizer tokenizer = Tokenizer::Characters(Vocabulary::FromText("abc"));
-    const StackConfig config{.layers = 1, .hidden = 4, .vocabulary = tokenizer.vocabulary_size()};
+    const StackConfig config{.layers = 1,
+                             .hidden = 4,
+                             .vocabulary = tokenizer.vocabulary_size(),
+                             .precision = precision};
     return {.config = config,
             .tokenizer = std::move(tokenizer),
             .normalization = Normalization::kD2lLetters,
@@ -32,15 +35,17 @@ class ModelRegistryTest : public testing::Test {
   }
 
   // Publishes a version of models/m, as a job of its own would.
-  absl::StatusOr<Published> Publish(uint64_t seed) {
-    const std::string id = "job-" + std::to_string(seed);
-    auto inserted = store_->InsertTrainingJob(TestJob(id));
-    EXPECT_TRUE(inserted.ok()) << inserted.status();
+  absl::StatusOr<Published> Publish(uint64_t seed, Precision precision = Precision::kF32) {
     v1::ModelVersion version;
     version.set_training_perplexity(1.5);
-    return registry_->Publish(
-        TinyModel(seed), version,
-        InState(*store_->GetTrainingJob(id), v1::TrainingJob::STATE_SUCCEEDED));
+    return registry_->Publish(TinyModel(seed, precision), version,
+                              Succeeded("job-" + std::to_string(seed)));
+  }
+  // The end of a new job.
+  JobUpdate Succeeded(const std::string& id) {
+    auto inserted = store_->InsertTrainingJob(TestJob(id));
+    EXPECT_TRUE(inserted.ok()) << inserted.status();
+    return InState(*store_->GetTrainingJob(id), v1::TrainingJob::STATE_SUCCEEDED);
   }
   void Reopen(int64_t weights_memory_bytes) {
     registry_ = std::make_unique<ModelRegistry>(
@@ -70,10 +75,46 @@ TEST_F(ModelRegistryTest, WhatIsPublishedIsFoundByVersionAndAsTheLatest) {
   ASSERT_TRUE(latest.ok()) << latest.status();
   EXPECT_EQ((*latest)->version.name(), "models/m/versions/2");
   EXPECT_EQ((*latest)->engine_id, backend_->EngineId(Precision::kF32));
+  EXPECT_FALSE((*latest)->engine_changed);
   EXPECT_EQ((*latest)->normalization, Normalization::kD2lLetters);
   EXPECT_EQ((*latest)->tokenizer.vocabulary_size(), 4);
   EXPECT_EQ((*registry_->Resolve("models/m/versions/1", "model"))->version.name(),
             "models/m/versions/1");
+}
+
+TEST_F(ModelRegistryTest, AVersionInAPrecisionThatTheBackendLacksIsLoadedInF32) {
+  const auto published = Publish(1, Precision::kBf16);
+  ASSERT_TRUE(published.ok()) << published.status();
+  EXPECT_EQ(published->version.config().precision(), v1::PRECISION_BF16);
+  for (const std::string_view name : BackendNames()) {
+    registry_.reset();
+    backend_ = *NewBackend(name);
+    Reopen(1 << 20);
+    const bool has_it = CheckPrecision(backend_->capabilities(), Precision::kBf16).ok();
+    const Precision served = has_it ? Precision::kBf16 : Precision::kF32;
+    const auto loaded = registry_->Resolve("models/m", "model");
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    EXPECT_EQ((*loaded)->engine_changed, !has_it) << name;
+    EXPECT_EQ((*loaded)->engine_id, backend_->EngineId(served));
+    EXPECT_EQ((*loaded)->model->config().precision, served);
+    EXPECT_EQ((*loaded)->version.config().precision(), v1::PRECISION_BF16);
+  }
+}
+
+TEST_F(ModelRegistryTest, DoublePrecisionIsNeitherPublishedNorLoaded) {
+  EXPECT_EQ(Publish(1, Precision::kF64).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ErrorReason(registry_->Resolve("models/m", "model").status()), "MODEL_HAS_NO_VERSION");
+
+  const auto published = Publish(2);
+  ASSERT_TRUE(published.ok()) << published.status();
+  const auto blob = blobs_.Write(*EncodeModelFile(TinyModel(2, Precision::kF64)));
+  ASSERT_TRUE(blob.ok()) << blob.status();
+  v1::ModelVersion version = published->version;
+  version.set_sha256(blob->sha256);
+  ASSERT_TRUE(store_->Publish(version, Succeeded("job-3")).ok());
+  const absl::Status status = registry_->Resolve("models/m/versions/2", "model").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(ErrorReason(status), "MODEL_FILE_MISMATCH");
 }
 
 TEST_F(ModelRegistryTest, AVersionIsLoadedOnceHoweverManyWantIt) {

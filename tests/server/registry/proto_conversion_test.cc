@@ -7,6 +7,7 @@
 namespace derin::server {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 TEST(ProtoConversion, EveryValueOfTheModelHasOneInTheApi) {
@@ -16,6 +17,9 @@ TEST(ProtoConversion, EveryValueOfTheModelHasOneInTheApi) {
   for (const Tokenization tokens : {Tokenization::kCharacters, Tokenization::kBytes}) {
     EXPECT_EQ(*FromProto(ToProto(tokens), "tokenization"), tokens);
   }
+  for (const Precision precision : {Precision::kF32, Precision::kBf16}) {
+    EXPECT_EQ(*FromProto(ToProto(precision), "precision"), precision);
+  }
   for (const Normalization normalization : {Normalization::kRaw, Normalization::kD2lLetters}) {
     EXPECT_EQ(*FromProto(ToProto(normalization), "normalization"), normalization);
   }
@@ -24,6 +28,7 @@ TEST(ProtoConversion, EveryValueOfTheModelHasOneInTheApi) {
 TEST(ProtoConversion, UnspecifiedIsTheDocumentedDefault) {
   EXPECT_EQ(*FromProto(v1::CELL_UNSPECIFIED, "cell"), Cell::kLstm);
   EXPECT_EQ(*FromProto(v1::TOKENIZATION_UNSPECIFIED, "t"), Tokenization::kCharacters);
+  EXPECT_EQ(*FromProto(v1::PRECISION_UNSPECIFIED, "p"), Precision::kF32);
   EXPECT_EQ(*FromProto(v1::NORMALIZATION_UNSPECIFIED, "n"), Normalization::kRaw);
 }
 
@@ -31,7 +36,18 @@ TEST(ProtoConversion, ANumberThatThisServerDoesNotKnowNamesTheField) {
   EXPECT_EQ(ErrorField(FromProto(static_cast<v1::Cell>(99), "spec.config.cell").status()),
             "spec.config.cell");
   EXPECT_EQ(ErrorField(FromProto(static_cast<v1::Tokenization>(99), "t").status()), "t");
+  EXPECT_EQ(ErrorField(FromProto(static_cast<v1::Precision>(99), "p").status()), "p");
   EXPECT_EQ(ErrorField(FromProto(static_cast<v1::Normalization>(99), "n").status()), "n");
+}
+
+TEST(ProtoConversion, DoublePrecisionHasNoNameInTheApi) {
+  EXPECT_EQ(ToProto(Precision::kF64), v1::PRECISION_UNSPECIFIED);
+  for (int value = 0; v1::Precision_IsValid(value); ++value) {
+    EXPECT_NE(*FromProto(static_cast<v1::Precision>(value), "p"), Precision::kF64) << value;
+  }
+  EXPECT_THAT(OfferedPrecisions({Precision::kF32, Precision::kF64}), ElementsAre(Precision::kF32));
+  EXPECT_THAT(OfferedPrecisions({Precision::kF32, Precision::kBf16}),
+              ElementsAre(Precision::kF32, Precision::kBf16));
 }
 
 TEST(ProtoConversion, AnEmptyConfigIsTheRecipe) {
@@ -42,11 +58,15 @@ TEST(ProtoConversion, AnEmptyConfigIsTheRecipe) {
 }
 
 TEST(ProtoConversion, AConfigSurvivesTheWayThereAndBack) {
-  const StackConfig config{.cell = Cell::kGru, .layers = 3, .hidden = 17, .vocabulary = 257};
+  const StackConfig config{.cell = Cell::kGru,
+                           .layers = 3,
+                           .hidden = 17,
+                           .vocabulary = 257,
+                           .precision = Precision::kBf16};
   EXPECT_EQ(*FromProto(ToProto(config, Tokenization::kBytes), 257, "config"), config);
 }
 
-TEST(ProtoConversion, SizesOutOfRangeNameTheirFields) {
+TEST(ProtoConversion, ValuesOutOfRangeNameTheirFields) {
   for (const int bad : {-1, 0, 9}) {
     v1::ModelConfig config;
     config.set_layers(bad);
@@ -57,6 +77,9 @@ TEST(ProtoConversion, SizesOutOfRangeNameTheirFields) {
     config.set_hidden(bad);
     EXPECT_EQ(ErrorField(FromProto(config, 28, "config").status()), "config.hidden") << bad;
   }
+  v1::ModelConfig config;
+  config.set_precision(static_cast<v1::Precision>(9));
+  EXPECT_EQ(ErrorField(FromProto(config, 28, "config").status()), "config.precision");
 }
 
 TEST(ProtoConversion, AVocabularyTooLargeForOneHotInputIsRefused) {

@@ -88,6 +88,10 @@ TEST(Conversion, KnowsEveryEnumValueOfTheApi) {
     config.set_tokenization(static_cast<v1::Tokenization>(tokenization));
     EXPECT_NE(FromProto(config).tokenization, Tokenization::kUnspecified) << tokenization;
   }
+  for (int precision = 1; v1::Precision_IsValid(precision); ++precision) {
+    config.set_precision(static_cast<v1::Precision>(precision));
+    EXPECT_NE(FromProto(config).precision, Precision::kUnspecified) << precision;
+  }
   v1::Corpus corpus;
   for (int normalization = 1; v1::Normalization_IsValid(normalization); ++normalization) {
     corpus.set_normalization(static_cast<v1::Normalization>(normalization));
@@ -185,6 +189,8 @@ TEST(Conversion, ReadsAGenerationsStartAndEnd) {
   EXPECT_EQ(FromProto(start).unknown_characters, std::vector<std::string>{"é"});
   EXPECT_EQ(FromProto(start).unknown_count, start.unknown_count());
   EXPECT_EQ(FromProto(start).position, start.position());
+  EXPECT_EQ(FromProto(start).engine_id, start.engine_id());
+  EXPECT_TRUE(FromProto(start).engine_changed);
   const auto end = Filled<v1::GenerateEnd>();
   EXPECT_EQ(FromProto(end).position, end.position());
   EXPECT_EQ(FromProto(end).first_token_time, absl::Seconds(end.first_token_time().seconds()) +
@@ -192,12 +198,19 @@ TEST(Conversion, ReadsAGenerationsStartAndEnd) {
   EXPECT_EQ(FromProto(end).tokens_per_second, end.tokens_per_second());
 }
 
-TEST(Conversion, ReadsTheServersLoadAndLimits) {
-  const auto proto = Filled<v1::ServerInfo>();
+TEST(Conversion, ReadsTheServersDeviceLoadAndLimits) {
+  auto proto = Filled<v1::ServerInfo>();
+  proto.mutable_device()->add_precisions(v1::PRECISION_F32);
+  proto.mutable_device()->add_precisions(v1::PRECISION_BF16);
   const ServerInfo info = FromProto(proto);
   EXPECT_EQ(info.server_id, proto.server_id());
   EXPECT_EQ(info.device.description, proto.device().description());
+  EXPECT_EQ(info.device.backend, proto.device().backend());
+  EXPECT_EQ(info.device.engine_id, proto.device().engine_id());
   EXPECT_EQ(info.device.free_bytes, proto.device().free_bytes());
+  EXPECT_EQ(info.device.precisions, (std::vector{Precision::kF32, Precision::kBf16}));
+  EXPECT_EQ(info.device.instructions, proto.device().instructions());
+  EXPECT_EQ(info.device.threads, proto.device().threads());
   EXPECT_EQ(info.load.queued_training_jobs, proto.load().queued_training_jobs());
   EXPECT_EQ(info.load.generated_tokens_per_second, proto.load().generated_tokens_per_second());
   EXPECT_EQ(info.limits.generate_streams, proto.limits().generate_streams());
