@@ -54,6 +54,14 @@ TEST(ParseGenerateRequest, TakesWhatIsSet) {
   EXPECT_TRUE(parsed->sampling.allow_unknown);
 }
 
+TEST(ParseGenerateRequest, TheSmallestTopPIsStillAboveZero) {
+  v1::GenerateRequest request = Request();
+  request.mutable_sampling()->set_top_p(1e-300);
+  const auto parsed = ParseGenerateRequest(request, kMaxPromptBytes);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_GT(parsed->sampling.top_p, 0);
+}
+
 TEST(ParseGenerateRequest, WantsASessionOrAModel) {
   EXPECT_EQ(FieldAtFault(v1::GenerateRequest()), "session");
 }
