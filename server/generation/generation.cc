@@ -25,6 +25,10 @@ Generation::Generation(GenerationRequest request, std::shared_ptr<Session> sessi
   if (to_absorb_.empty()) to_absorb_.push_back(Vocabulary::kUnknown);
 }
 
+void Generation::Begin() {
+  if (request_.seed.has_value()) session_->state.seed = *request_.seed;
+}
+
 LanguageModel::Row Generation::NextRow() const {
   const Session::State& state = session_->state;
   LanguageModel::Row row;

@@ -86,6 +86,7 @@ absl::Status GenerationEngine::Start(std::shared_ptr<Generation> generation) {
     generation->session().End(absl::Now());
     return refusal;
   }
+  generation->Begin();
   ++streams_;
   ++waiting_;
   writer_.Add(generation);

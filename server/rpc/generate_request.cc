@@ -71,6 +71,7 @@ absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest
   absl::StatusOr<SamplingSettings> sampling = ParseSampling(request.sampling());
   if (!sampling.ok()) return sampling.status();
   parsed.sampling = *sampling;
+  if (request.has_seed()) parsed.seed = request.seed();
   parsed.per_token = request.per_token();
   return parsed;
 }

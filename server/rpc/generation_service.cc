@@ -109,10 +109,9 @@ absl::StatusOr<std::shared_ptr<Generation>> GenerationService::Prepare(
   EncodePrompt(request, version, *parsed, start);
   // From here on the session's state is this call's.
   if (absl::Status status = (*session)->TryBegin(); !status.ok()) return status;
-  if (request.has_seed()) (*session)->state.seed = request.seed();
   start.set_session((*session)->name());
   start.set_model_version(version.version.name());
-  start.set_seed((*session)->state.seed);
+  start.set_seed(parsed->seed.value_or((*session)->state.seed));
   start.set_position((*session)->state.position);
   start.set_engine_id(version.engine_id);
   return std::make_shared<Generation>(*std::move(parsed), *std::move(session), sink);

@@ -82,6 +82,21 @@ TEST_F(GenerationEngineTest, TwoCallsInASessionGoOnWhereOneWouldHave) {
   EXPECT_EQ(first.sink.text() + second.sink.text(), whole.sink.text());
 }
 
+TEST_F(GenerationEngineTest, ACallsSeedIsItsSessionsFromThereOn) {
+  Call& other = Start(Open(7), 30);
+  ASSERT_TRUE(other.sink.AwaitEnd().ok());
+  auto session = Open(1);
+  ASSERT_TRUE(session->TryBegin().ok());
+  Call& call = calls_.emplace_back();
+  call.generation = std::make_shared<Generation>(
+      GenerationRequest{.prompt = {1, 2, 3}, .max_tokens = 30, .seed = 7}, session, &call.sink);
+  call.sink.set_written([&] { engine_->Written(call.generation.get()); });
+  ASSERT_TRUE(engine_->Start(call.generation).ok());
+  ASSERT_TRUE(call.sink.AwaitEnd().ok());
+  EXPECT_EQ(call.sink.text(), other.sink.text());
+  EXPECT_EQ(session->state.seed, 7u);
+}
+
 TEST_F(GenerationEngineTest, AClientThatLeavesFreesItsSession) {
   auto session = Open(1);
   Call& call = Start(session, 1'000'000);
@@ -138,10 +153,11 @@ TEST_F(GenerationEngineTest, RefusesOneStreamTooMany) {
   ASSERT_TRUE(session->TryBegin().ok());
   CollectingSink sink;
   const absl::Status status =
-      engine_->Start(std::make_shared<Generation>(GenerationRequest{}, session, &sink));
+      engine_->Start(std::make_shared<Generation>(GenerationRequest{.seed = 5}, session, &sink));
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(ErrorReason(status), "STREAMS_FULL");
   EXPECT_TRUE(session->TryBegin().ok()) << "the session was given back";
+  EXPECT_EQ(session->state.seed, 99u) << "and has the seed that it had";
   session->End(absl::Now());
   engine_->EndAll();
   for (Call& call : calls_) (void)call.sink.AwaitEnd();
