@@ -49,7 +49,10 @@ GenerationEngine::GenerationEngine(ServerMetrics& metrics, const GenerationEngin
       queue_(std::move(queue)),
       batcher_(options.max_rows),
       writer_([this] { Wake(); }) {
-  metrics_.generation_active.BindValue([this] { return static_cast<double>(streams()); });
+  metrics_.generation_active.BindValue([this] {
+    absl::MutexLock lock(&mutex_);
+    return static_cast<double>(streams_ - waiting_);
+  });
   metrics_.generation_waiting.BindValue([this] {
     absl::MutexLock lock(&mutex_);
     return static_cast<double>(waiting_);

@@ -66,7 +66,7 @@ struct ServerMetrics {
       {"derin_generation_requests_total", "Generate calls that ended", ""},
       {"model", "finish_reason"}};
   CallbackGauge generation_active{
-      all, {"derin_generation_active", "Sequences that are being stepped", ""}};
+      all, {"derin_generation_active", "Generate calls past their first step", ""}};
   CallbackGauge generation_waiting{
       all, {"derin_generation_waiting", "Generate calls that wait for their first step", ""}};
   SingleHistogram time_to_first_token_seconds{

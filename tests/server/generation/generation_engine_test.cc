@@ -163,6 +163,57 @@ TEST_F(GenerationEngineTest, RefusesOneStreamTooMany) {
   for (Call& call : calls_) (void)call.sink.AwaitEnd();
 }
 
+// A clock that stops the engine wherever it looks at it, until it is let go on.
+class Turnstile {
+ public:
+  explicit Turnstile(int passes) : passes_(passes) {}
+
+  absl::Duration Pass() {
+    absl::MutexLock lock(&mutex_);
+    ++arrived_;
+    const auto may_pass = [this]()
+                              ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return arrived_ <= passes_; };
+    mutex_.Await(absl::Condition(&may_pass));
+    return absl::Milliseconds(arrived_);
+  }
+  void Let(int passes) {
+    absl::MutexLock lock(&mutex_);
+    passes_ = passes;
+  }
+  void AwaitArrival(int count) {
+    absl::MutexLock lock(&mutex_);
+    const auto arrived = [this, count]()
+                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return arrived_ >= count; };
+    mutex_.Await(absl::Condition(&arrived));
+  }
+
+ private:
+  absl::Mutex mutex_;
+  int passes_ ABSL_GUARDED_BY(mutex_);
+  int arrived_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+TEST_F(GenerationEngineTest, ACallWaitsUntilItsFirstStepAndIsActiveAfterIt) {
+  const auto value = [](const CallbackGauge& gauge) {
+    return gauge.Collect().metric.at(0).gauge.value;
+  };
+  // The test asks for the time once, the engine at both ends of a step.
+  Turnstile turnstile(1);
+  ServerMetrics metrics;
+  engine_ = *GenerationEngine::Create(*backend_, metrics, {}, [&] { return turnstile.Pass(); });
+  Call& call = Start(Open(1), 10);
+  turnstile.AwaitArrival(2);
+  EXPECT_EQ(value(metrics.generation_waiting), 1);
+  EXPECT_EQ(value(metrics.generation_active), 0);
+  turnstile.Let(3);
+  turnstile.AwaitArrival(4);
+  EXPECT_EQ(value(metrics.generation_waiting), 0);
+  EXPECT_EQ(value(metrics.generation_active), 1);
+  turnstile.Let(1000);
+  EXPECT_TRUE(call.sink.AwaitEnd().ok());
+  engine_.reset();
+}
+
 TEST_F(GenerationEngineTest, TwoVersionsAreServedSideBySide) {
   const auto other = TinyVersion(*backend_, 2);
   Call& first = Start(Open(1), 200);
