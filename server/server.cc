@@ -192,6 +192,12 @@ void Server::Parts::PublishFacts() {
   metrics.sessions.Bind([this] {
     return Samples{{{"device"}, static_cast<double>(sessions.size())}};
   });
+  metrics.session_state_bytes.Bind([this] {
+    return Samples{{{"device"}, static_cast<double>(sessions.state_bytes())}};
+  });
+  metrics.session_evictions.Bind([this] {
+    return Samples{{{"idle"}, static_cast<double>(sessions.evicted())}};
+  });
 }
 
 v1::Load Server::Parts::Load() {
