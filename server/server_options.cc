@@ -90,6 +90,8 @@ std::variant<CommandLine, int> ParseCommandLine(
   CommandLine line;
   CLI::App app("The Derin server: trains recurrent language models and serves text from them.",
                "derind");
+  // So that flags can be added to a command that is given, such as an image's.
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   CLI::Option* data = app.add_option("--data-dir", line.server.data_directory,
                                      "Folder of everything that must survive the server");
   data->type_name("DIR");

@@ -48,9 +48,10 @@ struct CommandLine {
   std::string log_level = "info";
 };
 
-// Reads flags and the file that --config names; flags win. `data_directory` is where data goes
-// unless said otherwise; without one, --data-dir is required. An exit status when there is nothing
-// to run: 0 after --help and --version, 2 after saying on standard error what is wrong.
+// Reads flags and the file that --config names; flags win, and of a flag given twice the last.
+// `data_directory` is where data goes unless said otherwise; without one, --data-dir is required.
+// An exit status when there is nothing to run: 0 after --help and --version, 2 after saying on
+// standard error what is wrong.
 std::variant<CommandLine, int> ParseCommandLine(
     int argc, const char* const* argv, const std::optional<std::filesystem::path>& data_directory);
 
