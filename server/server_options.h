@@ -14,7 +14,8 @@ namespace derin::server {
 struct ServerOptions {
   // HOST:PORT, port 0 for any free one, or unix:PATH.
   std::string listen = "127.0.0.1:50051";
-  // Listen where other machines reach it, although there is neither TLS nor a token yet.
+  // Listen, also for metrics, where other machines reach it, although there is neither TLS nor a
+  // token yet.
   bool allow_insecure_remote = false;
   // HOST:PORT of the pages for operators, port 0 for any free one; empty: none.
   std::string metrics_listen = "127.0.0.1:9464";

@@ -82,7 +82,12 @@ TEST_F(Start, OtherMachinesAreNotLetInUnlessAskedTo) {
     options_.listen = listen;
     EXPECT_THAT(std::string(Fail().message()), HasSubstr("--allow-insecure-remote"));
   }
-  options_.listen = "0.0.0.0:0";
+  options_.listen = "127.0.0.1:0";
+  for (const char* listen : {"0.0.0.0:0", "[::]:0", "192.0.2.1:9464"}) {
+    options_.metrics_listen = listen;
+    EXPECT_THAT(std::string(Fail().message()), HasSubstr("--allow-insecure-remote")) << listen;
+  }
+  options_.listen = options_.metrics_listen = "0.0.0.0:0";
   options_.allow_insecure_remote = true;
   StartServer();
 }
