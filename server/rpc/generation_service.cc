@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "server/rpc/generate_request.h"
-#include "server/rpc/proto_time.h"
 #include "server/rpc/status_mapping.h"
 #include "server/rpc/unary.h"
+#include "server/storage/proto_time.h"
 #include "server/storage/random_id.h"
 
 namespace derin::server {

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "server/rpc/proto_time.h"
 #include "server/rpc/unary.h"
+#include "server/storage/proto_time.h"
 
 namespace derin::server {
 
