@@ -74,9 +74,7 @@ absl::Status GenerationEngine::Start(std::shared_ptr<Generation> generation) {
   absl::MutexLock lock(&mutex_);
   absl::Status refusal;
   if (end_all_) {
-    refusal = WithRetryAfter(
-        Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "the server is stopping"),
-        absl::Seconds(1));
+    refusal = ServerStopping();
   } else if (streams_ >= options_.max_streams) {
     refusal = WithRetryAfter(
         Refusal(absl::StatusCode::kResourceExhausted, "STREAMS_FULL",
