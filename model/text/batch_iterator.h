@@ -1,11 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
 namespace derin {
@@ -19,9 +17,6 @@ enum class Partition {
   // Windows in shuffled order.
   kRandom,
 };
-
-std::string_view PartitionName(Partition partition);  // `sequential`, `random`
-absl::StatusOr<Partition> ParsePartition(std::string_view name);
 
 struct BatchConfig {
   int64_t token_count = 0;  // of the text

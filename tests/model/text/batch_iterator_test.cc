@@ -157,12 +157,5 @@ TEST(BatchIterator, RefusesSizesThatMakeNoMinibatch) {
             absl::OkStatus());
 }
 
-TEST(Partition, NamesParseBack) {
-  for (const Partition each : {Partition::kSequential, Partition::kRandom}) {
-    EXPECT_EQ(ParsePartition(PartitionName(each)).value(), each);
-  }
-  EXPECT_EQ(ParsePartition("rows").status().code(), absl::StatusCode::kInvalidArgument);
-}
-
 }  // namespace
 }  // namespace derin
