@@ -53,6 +53,12 @@ int64_t BatchIterator::StepsInEpoch(int64_t epoch) const {
   return n / (int64_t{config_.batch} * config_.steps);  // n / B / T and n / T / B alike
 }
 
+int64_t BatchIterator::StepsInEpochs(int64_t epochs) const {
+  int64_t steps = 0;
+  for (int64_t epoch = 0; epoch < epochs; ++epoch) steps += StepsInEpoch(epoch);
+  return steps;
+}
+
 void BatchIterator::StartEpoch(int64_t epoch) {
   offset_ = Offset(epoch);
   steps_in_epoch_ = StepsInEpoch(epoch);

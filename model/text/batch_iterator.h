@@ -50,6 +50,8 @@ class BatchIterator {
   int64_t steps_in_epoch() const { return steps_in_epoch_; }
   // Minibatches of `epoch`, without beginning it.
   int64_t StepsInEpoch(int64_t epoch) const;
+  // Minibatches of the first `epochs` epochs together.
+  int64_t StepsInEpochs(int64_t epochs) const;
   // Start of each row's window in minibatch `index` of the epoch begun; `starts` has B elements.
   void Starts(int64_t index, absl::Span<int64_t> starts) const;
 
