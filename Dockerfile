@@ -30,6 +30,6 @@ VOLUME /var/lib/derin
 EXPOSE 50051 9464
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["derin", "status"]
 # A container listens beyond itself, or nobody reaches it; who does is decided by the ports that are published. Options
-# given to `docker run` are added to these.
+# given to `docker run` are added to these, and of one given twice the last counts.
 ENTRYPOINT ["derind", "--listen", "0.0.0.0:50051", "--allow-insecure-remote", \
             "--metrics-listen", "0.0.0.0:9464", "--data-dir", "/var/lib/derin"]

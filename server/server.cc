@@ -51,16 +51,25 @@ struct Addresses {
   std::optional<ListenAddress> metrics;
 };
 
+// Refuses an address that others reach, unless that was asked for; `harm` is what they could do.
+absl::Status CheckReach(const ListenAddress& address, const ServerOptions& options,
+                        std::string_view harm) {
+  if (IsLocal(address) || options.allow_insecure_remote) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("refusing to listen on ", address.ToString(),
+                   ": other machines may reach it, and there is neither encryption nor a token "
+                   "yet, so anybody there could ",
+                   absl::string_view(harm.data(), harm.size()),
+                   "; listen on 127.0.0.1, or give --allow-insecure-remote"));
+}
+
 // Before anything is made, so that a server that cannot listen leaves nothing behind.
 absl::StatusOr<Addresses> CheckAddresses(const ServerOptions& options) {
   absl::StatusOr<ListenAddress> grpc = ParseListenAddress(options.listen);
   if (!grpc.ok()) return grpc.status();
-  if (!IsLocal(*grpc) && !options.allow_insecure_remote) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("refusing to listen on ", grpc->ToString(),
-                     ": other machines may reach it, and there is neither encryption nor a token "
-                     "yet, so anybody there could read and "
-                     "delete everything; listen on 127.0.0.1, or give --allow-insecure-remote"));
+  if (absl::Status status = CheckReach(*grpc, options, "read and delete everything");
+      !status.ok()) {
+    return status;
   }
   if (absl::Status status = CheckCanListen(*grpc); !status.ok()) return status;
   Addresses addresses{.grpc = *std::move(grpc), .metrics = std::nullopt};
@@ -70,6 +79,9 @@ absl::StatusOr<Addresses> CheckAddresses(const ServerOptions& options) {
     if (metrics->is_unix()) {
       return absl::InvalidArgumentError(absl::StrCat("got address ", Quoted(options.metrics_listen),
                                                      " for metrics, wanted HOST:PORT"));
+    }
+    if (absl::Status status = CheckReach(*metrics, options, "read the metrics"); !status.ok()) {
+      return status;
     }
     if (absl::Status status = CheckCanListen(*metrics); !status.ok()) return status;
     addresses.metrics = *std::move(metrics);
@@ -191,6 +203,12 @@ void Server::Parts::PublishFacts() {
   });
   metrics.sessions.Bind([this] {
     return Samples{{{"device"}, static_cast<double>(sessions.size())}};
+  });
+  metrics.session_state_bytes.Bind([this] {
+    return Samples{{{"device"}, static_cast<double>(sessions.state_bytes())}};
+  });
+  metrics.session_evictions.Bind([this] {
+    return Samples{{{"idle"}, static_cast<double>(sessions.evicted())}};
   });
 }
 

@@ -52,9 +52,9 @@ void AddOptions(CLI::App& app, CommandLine& line) {
                  "Where to serve gRPC: HOST:PORT (0: any free port) or unix:PATH")
       ->type_name("ADDRESS")
       ->capture_default_str();
-  app.add_flag(
-      "--allow-insecure-remote", server.allow_insecure_remote,
-      "Let --listen reach beyond this machine, although anybody there may then do everything");
+  app.add_flag("--allow-insecure-remote", server.allow_insecure_remote,
+               "Let other machines reach what is listened on, although anybody there may then do "
+               "everything");
   app.add_option("--metrics-listen", server.metrics_listen,
                  "Where to serve metrics and health over HTTP: HOST:PORT; empty: nowhere")
       ->type_name("ADDRESS")
@@ -90,6 +90,8 @@ std::variant<CommandLine, int> ParseCommandLine(
   CommandLine line;
   CLI::App app("The Derin server: trains recurrent language models and serves text from them.",
                "derind");
+  // So that flags can be added to a command that is given, such as an image's.
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   CLI::Option* data = app.add_option("--data-dir", line.server.data_directory,
                                      "Folder of everything that must survive the server");
   data->type_name("DIR");

@@ -14,7 +14,8 @@ namespace derin::server {
 struct ServerOptions {
   // HOST:PORT, port 0 for any free one, or unix:PATH.
   std::string listen = "127.0.0.1:50051";
-  // Listen where other machines reach it, although there is neither TLS nor a token yet.
+  // Listen, also for metrics, where other machines reach it, although there is neither TLS nor a
+  // token yet.
   bool allow_insecure_remote = false;
   // HOST:PORT of the pages for operators, port 0 for any free one; empty: none.
   std::string metrics_listen = "127.0.0.1:9464";
@@ -48,9 +49,10 @@ struct CommandLine {
   std::string log_level = "info";
 };
 
-// Reads flags and the file that --config names; flags win. `data_directory` is where data goes
-// unless said otherwise; without one, --data-dir is required. An exit status when there is nothing
-// to run: 0 after --help and --version, 2 after saying on standard error what is wrong.
+// Reads flags and the file that --config names; flags win, and of a flag given twice the last.
+// `data_directory` is where data goes unless said otherwise; without one, --data-dir is required.
+// An exit status when there is nothing to run: 0 after --help and --version, 2 after saying on
+// standard error what is wrong.
 std::variant<CommandLine, int> ParseCommandLine(
     int argc, const char* const* argv, const std::optional<std::filesystem::path>& data_directory);
 

@@ -27,6 +27,8 @@ class HiddenStatePool {
   void Release(int32_t slot) ABSL_LOCKS_EXCLUDED(mutex_);
 
   View view() const { return buffer_.view(); }
+  // Of the slots that are taken.
+  int64_t taken_bytes() const ABSL_LOCKS_EXCLUDED(mutex_);
   int64_t slot_elements() const { return slot_elements_; }
 
  private:
@@ -35,7 +37,7 @@ class HiddenStatePool {
   const Buffer buffer_;
   const int64_t slot_elements_;
   const int capacity_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   std::vector<int32_t> free_ ABSL_GUARDED_BY(mutex_);
 };
 

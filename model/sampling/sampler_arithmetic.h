@@ -74,9 +74,10 @@ DERIN_HOST_DEVICE inline void KeepTopK(float* p, int32_t V, int32_t k) {
   KeepFrom(p, V, least, k - CountFrom(p, V, least + 1));
 }
 
-// Keeps the fewest of the most probable whose sum reaches `share`, in (0, 1), of the sum of all.
+// Keeps the fewest of the most probable whose sum reaches `share`, in [0, 1), of the sum of all;
+// one at least, however small the share.
 DERIN_HOST_DEVICE inline void KeepTopP(float* p, int32_t V, float share) {
-  const double wanted = share * SumFrom(p, V, 0);
+  const double wanted = std::fmax(share * SumFrom(p, V, 0), DBL_MIN);  // which any token reaches
   uint32_t least = 0;  // the largest so that it and all above it reach the wanted sum
   for (int bit = kProbabilityBits - 1; bit >= 0; --bit) {
     const uint32_t candidate = least | uint32_t{1} << bit;

@@ -6,7 +6,6 @@
 #include "absl/strings/str_format.h"
 #include "model/check.h"
 #include "model/sampling/philox.h"
-#include "model/text/quoted.h"
 
 namespace derin {
 namespace {
@@ -20,24 +19,6 @@ int64_t DrawBelow(uint64_t seed, int64_t epoch, uint32_t number, int64_t bound) 
 }
 
 }  // namespace
-
-std::string_view PartitionName(Partition partition) {
-  switch (partition) {
-    case Partition::kSequential:
-      return "sequential";
-    case Partition::kRandom:
-      return "random";
-  }
-  return "";
-}
-
-absl::StatusOr<Partition> ParsePartition(std::string_view name) {
-  for (const Partition known : {Partition::kSequential, Partition::kRandom}) {
-    if (name == PartitionName(known)) return known;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrFormat("there is no partition %s; there are sequential and random", Quoted(name)));
-}
 
 absl::Status BatchIterator::Validate(const BatchConfig& config) {
   if (config.batch < 1 || config.steps < 1) {
@@ -70,6 +51,12 @@ int64_t BatchIterator::Offset(int64_t epoch) const {
 int64_t BatchIterator::StepsInEpoch(int64_t epoch) const {
   const int64_t n = config_.token_count - Offset(epoch) - 1;
   return n / (int64_t{config_.batch} * config_.steps);  // n / B / T and n / T / B alike
+}
+
+int64_t BatchIterator::StepsInEpochs(int64_t epochs) const {
+  int64_t steps = 0;
+  for (int64_t epoch = 0; epoch < epochs; ++epoch) steps += StepsInEpoch(epoch);
+  return steps;
 }
 
 void BatchIterator::StartEpoch(int64_t epoch) {

@@ -1,11 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
 namespace derin {
@@ -19,9 +17,6 @@ enum class Partition {
   // Windows in shuffled order.
   kRandom,
 };
-
-std::string_view PartitionName(Partition partition);  // `sequential`, `random`
-absl::StatusOr<Partition> ParsePartition(std::string_view name);
 
 struct BatchConfig {
   int64_t token_count = 0;  // of the text
@@ -55,6 +50,8 @@ class BatchIterator {
   int64_t steps_in_epoch() const { return steps_in_epoch_; }
   // Minibatches of `epoch`, without beginning it.
   int64_t StepsInEpoch(int64_t epoch) const;
+  // Minibatches of the first `epochs` epochs together.
+  int64_t StepsInEpochs(int64_t epochs) const;
   // Start of each row's window in minibatch `index` of the epoch begun; `starts` has B elements.
   void Starts(int64_t index, absl::Span<int64_t> starts) const;
 

@@ -76,12 +76,6 @@ void AppendCharacter(char32_t code_point, std::string& out) {
   }
 }
 
-int64_t CountCharacters(std::string_view text) {
-  int64_t count = 0;
-  for (const char byte : text) count += (static_cast<uint8_t>(byte) & 0xC0) != 0x80;
-  return count;
-}
-
 absl::Status Utf8Checker::Append(std::string_view piece) {
   while (!partial_.empty() && !piece.empty()) {
     partial_ += piece.front();

@@ -21,9 +21,6 @@ std::optional<DecodedCharacter> DecodeCharacter(std::string_view text);
 // Appends `code_point` as UTF-8.
 void AppendCharacter(char32_t code_point, std::string& out);
 
-// Code points in `text`, which is valid UTF-8.
-int64_t CountCharacters(std::string_view text);
-
 // Checks a text that arrives in pieces.
 class Utf8Checker {
  public:
@@ -46,7 +43,6 @@ class Utf8Assembler {
   std::string Append(std::string_view bytes);
   // What is held back, as U+FFFD when there is any.
   std::string Flush();
-  const std::string& held_back() const { return held_back_; }
 
  private:
   std::string held_back_;

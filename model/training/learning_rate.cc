@@ -1,24 +1,10 @@
 #include "model/training/learning_rate.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <string>
-
-#include "absl/strings/str_format.h"
 
 namespace derin {
-
-std::string_view LearningRateScheduleName(LearningRateSchedule schedule) {
-  return schedule == LearningRateSchedule::kCosine ? "cosine" : "constant";
-}
-
-absl::StatusOr<LearningRateSchedule> ParseLearningRateSchedule(std::string_view name) {
-  for (auto schedule : {LearningRateSchedule::kConstant, LearningRateSchedule::kCosine}) {
-    if (LearningRateScheduleName(schedule) == name) return schedule;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrFormat("got schedule '%s', wanted constant or cosine", std::string(name)));
-}
 
 double LearningRate(const LearningRateConfig& config, int64_t step, int64_t steps) {
   if (step < config.warmup_steps) {

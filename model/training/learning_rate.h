@@ -1,9 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
-
-#include "absl/status/statusor.h"
 
 namespace derin {
 
@@ -12,9 +9,6 @@ enum class LearningRateSchedule {
   kCosine,    // from `peak` to `final_share` * `peak` along half a cosine that ends with the last
               // step
 };
-
-std::string_view LearningRateScheduleName(LearningRateSchedule schedule);  // `constant`, `cosine`
-absl::StatusOr<LearningRateSchedule> ParseLearningRateSchedule(std::string_view name);
 
 struct LearningRateConfig {
   double peak = 2;

@@ -29,9 +29,7 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Backend& backend,
                             .seed = config.seed};
   if (absl::Status status = BatchIterator::Validate(batches); !status.ok()) return status;
   auto trainer = std::unique_ptr<Trainer>(new Trainer(backend, config, BatchIterator(batches)));
-  for (int64_t epoch = 0; epoch < config.epochs; ++epoch) {
-    trainer->total_steps_ += trainer->batches_.StepsInEpoch(epoch);
-  }
+  trainer->total_steps_ = trainer->batches_.StepsInEpochs(config.epochs);
   if (absl::Status status = trainer->Allocate(tokens.first(trained), initial); !status.ok()) {
     return status;
   }

@@ -2,18 +2,10 @@
 
 #include <utility>
 
-#include "google/protobuf/util/time_util.h"
 #include "model/text/vocabulary.h"
+#include "server/storage/proto_time.h"
 
 namespace derin::server {
-namespace {
-
-google::protobuf::Duration ToProto(absl::Duration duration) {
-  return google::protobuf::util::TimeUtil::NanosecondsToDuration(
-      absl::ToInt64Nanoseconds(duration));
-}
-
-}  // namespace
 
 Generation::Generation(GenerationRequest request, std::shared_ptr<Session> session,
                        StreamSink* sink)
@@ -23,6 +15,10 @@ Generation::Generation(GenerationRequest request, std::shared_ptr<Session> sessi
   to_absorb_.insert(to_absorb_.end(), request_.prompt.begin(), request_.prompt.end());
   // A token must go in for one to come out: a text from nothing begins after `<unk>`.
   if (to_absorb_.empty()) to_absorb_.push_back(Vocabulary::kUnknown);
+}
+
+void Generation::Begin() {
+  if (request_.seed.has_value()) session_->state.seed = *request_.seed;
 }
 
 LanguageModel::Row Generation::NextRow() const {
@@ -68,8 +64,9 @@ void Generation::Finish(v1::FinishReason reason, absl::Time now) {
   end.set_prompt_tokens(static_cast<int64_t>(request_.prompt.size()));
   end.set_generated_tokens(drawn_);
   end.set_position(session_->state.position);
-  if (steps_ > 0) *end.mutable_queue_time() = ToProto(first_step_ - request_.arrival);
-  if (drawn_ > 0) *end.mutable_first_token_time() = ToProto(first_token_ - request_.arrival);
+  if (steps_ > 0) *end.mutable_queue_time() = ToProtoDuration(first_step_ - request_.arrival);
+  if (drawn_ > 0)
+    *end.mutable_first_token_time() = ToProtoDuration(first_token_ - request_.arrival);
   const double seconds = absl::ToDoubleSeconds(last_token_ - first_token_);
   if (seconds > 0) end.set_tokens_per_second(static_cast<double>(drawn_ - 1) / seconds);
   std::string text = HeldBackText();

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,9 @@ struct GenerationRequest {
   std::vector<int32_t> prompt;
   int64_t max_tokens = 200;
   SamplingSettings sampling;
-  bool per_token = false;  // a message for each token
-  absl::Duration arrival;  // by the engine's clock
+  std::optional<uint64_t> seed;  // of the session from here on; unset: as it is
+  bool per_token = false;        // a message for each token
+  absl::Duration arrival;        // by the engine's clock
 };
 
 // One Generate call on its way through the engine. Between steps it knows which token its session
@@ -47,6 +49,9 @@ class Generation {
   // The client left: the call ends before its next step.
   void Cancel() { cancelled_ = true; }
   bool cancelled() const { return cancelled_; }
+
+  // The engine takes the call; a call that is refused has changed nothing of its session.
+  void Begin();
 
   // Its part of the next step.
   LanguageModel::Row NextRow() const;

@@ -49,7 +49,10 @@ GenerationEngine::GenerationEngine(ServerMetrics& metrics, const GenerationEngin
       queue_(std::move(queue)),
       batcher_(options.max_rows),
       writer_([this] { Wake(); }) {
-  metrics_.generation_active.BindValue([this] { return static_cast<double>(streams()); });
+  metrics_.generation_active.BindValue([this] {
+    absl::MutexLock lock(&mutex_);
+    return static_cast<double>(streams_ - waiting_);
+  });
   metrics_.generation_waiting.BindValue([this] {
     absl::MutexLock lock(&mutex_);
     return static_cast<double>(waiting_);
@@ -71,9 +74,7 @@ absl::Status GenerationEngine::Start(std::shared_ptr<Generation> generation) {
   absl::MutexLock lock(&mutex_);
   absl::Status refusal;
   if (end_all_) {
-    refusal = WithRetryAfter(
-        Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "the server is stopping"),
-        absl::Seconds(1));
+    refusal = ServerStopping();
   } else if (streams_ >= options_.max_streams) {
     refusal = WithRetryAfter(
         Refusal(absl::StatusCode::kResourceExhausted, "STREAMS_FULL",
@@ -86,6 +87,7 @@ absl::Status GenerationEngine::Start(std::shared_ptr<Generation> generation) {
     generation->session().End(absl::Now());
     return refusal;
   }
+  generation->Begin();
   ++streams_;
   ++waiting_;
   writer_.Add(generation);

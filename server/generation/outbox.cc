@@ -7,7 +7,7 @@ namespace derin::server {
 
 bool Outbox::HasRoom() const {
   absl::MutexLock lock(&mutex_);
-  return bytes_ + kLargestItem <= capacity_bytes_;
+  return Fits();
 }
 
 void Outbox::Push(int32_t token, std::string text) {
@@ -24,6 +24,7 @@ void Outbox::PushEnd(std::string text, StreamEnd end) {
 
 StreamPiece Outbox::Drain(size_t max_tokens) {
   absl::MutexLock lock(&mutex_);
+  const bool was_full = !Fits();
   StreamPiece piece;
   for (size_t n = std::min(max_tokens, items_.size()); n > 0; --n) {
     piece.text += items_.front().text;
@@ -35,6 +36,7 @@ StreamPiece Outbox::Drain(size_t max_tokens) {
     piece.text += std::exchange(last_text_, {});
     piece.end = std::exchange(end_, std::nullopt);
   }
+  piece.made_room = was_full && Fits();
   return piece;
 }
 

@@ -22,6 +22,7 @@ struct StreamPiece {
   std::string text;             // whole characters
   std::vector<int32_t> tokens;  // drawn for it
   std::optional<StreamEnd> end;
+  bool made_room = false;  // the outbox was full before it was taken
 };
 
 // A bounded queue of text on its way to one client.
@@ -38,7 +39,8 @@ class Outbox {
   // Text that belongs to no new token: what was held back until the end.
   void PushEnd(std::string text, StreamEnd end) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The oldest, at most `max_tokens` of them; the end with the last.
+  // The oldest, at most `max_tokens` of them; the end with the last. After each time that somebody
+  // saw no room, one piece says that there is some again.
   StreamPiece Drain(size_t max_tokens) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether there is nothing to drain.
   bool empty() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -51,6 +53,10 @@ class Outbox {
   };
   // Of one token: held-back bytes may become three U+FFFD at once.
   static constexpr size_t kLargestItem = 16;
+
+  bool Fits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return bytes_ + kLargestItem <= capacity_bytes_;
+  }
 
   const size_t capacity_bytes_;
   mutable absl::Mutex mutex_;

@@ -47,6 +47,7 @@ void SessionStore::CloseIdle() {
     if (current->second->idle_since() > limit) continue;
     current->second->Close();
     sessions_.erase(current);
+    ++evicted_;
   }
 }
 
@@ -103,6 +104,18 @@ absl::Status SessionStore::Close(std::string_view name, std::string_view owner) 
 int SessionStore::size() const {
   absl::MutexLock lock(&mutex_);
   return static_cast<int>(sessions_.size());
+}
+
+int64_t SessionStore::state_bytes() const {
+  absl::MutexLock lock(&mutex_);
+  int64_t bytes = 0;
+  for (const auto& [elements, pool] : pools_) bytes += pool->taken_bytes();
+  return bytes;
+}
+
+int64_t SessionStore::evicted() const {
+  absl::MutexLock lock(&mutex_);
+  return evicted_;
 }
 
 }  // namespace derin::server

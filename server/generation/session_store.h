@@ -50,6 +50,10 @@ class SessionStore {
 
   // Open sessions that have a name.
   int size() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of the hidden states of sessions, and of calls without one.
+  int64_t state_bytes() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Sessions that were closed to make room.
+  int64_t evicted() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   absl::StatusOr<std::unique_ptr<SlotLease>> Lease(const LoadedVersion& version)
@@ -66,6 +70,7 @@ class SessionStore {
   // By the number of elements of a slot.
   absl::flat_hash_map<int64_t, std::shared_ptr<HiddenStatePool>> pools_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, std::shared_ptr<Session>> sessions_ ABSL_GUARDED_BY(mutex_);
+  int64_t evicted_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace derin::server

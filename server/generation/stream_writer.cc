@@ -51,10 +51,9 @@ void StreamWriter::Run() {
 }
 
 void StreamWriter::SendNext(const std::shared_ptr<Generation>& stream) {
-  const bool was_full = !stream->outbox().HasRoom();
   StreamPiece piece =
       stream->outbox().Drain(stream->per_token() ? 1 : std::numeric_limits<size_t>::max());
-  if (was_full) on_room_();
+  if (piece.made_room) on_room_();
   if (piece.text.empty() && piece.tokens.empty() && !piece.end.has_value()) {
     return Written(stream.get());
   }

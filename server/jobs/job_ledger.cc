@@ -4,9 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "google/protobuf/util/time_util.h"
 #include "server/jobs/job_state.h"
 #include "server/status/error.h"
+#include "server/storage/proto_time.h"
 #include "server/storage/resource_name.h"
 
 namespace derin::server {
@@ -18,10 +18,6 @@ namespace {
 
 // How long a client that found the queue full is told to wait.
 constexpr absl::Duration kQueueRetry = absl::Seconds(10);
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(time));
-}
 
 absl::Status NotInState(const TrainingJob& job, TrainingJob::State to) {
   const std::string_view from = StateName(job.state()), wanted = StateName(to);

@@ -212,11 +212,7 @@ absl::Status CheckTogether(TrainingPlan& plan) {
                    absl::StrFormat("%s gives too few tokens for %s and %s: %s", plan.spec.corpus(),
                                    SpecField("batch"), SpecField("steps"), status.message()));
   }
-  const BatchIterator iterator(batches);
-  plan.total_steps = 0;
-  for (int64_t epoch = 0; epoch < config.epochs; ++epoch) {
-    plan.total_steps += iterator.StepsInEpoch(epoch);
-  }
+  plan.total_steps = BatchIterator(batches).StepsInEpochs(config.epochs);
   if (config.learning_rate.warmup_steps > plan.total_steps) {
     return InvalidField(SpecField("learning_rate.warmup_steps"),
                         absl::StrFormat("got %d, wanted at most the %d steps that %s %d have",

@@ -15,9 +15,9 @@ namespace derin::server {
 // Any other path is 404.
 class MetricsEndpoint {
  public:
-  // `listen` is HOST:PORT, port 0 for any free one; `metrics` outlives the endpoint.
-  // INVALID_ARGUMENT when `listen` is not of that form, UNAVAILABLE with the system's words when
-  // nothing can listen there (the port is in use, the host is not this machine's).
+  // `listen` is HOST:PORT as ListenAddress writes it, port 0 for any free one; `metrics` outlives
+  // the endpoint. UNAVAILABLE with the system's words when nothing can listen there (the port is in
+  // use, the host is not this machine's).
   static absl::StatusOr<std::unique_ptr<MetricsEndpoint>> Start(
       const std::string& listen, const prometheus::Collectable& metrics);
   // Waits for the requests under way.

@@ -66,7 +66,7 @@ struct ServerMetrics {
       {"derin_generation_requests_total", "Generate calls that ended", ""},
       {"model", "finish_reason"}};
   CallbackGauge generation_active{
-      all, {"derin_generation_active", "Sequences that are being stepped", ""}};
+      all, {"derin_generation_active", "Generate calls past their first step", ""}};
   CallbackGauge generation_waiting{
       all, {"derin_generation_waiting", "Generate calls that wait for their first step", ""}};
   SingleHistogram time_to_first_token_seconds{
@@ -92,8 +92,18 @@ struct ServerMetrics {
       {"derin_generation_step_seconds", "Time that one step of a batch took", "seconds"},
       SecondsBuckets()};
 
-  // Sessions, by where their state is: `device`.
+  // Sessions, by where their state is: `device`. `reason` is `idle`: for long, and room was needed.
   CallbackGauge sessions{all, {"derin_sessions", "Open sessions", ""}, {"tier"}};
+  CallbackGauge session_state_bytes{
+      all,
+      {"derin_session_state_bytes",
+       "Hidden states of open sessions, and of Generate calls without one", "bytes"},
+      {"tier"}};
+  CallbackGauge session_evictions{
+      all,
+      {"derin_session_evictions_total", "Sessions that were closed to make room", ""},
+      {"reason"},
+      prometheus::MetricType::Counter};
 
   // gRPC. `method` is `Service/Method` without the package, `code` the status's name, such as
   // `NOT_FOUND`.

@@ -93,10 +93,4 @@ void Admission::Count(const std::string& method, absl::StatusCode code) {
   metrics_.grpc_requests.With(method, absl::StatusCodeToString(code)).Add();
 }
 
-absl::Status ServerStopping() {
-  return WithRetryAfter(
-      Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "the server is stopping"),
-      absl::Seconds(1));
-}
-
 }  // namespace derin::server

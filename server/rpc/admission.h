@@ -79,7 +79,4 @@ class Admission {
   bool hurried_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// The error of a call to a server that stops.
-absl::Status ServerStopping();
-
 }  // namespace derin::server

@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/registry/proto_conversion.h"
-#include "server/rpc/proto_time.h"
 #include "server/status/error.h"
+#include "server/storage/proto_time.h"
 #include "server/storage/resource_name.h"
 
 namespace derin::server {

@@ -1,6 +1,8 @@
 #include "server/rpc/generate_request.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -39,7 +41,8 @@ absl::StatusOr<SamplingSettings> ParseSampling(const v1::SamplingSettings& sampl
       return InvalidField("sampling.top_p",
                           absl::StrFormat("got %g, wanted more than 0 and at most 1", top_p));
     }
-    settings.top_p = static_cast<float>(top_p);
+    // The smallest are 0 as a float, which is no share.
+    settings.top_p = std::max(static_cast<float>(top_p), std::numeric_limits<float>::min());
   }
   settings.allow_unknown = sampling.allow_unknown();
   return settings;
@@ -68,6 +71,7 @@ absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest
   absl::StatusOr<SamplingSettings> sampling = ParseSampling(request.sampling());
   if (!sampling.ok()) return sampling.status();
   parsed.sampling = *sampling;
+  if (request.has_seed()) parsed.seed = request.seed();
   parsed.per_token = request.per_token();
   return parsed;
 }

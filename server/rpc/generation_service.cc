@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "server/rpc/generate_request.h"
-#include "server/rpc/proto_time.h"
 #include "server/rpc/status_mapping.h"
 #include "server/rpc/unary.h"
+#include "server/storage/proto_time.h"
 #include "server/storage/random_id.h"
 
 namespace derin::server {
@@ -109,10 +109,9 @@ absl::StatusOr<std::shared_ptr<Generation>> GenerationService::Prepare(
   EncodePrompt(request, version, *parsed, start);
   // From here on the session's state is this call's.
   if (absl::Status status = (*session)->TryBegin(); !status.ok()) return status;
-  if (request.has_seed()) (*session)->state.seed = request.seed();
   start.set_session((*session)->name());
   start.set_model_version(version.version.name());
-  start.set_seed((*session)->state.seed);
+  start.set_seed(parsed->seed.value_or((*session)->state.seed));
   start.set_position((*session)->state.position);
   start.set_engine_id(version.engine_id);
   start.set_engine_changed(version.engine_changed);

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "server/registry/proto_conversion.h"
-#include "server/rpc/proto_time.h"
 #include "server/rpc/unary.h"
+#include "server/storage/proto_time.h"
 
 namespace derin::server {
 

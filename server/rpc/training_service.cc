@@ -9,6 +9,7 @@
 #include "absl/synchronization/mutex.h"
 #include "server/rpc/page.h"
 #include "server/rpc/unary.h"
+#include "server/status/error.h"
 #include "server/storage/resource_name.h"
 
 namespace derin::server {

@@ -39,6 +39,12 @@ absl::Status WithRetryAfter(absl::Status status, absl::Duration delay) {
   return status;
 }
 
+absl::Status ServerStopping() {
+  return WithRetryAfter(
+      Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "the server is stopping"),
+      absl::Seconds(1));
+}
+
 std::string ErrorReason(const absl::Status& status) { return Payload(status, kReason); }
 
 std::string ErrorField(const absl::Status& status) { return Payload(status, kField); }

@@ -24,6 +24,10 @@ absl::Status InvalidField(std::string_view field, std::string_view message);
 // `status` with a hint when to try again.
 absl::Status WithRetryAfter(absl::Status status, absl::Duration delay);
 
+// What a server that stops answers to whatever it does not begin any more: UNAVAILABLE, reason
+// SERVER_STOPPING, with a hint when to try its successor.
+absl::Status ServerStopping();
+
 // Empty or nullopt when there is none.
 std::string ErrorReason(const absl::Status& status);
 std::string ErrorField(const absl::Status& status);

@@ -1,6 +1,8 @@
 #include "server/storage/database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -52,6 +54,9 @@ absl::Status SqliteError(sqlite3* database, int code, std::string_view doing) {
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::filesystem::path& file) {
   const std::string doing = absl::StrFormat("open the metadata %s", Quoted(file.native()));
+  // SQLite would let everybody read it. Its files beside this one get the same mode.
+  const int made = ::open(file.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+  if (made >= 0) ::close(made);
   sqlite3* handle = nullptr;
   const int code = sqlite3_open_v2(
       file.c_str(), &handle,

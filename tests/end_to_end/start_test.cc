@@ -71,7 +71,8 @@ TEST_F(Start, AddressesThatMakeNoSenseAreRefused) {
     EXPECT_NE(Fail().message(), "") << listen;
   }
   options_.listen = "127.0.0.1:0";
-  for (const char* listen : {"127.0.0.1", "unix:/tmp/metrics"}) {
+  for (const char* listen :
+       {"127.0.0.1", "127.0.0.1:65536", "127.0.0.1:0,127.0.0.2:0", "a,b:0", "unix:/tmp/metrics"}) {
     options_.metrics_listen = listen;
     EXPECT_NE(Fail().message(), "") << listen;
   }
@@ -82,7 +83,12 @@ TEST_F(Start, OtherMachinesAreNotLetInUnlessAskedTo) {
     options_.listen = listen;
     EXPECT_THAT(std::string(Fail().message()), HasSubstr("--allow-insecure-remote"));
   }
-  options_.listen = "0.0.0.0:0";
+  options_.listen = "127.0.0.1:0";
+  for (const char* listen : {"0.0.0.0:0", "[::]:0", "192.0.2.1:9464"}) {
+    options_.metrics_listen = listen;
+    EXPECT_THAT(std::string(Fail().message()), HasSubstr("--allow-insecure-remote")) << listen;
+  }
+  options_.listen = options_.metrics_listen = "0.0.0.0:0";
   options_.allow_insecure_remote = true;
   StartServer();
 }

@@ -60,6 +60,10 @@ class CommandLine(unittest.TestCase):
         _, said = self.run_derin("generat", status=2)
         self.assertIn("generate", said)
 
+    def test_both_programs_check_the_processor(self):
+        for program in (DERIND, DERIN):
+            self.assertIn(b"wanted x86-64-v3", pathlib.Path(program).read_bytes(), program)
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1], verbosity=2)

@@ -4,7 +4,7 @@ import pathlib
 import signal
 import subprocess
 import tempfile
-import time
+import threading
 
 
 class ServerProcess:
@@ -12,25 +12,33 @@ class ServerProcess:
         self._folder = tempfile.TemporaryDirectory(prefix="derin-python-")
         folder = pathlib.Path(self._folder.name)
         self.data = folder / "data"
-        self._log = folder / "log"
         port_file = folder / "port"
-        with self._log.open("w") as log:
-            self._process = subprocess.Popen(
-                [program, "--listen", "127.0.0.1:0", "--port-file", port_file, "--metrics-listen", "127.0.0.1:0",
-                 "--data-dir", self.data],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
-        # The file is there at once as a whole, when the server serves.
-        while not port_file.exists():
-            if self._process.poll() is not None:
-                said = self.log()
-                self._folder.cleanup()
-                raise RuntimeError(f"derind ended with {self._process.returncode}:\n{said}")
-            time.sleep(0.01)
+        self._process = subprocess.Popen(
+            [program, "--listen", "127.0.0.1:0", "--port-file", port_file, "--metrics-listen", "127.0.0.1:0",
+             "--data-dir", self.data],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._lines = []
+        for line in self._process.stdout:
+            self._lines.append(line)
+            if "serves on" in line:
+                break
+        else:
+            status = self._process.wait()
+            self._folder.cleanup()
+            raise RuntimeError(f"derind ended with {status}:\n{self.log()}")
+        # Somebody must read on, or the server would stop at a full pipe.
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         addresses = dict(line.split() for line in port_file.read_text().splitlines())
         self.address = addresses["grpc"]
 
+    def _read(self):
+        with self._process.stdout as lines:
+            self._lines.extend(lines)
+
     def log(self):
-        return self._log.read_text()
+        """What the server said so far; once it ended, all of it."""
+        return "".join(self._lines)
 
     def stop(self):
         """Asks the server to end, as a service manager does, and returns its exit status."""
@@ -39,9 +47,11 @@ class ServerProcess:
             return self._process.wait(timeout=60)
         finally:
             self._process.kill()
+            self._reader.join()
 
     def remove(self):
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        self._reader.join()
         self._folder.cleanup()

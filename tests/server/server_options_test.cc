@@ -77,6 +77,42 @@ TEST(ServerOptions, EveryFlagReachesItsField) {
   EXPECT_EQ(line.log_level, "debug");
 }
 
+TEST(ServerOptions, OfAFlagGivenTwiceTheLastCounts) {
+  const CommandLine line = Good({"--metrics-listen",
+                                 "0.0.0.0:9464",
+                                 "--data-dir",
+                                 "/a",
+                                 "--max-streams",
+                                 "1",
+                                 "--weights-memory",
+                                 "1KiB",
+                                 "--grace",
+                                 "1s",
+                                 "--log-level",
+                                 "off",
+                                 "--allow-insecure-remote",
+                                 "--metrics-listen",
+                                 "",
+                                 "--data-dir",
+                                 "/b",
+                                 "--max-streams",
+                                 "2",
+                                 "--weights-memory",
+                                 "2KiB",
+                                 "--grace",
+                                 "2s",
+                                 "--log-level",
+                                 "info",
+                                 "--allow-insecure-remote"});
+  EXPECT_EQ(line.server.metrics_listen, "");
+  EXPECT_EQ(line.server.data_directory, "/b");
+  EXPECT_EQ(line.server.max_streams, 2);
+  EXPECT_EQ(line.server.weights_memory, 2048);
+  EXPECT_EQ(line.server.grace, absl::Seconds(2));
+  EXPECT_EQ(line.log_level, "info");
+  EXPECT_TRUE(line.server.allow_insecure_remote);
+}
+
 TEST(ServerOptions, ValuesOutOfRangeAreBadUsage) {
   for (const std::vector<const char*>& arguments :
        std::vector<std::vector<const char*>>{{"--max-sessions", "0"},

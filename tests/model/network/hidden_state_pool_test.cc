@@ -27,5 +27,16 @@ TEST(HiddenStatePool, RefusesWhenFullAndGivesAgainWhatCameBack) {
   EXPECT_EQ(*pool->Acquire(), first);
 }
 
+TEST(HiddenStatePool, CountsTheBytesOfTheSlotsThatAreTaken) {
+  auto backend = *NewBackend("reference");
+  auto pool = *HiddenStatePool::Create(*backend, ElementType::kF32, 8, 5);
+  EXPECT_EQ(pool->taken_bytes(), 0);
+  const int32_t first = *pool->Acquire();
+  ASSERT_TRUE(pool->Acquire().ok());
+  EXPECT_EQ(pool->taken_bytes(), 2 * 8 * 4);
+  pool->Release(first);
+  EXPECT_EQ(pool->taken_bytes(), 8 * 4);
+}
+
 }  // namespace
 }  // namespace derin

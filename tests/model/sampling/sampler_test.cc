@@ -157,6 +157,15 @@ TEST(Sampler, DrawsTheFirstIdWhoseCumulativeProbabilityExceedsTheUniform) {
   EXPECT_EQ(DrawFrom(p.data(), 6, 1 - 0x1p-24f), 4);
 }
 
+TEST(Sampler, KeepsTheMostProbableTokenHoweverSmallTopPIs) {
+  const std::vector<float> logits = {0, -1, 2, 1, 2, -3};
+  for (const float top_p : {0.0f, FLT_TRUE_MIN, FLT_MIN, 1e-20f, 1e-3f}) {
+    for (int64_t position = 0; position < 50; ++position) {
+      EXPECT_EQ(Draw({{.top_p = top_p}, 7, 0, position}, logits), 2) << top_p;
+    }
+  }
+}
+
 // After top-k the two kept have 0.6 and 0.4 of the mass, so that p = 0.5 keeps one; of all four
 // tokens the first alone has less than half.
 TEST(Sampler, AppliesTopPToWhatTopKKept) {

@@ -40,12 +40,5 @@ TEST(LearningRate, ATrainingOfWarmUpAloneHasNoCosine) {
   EXPECT_DOUBLE_EQ(LearningRate(config, 4, 5), 1);
 }
 
-TEST(LearningRate, NamesOfSchedulesAreReadBack) {
-  for (auto schedule : {LearningRateSchedule::kConstant, LearningRateSchedule::kCosine}) {
-    EXPECT_EQ(*ParseLearningRateSchedule(LearningRateScheduleName(schedule)), schedule);
-  }
-  EXPECT_FALSE(ParseLearningRateSchedule("step").ok());
-}
-
 }  // namespace
 }  // namespace derin

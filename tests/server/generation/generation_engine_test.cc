@@ -82,6 +82,21 @@ TEST_F(GenerationEngineTest, TwoCallsInASessionGoOnWhereOneWouldHave) {
   EXPECT_EQ(first.sink.text() + second.sink.text(), whole.sink.text());
 }
 
+TEST_F(GenerationEngineTest, ACallsSeedIsItsSessionsFromThereOn) {
+  Call& other = Start(Open(7), 30);
+  ASSERT_TRUE(other.sink.AwaitEnd().ok());
+  auto session = Open(1);
+  ASSERT_TRUE(session->TryBegin().ok());
+  Call& call = calls_.emplace_back();
+  call.generation = std::make_shared<Generation>(
+      GenerationRequest{.prompt = {1, 2, 3}, .max_tokens = 30, .seed = 7}, session, &call.sink);
+  call.sink.set_written([&] { engine_->Written(call.generation.get()); });
+  ASSERT_TRUE(engine_->Start(call.generation).ok());
+  ASSERT_TRUE(call.sink.AwaitEnd().ok());
+  EXPECT_EQ(call.sink.text(), other.sink.text());
+  EXPECT_EQ(session->state.seed, 7u);
+}
+
 TEST_F(GenerationEngineTest, AClientThatLeavesFreesItsSession) {
   auto session = Open(1);
   Call& call = Start(session, 1'000'000);
@@ -138,13 +153,65 @@ TEST_F(GenerationEngineTest, RefusesOneStreamTooMany) {
   ASSERT_TRUE(session->TryBegin().ok());
   CollectingSink sink;
   const absl::Status status =
-      engine_->Start(std::make_shared<Generation>(GenerationRequest{}, session, &sink));
+      engine_->Start(std::make_shared<Generation>(GenerationRequest{.seed = 5}, session, &sink));
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(ErrorReason(status), "STREAMS_FULL");
   EXPECT_TRUE(session->TryBegin().ok()) << "the session was given back";
+  EXPECT_EQ(session->state.seed, 99u) << "and has the seed that it had";
   session->End(absl::Now());
   engine_->EndAll();
   for (Call& call : calls_) (void)call.sink.AwaitEnd();
+}
+
+// A clock that stops the engine wherever it looks at it, until it is let go on.
+class Turnstile {
+ public:
+  explicit Turnstile(int passes) : passes_(passes) {}
+
+  absl::Duration Pass() {
+    absl::MutexLock lock(&mutex_);
+    ++arrived_;
+    const auto may_pass = [this]()
+                              ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return arrived_ <= passes_; };
+    mutex_.Await(absl::Condition(&may_pass));
+    return absl::Milliseconds(arrived_);
+  }
+  void Let(int passes) {
+    absl::MutexLock lock(&mutex_);
+    passes_ = passes;
+  }
+  void AwaitArrival(int count) {
+    absl::MutexLock lock(&mutex_);
+    const auto arrived = [this, count]()
+                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return arrived_ >= count; };
+    mutex_.Await(absl::Condition(&arrived));
+  }
+
+ private:
+  absl::Mutex mutex_;
+  int passes_ ABSL_GUARDED_BY(mutex_);
+  int arrived_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+TEST_F(GenerationEngineTest, ACallWaitsUntilItsFirstStepAndIsActiveAfterIt) {
+  const auto value = [](const CallbackGauge& gauge) {
+    return gauge.Collect().metric.at(0).gauge.value;
+  };
+  // The test asks for the time once, the engine at both ends of a step.
+  Turnstile turnstile(1);
+  ServerMetrics metrics;
+  engine_ = *GenerationEngine::Create(*backend_, metrics, {}, [&] { return turnstile.Pass(); });
+  Call& call = Start(Open(1), 10);
+  turnstile.AwaitArrival(2);
+  EXPECT_EQ(value(metrics.generation_waiting), 1);
+  EXPECT_EQ(value(metrics.generation_active), 0);
+  turnstile.Let(3);
+  turnstile.AwaitArrival(4);
+  EXPECT_EQ(value(metrics.generation_waiting), 0);
+  EXPECT_EQ(value(metrics.generation_active), 1);
+  turnstile.Let(1000);
+  EXPECT_TRUE(call.sink.AwaitEnd().ok());
+  engine_.reset();
 }
 
 TEST_F(GenerationEngineTest, TwoVersionsAreServedSideBySide) {

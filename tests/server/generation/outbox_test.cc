@@ -1,5 +1,10 @@
 #include "server/generation/outbox.h"
 
+#include <atomic>
+#include <limits>
+#include <thread>
+
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -50,6 +55,40 @@ TEST(Outbox, HasRoomUntilItIsFullAndAgainOnceDrained) {
   EXPECT_EQ(pushed, 9);  // of 10 bytes each: a tenth may not have fitted
   outbox.Drain(1);
   EXPECT_TRUE(outbox.HasRoom());
+}
+
+TEST(Outbox, ThePieceThatMakesRoomInAFullOneSaysSo) {
+  Outbox outbox(40);
+  outbox.Push(1, "a");
+  EXPECT_FALSE(outbox.Drain(1).made_room);
+  outbox.Push(1, "a");
+  EXPECT_FALSE(outbox.Drain(1).made_room);
+  while (outbox.HasRoom()) outbox.Push(1, "abcdef");
+  EXPECT_TRUE(outbox.Drain(100).made_room);
+  EXPECT_FALSE(outbox.Drain(100).made_room);
+}
+
+TEST(Outbox, WhoeverSeesNoRoomIsToldOfTheNextWhileAnotherDrains) {
+  constexpr int kRounds = 200;
+  Outbox outbox(40);
+  std::atomic<bool> told = false;
+  std::atomic<bool> over = false;
+  std::thread drains([&] {
+    while (!over) {
+      if (outbox.Drain(std::numeric_limits<size_t>::max()).made_room) told = true;
+    }
+  });
+  const absl::Time deadline = absl::Now() + absl::Seconds(30);
+  int rounds = 0;
+  for (; rounds < kRounds && absl::Now() < deadline; ++rounds) {
+    told = false;
+    while (outbox.HasRoom()) outbox.Push(1, "abcdef");
+    // As the engine does, whom nothing else wakes.
+    while (!told && absl::Now() < deadline) std::this_thread::yield();
+  }
+  over = true;
+  drains.join();
+  EXPECT_EQ(rounds, kRounds);
 }
 
 TEST(Outbox, AnEndNeedsNoRoom) {

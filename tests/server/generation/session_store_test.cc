@@ -86,6 +86,20 @@ TEST_F(SessionStoreTest, MakesRoomByClosingWhatWasIdleTooLong) {
   EXPECT_TRUE(Open().ok()) << "the first was idle for twelve minutes";
   EXPECT_FALSE(Open().ok()) << "the busy one is not idle, the others not for long";
   EXPECT_EQ(store_.size(), 3);
+  EXPECT_EQ(store_.evicted(), 1);
+}
+
+TEST_F(SessionStoreTest, CountsTheBytesOfStatesThatAreHeld) {
+  EXPECT_EQ(store_.state_bytes(), 0);
+  auto session = *Open();
+  const int64_t bytes = store_.state_bytes();
+  EXPECT_EQ(bytes, 2 * 2 * 12 * 4) << "layers, h and c, units, bytes";
+  auto call = *store_.OpenForOneCall(version_, "local", 1);
+  EXPECT_EQ(store_.state_bytes(), 2 * bytes);
+  call.reset();
+  ASSERT_TRUE(store_.Close(session->name(), "local").ok());
+  session.reset();
+  EXPECT_EQ(store_.state_bytes(), 0);
 }
 
 }  // namespace

@@ -37,6 +37,12 @@ struct ServerMetricsTest : testing::Test {
     metrics.generation_active.BindValue([] { return 1.0; });
     metrics.generation_waiting.BindValue([] { return 1.0; });
     metrics.sessions.Bind([] { return std::vector<CallbackGauge::Sample>{{{"device"}, 1}}; });
+    metrics.session_state_bytes.Bind([] {
+      return std::vector<CallbackGauge::Sample>{{{"device"}, 4096}};
+    });
+    metrics.session_evictions.Bind([] {
+      return std::vector<CallbackGauge::Sample>{{{"idle"}, 1}};
+    });
     metrics.grpc_requests.With("S/M", "OK").Add();
     metrics.grpc_request_seconds.With("S/M").Record(absl::Milliseconds(1));
     metrics.grpc_in_flight.With("S/M").Add(1);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -33,12 +34,14 @@ TEST(ParseGenerateRequest, UnsetFieldsAreTheDocumentedDefaults) {
   EXPECT_EQ(parsed->sampling.top_k, 0);
   EXPECT_EQ(parsed->sampling.top_p, 1);
   EXPECT_FALSE(parsed->sampling.allow_unknown);
+  EXPECT_EQ(parsed->seed, std::nullopt);
   EXPECT_FALSE(parsed->per_token);
 }
 
 TEST(ParseGenerateRequest, TakesWhatIsSet) {
   v1::GenerateRequest request = Request();
   request.set_max_tokens(7);
+  request.set_seed(0);
   request.set_per_token(true);
   request.mutable_sampling()->set_temperature(0);
   request.mutable_sampling()->set_top_k(5);
@@ -47,11 +50,20 @@ TEST(ParseGenerateRequest, TakesWhatIsSet) {
   const auto parsed = ParseGenerateRequest(request, kMaxPromptBytes);
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ(parsed->max_tokens, 7);
+  EXPECT_EQ(parsed->seed, 0u);
   EXPECT_TRUE(parsed->per_token);
   EXPECT_EQ(parsed->sampling.temperature, 0);
   EXPECT_EQ(parsed->sampling.top_k, 5);
   EXPECT_EQ(parsed->sampling.top_p, 0.5f);
   EXPECT_TRUE(parsed->sampling.allow_unknown);
+}
+
+TEST(ParseGenerateRequest, TheSmallestTopPIsStillAboveZero) {
+  v1::GenerateRequest request = Request();
+  request.mutable_sampling()->set_top_p(1e-300);
+  const auto parsed = ParseGenerateRequest(request, kMaxPromptBytes);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_GT(parsed->sampling.top_p, 0);
 }
 
 TEST(ParseGenerateRequest, WantsASessionOrAModel) {

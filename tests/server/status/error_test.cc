@@ -34,6 +34,13 @@ TEST(Error, RetryDelayComesBackExactly) {
   }
 }
 
+TEST(Error, AStoppingServerSaysWhenToTryAgain) {
+  const absl::Status status = ServerStopping();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ErrorReason(status), "SERVER_STOPPING");
+  EXPECT_EQ(ErrorRetryDelay(status), absl::Seconds(1));
+}
+
 TEST(Error, StatusOfAnotherOriginCarriesNothing) {
   const absl::Status status = absl::InternalError("broken");
   EXPECT_EQ(ErrorReason(status), "");

@@ -56,6 +56,16 @@ class DatabaseTest : public ::testing::Test {
   const std::filesystem::path file_ = folder_.path() / "metadata.sqlite";
 };
 
+TEST_F(DatabaseTest, IsForItsOwnerOnlyWithTheFilesBesideIt) {
+  const auto database = Open();
+  ASSERT_TRUE(database->Execute("DELETE FROM models", "write").ok());
+  for (const char* beside : {"", "-wal", "-shm"}) {
+    EXPECT_EQ(std::filesystem::status(file_.native() + beside).permissions(),
+              std::filesystem::perms::owner_read | std::filesystem::perms::owner_write)
+        << beside;
+  }
+}
+
 TEST_F(DatabaseTest, IsMadeWithTheNewestSchemaAndOpensAgain) {
   Open();
   const auto database = Open();

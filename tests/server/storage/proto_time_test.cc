@@ -1,4 +1,4 @@
-#include "server/rpc/proto_time.h"
+#include "server/storage/proto_time.h"
 
 #include <gtest/gtest.h>
 

@@ -2,6 +2,7 @@
 // is compiled for the plainest x86-64, runs before them, and ends the process with words instead of
 // SIGILL where they could not run.
 
+#include <cerrno>  // program_invocation_short_name
 #include <cstdio>
 #include <cstdlib>
 
@@ -28,7 +29,7 @@ __attribute__((constructor(101))) void CheckProcessor() {
   bool complete = true;
   for (const InstructionSet& set : wanted) {
     if (set.there) continue;
-    if (complete) std::fputs("derind: this processor lacks", stderr);
+    if (complete) std::fprintf(stderr, "%s: this processor lacks", program_invocation_short_name);
     std::fprintf(stderr, " %s", set.name);
     complete = false;
   }
