@@ -37,7 +37,7 @@ void AddFlags(CLI::App& command, GenerateFlags& flags) {
       ->type_name("TEXT");
   AddNumber(command, "--max-tokens", options.max_tokens, "tokens to draw, 1 to 1000000 [200]");
   AddNumber(command, "--temperature", options.sampling.temperature,
-            "0 to 100; below 1 bolder, 0 always the most probable token [1]");
+            "0 to 100; above 1 bolder, below 1 safer, 0 always the most probable token [1]");
   AddNumber(command, "--top-k", options.sampling.top_k,
             "draw from the N most probable tokens only; 0: from all [0]");
   AddNumber(command, "--top-p", options.sampling.top_p,
