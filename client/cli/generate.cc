@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
+#include "client/cli/field_flag.h"
 #include "client/cli/formatting.h"
 #include "client/cli/json_output.h"
 #include "client/cli/missing_name.h"
@@ -20,6 +21,16 @@ struct GenerateFlags {
   std::string session;
   client::GenerateOptions options;
   bool verbose = false;
+};
+
+constexpr FieldFlag kFlags[] = {
+    {"model", "--model"},
+    {"session", "--session"},
+    {"prompt", "--prompt"},
+    {"max_tokens", "--max-tokens"},
+    {"sampling.temperature", "--temperature"},
+    {"sampling.top_k", "--top-k"},
+    {"sampling.top_p", "--top-p"},
 };
 
 void AddFlags(CLI::App& command, GenerateFlags& flags) {
@@ -127,6 +138,7 @@ absl::Status Generate(CommandContext& context, const GenerateFlags& flags) {
   absl::Status status = context.json() ? GenerateJson(context, **client, options)
                                        : GenerateText(context, **client, flags, options);
   if (context.console().interrupt.cancelled()) return absl::CancelledError("interrupted");
+  status = WithFlag(status, kFlags);
   return flags.model.empty() ? status : WithNearestModel(status, options.model, **client);
 }
 
