@@ -52,6 +52,16 @@ TEST_F(CorpusCommand, AddSendsFilesOneAfterTheOther) {
   EXPECT_EQ(header_.normalization(), v1::NORMALIZATION_UNSPECIFIED);
 }
 
+TEST_F(CorpusCommand, AddTakesStandardInputAmongFiles) {
+  const std::string path = ::testing::TempDir() + "/derin_corpus_input_test.txt";
+  std::ofstream(path) << "file";
+  const Result result = Run({"corpus", "add", "book", "-", path}, "input, ");
+  EXPECT_EQ(result.status, kSuccess) << result.err;
+  EXPECT_EQ(text_, "input, file");
+  EXPECT_EQ(Run({"corpus", "add", "book", "-", path, "-"}).status, kBadUsage);
+  std::remove(path.c_str());
+}
+
 TEST_F(CorpusCommand, AddNamesAFileThatIsMissingWithoutAskingTheServer) {
   server_.Stop();
   const Result result = Run({"corpus", "add", "book", "/nonexistent/file"});
