@@ -7,6 +7,7 @@
 
 #include "client/cli/commands.h"
 #include "client/cli/enum_names.h"
+#include "client/cli/field_flag.h"
 #include "client/cli/formatting.h"
 #include "client/cli/json_output.h"
 #include "client/cli/missing_name.h"
@@ -64,7 +65,10 @@ absl::Status Add(CommandContext& context, const AddOptions& options) {
   upload.corpus_id = ResourceId(kCollection, options.name);
   upload.normalization = options.normalization;
   const auto corpus = (*client)->UploadCorpus(upload, *source);
-  if (!corpus.ok()) return corpus.status();
+  if (!corpus.ok()) {
+    constexpr FieldFlag kArguments[] = {{"header.corpus_id", "NAME"}};
+    return WithFlag(corpus.status(), kArguments);
+  }
   if (context.json()) {
     PrintDocument(ToJson(*corpus), console.out);
     return absl::OkStatus();

@@ -6,6 +6,7 @@
 namespace derin::cli {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 class CorpusCommand : public CommandTest {
@@ -60,6 +61,18 @@ TEST_F(CorpusCommand, AddTakesStandardInputAmongFiles) {
   EXPECT_EQ(text_, "input, file");
   EXPECT_EQ(Run({"corpus", "add", "book", "-", path, "-"}).status, kBadUsage);
   std::remove(path.c_str());
+}
+
+TEST_F(CorpusCommand, AddNamesTheArgumentBehindAFieldThatIsRefused) {
+  answers().upload_corpus = [](grpc::ServerContext&, auto&, auto&) {
+    return testing::Refusal{.code = grpc::StatusCode::INVALID_ARGUMENT,
+                            .message = "header.corpus_id: got \"Short\", wanted a-z",
+                            .reason = "INVALID_FIELD",
+                            .field = "header.corpus_id"}
+        .ToGrpc();
+  };
+  EXPECT_THAT(Run({"corpus", "add", "Short", "-"}, "text").err,
+              EndsWith("wanted a-z (argument NAME)\n"));
 }
 
 TEST_F(CorpusCommand, AddNamesAFileThatIsMissingWithoutAskingTheServer) {
