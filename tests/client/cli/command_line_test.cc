@@ -79,6 +79,7 @@ TEST_F(CommandLine, AnswersBadUsageWithStatusTwoAndNothingOnStandardOutput) {
       {"corpus", "add", "name"},
       {"status", "extra"},
       {"status", "--server", "nowhere"},
+      {"status", "--server", "http://127.0.0.1:50051"},
       {"--server", "nowhere", "status"},
       {"corpus", "list", "--server"},
       {"train", "--corpus", "a"},
