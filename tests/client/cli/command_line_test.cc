@@ -100,6 +100,17 @@ TEST_F(CommandLine, AnswersBadUsageWithStatusTwoAndNothingOnStandardOutput) {
   }
 }
 
+TEST_F(CommandLine, SaysInItsOwnWordsWhatIsWrongWithAFlag) {
+  const std::string see = "\nsee: derin train --help\n";
+  EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--epochs"}).err,
+            "derin: --epochs wants a value: N" + see);
+  EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--optimizer"}).err,
+            "derin: --optimizer wants a value: sgd|adam" + see);
+  EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--lr", "1", "--lr", "2"}).err,
+            "derin: --lr is given 2 times, wanted once" + see);
+  EXPECT_EQ(Run({"train", "--corpus", "a"}).err, "derin: --model is required" + see);
+}
+
 TEST_F(CommandLine, AnswersStatusOneWhenTheServerIsNotThere) {
   server_.Stop();
   const Result result = Run({"status"});
