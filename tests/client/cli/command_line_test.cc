@@ -111,6 +111,12 @@ TEST_F(CommandLine, SaysInItsOwnWordsWhatIsWrongWithAFlag) {
   EXPECT_EQ(Run({"train", "--corpus", "a"}).err, "derin: --model is required" + see);
 }
 
+TEST_F(CommandLine, ProposesTheFlagThatWasCutShort) {
+  EXPECT_EQ(Run({"generate", "--model", "m", "--temp", "1"}).err,
+            "derin: unknown flag '--temp' of 'derin generate', did you mean '--temperature'?\n"
+            "see: derin generate --help\n");
+}
+
 TEST_F(CommandLine, AnswersStatusOneWhenTheServerIsNotThere) {
   server_.Stop();
   const Result result = Run({"status"});
