@@ -1,5 +1,9 @@
 #include "server/server_options.h"
 
+#include <iostream>
+#include <string>
+#include <vector>
+
 #include <CLI/CLI.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -83,6 +87,22 @@ void AddOptions(CLI::App& app, CommandLine& line) {
       ->capture_default_str();
 }
 
+// CLI11's error in derind's words.
+std::string WhatIsWrong(const CLI::App& app, const CLI::ParseError& error) {
+  const std::string said = error.what();
+  if (const std::vector<std::string> left = app.remaining(); !left.empty()) {
+    const bool flag = left[0].starts_with("-");
+    return absl::StrCat(flag ? "unknown flag '" : "one word too many: '", left[0], "'");
+  }
+  const std::string of_config = "INI was not able to parse ";
+  if (said.starts_with(of_config)) {
+    return absl::StrCat("unknown option '", said.substr(of_config.size()),
+                        "' in the file that --config names");
+  }
+  if (said.ends_with(" missing")) return said.substr(0, said.find(':')) + " wants a value";
+  return said;
+}
+
 }  // namespace
 
 std::variant<CommandLine, int> ParseCommandLine(
@@ -109,7 +129,10 @@ std::variant<CommandLine, int> ParseCommandLine(
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    // --help and --version.
+    if (error.get_exit_code() == 0) return app.exit(error);
+    std::cerr << "derind: " << WhatIsWrong(app, error) << "\nsee: derind --help\n";
+    return 2;
   }
   return line;
 }

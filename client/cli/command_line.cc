@@ -98,6 +98,25 @@ std::optional<std::string> UnknownWord(CLI::App& app) {
   }
 }
 
+// "--epochs wants a value: N", "--lr is given 2 times, wanted once": CLI11 says it in words about
+// its own counts.
+std::string MismatchLine(const CLI::ArgumentMismatch& error) {
+  const std::string_view said = error.what();
+  const std::string flag(said.substr(0, said.find(':')));
+  constexpr std::string_view kReceived = "received ";
+  if (const size_t at = said.find(kReceived); at != std::string_view::npos) {
+    const std::string times(said.substr(at + kReceived.size()));
+    return absl::StrCat(flag, " is given ", times, " times, wanted once");
+  }
+  constexpr std::string_view kRequired = " required ";
+  constexpr std::string_view kMissing = " missing";
+  const size_t at = said.find(kRequired);
+  if (at == std::string_view::npos || !said.ends_with(kMissing)) return std::string(said);
+  std::string_view type = said.substr(at + kRequired.size());
+  type.remove_suffix(kMissing.size());
+  return absl::StrCat(flag, " wants a value: ", std::string(type));
+}
+
 int SayBadUsage(CLI::App& app, std::string_view message, Console& console) {
   console.err << "derin: " << message << "\nsee: " << FullName(Innermost(app)) << " --help\n";
   return kBadUsage;
@@ -130,6 +149,8 @@ std::optional<int> Parse(CLI::App& app, const std::vector<std::string>& argument
   } catch (const CLI::CallForVersion& version) {
     console.out << version.what() << '\n';
     return kSuccess;
+  } catch (const CLI::ArgumentMismatch& error) {
+    return SayBadUsage(app, UnknownWord(app).value_or(MismatchLine(error)), console);
   } catch (const CLI::ParseError& error) {
     return SayBadUsage(app, UnknownWord(app).value_or(error.what()), console);
   }

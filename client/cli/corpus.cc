@@ -1,9 +1,13 @@
+#include <algorithm>
+#include <istream>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/cli/commands.h"
 #include "client/cli/enum_names.h"
+#include "client/cli/field_flag.h"
 #include "client/cli/formatting.h"
 #include "client/cli/json_output.h"
 #include "client/cli/missing_name.h"
@@ -33,12 +37,26 @@ struct AddOptions {
   client::Normalization normalization = client::Normalization::kUnspecified;
 };
 
+// All of `files`; `-` is what is left in `input`.
+absl::StatusOr<client::ByteSource> Source(const std::vector<std::string>& files,
+                                          std::istream& input) {
+  std::vector<client::ByteSource> sources;
+  for (const std::string& file : files) {
+    absl::StatusOr<client::ByteSource> source =
+        file == "-" ? client::StreamSource(input) : client::FilesSource({file});
+    if (!source.ok()) return source.status();
+    sources.push_back(*std::move(source));
+  }
+  return client::JoinedSource(std::move(sources));
+}
+
 absl::Status Add(CommandContext& context, const AddOptions& options) {
   Console& console = context.console();
+  if (std::count(options.files.begin(), options.files.end(), "-") > 1) {
+    return context.BadUsage("standard input (-) is there once only");
+  }
   // Before connecting: a file that is missing is known at once.
-  const bool from_input = options.files.size() == 1 && options.files[0] == "-";
-  absl::StatusOr<client::ByteSource> source =
-      from_input ? client::StreamSource(console.in) : client::FilesSource(options.files);
+  const absl::StatusOr<client::ByteSource> source = Source(options.files, console.in);
   if (!source.ok()) return source.status();
   auto client = context.Connect();
   if (!client.ok()) return client.status();
@@ -47,7 +65,10 @@ absl::Status Add(CommandContext& context, const AddOptions& options) {
   upload.corpus_id = ResourceId(kCollection, options.name);
   upload.normalization = options.normalization;
   const auto corpus = (*client)->UploadCorpus(upload, *source);
-  if (!corpus.ok()) return corpus.status();
+  if (!corpus.ok()) {
+    constexpr FieldFlag kArguments[] = {{"header.corpus_id", "NAME"}};
+    return WithFlag(corpus.status(), kArguments);
+  }
   if (context.json()) {
     PrintDocument(ToJson(*corpus), console.out);
     return absl::OkStatus();

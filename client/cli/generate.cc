@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
+#include "client/cli/field_flag.h"
 #include "client/cli/formatting.h"
 #include "client/cli/json_output.h"
 #include "client/cli/missing_name.h"
@@ -22,6 +23,16 @@ struct GenerateFlags {
   bool verbose = false;
 };
 
+constexpr FieldFlag kFlags[] = {
+    {"model", "--model"},
+    {"session", "--session"},
+    {"prompt", "--prompt"},
+    {"max_tokens", "--max-tokens"},
+    {"sampling.temperature", "--temperature"},
+    {"sampling.top_k", "--top-k"},
+    {"sampling.top_p", "--top-p"},
+};
+
 void AddFlags(CLI::App& command, GenerateFlags& flags) {
   client::GenerateOptions& options = flags.options;
   command
@@ -37,7 +48,7 @@ void AddFlags(CLI::App& command, GenerateFlags& flags) {
       ->type_name("TEXT");
   AddNumber(command, "--max-tokens", options.max_tokens, "tokens to draw, 1 to 1000000 [200]");
   AddNumber(command, "--temperature", options.sampling.temperature,
-            "0 to 100; below 1 bolder, 0 always the most probable token [1]");
+            "0 to 100; above 1 bolder, below 1 safer, 0 always the most probable token [1]");
   AddNumber(command, "--top-k", options.sampling.top_k,
             "draw from the N most probable tokens only; 0: from all [0]");
   AddNumber(command, "--top-p", options.sampling.top_p,
@@ -134,6 +145,7 @@ absl::Status Generate(CommandContext& context, const GenerateFlags& flags) {
   absl::Status status = context.json() ? GenerateJson(context, **client, options)
                                        : GenerateText(context, **client, flags, options);
   if (context.console().interrupt.cancelled()) return absl::CancelledError("interrupted");
+  status = WithFlag(status, kFlags);
   return flags.model.empty() ? status : WithNearestModel(status, options.model, **client);
 }
 

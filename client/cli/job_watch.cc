@@ -1,5 +1,6 @@
 #include "client/cli/job_watch.h"
 
+#include <optional>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -32,18 +33,31 @@ absl::Status WatchWithLine(CommandContext& context, client::Client& client, cons
       console.err,
       {.terminal = console.err_is_terminal, .columns = console.columns, .now = console.now});
   bool lost = false;
+  // The snapshot is newer than the stored events that come after it, so its progress waits for
+  // them.
+  int64_t shown_sequence = options.since_sequence;
+  std::optional<client::TrainingJob> snapshot;
+  const auto show_snapshot = [&] {
+    if (!snapshot.has_value() || shown_sequence < snapshot->last_sequence) return;
+    if (snapshot->progress.has_value()) line.Update(*snapshot->progress);
+    snapshot.reset();
+  };
   client::WatchCallbacks callbacks;
-  callbacks.snapshot = [&line, &lost](const client::TrainingJob& job) {
+  callbacks.snapshot = [&](const client::TrainingJob& job) {
     if (lost) line.Note("connected again");
     lost = false;
-    if (!client::IsOver(job.state) && job.progress.has_value()) line.Update(*job.progress);
+    if (!client::IsOver(job.state)) snapshot = job;
+    show_snapshot();
     return true;
   };
   callbacks.event = [&](const client::TrainingEvent& event) {
     line.Note(EventLine(event, console.time_zone));
+    shown_sequence = event.sequence;
+    show_snapshot();
     return true;
   };
-  callbacks.progress = [&line](const client::TrainingProgress& progress) {
+  callbacks.progress = [&](const client::TrainingProgress& progress) {
+    snapshot.reset();
     line.Update(progress);
     return true;
   };

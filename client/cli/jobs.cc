@@ -72,7 +72,7 @@ void DefineList(CLI::App& jobs, CommandContext& context) {
 
 void DefineShow(CLI::App& jobs, CommandContext& context) {
   CLI::App& command = AddCommand(jobs, "show", "Says all that is known of one training job.",
-                                 "  derin jobs show 7f3a9c");
+                                 "  derin jobs show job-js2zv3h3vxqw");
   const auto job = AddJobArgument(command);
   context.DefineWithClient(command, [&context, job](client::Client& client) -> absl::Status {
     const auto found = client.GetTrainingJob(ResourceName(kCollection, *job));
@@ -91,8 +91,8 @@ void DefineWatch(CLI::App& jobs, CommandContext& context) {
       AddCommand(jobs, "watch",
                  "Shows a job's progress until it is over; status 0 when it succeeded. Ctrl-C ends "
                  "the watching, not the job.",
-                 "  derin jobs watch 7f3a9c\n"
-                 "  derin jobs watch 7f3a9c --json | jq 'select(.progress) | "
+                 "  derin jobs watch job-js2zv3h3vxqw\n"
+                 "  derin jobs watch job-js2zv3h3vxqw --json | jq 'select(.progress) | "
                  ".progress.training_perplexity'");
   const auto job = AddJobArgument(command);
   context.DefineWithClient(command, [&context, job](client::Client& client) {
@@ -103,7 +103,7 @@ void DefineWatch(CLI::App& jobs, CommandContext& context) {
 void DefineCancel(CLI::App& jobs, CommandContext& context) {
   CLI::App& command =
       AddCommand(jobs, "cancel", "Ends a job at its next step; nothing is published.",
-                 "  derin jobs cancel 7f3a9c");
+                 "  derin jobs cancel job-js2zv3h3vxqw");
   const auto job = AddJobArgument(command);
   context.DefineWithClient(command, [&context, job](client::Client& client) -> absl::Status {
     const auto cancelled = client.CancelTrainingJob(ResourceName(kCollection, *job));
@@ -122,7 +122,7 @@ void DefineCancel(CLI::App& jobs, CommandContext& context) {
 void AddJobsCommand(CLI::App& app, CommandContext& context) {
   CLI::App& jobs = AddCommand(app, "jobs", "Training jobs: list, show, watch, cancel.",
                               "  derin jobs list\n"
-                              "  derin jobs watch 7f3a9c");
+                              "  derin jobs watch job-js2zv3h3vxqw");
   jobs.require_subcommand(0, 1);
   DefineList(jobs, context);
   DefineShow(jobs, context);

@@ -48,7 +48,9 @@ void Print(const client::Model& model, Console& console) {
 
 void DefineList(CLI::App& models, CommandContext& context) {
   CLI::App& command = AddCommand(
-      models, "list", "Lists the models that text can be generated from.", "  derin models list");
+      models, "list",
+      "Lists the models, each with its latest version, once a training job has published one.",
+      "  derin models list");
   context.DefineWithClient(command, [&context](client::Client& client) -> absl::Status {
     Console& console = context.console();
     const auto found = client.ListModels();

@@ -28,25 +28,44 @@ size_t EditDistance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+namespace {
+
+// A flag's dashes are near to those of every other flag.
+std::string_view WithoutDashes(std::string_view name) {
+  return name.substr(std::min(name.find_first_not_of('-'), name.size()));
+}
+
+// The only one of `candidates` that begins with `name`.
+std::optional<std::string> OnlyOneBeginningWith(std::string_view name,
+                                                const std::vector<std::string>& candidates) {
+  std::optional<std::string> found;
+  for (const std::string& candidate : candidates) {
+    if (!candidate.starts_with(name)) continue;
+    if (found.has_value()) return std::nullopt;
+    found = candidate;
+  }
+  return found;
+}
+
+}  // namespace
+
 std::optional<std::string> NearestName(std::string_view name,
                                        const std::vector<std::string>& candidates) {
+  const std::string_view word = WithoutDashes(name);
+  if (word.empty()) return std::nullopt;
+  if (auto begun = OnlyOneBeginningWith(name, candidates); begun.has_value()) return begun;
   std::optional<std::string> nearest;
   size_t best = 0;
   for (const std::string& candidate : candidates) {
-    const size_t distance = EditDistance(name, candidate);
-    const size_t allowed = std::max<size_t>(1, std::max(name.size(), candidate.size()) / 3);
+    const std::string_view other = WithoutDashes(candidate);
+    const size_t distance = EditDistance(word, other);
+    const size_t allowed = std::max<size_t>(1, std::max(word.size(), other.size()) / 3);
     // Short names are near to everything: at least half of the shorter one must stand.
-    if (distance > allowed || 2 * distance > std::min(name.size(), candidate.size())) continue;
+    if (distance > allowed || 2 * distance > std::min(word.size(), other.size())) continue;
     if (!nearest.has_value() || distance < best) {
       nearest = candidate;
       best = distance;
     }
-  }
-  if (nearest.has_value() || name.empty()) return nearest;
-  for (const std::string& candidate : candidates) {
-    if (!candidate.starts_with(name)) continue;
-    if (nearest.has_value()) return std::nullopt;
-    nearest = candidate;
   }
   return nearest;
 }

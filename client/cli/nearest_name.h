@@ -13,8 +13,9 @@ namespace derin::cli {
 // errors", 1964, in its optimal string alignment form.
 size_t EditDistance(std::string_view a, std::string_view b);
 
-// The one of `candidates` that `name` was most likely meant to be (ties: the first): at most a
-// third of its bytes edited, or else the only one that begins with it. nullopt when none is near.
+// The one of `candidates` that `name` was most likely meant to be: the only one that begins with
+// it, or else the first of those with the fewest bytes edited, at most a third of them. Dashes in
+// front of flags do not count. nullopt when none is near.
 std::optional<std::string> NearestName(std::string_view name,
                                        const std::vector<std::string>& candidates);
 

@@ -12,6 +12,9 @@
 namespace derin::cli {
 namespace {
 
+// A flag's help says what it means and its range, then its default in brackets.
+std::string WithoutDefault(const std::string& help) { return help.substr(0, help.rfind(" [")); }
+
 // Adds `flag` with the parser's result as its value; CLI11 shows the validator's message.
 template <typename T, typename Parse>
 void AddParsed(CLI::App& command, const std::string& flag, std::optional<T>& value,
@@ -20,9 +23,9 @@ void AddParsed(CLI::App& command, const std::string& flag, std::optional<T>& val
       .add_option_function<std::string>(
           flag, [&value, parse](const std::string& text) { value = parse(text); }, help)
       ->type_name("N")
-      ->check([wanted, parse](const std::string& text) -> std::string {
+      ->check([wanted, help, parse](const std::string& text) -> std::string {
         if (parse(text).has_value()) return "";
-        return absl::StrCat("got '", text, "', wanted ", wanted);
+        return absl::StrCat("got '", text, "', wanted ", wanted, " (", WithoutDefault(help), ")");
       });
 }
 

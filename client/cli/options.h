@@ -18,8 +18,9 @@ std::optional<int64_t> ParseWhole(const std::string& text);
 std::optional<uint64_t> ParseUnsigned(const std::string& text);
 std::optional<double> ParseReal(const std::string& text);
 
-// Flags with a number; text that is none is bad usage. The range is the server's to check: it names
-// the field, and it may be newer than this program.
+// Flags with a number; text that is none, or too large for the type, is bad usage, answered with
+// `help` up to its default in brackets. The range is the server's to check: it names the field, and
+// it may be newer than this program.
 void AddNumber(CLI::App& command, const std::string& flag, std::optional<int32_t>& value,
                const std::string& help);
 void AddNumber(CLI::App& command, const std::string& flag, std::optional<int64_t>& value,

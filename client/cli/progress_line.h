@@ -14,7 +14,9 @@ namespace derin::cli {
 // Where a job stands, in one line of at most `width` columns, such as
 //   epoch 12/50  step 340/1400  perplexity 5.31  valid 5.60  12.3k tokens/s  [==>       ] 24 %
 //   1m32s left
-// (without the break). What does not fit is left out, the perplexity last.
+// (without the break). Where that does not fit, words and separators get shorter, such as
+//   epoch 12/50 step 340/1400 ppl 5.31 valid 5.60 12.3k tok/s [=>      ] 1m32s left
+// then the bar and after it other parts are left out, the perplexity last.
 std::string ProgressText(const client::TrainingProgress& progress, int width);
 
 // A job's progress on standard error: on a terminal one live line, redrawn in place below the

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
+#include "client/cli/field_flag.h"
 #include "client/cli/json_output.h"
 #include "client/cli/missing_name.h"
 #include "client/cli/options.h"
@@ -34,7 +35,10 @@ void DefineOpen(CLI::App& sessions, CommandContext& context) {
   context.DefineWithClient(command, [&context, options](client::Client& client) -> absl::Status {
     Console& console = context.console();
     const auto session = client.OpenSession(ResourceName("models", options->model), options->seed);
-    if (!session.ok()) return WithNearestModel(session.status(), options->model, client);
+    if (!session.ok()) {
+      constexpr FieldFlag kFlags[] = {{"model", "--model"}};
+      return WithNearestModel(WithFlag(session.status(), kFlags), options->model, client);
+    }
     if (context.json()) {
       PrintDocument(ToJson(*session), console.out);
       return absl::OkStatus();

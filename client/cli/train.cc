@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
 #include "client/cli/enum_names.h"
+#include "client/cli/field_flag.h"
 #include "client/cli/formatting.h"
 #include "client/cli/job_text.h"
 #include "client/cli/job_watch.h"
@@ -25,41 +26,28 @@ struct TrainOptions {
   bool detach = false;
 };
 
-// The request's fields below `training_job.spec.`, and the flags that set them.
-constexpr std::pair<std::string_view, std::string_view> kFlags[] = {
-    {"corpus", "--corpus"},
-    {"model", "--model"},
-    {"config.cell", "--cell"},
-    {"config.layers", "--layers"},
-    {"config.hidden", "--hidden"},
-    {"config.tokenization", "--tokens"},
-    {"config.precision", "--precision"},
-    {"max_tokens", "--max-tokens"},
-    {"validation_share", "--validation-share"},
-    {"batch", "--batch"},
-    {"steps", "--steps"},
-    {"partition", "--partition"},
-    {"optimizer", "--optimizer"},
-    {"learning_rate.peak", "--lr"},
-    {"learning_rate.schedule", "--schedule"},
-    {"learning_rate.warmup_steps", "--warmup"},
-    {"learning_rate.final_share", "--final-lr-share"},
-    {"clip", "--clip"},
-    {"epochs", "--epochs"},
+constexpr FieldFlag kFlags[] = {
+    {"training_job.spec.corpus", "--corpus"},
+    {"training_job.spec.model", "--model"},
+    {"training_job.spec.config.cell", "--cell"},
+    {"training_job.spec.config.layers", "--layers"},
+    {"training_job.spec.config.hidden", "--hidden"},
+    {"training_job.spec.config.tokenization", "--tokens"},
+    {"training_job.spec.config.precision", "--precision"},
+    {"training_job.spec.max_tokens", "--max-tokens"},
+    {"training_job.spec.validation_share", "--validation-share"},
+    {"training_job.spec.batch", "--batch"},
+    {"training_job.spec.steps", "--steps"},
+    {"training_job.spec.partition", "--partition"},
+    {"training_job.spec.optimizer", "--optimizer"},
+    {"training_job.spec.learning_rate.peak", "--lr"},
+    {"training_job.spec.learning_rate.schedule", "--schedule"},
+    {"training_job.spec.learning_rate.warmup_steps", "--warmup"},
+    {"training_job.spec.learning_rate.final_share", "--final-lr-share"},
+    {"training_job.spec.clip", "--clip"},
+    {"training_job.spec.epochs", "--epochs"},
+    {"training_job_id", "--id"},
 };
-
-// The server speaks of fields; people here speak of flags.
-absl::Status WithFlag(const absl::Status& status) {
-  constexpr std::string_view kPrefix = "training_job.spec.";
-  const std::string field = client::ErrorField(status);
-  if (field == "training_job_id") return WithSuffix(status, " (flag --id)");
-  for (const auto& [name, flag] : kFlags) {
-    if (field == absl::StrCat(std::string(kPrefix), std::string(name))) {
-      return WithSuffix(status, absl::StrCat(" (flag ", std::string(flag), ")"));
-    }
-  }
-  return status;
-}
 
 void AddFlags(CLI::App& command, TrainOptions& options) {
   client::TrainingSpec& spec = options.spec;
@@ -135,7 +123,7 @@ absl::Status Train(CommandContext& context, client::Client& client, const TrainO
   spec.model = ResourceName("models", options.model);
   const auto job = client.CreateTrainingJob(spec, options.create);
   if (!job.ok()) {
-    return WithNearestCorpus(WithFlag(job.status()), spec.corpus, client);
+    return WithNearestCorpus(WithFlag(job.status(), kFlags), spec.corpus, client);
   }
   if (options.create.validate_only) {
     if (context.json()) {

@@ -173,12 +173,13 @@ absl::Status Trainer::EndEpoch() {
     if (!loss.ok()) return loss.status();
     progress.validation_perplexity = judged = loss->Perplexity();
   }
-  if (!progress.best_perplexity || judged < *progress.best_perplexity) {
-    progress.best_perplexity = judged;
-    if (evaluator_ != nullptr) {
-      backend_.Copy(*queue_, state_.parameters.view(), state_.best_parameters.view());
-    }
+  const bool best = !progress.best_perplexity || judged < *progress.best_perplexity;
+  if (best) progress.best_perplexity = judged;
+  if (best && evaluator_ != nullptr) {
+    backend_.Copy(*queue_, state_.parameters.view(), state_.best_parameters.view());
   }
+  // Without held-out text the last weights are published, whether they are the best or not.
+  if (best || evaluator_ == nullptr) progress.publishable_perplexity = progress.epoch_perplexity;
   return absl::OkStatus();
 }
 

@@ -39,7 +39,9 @@ struct TrainerProgress {
   std::optional<double>
       validation_perplexity;  // over the held-out tokens, after the last whole epoch
   std::optional<double>
-      best_perplexity;       // lowest of validation where tokens are held out, else of whole epochs
+      best_perplexity;  // lowest of validation where tokens are held out, else of whole epochs
+  // Of the epoch whose weights PublishableParameters() gives: its own training pass.
+  std::optional<double> publishable_perplexity;
   double learning_rate = 0;  // of the last step
   double gradient_norm = 0;  // of the last step, before clipping
 };

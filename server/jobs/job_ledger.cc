@@ -110,7 +110,7 @@ absl::StatusOr<TrainingJob> JobLedger::End(const std::string& id, JobChange chan
   return Store(*job, std::move(change));
 }
 
-absl::StatusOr<TrainingJob> JobLedger::Succeed(const std::string& id, const ModelFile& model,
+absl::StatusOr<TrainingJob> JobLedger::Succeed(const std::string& id, const TrainedModel& model,
                                                const v1::TrainingProgress& progress) {
   absl::MutexLock lock(&mutex_);
   absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
@@ -128,12 +128,9 @@ absl::StatusOr<TrainingJob> JobLedger::Succeed(const std::string& id, const Mode
   update.events.insert(update.events.begin(), published);
 
   v1::ModelVersion version;
-  version.set_training_perplexity(progress.epoch_training_perplexity());
-  // The weights are those of the best validation, and so is the figure.
-  if (progress.has_validation_perplexity()) {
-    version.set_validation_perplexity(progress.best_perplexity());
-  }
-  auto stored = registry_.Publish(model, std::move(version), std::move(update));
+  version.set_training_perplexity(model.training_perplexity);
+  if (model.validation_perplexity) version.set_validation_perplexity(*model.validation_perplexity);
+  auto stored = registry_.Publish(model.file, std::move(version), std::move(update));
   if (!stored.ok()) return stored.status();
   watchers_.Publish(stored->update.job);
   return std::move(stored->update.job);

@@ -12,8 +12,8 @@
 #include "absl/time/time.h"
 #include "derin/v1/model.pb.h"
 #include "derin/v1/training.pb.h"
-#include "model/checkpoint/model_file.h"
 #include "server/jobs/job_watchers.h"
+#include "server/jobs/trained_model.h"
 #include "server/registry/model_registry.h"
 #include "server/storage/metadata_store.h"
 
@@ -59,10 +59,9 @@ class JobLedger {
   // The attempt ended as `change` says; but a job that was asked to cancel is CANCELLED instead.
   absl::StatusOr<v1::TrainingJob> End(const std::string& id, JobChange change)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // The attempt made `model`: publishes it as the job's version, with its perplexities from
-  // `progress`. A job that was asked to cancel is CANCELLED instead. After an error the job is as
-  // before.
-  absl::StatusOr<v1::TrainingJob> Succeed(const std::string& id, const ModelFile& model,
+  // The attempt made `model`: publishes it as the job's version; `progress` stays with the job. A
+  // job that was asked to cancel is CANCELLED instead. After an error the job is as before.
+  absl::StatusOr<v1::TrainingJob> Succeed(const std::string& id, const TrainedModel& model,
                                           const v1::TrainingProgress& progress)
       ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -147,7 +147,7 @@ JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
 
   const v1::TrainingProgress progress = std::move(outcome.change.progress);
   if (status.ok() && (*run)->done() && !interrupted_) {
-    absl::StatusOr<ModelFile> model = (*run)->Model();
+    absl::StatusOr<TrainedModel> model = (*run)->Model();
     status = model.status();
     if (model.ok()) outcome.model = *std::move(model);
   }

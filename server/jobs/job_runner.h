@@ -33,8 +33,8 @@ class JobRunner {
  private:
   // How an attempt ended.
   struct Outcome {
-    std::optional<ModelFile> model;  // there when it is to succeed
-    JobChange change;                // what becomes of the job otherwise; has the last progress
+    std::optional<TrainedModel> model;  // there when it is to succeed
+    JobChange change;                   // what becomes of the job otherwise; has the last progress
   };
 
   void Loop() ABSL_LOCKS_EXCLUDED(mutex_);

@@ -137,13 +137,19 @@ void TrainingRun::ProgressTold(const v1::TrainingProgress& progress) {
   }
 }
 
-absl::StatusOr<ModelFile> TrainingRun::Model() {
+absl::StatusOr<TrainedModel> TrainingRun::Model() {
   auto parameters = trainer_->PublishableParameters();
   if (!parameters.ok()) return parameters.status();
-  return ModelFile{.config = plan_.config.model,
-                   .tokenizer = tokenizer_,
-                   .normalization = normalization_,
-                   .parameters = *std::move(parameters)};
+  const TrainerProgress& known = trainer_->progress();
+  TrainedModel model{
+      .file = {.config = plan_.config.model,
+               .tokenizer = tokenizer_,
+               .normalization = normalization_,
+               .parameters = *std::move(parameters)},
+      .training_perplexity = known.publishable_perplexity.value_or(known.epoch_loss.Perplexity())};
+  // The weights are those of the best validation, and so is the figure.
+  if (known.validation_perplexity) model.validation_perplexity = known.best_perplexity;
+  return model;
 }
 
 }  // namespace derin::server

@@ -9,9 +9,9 @@
 #include "derin/v1/corpus.pb.h"
 #include "derin/v1/training.pb.h"
 #include "model/backend/backend.h"
-#include "model/checkpoint/model_file.h"
 #include "model/training/trainer.h"
 #include "server/jobs/throughput.h"
+#include "server/jobs/trained_model.h"
 #include "server/jobs/training_spec.h"
 #include "server/metrics/monotonic_clock.h"
 #include "server/metrics/server_metrics.h"
@@ -50,8 +50,8 @@ class TrainingRun {
   // It was told: the next is due later. Also sets the job's gauges.
   void ProgressTold(const v1::TrainingProgress& progress);
 
-  // What is worth publishing now.
-  absl::StatusOr<ModelFile> Model();
+  // What is worth publishing now. In the first epoch its perplexity is that of the steps so far.
+  absl::StatusOr<TrainedModel> Model();
 
  private:
   TrainingRun(const Surroundings& surroundings, const v1::TrainingJob& job, TrainingPlan plan,

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/registry/proto_conversion.h"
 #include "server/status/error.h"
@@ -13,9 +12,9 @@
 namespace derin::server {
 namespace {
 
+// `fault` says that the text is not UTF-8, and where.
 absl::Status NotUtf8(const absl::Status& fault) {
-  return Refusal(absl::StatusCode::kInvalidArgument, "NOT_UTF8",
-                 absl::StrCat("the text is not UTF-8: ", fault.message()));
+  return Refusal(absl::StatusCode::kInvalidArgument, "NOT_UTF8", std::string(fault.message()));
 }
 
 }  // namespace

@@ -1,11 +1,22 @@
 #include "server/storage/corpus_table.h"
 
 #include "absl/strings/str_format.h"
+#include "model/text/normalization.h"
 #include "server/status/error.h"
 #include "server/storage/resource_name.h"
 #include "server/storage/sqlite_statement.h"
 
 namespace derin::server::corpus_table {
+namespace {
+
+// As people know it: `raw`.
+std::string_view NameOf(v1::Normalization normalization) {
+  return NormalizationName(normalization == v1::NORMALIZATION_D2L_LETTERS
+                               ? Normalization::kD2lLetters
+                               : Normalization::kRaw);
+}
+
+}  // namespace
 
 absl::StatusOr<v1::Corpus> Insert(Database& database, const v1::Corpus& corpus) {
   const std::string_view id = IdOf(corpus.name());
@@ -18,9 +29,8 @@ absl::StatusOr<v1::Corpus> Insert(Database& database, const v1::Corpus& corpus) 
         absl::StatusCode::kAlreadyExists, "CORPUS_EXISTS",
         absl::StrFormat("%s is another text: its SHA-256 is %s and its normalisation %s; "
                         "got %s and %s",
-                        corpus.name(), stored->sha256(),
-                        v1::Normalization_Name(stored->normalization()), corpus.sha256(),
-                        v1::Normalization_Name(corpus.normalization())));
+                        corpus.name(), stored->sha256(), NameOf(stored->normalization()),
+                        corpus.sha256(), NameOf(corpus.normalization())));
   }
   if (!absl::IsNotFound(stored.status())) return stored.status();
   SqliteStatement insert(database, "INSERT INTO corpora (id, sha256, record) VALUES (?, ?, ?)",

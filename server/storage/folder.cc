@@ -32,6 +32,11 @@ absl::Status MakeFolder(const std::filesystem::path& folder) {
     // Another thread may have been quicker.
     const int error = errno;
     if (error == EEXIST && std::filesystem::is_directory(folder, ignored)) return absl::OkStatus();
+    if (error == EEXIST) {
+      return Refusal(absl::StatusCode::kFailedPrecondition, "SYSTEM_ERROR",
+                     absl::StrFormat("cannot make the folder %s: there is a file of that name",
+                                     Quoted(folder.native())));
+    }
     return SystemError(error, absl::StrFormat("make the folder %s", Quoted(folder.native())));
   }
   const std::filesystem::path parent = folder.parent_path();

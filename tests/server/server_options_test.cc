@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -130,6 +132,33 @@ TEST(ServerOptions, ValuesOutOfRangeAreBadUsage) {
     ASSERT_TRUE(std::holds_alternative<int>(parsed)) << arguments[0];
     EXPECT_EQ(std::get<int>(parsed), 2);
   }
+}
+
+// What is said on standard error about `arguments`.
+std::string Complaint(const std::vector<const char*>& arguments) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_TRUE(std::holds_alternative<int>(Parse(arguments)));
+  return ::testing::internal::GetCapturedStderr();
+}
+
+TEST(ServerOptions, BadUsageIsSaidInTheProgramsOwnName) {
+  const std::string see = "\nsee: derind --help\n";
+  EXPECT_EQ(Complaint({"--lisen", "x"}), "derind: unknown flag '--lisen'" + see);
+  EXPECT_EQ(Complaint({"x"}), "derind: one word too many: 'x'" + see);
+  EXPECT_EQ(Complaint({"--device"}), "derind: --device wants a value" + see);
+  EXPECT_EQ(Complaint({"--grace", "10"}),
+            "derind: --grace: got 10, wanted a time from 0 to 24h, such as 10s" + see);
+}
+
+TEST(ServerOptions, AnUnknownOptionInTheConfigFileIsNamed) {
+  const std::string path = ::testing::TempDir() + "/derin_server_options_test.toml";
+  std::ofstream(path) << "max-streams = 3\nwat = 1\n";
+  EXPECT_EQ(Complaint({"--config", path.c_str()}),
+            "derind: unknown option 'wat' in the file that --config names\n"
+            "see: derind --help\n");
+  std::ofstream(path) << "max-streams = 3\n";
+  EXPECT_EQ(Good({"--config", path.c_str()}).server.max_streams, 3);
+  std::remove(path.c_str());
 }
 
 }  // namespace

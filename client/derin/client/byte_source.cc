@@ -18,10 +18,18 @@ struct CloseFile {
 };
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
-struct NamedFile {
-  std::string path;
-  File file;
-};
+// What is left in `file`, which was opened under the name `path`.
+ByteSource FileSource(const std::string& path, File file) {
+  // std::function wants to be copyable, so the file is shared.
+  return [path, file = std::shared_ptr<std::FILE>(std::move(file))](
+             absl::Span<char> buffer) -> absl::StatusOr<size_t> {
+    const size_t count = std::fread(buffer.data(), 1, buffer.size(), file.get());
+    if (count == 0 && std::ferror(file.get()) != 0) {
+      return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+    }
+    return count;
+  };
+}
 
 }  // namespace
 
@@ -43,28 +51,27 @@ ByteSource StreamSource(std::istream& stream) {
   };
 }
 
+ByteSource JoinedSource(std::vector<ByteSource> sources) {
+  return [sources = std::move(sources),
+          next = size_t{0}](absl::Span<char> buffer) mutable -> absl::StatusOr<size_t> {
+    for (; next < sources.size(); ++next) {
+      absl::StatusOr<size_t> count = sources[next](buffer);
+      if (!count.ok() || *count > 0) return count;
+      // What it holds, such as a file, is of no more use.
+      sources[next] = nullptr;
+    }
+    return size_t{0};
+  };
+}
+
 absl::StatusOr<ByteSource> FilesSource(const std::vector<std::string>& paths) {
-  // std::function wants to be copyable, so the files are shared.
-  auto files = std::make_shared<std::vector<NamedFile>>();
+  std::vector<ByteSource> files;
   for (const std::string& path : paths) {
     File file(std::fopen(path.c_str(), "rbe"));
     if (file == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-    files->push_back({path, std::move(file)});
+    files.push_back(FileSource(path, std::move(file)));
   }
-  return ByteSource(
-      [files, next = size_t{0}](absl::Span<char> buffer) mutable -> absl::StatusOr<size_t> {
-        while (next < files->size()) {
-          NamedFile& current = (*files)[next];
-          const size_t count = std::fread(buffer.data(), 1, buffer.size(), current.file.get());
-          if (count > 0) return count;
-          if (std::ferror(current.file.get()) != 0) {
-            return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", current.path));
-          }
-          current.file.reset();
-          ++next;
-        }
-        return size_t{0};
-      });
+  return JoinedSource(std::move(files));
 }
 
 }  // namespace derin::client

@@ -21,6 +21,9 @@ ByteSource TextSource(std::string text);
 // What is left in `stream`, which must outlive the source.
 ByteSource StreamSource(std::istream& stream);
 
+// `sources` one after the other with nothing between.
+ByteSource JoinedSource(std::vector<ByteSource> sources);
+
 // The files one after the other with nothing between. All are opened here, so that one that is
 // missing is known before anything is sent: NOT_FOUND, or PERMISSION_DENIED, naming it.
 absl::StatusOr<ByteSource> FilesSource(const std::vector<std::string>& paths);

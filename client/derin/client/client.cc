@@ -16,7 +16,8 @@ absl::Status CheckAddress(std::string_view address) {
   if (address.starts_with(kUnix) && address.size() > kUnix.size()) return absl::OkStatus();
   const size_t colon = address.rfind(':');
   int port = 0;
-  if (colon != std::string_view::npos && colon > 0 &&
+  // No host has a slash; `http://127.0.0.1:50051` does.
+  if (colon != std::string_view::npos && colon > 0 && address.find('/') == std::string_view::npos &&
       absl::SimpleAtoi(std::string(address.substr(colon + 1)), &port) && port >= 1 &&
       port <= 65535) {
     return absl::OkStatus();

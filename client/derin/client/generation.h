@@ -13,12 +13,14 @@ namespace derin::client {
 
 // A conversation whose hidden state the server keeps between calls of Generate.
 struct Session {
-  // `sessions/ID`. Lives as long as the server's process.
+  // `sessions/ID`. It ends with the server's process; when no call has used it for an hour, it may
+  // be closed to make room.
   std::string name;
   // `models/ID/versions/N`, the version it keeps.
   std::string model_version;
   std::optional<absl::Time> create_time;
-  // Tokens absorbed so far: prompts and drawn ones.
+  // Tokens absorbed so far: prompts and drawn ones, and the `<unk>` that a text from nothing begins
+  // after.
   int64_t position = 0;
   // Of its draws.
   uint64_t seed = 0;
@@ -93,9 +95,12 @@ enum class FinishReason {
 // Known when the last token is drawn.
 struct GenerateEnd {
   FinishReason finish_reason = FinishReason::kUnspecified;
+  // Of this call's prompt.
   int64_t prompt_tokens = 0;
+  // Drawn by this call.
   int64_t generated_tokens = 0;
-  // Tokens absorbed after this call; the last drawn one is absorbed by the next.
+  // Tokens absorbed after this call; the last drawn one is absorbed by the next. A text from
+  // nothing begins after one `<unk>`, which counts here and not in prompt_tokens.
   int64_t position = 0;
   // From the request's arrival to the first prompt token's step, and to the first drawn token.
   absl::Duration queue_time = absl::ZeroDuration();

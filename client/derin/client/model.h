@@ -68,9 +68,10 @@ struct ModelVersion {
   int64_t parameter_count = 0;
   // `trainingJobs/ID` that published it.
   std::string training_job;
-  // exp(mean cross-entropy in nats per token) of the last whole epoch's own training pass.
+  // exp(mean cross-entropy in nats per token) of its epoch's own training pass: the last epoch's,
+  // or where text was held out, that of the lowest validation perplexity, whose weights these are.
   double training_perplexity = 0;
-  // The same over the held-out text after the last epoch; unset when nothing was held out.
+  // The same of these weights over the held-out text; unset when nothing was held out.
   std::optional<double> validation_perplexity;
   // Bytes of the safetensors file, and its SHA-256 (64 lower-case hexadecimal digits).
   int64_t size_bytes = 0;
@@ -82,7 +83,7 @@ struct Model {
   // `models/ID`.
   std::string name;
   std::optional<absl::Time> create_time;
-  // The newest version; unset while the first job still trains.
+  // The newest version; unset as long as no job for it has succeeded.
   std::optional<ModelVersion> latest_version;
   // How many versions there are.
   int32_t version_count = 0;

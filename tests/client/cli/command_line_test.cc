@@ -79,6 +79,7 @@ TEST_F(CommandLine, AnswersBadUsageWithStatusTwoAndNothingOnStandardOutput) {
       {"corpus", "add", "name"},
       {"status", "extra"},
       {"status", "--server", "nowhere"},
+      {"status", "--server", "http://127.0.0.1:50051"},
       {"--server", "nowhere", "status"},
       {"corpus", "list", "--server"},
       {"train", "--corpus", "a"},
@@ -97,6 +98,23 @@ TEST_F(CommandLine, AnswersBadUsageWithStatusTwoAndNothingOnStandardOutput) {
     EXPECT_THAT(result.err, StartsWith("derin: "));
     EXPECT_THAT(result.err, HasSubstr("\nsee: derin "));
   }
+}
+
+TEST_F(CommandLine, SaysInItsOwnWordsWhatIsWrongWithAFlag) {
+  const std::string see = "\nsee: derin train --help\n";
+  EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--epochs"}).err,
+            "derin: --epochs wants a value: N" + see);
+  EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--optimizer"}).err,
+            "derin: --optimizer wants a value: sgd|adam" + see);
+  EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--lr", "1", "--lr", "2"}).err,
+            "derin: --lr is given 2 times, wanted once" + see);
+  EXPECT_EQ(Run({"train", "--corpus", "a"}).err, "derin: --model is required" + see);
+}
+
+TEST_F(CommandLine, ProposesTheFlagThatWasCutShort) {
+  EXPECT_EQ(Run({"generate", "--model", "m", "--temp", "1"}).err,
+            "derin: unknown flag '--temp' of 'derin generate', did you mean '--temperature'?\n"
+            "see: derin generate --help\n");
 }
 
 TEST_F(CommandLine, AnswersStatusOneWhenTheServerIsNotThere) {

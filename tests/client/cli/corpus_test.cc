@@ -6,6 +6,7 @@
 namespace derin::cli {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 class CorpusCommand : public CommandTest {
@@ -50,6 +51,28 @@ TEST_F(CorpusCommand, AddSendsFilesOneAfterTheOther) {
   EXPECT_EQ(text_, "abab");
   EXPECT_EQ(header_.corpus_id(), "book");
   EXPECT_EQ(header_.normalization(), v1::NORMALIZATION_UNSPECIFIED);
+}
+
+TEST_F(CorpusCommand, AddTakesStandardInputAmongFiles) {
+  const std::string path = ::testing::TempDir() + "/derin_corpus_input_test.txt";
+  std::ofstream(path) << "file";
+  const Result result = Run({"corpus", "add", "book", "-", path}, "input, ");
+  EXPECT_EQ(result.status, kSuccess) << result.err;
+  EXPECT_EQ(text_, "input, file");
+  EXPECT_EQ(Run({"corpus", "add", "book", "-", path, "-"}).status, kBadUsage);
+  std::remove(path.c_str());
+}
+
+TEST_F(CorpusCommand, AddNamesTheArgumentBehindAFieldThatIsRefused) {
+  answers().upload_corpus = [](grpc::ServerContext&, auto&, auto&) {
+    return testing::Refusal{.code = grpc::StatusCode::INVALID_ARGUMENT,
+                            .message = "header.corpus_id: got \"Short\", wanted a-z",
+                            .reason = "INVALID_FIELD",
+                            .field = "header.corpus_id"}
+        .ToGrpc();
+  };
+  EXPECT_THAT(Run({"corpus", "add", "Short", "-"}, "text").err,
+              EndsWith("wanted a-z (argument NAME)\n"));
 }
 
 TEST_F(CorpusCommand, AddNamesAFileThatIsMissingWithoutAskingTheServer) {

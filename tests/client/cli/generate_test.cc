@@ -126,6 +126,25 @@ TEST_F(GenerateCommand, WritesOneJsonDocumentALine) {
   EXPECT_THAT(line, HasSubstr("\"finish_reason\":\"length\""));
 }
 
+TEST_F(GenerateCommand, NamesTheFlagBehindAFieldThatIsRefused) {
+  for (const auto& [field, flag] : {std::pair("max_tokens", "--max-tokens"),
+                                    {"sampling.temperature", "--temperature"},
+                                    {"sampling.top_k", "--top-k"},
+                                    {"sampling.top_p", "--top-p"},
+                                    {"prompt", "--prompt"}}) {
+    answers().generate = [field = std::string(field)](grpc::ServerContext&, const auto&, Writer&) {
+      return testing::Refusal{.code = grpc::StatusCode::INVALID_ARGUMENT,
+                              .message = field + ": got 0, wanted more",
+                              .reason = "INVALID_FIELD",
+                              .field = field}
+          .ToGrpc();
+    };
+    const Result result = Run({"generate", "--model", "m"});
+    EXPECT_EQ(result.status, kRefused);
+    EXPECT_THAT(result.err, EndsWith("wanted more (flag " + std::string(flag) + ")\n"));
+  }
+}
+
 TEST_F(GenerateCommand, ProposesTheNearestModel) {
   answers().generate = [](grpc::ServerContext&, const auto&, Writer&) {
     return grpc::Status(grpc::StatusCode::NOT_FOUND, "models/tm does not exist");

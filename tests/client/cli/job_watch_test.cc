@@ -9,6 +9,7 @@ namespace {
 
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 using Writer = grpc::ServerWriter<v1::WatchTrainingJobResponse>;
 
@@ -63,6 +64,24 @@ TEST_F(JobWatch, EndsWithTheResultAndWhatToTypeNext) {
 TEST_F(JobWatch, DrawsALiveLineOnATerminal) {
   terminal_ = true;
   EXPECT_THAT(Run({"jobs", "watch", "x"}).err, HasSubstr("100 %\x1b[K\n"));
+}
+
+TEST_F(JobWatch, ShowsWhereARunningJobStandsBelowTheEventsBeforeIt) {
+  answers().watch_training_job = [](grpc::ServerContext&, const auto&, Writer& writer) {
+    v1::WatchTrainingJobResponse response;
+    response.mutable_snapshot()->set_state(v1::TrainingJob::STATE_RUNNING);
+    response.mutable_snapshot()->set_last_sequence(2);
+    response.mutable_snapshot()->mutable_progress()->set_epoch(7);
+    writer.Write(response);
+    response.mutable_event()->set_sequence(1);
+    response.mutable_event()->set_state(v1::TrainingJob::STATE_QUEUED);
+    writer.Write(response);
+    response.mutable_event()->set_sequence(2);
+    response.mutable_event()->set_state(v1::TrainingJob::STATE_RUNNING);
+    writer.Write(response);
+    return grpc::Status::OK;
+  };
+  EXPECT_THAT(Run({"jobs", "watch", "x"}).err, StartsWith("queued\nrunning\nepoch 7/"));
 }
 
 TEST_F(JobWatch, WritesOneJsonDocumentALine) {

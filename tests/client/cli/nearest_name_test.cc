@@ -50,6 +50,18 @@ TEST(NearestName, TakesTheBeginningOfExactlyOneName) {
   EXPECT_EQ(NearestName("s", {"status", "sessions"}), std::nullopt);
 }
 
+TEST(NearestName, PrefersTheNameThatBeginsWithItToANearerOne) {
+  EXPECT_EQ(NearestName("--temp", {"--tempo-x", "--help"}), "--tempo-x");
+  EXPECT_EQ(NearestName("temp", {"hemp", "temperature"}), "temperature");
+}
+
+TEST(NearestName, FindsFlagsByTheirWordsAndNotByTheirDashes) {
+  EXPECT_EQ(NearestName("--temp", {"--help", "--model"}), std::nullopt);
+  EXPECT_EQ(NearestName("-model", {"--help", "--model"}), "--model");
+  EXPECT_EQ(NearestName("--jsn", {"--help", "--json"}), "--json");
+  EXPECT_EQ(NearestName("--", {"--help"}), std::nullopt);
+}
+
 TEST(NearestName, PrefersTheFewestEditsAndThenTheFirst) {
   EXPECT_EQ(NearestName("books-1", {"books-22", "books-2", "books-3"}), "books-2");
 }

@@ -52,16 +52,18 @@ TEST(AddNumber, SaysWhatItGotAndWhatItWanted) {
   std::optional<int64_t> epochs;
   std::optional<uint64_t> seed;
   std::optional<double> rate;
-  AddNumber(app, "--layers", layers, "");
-  AddNumber(app, "--epochs", epochs, "");
-  AddNumber(app, "--seed", seed, "");
-  AddNumber(app, "--lr", rate, "");
-  EXPECT_EQ(Parse(app, {"--layers", "abc"}), "--layers: got 'abc', wanted a whole number");
-  EXPECT_EQ(Parse(app, {"--layers", "2147483648"}),
-            "--layers: got '2147483648', wanted a whole number");
-  EXPECT_EQ(Parse(app, {"--epochs", "1.5"}), "--epochs: got '1.5', wanted a whole number");
+  AddNumber(app, "--layers", layers, "recurrent layers, 1 to 8 [2]");
+  AddNumber(app, "--epochs", epochs, "passes, 1 to 1000000 [500]");
+  AddNumber(app, "--seed", seed, "of weights [drawn]");
+  AddNumber(app, "--lr", rate, "highest learning rate");
+  EXPECT_EQ(Parse(app, {"--layers", "abc"}),
+            "--layers: got 'abc', wanted a whole number (recurrent layers, 1 to 8)");
+  EXPECT_EQ(Parse(app, {"--layers", "99999999999"}),
+            "--layers: got '99999999999', wanted a whole number (recurrent layers, 1 to 8)");
+  EXPECT_EQ(Parse(app, {"--epochs", "1.5"}),
+            "--epochs: got '1.5', wanted a whole number (passes, 1 to 1000000)");
   EXPECT_THAT(Parse(app, {"--seed", "-1"}), HasSubstr("got '-1', wanted a whole number from 0"));
-  EXPECT_EQ(Parse(app, {"--lr", ""}), "--lr: got '', wanted a number");
+  EXPECT_EQ(Parse(app, {"--lr", ""}), "--lr: got '', wanted a number (highest learning rate)");
 }
 
 TEST(AddEnum, TakesItsNamesAndProposesTheNearest) {

@@ -34,18 +34,61 @@ TEST(ProgressText, LengthensTheBarToAPoint) {
   EXPECT_EQ(ProgressText(Example(), 110).size(), 110u);
 }
 
-TEST(ProgressText, LeavesOutTheBarFirstAndThePerplexityLast) {
+TEST(ProgressText, HasEachPartAndABarOnATerminalOfEightyColumns) {
+  client::TrainingProgress progress = Example();
+  EXPECT_EQ(ProgressText(progress, 79),
+            "epoch 12/50 step 340/1400 ppl 5.31 valid 5.60 12.3k tok/s [=>      ] 1m32s left");
+  progress.validation_perplexity.reset();
+  EXPECT_EQ(ProgressText(progress, 79),
+            "epoch 12/50  step 340/1400  ppl 5.31  12.3k tok/s  [==>      ] 24 %  1m32s left");
+
+  progress.epoch = 1;
+  progress.epochs = 25;
+  progress.step = 10;
+  progress.steps = 600;
+  progress.training_perplexity = 28.42;
+  progress.tokens_per_second = 10'000;
+  progress.fraction_done = 0.01;
+  progress.time_left = absl::Seconds(46);
+  EXPECT_EQ(ProgressText(progress, 79),
+            "epoch 1/25  step 10/600  perplexity 28.42  10.0k tok/s  [>      ] 1 %  46s left");
+  progress.validation_perplexity = 9.3;
+  EXPECT_EQ(ProgressText(progress, 79),
+            "epoch 1/25 step 10/600 ppl 28.42 valid 9.30 10.0k tok/s [>       ] 1 % 46s left");
+}
+
+TEST(ProgressText, HasEachPartOfALongJobOnATerminalOfEightyColumns) {
+  client::TrainingProgress progress = Example();
+  progress.epoch = 120;
+  progress.epochs = 500;
+  progress.step = 18'540;
+  progress.steps = 77'500;
+  EXPECT_EQ(ProgressText(progress, 79),
+            "epoch 120/500 step 18540/77500 ppl 5.31 valid 5.60 12.3k tok/s [=>      ] 1m32s");
+}
+
+TEST(ProgressText, ShortensItsWordsThenLeavesOutTheBarAndThePerplexityLast) {
   const auto text = [](int width) { return ProgressText(Example(), width); };
   EXPECT_EQ(text(101),
-            "epoch 12/50  step 340/1400  perplexity 5.31  valid 5.60  12.3k tokens/s  24 %  "
+            "epoch 12/50  step 340/1400  perplexity 5.31  valid 5.60  12.3k tokens/s  "
+            "[==>      ] 24 %  1m32s left");
+  EXPECT_EQ(text(97),
+            "epoch 12/50  step 340/1400  perplexity 5.31  valid 5.60  12.3k tok/s  "
+            "[=>      ] 24 %  1m32s left");
+  EXPECT_EQ(text(91),
+            "epoch 12/50  step 340/1400  ppl 5.31  valid 5.60  12.3k tok/s  [==>      ] 24 %  "
             "1m32s left");
-  EXPECT_EQ(text(79), "epoch 12/50  perplexity 5.31  valid 5.60  12.3k tokens/s  24 %  1m32s left");
-  EXPECT_EQ(text(60), "epoch 12/50  perplexity 5.31  valid 5.60  24 %  1m32s left");
-  EXPECT_EQ(text(50), "perplexity 5.31  valid 5.60  24 %  1m32s left");
-  EXPECT_EQ(text(40), "perplexity 5.31  24 %  1m32s left");
-  EXPECT_EQ(text(25), "perplexity 5.31  24 %");
-  EXPECT_EQ(text(16), "perplexity 5.31");
-  EXPECT_EQ(text(5), "perpl");
+  EXPECT_EQ(text(83),
+            "epoch 12/50 step 340/1400 ppl 5.31 valid 5.60 12.3k tok/s [=>     ] 24 % "
+            "1m32s left");
+  EXPECT_EQ(text(72), "epoch 12/50 step 340/1400 ppl 5.31 valid 5.60 12.3k tok/s [=>    ] 1m32s");
+  EXPECT_EQ(text(71), "epoch 12/50 ppl 5.31 valid 5.60 12.3k tok/s 24 % 1m32s left");
+  EXPECT_EQ(text(50), "epoch 12/50 ppl 5.31 valid 5.60 24 % 1m32s left");
+  EXPECT_EQ(text(40), "ppl 5.31 valid 5.60 24 % 1m32s left");
+  EXPECT_EQ(text(30), "ppl 5.31 24 % 1m32s left");
+  EXPECT_EQ(text(20), "ppl 5.31 24 %");
+  EXPECT_EQ(text(10), "ppl 5.31");
+  EXPECT_EQ(text(3), "ppl");
   EXPECT_EQ(text(0), "");
   EXPECT_EQ(text(-1), "");
 }

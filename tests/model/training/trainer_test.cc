@@ -119,17 +119,31 @@ TEST_F(TrainerTest, MeasuresHeldOutTextAndPublishesTheBest) {
   auto trainer = Make(config);
   EXPECT_FALSE(trainer->progress().validation_perplexity.has_value());
   double best = 1e9;
+  std::optional<double> trained_at_best;
   std::vector<float> of_best;
   while (!trainer->done()) {
     ASSERT_TRUE(trainer->Step().ok());
     const TrainerProgress& progress = trainer->progress();
     if (progress.validation_perplexity && *progress.validation_perplexity < best) {
       best = *progress.validation_perplexity;
+      trained_at_best = progress.epoch_perplexity;
       of_best = trainer->PublishableParameters()->values;
     }
   }
   EXPECT_EQ(trainer->progress().best_perplexity, best);
   EXPECT_EQ(trainer->PublishableParameters()->values, of_best);
+  EXPECT_EQ(trainer->progress().publishable_perplexity, trained_at_best);
+}
+
+TEST_F(TrainerTest, PublishesTheLastWeightsWhereNothingIsHeldOut) {
+  TrainingConfig config = SmallConfig();
+  config.learning_rate.peak = 50;  // so that it gets worse
+  auto trainer = Make(config);
+  while (!trainer->done()) {
+    ASSERT_TRUE(trainer->Step().ok());
+    EXPECT_EQ(trainer->progress().publishable_perplexity, trainer->progress().epoch_perplexity);
+  }
+  EXPECT_LT(*trainer->progress().best_perplexity, *trainer->progress().publishable_perplexity);
 }
 
 TEST_F(TrainerTest, NeverTrainsOnHeldOutTokens) {

@@ -37,9 +37,10 @@ struct JobLedgerTest : TrainingGround {
     progress.set_epoch_training_perplexity(3);
     return progress;
   }
-  ModelFile Model() {
+  TrainedModel Model() {
     const StackConfig config{.layers = 1, .hidden = 2, .vocabulary = 257};
-    return {config, Tokenizer::Bytes(), Normalization::kRaw, InitialParameters(config, 1)};
+    return {.file = {config, Tokenizer::Bytes(), Normalization::kRaw, InitialParameters(config, 1)},
+            .training_perplexity = 2.5};
   }
   std::vector<TrainingEvent> Events(const std::string& id) {
     return *store->ListTrainingEvents(id, 0);
@@ -82,16 +83,19 @@ TEST_F(JobLedgerTest, AJobGoesFromTheQueueToItsVersion) {
     EXPECT_FALSE(events[i].message().empty());
     EXPECT_TRUE(events[i].has_time());
   }
-  EXPECT_EQ(store->GetModelVersion("tiny", 1)->training_perplexity(), 3);
+  EXPECT_EQ(store->GetModelVersion("tiny", 1)->training_perplexity(), 2.5);
+  EXPECT_FALSE(store->GetModelVersion("tiny", 1)->has_validation_perplexity());
 }
 
 TEST_F(JobLedgerTest, TheVersionHasThePerplexityOfItsOwnWeights) {
   ASSERT_TRUE(Add("a").ok());
   ASSERT_TRUE(ledger->Begin("a").ok());
-  v1::TrainingProgress progress = ProgressAt(1);
-  progress.set_validation_perplexity(9);  // of the last weights
-  progress.set_best_perplexity(4);        // of the best, which are published
-  ASSERT_TRUE(ledger->Succeed("a", Model(), progress).ok());
+  v1::TrainingProgress progress = ProgressAt(1);  // of the last weights
+  progress.set_validation_perplexity(9);
+  TrainedModel best = Model();
+  best.validation_perplexity = 4;
+  ASSERT_TRUE(ledger->Succeed("a", best, progress).ok());
+  EXPECT_EQ(store->GetModelVersion("tiny", 1)->training_perplexity(), 2.5);
   EXPECT_EQ(store->GetModelVersion("tiny", 1)->validation_perplexity(), 4);
 }
 

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <limits>
+#include <optional>
 #include <string>
 
 #include "server/status/error.h"
@@ -69,8 +71,40 @@ TEST_F(TrainingRunTest, TrainsToItsEnd) {
 
   const auto model = (*run)->Model();
   ASSERT_TRUE(model.ok()) << model.status();
-  EXPECT_EQ(model->config.vocabulary, 11);
-  EXPECT_EQ(model->tokenizer.vocabulary_size(), 11);
+  EXPECT_EQ(model->file.config.vocabulary, 11);
+  EXPECT_EQ(model->file.tokenizer.vocabulary_size(), 11);
+}
+
+TEST_F(TrainingRunTest, TheModelHasThePerplexitiesOfTheEpochOfItsWeights) {
+  job.mutable_spec()->set_validation_share(0.2);
+  job.mutable_spec()->mutable_learning_rate()->set_peak(200);  // so that the best is not the last
+  auto run = Create();
+  ASSERT_TRUE(run.ok()) << run.status();
+  double best = std::numeric_limits<double>::infinity();
+  double trained_at_best = 0;
+  while (!(*run)->done()) {
+    ASSERT_TRUE((*run)->Step().ok());
+    const v1::TrainingProgress progress = *(*run)->Progress();
+    if (progress.has_validation_perplexity() && progress.validation_perplexity() < best) {
+      best = progress.validation_perplexity();
+      trained_at_best = progress.epoch_training_perplexity();
+    }
+  }
+  ASSERT_NE(trained_at_best, (*run)->Progress()->epoch_training_perplexity());
+  const auto model = (*run)->Model();
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->validation_perplexity, best);
+  EXPECT_EQ(model->training_perplexity, trained_at_best);
+}
+
+TEST_F(TrainingRunTest, TheModelHasTheLastPerplexityWhereNothingIsHeldOut) {
+  auto run = Create();
+  ASSERT_TRUE(run.ok()) << run.status();
+  while (!(*run)->done()) ASSERT_TRUE((*run)->Step().ok());
+  const auto model = (*run)->Model();
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->training_perplexity, (*run)->Progress()->epoch_training_perplexity());
+  EXPECT_EQ(model->validation_perplexity, std::nullopt);
 }
 
 TEST_F(TrainingRunTest, NamesTheEpochThatItsLossesAreOf) {
@@ -164,7 +198,7 @@ TEST_F(TrainingRunTest, ReadsBytesAsTokens) {
   auto run = Create();
   ASSERT_TRUE(run.ok()) << run.status();
   ASSERT_TRUE((*run)->Step().ok());
-  EXPECT_EQ((*run)->Model()->config.vocabulary, 257);
+  EXPECT_EQ((*run)->Model()->file.config.vocabulary, 257);
 }
 
 }  // namespace

@@ -28,12 +28,12 @@ TEST(Folder, MakingItAgainLeavesItAsItIs) {
   EXPECT_EQ(ReadTestFile(folder.path() / "new" / "file"), "x");
 }
 
-TEST(Folder, WhereAFileStandsIsRefusedWithTheSystemsWords) {
+TEST(Folder, WhereAFileStandsIsRefusedSayingSo) {
   const TemporaryFolder folder;
   WriteTestFile(folder.path() / "file", "x");
   const absl::Status in_its_place = MakeFolder(folder.path() / "file");
   EXPECT_EQ(in_its_place.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(in_its_place.message()), HasSubstr("File exists"));
+  EXPECT_THAT(std::string(in_its_place.message()), HasSubstr("there is a file of that name"));
   const absl::Status below = MakeFolder(folder.path() / "file" / "new");
   EXPECT_EQ(below.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(below.message()), HasSubstr("Not a directory"));

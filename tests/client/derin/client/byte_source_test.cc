@@ -57,6 +57,21 @@ TEST(StreamSource, SaysThatABrokenStreamIsNotItsEnd) {
   EXPECT_FALSE(ReadAll(StreamSource(stream), 8).ok());
 }
 
+TEST(JoinedSource, GivesOneSourceAfterTheOther) {
+  std::istringstream stream("two");
+  const ByteSource source = JoinedSource(
+      {TextSource("one, "), TextSource(""), StreamSource(stream), TextSource(", three")});
+  EXPECT_EQ(*ReadAll(source, 4), "one, two, three");
+  EXPECT_EQ(*ReadAll(source, 4), "");
+  EXPECT_EQ(*ReadAll(JoinedSource({}), 4), "");
+}
+
+TEST(JoinedSource, EndsWithTheFirstError) {
+  std::istringstream broken("two");
+  broken.setstate(std::ios::badbit);
+  EXPECT_FALSE(ReadAll(JoinedSource({TextSource("one"), StreamSource(broken)}), 8).ok());
+}
+
 TEST_F(FilesSourceTest, JoinsFilesWithNothingBetween) {
   const auto source = FilesSource({Write("a", "one"), Write("empty", ""), Write("b", "two")});
   ASSERT_TRUE(source.ok());

@@ -27,8 +27,8 @@ TEST(CheckAddress, TakesHostAndPortOrASocketsPath) {
 }
 
 TEST(CheckAddress, ShowsWhatItGotAndWhatItWanted) {
-  for (const char* address :
-       {"", "localhost", ":50051", "host:", "host:0", "host:65536", "host:x", "unix:"}) {
+  for (const char* address : {"", "localhost", ":50051", "host:", "host:0", "host:65536", "host:x",
+                              "unix:", "http://127.0.0.1:50051", "host:50051/"}) {
     const absl::Status status = CheckAddress(address);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << address;
     EXPECT_THAT(Message(status), HasSubstr("wanted HOST:PORT"));
