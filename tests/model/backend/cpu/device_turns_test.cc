@@ -1,0 +1,240 @@
+#include "model/backend/cpu/device_turns.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <thread>
+#include <utility>
+
+#include "gtest/gtest.h"
+#include "tests/model/backend/cpu/sleeping_thread.h"
+
+namespace derin::cpu {
+namespace {
+
+constexpr QueuePriority kTraining = QueuePriority::kTraining;
+constexpr QueuePriority kGeneration = QueuePriority::kGeneration;
+
+// A thread that calls DeviceTurns as it is told, one call after the other.
+class Caller {
+ public:
+  Caller() : thread_([this] { Run(); }) {}
+  ~Caller() {
+    Do([this] { stop_ = true; });
+    thread_.join();
+  }
+
+  // Has `call` made, and returns when it has returned or waits for its turn.
+  void Do(std::function<void()> call) {
+    call_ = std::move(call);
+    state_ = kAsked;
+    Settle();
+  }
+  // Returns when the last call has returned or waits for its turn.
+  void Settle() {
+    while (state_ != kDone && !(state_ == kCalling && Sleeps(id_))) sched_yield();
+  }
+  bool waits() const { return state_ != kDone; }
+
+ private:
+  enum State { kDone, kAsked, kCalling };
+
+  void Run() {
+    id_ = gettid();
+    while (!stop_) {
+      while (state_ != kAsked) sched_yield();
+      state_ = kCalling;
+      call_();
+      state_ = kDone;
+    }
+  }
+
+  std::function<void()> call_;
+  bool stop_ = false;
+  std::atomic<State> state_ = kDone;
+  std::atomic<pid_t> id_ = 0;
+  std::thread thread_;
+};
+
+class DeviceTurnsTest : public testing::Test {
+ protected:
+  void Begin(Caller& caller, QueuePriority priority) {
+    caller.Do([this, priority] { turns_.Begin(priority); });
+  }
+  void End(Caller& caller) {
+    caller.Do([this] { turns_.End(); });
+  }
+  void Yield(Caller& caller) {
+    caller.Do([this] { turns_.Yield(); });
+  }
+  void Pass(absl::Duration time) { now_ = now_ + absl::ToInt64Microseconds(time); }
+
+  std::atomic<int64_t> now_ = 0;  // microseconds
+  DeviceTurns turns_{[this] { return absl::Microseconds(now_.load()); }};
+};
+
+TEST_F(DeviceTurnsTest, NobodyWaitsWithoutCompetition) {
+  for (const QueuePriority priority : {kTraining, kGeneration, kTraining}) {
+    for (int i = 0; i < 100; ++i) {
+      turns_.Begin(priority);
+      Pass(absl::Seconds(1));
+      if (priority == kTraining) turns_.Yield();
+      turns_.End();
+    }
+  }
+}
+
+TEST_F(DeviceTurnsTest, OneHasTheDeviceAtATime) {
+  for (const auto& [first, second] : {std::pair{kTraining, kGeneration},
+                                      {kGeneration, kTraining},
+                                      {kTraining, kTraining},
+                                      {kGeneration, kGeneration}}) {
+    Caller holder, other;
+    Begin(holder, first);
+    Begin(other, second);
+    EXPECT_FALSE(holder.waits());
+    EXPECT_TRUE(other.waits());
+    End(holder);
+    while (other.waits()) sched_yield();
+    End(other);
+  }
+}
+
+TEST_F(DeviceTurnsTest, GenerationGoesBeforeTrainingThatHasWaitedLonger) {
+  Caller holder, training, generation;
+  Begin(holder, kGeneration);
+  Begin(training, kTraining);
+  Begin(generation, kGeneration);
+  End(holder);
+  while (generation.waits()) sched_yield();
+  training.Settle();
+  EXPECT_TRUE(training.waits());
+  End(generation);
+  while (training.waits()) sched_yield();
+  End(training);
+}
+
+TEST_F(DeviceTurnsTest, YieldLetsWaitingGenerationThrough) {
+  Caller training, generation;
+  Begin(training, kTraining);
+  Yield(training);
+  EXPECT_FALSE(training.waits()) << "although nobody else is there";
+  Begin(generation, kGeneration);
+  Pass(absl::Milliseconds(1));
+  Yield(training);
+  EXPECT_TRUE(training.waits());
+  while (generation.waits()) sched_yield();
+  End(generation);
+  while (training.waits()) sched_yield();
+  End(training);
+}
+
+TEST_F(DeviceTurnsTest, YieldDoesNotLetOtherTrainingThrough) {
+  Caller training, other;
+  Begin(training, kTraining);
+  Begin(other, kTraining);
+  Yield(training);
+  EXPECT_FALSE(training.waits());
+  EXPECT_TRUE(other.waits());
+  End(training);
+  while (other.waits()) sched_yield();
+  End(other);
+}
+
+// Training, and two of generation so that one of them is always waiting.
+class DeviceTurnsShareTest : public DeviceTurnsTest {
+ protected:
+  static constexpr absl::Duration kSpan = absl::Milliseconds(120);
+  struct Got {
+    absl::Duration training;          // in kSpan
+    absl::Duration training_waited;   // at a time, at most
+    absl::Duration training_went_on;  // while generation waited, at most
+  };
+
+  // Generation holds the device for `step` at a time, training for `pieces` times `piece` with a
+  // place to yield between them. All come back as soon as they are done.
+  Got Simulate(absl::Duration step, absl::Duration piece, int pieces) {
+    Got got;
+    absl::Duration trained_until, generated_until;
+    int done = 0;
+    for (int i = 0; i < 3; ++i) Begin(callers_[i], PriorityOf(i));
+    while (now() < kSpan) {
+      const int i = Holder();
+      Caller& holder = callers_[i];
+      if (PriorityOf(i) == kGeneration) {
+        Pass(step);
+        generated_until = now();
+      } else {
+        got.training_waited = std::max(got.training_waited, now() - trained_until);
+        Pass(piece);
+        trained_until = now();
+        got.training += piece;
+        got.training_went_on = std::max(got.training_went_on, now() - generated_until);
+        if (++done % pieces != 0) {
+          Yield(holder);
+          continue;
+        }
+      }
+      holder.Do([this, i] {
+        turns_.End();
+        turns_.Begin(PriorityOf(i));
+      });
+    }
+    for (int left = 3; left > 0; --left) {
+      const int i = Holder();
+      End(callers_[i]);
+      gone_[i] = true;
+    }
+    return got;
+  }
+
+ private:
+  static QueuePriority PriorityOf(int caller) { return caller == 0 ? kTraining : kGeneration; }
+  absl::Duration now() const { return absl::Microseconds(now_.load()); }
+
+  // Who has the device, when all others wait.
+  int Holder() {
+    for (Caller& one : callers_) one.Settle();
+    for (int i = 0;; i = (i + 1) % 3) {
+      if (!gone_[i] && !callers_[i].waits()) return i;
+      sched_yield();
+    }
+  }
+
+  Caller callers_[3];
+  bool gone_[3] = {};
+};
+
+TEST_F(DeviceTurnsShareTest, TrainingThatAlwaysWaitsGetsAQuarterOfTheTime) {
+  const absl::Duration step = absl::Microseconds(400), piece = absl::Microseconds(500);
+  const Got got = Simulate(step, piece, 7);
+  // The quarter is made up for by the end of a round.
+  EXPECT_GE(got.training, (kSpan - absl::Milliseconds(5)) / 4);
+  EXPECT_LE(got.training, kSpan / 2);
+  // Until a turn is owed, and the step in which it comes to that.
+  EXPECT_LE(got.training_waited, 3 * DeviceTurns::kTurn + step);
+}
+
+TEST_F(DeviceTurnsShareTest, TrainingInShortOperationsGetsAQuarterOfTheTime) {
+  const Got got = Simulate(absl::Microseconds(400), absl::Microseconds(100), 1);
+  EXPECT_GE(got.training, (kSpan - absl::Milliseconds(5)) / 4);
+}
+
+TEST_F(DeviceTurnsShareTest, TrainingBesideLongStepsGetsAQuarterOfTheTime) {
+  const absl::Duration step = absl::Milliseconds(7);
+  const Got got = Simulate(step, absl::Microseconds(300), 7);
+  EXPECT_GE(got.training, (kSpan - 4 * step) / 4);
+}
+
+TEST_F(DeviceTurnsShareTest, TrainingGoesOnForAFewPiecesAtMostWhileGenerationWaits) {
+  const absl::Duration step = absl::Microseconds(200), piece = absl::Microseconds(500);
+  const Got got = Simulate(step, piece, 20);
+  // What it is owed, to the end of a piece.
+  EXPECT_LE(got.training_went_on, DeviceTurns::kTurn + step / 3 + piece);
+}
+
+}  // namespace
+}  // namespace derin::cpu
