@@ -150,7 +150,7 @@ void ProjectAndLoss(CpuQueue& queue, View top, const HeadViews& views, View targ
       std::count_if(target, target + head.rows, [](int32_t one) { return one >= 0; }));
 
   const int64_t d_row = RoundUp(head.V, kLanes);
-  const int64_t block = std::clamp<int64_t>(kScratchElements / d_row, kTaskRows, head.rows);
+  const int64_t block = std::min(head.rows, std::max(kScratchElements / d_row, kTaskRows));
   auto* losses = static_cast<double*>(
       queue.Scratch(head.rows * sizeof(double) + block * d_row * sizeof(float)));
   if (losses == nullptr) return;
