@@ -144,7 +144,7 @@ struct Server::Parts {
 };
 
 absl::StatusOr<std::unique_ptr<Server::Parts>> Server::Parts::Make(const ServerOptions& options) {
-  absl::StatusOr<std::unique_ptr<Backend>> backend = NewBackend(options.device);
+  absl::StatusOr<std::unique_ptr<Backend>> backend = NewBackend(options.device, options.threads);
   if (!backend.ok()) return backend.status();
   absl::StatusOr<DataDirectory> directory = DataDirectory::Open(options.data_directory);
   if (!directory.ok()) return directory.status();

@@ -66,6 +66,11 @@ void AddOptions(CLI::App& app, CommandLine& line) {
   app.add_option("--device", server.device, "What computes: auto, or the name of a backend")
       ->type_name("NAME")
       ->capture_default_str();
+  app.add_option("--threads", server.threads,
+                 "Threads that compute together on the processor; 0: one for each core")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1024).description(""))
+      ->capture_default_str();
   AddNumber(app, "--max-sessions", server.max_sessions, kMaxCount,
             "Open sessions and Generate calls without one, together");
   AddNumber(app, "--max-streams", server.max_streams, kMaxCount, "Generate calls under way");

@@ -23,6 +23,8 @@ struct ServerOptions {
   std::filesystem::path data_directory;
   // A backend's name, or `auto` for the first that works here.
   std::string device = "auto";
+  // Threads that compute together on the processor; 0: one for each core.
+  int threads = 0;
   // Open sessions and Generate calls without one, together.
   int max_sessions = 1024;
   // Generate calls under way.

@@ -12,11 +12,13 @@ namespace {
 
 struct ListedBackend {
   std::string_view name;
-  std::unique_ptr<Backend> (*make)();
+  std::unique_ptr<Backend> (*make)(int threads);
+  int most_threads;
 };
 constexpr ListedBackend kBackends[] = {
-    {"cpu", [] { return cpu::NewCpuBackend(cpu::CpuOptions{}); }},
-    {"reference", &reference::NewReferenceBackend}};
+    {"cpu", [](int threads) { return cpu::NewCpuBackend({.threads = threads}); },
+     cpu::kMostThreads},
+    {"reference", [](int) { return reference::NewReferenceBackend(); }, 1}};
 
 }  // namespace
 
@@ -26,9 +28,15 @@ std::vector<std::string_view> BackendNames() {
   return names;
 }
 
-absl::StatusOr<std::unique_ptr<Backend>> NewBackend(std::string_view device) {
+absl::StatusOr<std::unique_ptr<Backend>> NewBackend(std::string_view device, int threads) {
   for (const ListedBackend& backend : kBackends) {
-    if (device == "auto" || device == backend.name) return backend.make();
+    if (device != "auto" && device != backend.name) continue;
+    if (threads < 0 || threads > backend.most_threads) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("got %d threads, wanted 0 to %d for device '%s'", threads,
+                          backend.most_threads, std::string(backend.name)));
+    }
+    return backend.make(threads);
   }
   std::string names = "auto";
   for (const std::string_view name : BackendNames()) names += ", " + std::string(name);

@@ -45,6 +45,8 @@ TEST(ServerOptions, EveryFlagReachesItsField) {
                                  "/d",
                                  "--device",
                                  "reference",
+                                 "--threads",
+                                 "7",
                                  "--max-sessions",
                                  "1",
                                  "--max-streams",
@@ -68,6 +70,7 @@ TEST(ServerOptions, EveryFlagReachesItsField) {
   EXPECT_EQ(line.server.metrics_listen, "");
   EXPECT_EQ(line.server.data_directory, "/d");
   EXPECT_EQ(line.server.device, "reference");
+  EXPECT_EQ(line.server.threads, 7);
   EXPECT_EQ(line.server.max_sessions, 1);
   EXPECT_EQ(line.server.max_streams, 2);
   EXPECT_EQ(line.server.max_queued_jobs, 3);

@@ -7,6 +7,8 @@
 
 namespace derin::cpu {
 
+inline constexpr int kMostThreads = 1024;
+
 struct CpuOptions {
   // That work together, the calling one included; 0: one for each core that the process may use.
   int threads = 0;

@@ -26,8 +26,7 @@ void WithRealType(const View& view, const Body& body) {
 class ReferenceBackend : public HostBackend {
  public:
   ReferenceBackend()
-      : HostBackend(
-            {.backend = "reference", .precisions = {Precision::kF32, Precision::kF64}}) {}
+      : HostBackend({.backend = "reference", .precisions = {Precision::kF32, Precision::kF64}}) {}
 
   std::string EngineId(Precision precision) const override {
     return "reference/" + std::string(PrecisionName(precision)) + "/1";
