@@ -53,6 +53,8 @@ class CpuStack : public RecurrentStack {
   void CopyUnits(const float* from, int64_t row, float* to) const;
   void InputProducts(Turn& turn, int l);
   void ForwardStep(Turn& turn, int l, int t, ForwardMode mode);
+
+  // stack_step.cc
   void GatherStates(Turn& turn, const int32_t* slots, const float* pool);
   void StepLayer(Turn& turn, int l, const int32_t* tokens);
   void ScatterStates(Turn& turn, const int32_t* slots, float* pool, float* top);
