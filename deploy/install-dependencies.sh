@@ -28,7 +28,7 @@ packages_of() {
       echo libgrpc++1.51 libprotobuf32 libabsl20220623 libssl3 libspdlog1.10 libsqlite3-0 zlib1g \
         libprometheus-cpp-core1.0 libcivetweb1
       ;;
-    ci) echo clang-16 clang-format-16 clang-tidy-16 python3 ;;
+    ci) echo clang-16 clang-format-16 clang-tidy-16 dpkg-dev python3 ;;
     *)
       echo "install-dependencies.sh: no group '$1'; the groups are build, test, runtime and ci" >&2
       return 2

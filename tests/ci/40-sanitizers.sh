@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
-# The gate's tests of model/, server/ and client/ under the address and undefined-behaviour sanitizers.
+# The gate's tests under the address and undefined-behaviour sanitizers, then under the thread sanitizer.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-cmake --preset asan -DDERIN_TESTS=ON >/dev/null
-cmake --build --preset asan --parallel "$(nproc)"
-ctest --preset asan --parallel "$(nproc)"
+tests/sanitizers.sh

@@ -113,10 +113,11 @@ TEST_P(CpuStackTest, MoreRowsThanAPieceOfAWeightGradientHaveTheSameBitsToo) {
 // With work enough for training to be done in several parts.
 TEST_P(CpuStackTest, LargeLayersHaveTheSameBitsToo) {
   const StackConfig config = Config(2, 200, 28);
-  const Trained wanted = Train(engines_.front(), config, 24, 32, 1);
-  for (const Engine& engine : engines_) {
-    SCOPED_TRACE(EngineName(engine));
-    ExpectSameBits(Train(engine, config, 24, 32, 1), wanted);
+  const Trained wanted = Train(engines_.front(), config, 12, 32, 1);
+  // Every second one has all sets and all numbers of threads.
+  for (size_t i = 1; i < engines_.size(); i += 2) {
+    SCOPED_TRACE(EngineName(engines_[i]));
+    ExpectSameBits(Train(engines_[i], config, 12, 32, 1), wanted);
   }
 }
 

@@ -18,8 +18,10 @@ inline bool Sleeps(pid_t thread) {
   return name_end != std::string::npos && line[name_end + 2] == 'S';
 }
 
+// Returns when a thread of this process has fallen asleep for longer than a moment, as one that
+// waits for somebody does.
 inline void WaitUntilItSleeps(pid_t thread) {
-  while (!Sleeps(thread)) sched_yield();
+  for (int times = 0; times < 5; times = Sleeps(thread) ? times + 1 : 0) sched_yield();
 }
 
 }  // namespace derin::cpu
