@@ -29,17 +29,15 @@ make_abseil() {
   rm -rf "$folder"
   mkdir -p "$folder/apt/lists/partial" "$folder/apt/cache/archives/partial" "$folder/source"
 
-  # shellcheck source=/dev/null
-  local codename=$(. /etc/os-release && echo "$VERSION_CODENAME") archive
-  for archive in "debian $codename" "debian $codename-updates" "debian-security $codename-security"; do
-    echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/$archive main"
-  done >"$folder/apt/sources.list"
+  # The sources of what the machine's own Debian packages come from.
+  local format='deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(REPO_URI) $(RELEASE) main'
+  apt-get indextargets --format "$format" 'Identifier: Packages' 'Origin: Debian' | sort -u >"$folder/apt/sources.list"
   local -a options=(-qq -o "Dir::Etc::SourceList=$folder/apt/sources.list" -o Dir::Etc::SourceParts=-
     -o "Dir::State::Lists=$folder/apt/lists" -o "Dir::Cache=$folder/apt/cache" -o APT::Sandbox::User=root)
   if ! apt-get "${options[@]}" update ||
     ! (cd "$folder/source" && apt-get "${options[@]}" source --download-only "abseil=$version"); then
     echo "sanitizers.sh: wanted the source of Debian's package abseil $version, for tsan; apt-get gave none (see above)." \
-      "http://deb.debian.org must be in reach, with deb-src for $codename." >&2
+      "The package source of this machine must offer sources (deb-src) too." >&2
     return 1
   fi
   dpkg-source --no-check -x "$folder"/source/*.dsc "$folder/source/abseil" >/dev/null
