@@ -23,7 +23,7 @@ constexpr hn::RebindToUnsigned<VectorTag> kWordTag;
 // stays NaN.
 HWY_INLINE Words RoundToBf16(Vector value) {
 #ifdef __AVX512BF16__  // one instruction, which Highway 1.0 does not have
-  const __m256i halves = (__m256i)_mm512_cvtneps_pbh(value.raw);
+  const __m256i halves = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value.raw));
   return Words{_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16)};
 #else
   const Words bits = hn::BitCast(kWordTag, value);

@@ -9,10 +9,10 @@ namespace {
 struct Bf16Factors {
   using Word = uint32_t;
   HWY_INLINE static __m512bh LoadColumns(const uint32_t* b) {
-    return (__m512bh)_mm512_loadu_si512(b);
+    return reinterpret_cast<__m512bh>(_mm512_loadu_si512(b));
   }
   HWY_INLINE static __m512bh Spread(const uint32_t* a) {
-    return (__m512bh)_mm512_set1_epi32(static_cast<int>(*a));
+    return reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(*a)));
   }
   HWY_INLINE static Vector MultiplyAdd(__m512bh a, __m512bh b, Vector sum) {
     return Vector{_mm512_dpbf16_ps(sum.raw, a, b)};

@@ -113,6 +113,7 @@ TEST_F(JobRunnerTest, DoesNotInterruptAnotherJob) {
   tale->AwaitProgress(1);
   runner->Interrupt("another");
   runner->Stop();
+  tale->AwaitEvents(3);
   EXPECT_EQ(tale->States(), "QUEUED RUNNING QUEUED");
 }
 
@@ -164,6 +165,7 @@ TEST_F(JobRunnerTest, PutsTheRunningJobBackWhenItStops) {
   runner->Start();
   tale->AwaitProgress(2);  // from the start
   runner->Stop();
+  tale->AwaitEvents(5);
   EXPECT_EQ(tale->States(), "QUEUED RUNNING QUEUED RUNNING QUEUED");
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -127,6 +128,16 @@ class Tale {
         if (response.has_progress() && response.progress().attempt() == attempt) return true;
       }
       return false;
+    };
+    mutex_.Await(absl::Condition(&told));
+  }
+
+  // Blocks until `count` events were told; another thread than the one that makes them tells them.
+  void AwaitEvents(int count) {
+    absl::MutexLock lock(&mutex_);
+    const auto told = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return std::count_if(told_.begin(), told_.end(),
+                           [](const auto& response) { return response.has_event(); }) >= count;
     };
     mutex_.Await(absl::Condition(&told));
   }
