@@ -41,7 +41,8 @@ void DeviceTurns::EndLocked() {
   if (holder_ == QueuePriority::kTraining) {
     owed_ = std::max(absl::ZeroDuration(), owed_ - held);
   } else if (waiting_training_ > 0) {
-    owed_ += held / 3;
+    // Of what training left, being away when its turn came, no more than that turn.
+    owed_ = std::min(owed_, kTurn) + held / 3;
   }
 }
 
