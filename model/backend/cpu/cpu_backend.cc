@@ -41,8 +41,9 @@ class CpuBackend : public HostBackend {
 
   absl::StatusOr<std::unique_ptr<RecurrentStack>> NewStack(const StackConfig& config,
                                                            const StackExtent& extent) override {
-    if (absl::Status status = CheckPrecision(capabilities(), config.precision); !status.ok())
+    if (absl::Status status = CheckPrecision(capabilities(), config.precision); !status.ok()) {
       return status;
+    }
     const StackPlan plan = Plan(config, extent);
     const int64_t wanted = plan.weight_bytes + plan.workspace_bytes + plan.reserve_bytes;
     if (absl::Status status = CheckFree(wanted); !status.ok()) return status;

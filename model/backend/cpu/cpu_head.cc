@@ -144,8 +144,9 @@ void ProjectAndLoss(CpuQueue& queue, View top, const HeadViews& views, View targ
   const Head head(top, views);
   const Kernels& kernels = queue.device.kernels;
   const int32_t* target = targets.As<int32_t>();
-  if (absl::Status status = CheckTargets(target, head.rows, head.V); !status.ok())
+  if (absl::Status status = CheckTargets(target, head.rows, head.V); !status.ok()) {
     return queue.Fail(status);
+  }
   const auto counted = static_cast<double>(
       std::count_if(target, target + head.rows, [](int32_t one) { return one >= 0; }));
 

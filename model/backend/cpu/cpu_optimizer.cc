@@ -69,8 +69,9 @@ void Update(CpuQueue& queue, const OptimizerConfig& config, const UpdateViews& v
             weight[i] = AdamUpdate(weight[i], gradient[i], moment1[i], moment2[i], factors);
           }
         } else {
-          for (int64_t i = task * kTaskElements; i < end; ++i)
+          for (int64_t i = task * kTaskElements; i < end; ++i) {
             weight[i] = SgdUpdate(weight[i], gradient[i], factors);
+          }
         }
       });
 }

@@ -77,8 +77,9 @@ void PackForward(const GatePanels& panels, int panel, GatePanels::Range range, c
       }
       for (int row = 0; row < rows; ++row) {
         const float* of_row = from + row * inputs + k;
-        for (int64_t i = 0; i < some / 2; ++i)
+        for (int64_t i = 0; i < some / 2; ++i) {
           pairs[row][i] = Bf16Pair(of_row[2 * i], of_row[2 * i + 1]);
+        }
         if (some % 2 == 1) pairs[row][some / 2] = Bf16Pair(of_row[some - 1], 0);
       }
       TransposeInto(pairs[0], kInputs / 2, rows, (some + 1) / 2,
@@ -97,16 +98,18 @@ void PackBackward(const GatePanels& panels, bool recurrent, const float* weight,
       const auto [row, rows] = panels.RowsOf(panel, v);
       const float* from = weight + row * inputs + first;
       if (!bf16) {
-        for (int i = 0; i < rows; ++i)
+        for (int i = 0; i < rows; ++i) {
           std::memcpy(to + i * columns, from + i * inputs, valid * sizeof(float));
+        }
         to += int64_t{kLanes} * columns;
         continue;
       }
       for (int i = 0; i < rows; i += 2) {
         const float* even = from + i * inputs;
         const float* odd = i + 1 < rows ? even + inputs : nullptr;
-        for (int c = 0; c < valid; ++c)
+        for (int c = 0; c < valid; ++c) {
           to[i / 2 * columns + c] = Bf16Pair(even[c], odd != nullptr ? odd[c] : 0);
+        }
       }
       to += int64_t{kLanes / 2} * columns;
     }
@@ -124,8 +127,9 @@ void PackTokens(const GatePanels& panels, int panel, const float* weight, int vo
     for (int i = 0; i < rows; ++i) {
       const float* from = weight + (row + i) * vocabulary;
       float* to = by_token + v * kLanes + i;
-      for (int token = 0; token < vocabulary; ++token)
+      for (int token = 0; token < vocabulary; ++token) {
         to[int64_t{token} * kPanelColumns] += from[token];
+      }
     }
   }
 }
@@ -138,8 +142,9 @@ void UnpackByToken(const GatePanels& panels, int panel, const float* by_token, i
     for (int i = 0; i < rows; ++i) {
       const float* from = by_token + v * kLanes + i;
       float* to = weight + (row + i) * vocabulary;
-      for (int token = 0; token < vocabulary; ++token)
+      for (int token = 0; token < vocabulary; ++token) {
         to[token] = from[int64_t{token} * kPanelColumns];
+      }
     }
   }
 }

@@ -22,8 +22,9 @@ void CpuStack::Backward(Queue& queue, View d_top, View gradients) {
   float* to = gradients.As<float>();
   LoadTopGradient(turn, d_top);
   for (int l = config_.layers - 1; l >= 0; --l) {
-    if (config_.cell == Cell::kLstm)
+    if (config_.cell == Cell::kLstm) {
       std::fill_n(memory_.dc.f32(), rows_ * memory_.UnitColumns(), 0.0f);
+    }
     for (int64_t t = steps_ - 1; t >= 0; --t) BackwardStep(turn, l, static_cast<int>(t));
     const LayerSlices at(l);
     WeightGradients(turn, l, /*recurrent=*/true, to + slices_[at.weight_hh].offset);
