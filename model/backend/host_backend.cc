@@ -51,6 +51,14 @@ absl::Status HostBackend::CheckFree(int64_t wanted) const {
       absl::StrFormat("wanted %d bytes of memory, %d are free", wanted, free));
 }
 
+absl::Status HostBackend::CheckStack(const StackConfig& config, const StackExtent& extent) const {
+  if (absl::Status status = CheckPrecision(capabilities_, config.precision); !status.ok()) {
+    return status;
+  }
+  const StackPlan plan = Plan(config, extent);
+  return CheckFree(plan.weight_bytes + plan.workspace_bytes + plan.reserve_bytes);
+}
+
 std::shared_ptr<void> AllocateZeroed(size_t bytes) {
   constexpr size_t kCacheLine = 64, kHugePage = size_t{2} << 20;
   const size_t alignment = bytes >= kHugePage ? kHugePage : kCacheLine;

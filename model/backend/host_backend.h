@@ -49,6 +49,9 @@ class HostBackend : public Backend {
   static bool Ok(Queue& queue) { return static_cast<HostQueue&>(queue).ok(); }
   // RESOURCE_EXHAUSTED with both numbers when `wanted` bytes are not free.
   absl::Status CheckFree(int64_t wanted) const;
+  // Why there can be no such stack here, if so: its precision, or the memory that Plan says it
+  // needs.
+  absl::Status CheckStack(const StackConfig& config, const StackExtent& extent) const;
 
  private:
   Capabilities capabilities_;

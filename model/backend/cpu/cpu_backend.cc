@@ -41,12 +41,7 @@ class CpuBackend : public HostBackend {
 
   absl::StatusOr<std::unique_ptr<RecurrentStack>> NewStack(const StackConfig& config,
                                                            const StackExtent& extent) override {
-    if (absl::Status status = CheckPrecision(capabilities(), config.precision); !status.ok()) {
-      return status;
-    }
-    const StackPlan plan = Plan(config, extent);
-    const int64_t wanted = plan.weight_bytes + plan.workspace_bytes + plan.reserve_bytes;
-    if (absl::Status status = CheckFree(wanted); !status.ok()) return status;
+    if (absl::Status status = CheckStack(config, extent); !status.ok()) return status;
     return CpuStack::Create(*device_, config, extent);
   }
 

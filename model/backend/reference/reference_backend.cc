@@ -55,12 +55,7 @@ class ReferenceBackend : public HostBackend {
 
   absl::StatusOr<std::unique_ptr<RecurrentStack>> NewStack(const StackConfig& config,
                                                            const StackExtent& extent) override {
-    if (absl::Status status = CheckPrecision(capabilities(), config.precision); !status.ok()) {
-      return status;
-    }
-    const StackPlan plan = Plan(config, extent);
-    const int64_t wanted = plan.weight_bytes + plan.workspace_bytes + plan.reserve_bytes;
-    if (absl::Status status = CheckFree(wanted); !status.ok()) return status;
+    if (absl::Status status = CheckStack(config, extent); !status.ok()) return status;
     if (config.precision == Precision::kF64) {
       return std::make_unique<ReferenceStack<double>>(config, extent);
     }
