@@ -31,13 +31,6 @@ std::optional<Message> Detail(const grpc::Status& status) {
 
 }  // namespace
 
-TemporaryFolder::TemporaryFolder() {
-  std::string pattern = ::testing::TempDir() + "derin-XXXXXX";
-  path_ = mkdtemp(pattern.data());
-}
-
-TemporaryFolder::~TemporaryFolder() { std::filesystem::remove_all(path_); }
-
 ServerTest::ServerTest() {
   options_.listen = "127.0.0.1:0";
   options_.metrics_listen = "";

@@ -3,28 +3,14 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 
 #include "google/rpc/error_details.pb.h"
 #include "server/server.h"
+#include "tests/temporary_folder.h"
 
 namespace derin::server {
-
-// A folder that goes when the test is over.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // Tests of a whole server in this process, on a free port, with data of its own.
 class ServerTest : public ::testing::Test {

@@ -10,6 +10,8 @@
 #include <fstream>
 #include <string>
 
+#include "tests/temporary_folder.h"
+
 namespace derin::server {
 namespace {
 
@@ -54,21 +56,16 @@ TEST(ListenAddress, KnowsWhatOnlyThisMachineReaches) {
 
 class UnixSocket : public ::testing::Test {
  protected:
-  UnixSocket() {
-    std::string pattern = ::testing::TempDir() + "derin-XXXXXX";
-    folder_ = mkdtemp(pattern.data());
-    address_.path = folder_ / "socket";
-  }
-  ~UnixSocket() override { std::filesystem::remove_all(folder_); }
+  UnixSocket() { address_.path = folder_.path() / "socket"; }
 
-  std::filesystem::path folder_;
+  const TemporaryFolder folder_;
   ListenAddress address_;
 };
 
 TEST_F(UnixSocket, CanBeMadeWhereThereIsAFolder) {
   EXPECT_TRUE(CheckCanListen(address_).ok());
   EXPECT_FALSE(std::filesystem::exists(address_.path));
-  address_.path = folder_ / "none" / "socket";
+  address_.path = folder_.path() / "none" / "socket";
   EXPECT_EQ(CheckCanListen(address_).code(), absl::StatusCode::kUnavailable);
 }
 
@@ -91,7 +88,7 @@ TEST_F(UnixSocket, DoesNotReplaceAFile) {
 }
 
 TEST_F(UnixSocket, HasAPathThatFits) {
-  address_.path = folder_ / std::string(200, 'a');
+  address_.path = folder_.path() / std::string(200, 'a');
   EXPECT_THAT(std::string(CheckCanListen(address_).message()), HasSubstr("107"));
 }
 

@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <fstream>
 #include <string>
 #include <vector>
+
+#include "tests/temporary_folder.h"
 
 namespace derin::server {
 namespace {
@@ -154,14 +154,14 @@ TEST(ServerOptions, BadUsageIsSaidInTheProgramsOwnName) {
 }
 
 TEST(ServerOptions, AnUnknownOptionInTheConfigFileIsNamed) {
-  const std::string path = ::testing::TempDir() + "/derin_server_options_test.toml";
-  std::ofstream(path) << "max-streams = 3\nwat = 1\n";
+  const TemporaryFolder folder;
+  const std::string path = folder.path() / "derind.toml";
+  WriteTestFile(path, "max-streams = 3\nwat = 1\n");
   EXPECT_EQ(Complaint({"--config", path.c_str()}),
             "derind: unknown option 'wat' in the file that --config names\n"
             "see: derind --help\n");
-  std::ofstream(path) << "max-streams = 3\n";
+  WriteTestFile(path, "max-streams = 3\n");
   EXPECT_EQ(Good({"--config", path.c_str()}).server.max_streams, 3);
-  std::remove(path.c_str());
 }
 
 }  // namespace

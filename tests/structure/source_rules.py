@@ -1,4 +1,4 @@
-"""What the compiler does not check about the sources: who may include whom, and that each has its test.
+"""What the compiler does not check about the sources: who may include whom, that each has its test, and a place for its files.
 
 A folder may include what is below it in these lists and nothing else of ours:
 
@@ -149,9 +149,17 @@ def mirrored_test_faults(root):
         yield f"tests/structure/untested.txt:{number}: there is no {path}; drop the line"
 
 
+def shared_path_faults(root):
+    """Tests run beside each other, so each keeps its files in a folder of its own."""
+    for file in sources(root, "tests"):
+        path = file.relative_to(root).as_posix()
+        if path != "tests/temporary_folder.h" and "TempDir()" in file.read_text():
+            yield f"{path}: writes where other tests may; TemporaryFolder gives it a folder of its own"
+
+
 def faults(root):
     root = pathlib.Path(root)
-    return [*include_faults(root), *mirrored_test_faults(root)]
+    return [*include_faults(root), *mirrored_test_faults(root), *shared_path_faults(root)]
 
 
 if __name__ == "__main__":

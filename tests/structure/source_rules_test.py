@@ -115,6 +115,10 @@ class SourceRules(unittest.TestCase):
         self.expect_one_fault({listing: main + "model/text/vocabulary.cc: why\n"}, f"{listing}:2", "drop the line")
         self.expect_one_fault({listing: "server/main.cc:\n"}, f"{listing}:1", "want")
 
+    def test_find_a_test_that_shares_its_files(self):
+        path = "tests/model/text/vocabulary_test.cc"
+        self.expect_one_fault({path: 'std::string path = ::testing::TempDir() + "/fixed";\n'}, path, "TemporaryFolder")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,7 +1,5 @@
-#include <cstdio>
-#include <fstream>
-
 #include "tests/client/cli/command_test.h"
+#include "tests/temporary_folder.h"
 
 namespace derin::cli {
 namespace {
@@ -43,10 +41,10 @@ TEST_F(CorpusCommand, AddSendsStandardInput) {
 }
 
 TEST_F(CorpusCommand, AddSendsFilesOneAfterTheOther) {
-  const std::string path = ::testing::TempDir() + "/derin_corpus_test.txt";
-  std::ofstream(path) << "ab";
+  const TemporaryFolder folder;
+  const std::string path = folder.path() / "ab.txt";
+  WriteTestFile(path, "ab");
   const Result result = Run({"corpus", "add", "corpora/book", path, path});
-  std::remove(path.c_str());
   EXPECT_EQ(result.status, kSuccess) << result.err;
   EXPECT_EQ(text_, "abab");
   EXPECT_EQ(header_.corpus_id(), "book");
@@ -54,13 +52,13 @@ TEST_F(CorpusCommand, AddSendsFilesOneAfterTheOther) {
 }
 
 TEST_F(CorpusCommand, AddTakesStandardInputAmongFiles) {
-  const std::string path = ::testing::TempDir() + "/derin_corpus_input_test.txt";
-  std::ofstream(path) << "file";
+  const TemporaryFolder folder;
+  const std::string path = folder.path() / "file.txt";
+  WriteTestFile(path, "file");
   const Result result = Run({"corpus", "add", "book", "-", path}, "input, ");
   EXPECT_EQ(result.status, kSuccess) << result.err;
   EXPECT_EQ(text_, "input, file");
   EXPECT_EQ(Run({"corpus", "add", "book", "-", path, "-"}).status, kBadUsage);
-  std::remove(path.c_str());
 }
 
 TEST_F(CorpusCommand, AddNamesTheArgumentBehindAFieldThatIsRefused) {

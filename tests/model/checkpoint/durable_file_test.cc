@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/temporary_folder.h"
+
 namespace derin {
 namespace {
 
@@ -17,24 +19,10 @@ using ::testing::IsEmpty;
 
 class DurableFileTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = ::testing::TempDir() + "durable-XXXXXX";
-    ASSERT_NE(mkdtemp(folder_.data()), nullptr);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+  std::filesystem::path Path(const std::string& name) const { return folder_.path() / name; }
+  std::vector<std::string> Names() const { return NamesIn(folder_.path()); }
 
-  std::filesystem::path Path(const std::string& name) const {
-    return std::filesystem::path(folder_) / name;
-  }
-  std::vector<std::string> Names() const {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
-      names.push_back(entry.path().filename());
-    }
-    return names;
-  }
-
-  std::string folder_;
+  const TemporaryFolder folder_;
 };
 
 TEST_F(DurableFileTest, AppearsWholeOnCommit) {
@@ -146,7 +134,7 @@ TEST_F(DurableFileTest, SaysWhyAFileCannotBeRead) {
   EXPECT_EQ(ReadWholeFile(Path("none")).status().code(), absl::StatusCode::kNotFound);
   ASSERT_EQ(WriteDurably(Path("file"), ""), absl::OkStatus());
   EXPECT_EQ(ReadWholeFile(Path("file") / "none").status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(ReadWholeFile(folder_).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ReadWholeFile(folder_.path()).status().code(), absl::StatusCode::kUnavailable);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 #include "absl/synchronization/notification.h"
 #include "server/status/error.h"
 #include "tests/server/storage/stored_resources.h"
-#include "tests/server/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace derin::server {
 namespace {

@@ -15,7 +15,7 @@
 #include "server/jobs/training_jobs.h"
 #include "server/storage/resource_name.h"
 #include "tests/server/storage/stored_resources.h"
-#include "tests/server/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace derin::server {
 

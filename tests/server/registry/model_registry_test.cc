@@ -8,7 +8,7 @@
 #include "model/backend/backend_list.h"
 #include "server/status/error.h"
 #include "tests/server/storage/stored_resources.h"
-#include "tests/server/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace derin::server {
 namespace {

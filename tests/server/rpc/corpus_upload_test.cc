@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "server/status/error.h"
 #include "server/storage/data_directory.h"
+#include "tests/temporary_folder.h"
 
 namespace derin::server {
 namespace {
@@ -20,9 +21,7 @@ using ::testing::HasSubstr;
 class CorpusUploadTest : public ::testing::Test {
  protected:
   CorpusUploadTest() {
-    std::string pattern = ::testing::TempDir() + "corpus-upload-XXXXXX";
-    folder_ = mkdtemp(pattern.data());
-    absl::StatusOr<DataDirectory> directory = DataDirectory::Open(folder_ / "data");
+    absl::StatusOr<DataDirectory> directory = DataDirectory::Open(folder_.path() / "data");
     EXPECT_TRUE(directory.ok()) << directory.status();
     directory_ = std::make_unique<DataDirectory>(*std::move(directory));
     absl::StatusOr<std::unique_ptr<MetadataStore>> store =
@@ -31,12 +30,6 @@ class CorpusUploadTest : public ::testing::Test {
     store_ = *std::move(store);
     blobs_ = std::make_unique<BlobStore>(directory_->blobs());
   }
-  ~CorpusUploadTest() override {
-    store_.reset();
-    directory_.reset();
-    std::filesystem::remove_all(folder_);
-  }
-
   static v1::UploadCorpusHeader Header(const std::string& id = "alice") {
     v1::UploadCorpusHeader header;
     header.set_corpus_id(id);
@@ -63,7 +56,7 @@ class CorpusUploadTest : public ::testing::Test {
     return files;
   }
 
-  std::filesystem::path folder_;
+  const TemporaryFolder folder_;
   std::unique_ptr<DataDirectory> directory_;
   std::unique_ptr<MetadataStore> store_;
   std::unique_ptr<BlobStore> blobs_;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "server/status/error.h"
-#include "tests/server/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace derin::server {
 namespace {

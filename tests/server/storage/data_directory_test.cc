@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "server/status/error.h"
-#include "tests/server/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace derin::server {
 namespace {

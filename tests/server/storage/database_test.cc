@@ -9,7 +9,7 @@
 #include "server/status/error.h"
 #include "server/storage/schema.h"
 #include "server/storage/sqlite_statement.h"
-#include "tests/server/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace derin::server {
 namespace {

@@ -6,7 +6,7 @@
 #include <cerrno>
 
 #include "server/status/error.h"
-#include "tests/server/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace derin::server {
 namespace {

@@ -10,7 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "server/status/error.h"
 #include "tests/server/storage/stored_resources.h"
-#include "tests/server/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace derin::server {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "server/status/error.h"
 #include "tests/server/storage/stored_resources.h"
-#include "tests/server/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace derin::server {
 namespace {

@@ -7,7 +7,7 @@
 #include "server/storage/corpus_table.h"
 #include "server/storage/model_table.h"
 #include "tests/server/storage/stored_resources.h"
-#include "tests/server/storage/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace derin::server {
 namespace {

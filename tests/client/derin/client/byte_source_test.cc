@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <fstream>
 #include <sstream>
 #include <string>
+
+#include "tests/temporary_folder.h"
 
 namespace derin::client {
 namespace {
@@ -25,17 +25,11 @@ absl::StatusOr<std::string> ReadAll(const ByteSource& source, size_t size) {
 class FilesSourceTest : public ::testing::Test {
  protected:
   std::string Write(const std::string& name, const std::string& text) {
-    const std::string path = ::testing::TempDir() + "/derin_byte_source_" + name;
-    std::ofstream(path, std::ios::binary) << text;
-    paths_.push_back(path);
-    return path;
-  }
-  void TearDown() override {
-    for (const std::string& path : paths_) std::remove(path.c_str());
+    WriteTestFile(folder_.path() / name, text);
+    return folder_.path() / name;
   }
 
- private:
-  std::vector<std::string> paths_;
+  const TemporaryFolder folder_;
 };
 
 TEST(TextSource, GivesTheTextInPiecesAndThenItsEnd) {
@@ -87,11 +81,11 @@ TEST_F(FilesSourceTest, NamesTheFileThatIsMissingBeforeAnythingIsRead) {
 }
 
 TEST_F(FilesSourceTest, NamesAFolderThatCannotBeReadAsAFile) {
-  const auto source = FilesSource({::testing::TempDir()});
+  const auto source = FilesSource({folder_.path()});
   ASSERT_TRUE(source.ok());
   const auto text = ReadAll(*source, 8);
   ASSERT_FALSE(text.ok());
-  EXPECT_NE(text.status().ToString().find(::testing::TempDir()), std::string::npos);
+  EXPECT_NE(text.status().ToString().find(folder_.path()), std::string::npos);
 }
 
 }  // namespace

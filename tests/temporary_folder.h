@@ -11,9 +11,10 @@
 #include <system_error>
 #include <vector>
 
-namespace derin::server {
+namespace derin {
 
-// A folder of a test's own, removed with all that is in it.
+// A folder of a test's own, removed with all that is in it: tests run beside each other, so no file
+// of theirs has a fixed path.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
@@ -53,4 +54,4 @@ inline std::vector<std::string> NamesIn(const std::filesystem::path& folder) {
   return names;
 }
 
-}  // namespace derin::server
+}  // namespace derin
