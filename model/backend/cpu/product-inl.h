@@ -117,24 +117,26 @@ HWY_INLINE void Tile(const ProductArgs& args, int64_t row, int first) {
   }
 }
 
-// The last rows, fewer than a whole tile.
+// A tile of `rows` rows, kRows at most.
 template <class Factors, Along kAlong, int kRows, int kRegisters>
-HWY_INLINE void LastRows(const ProductArgs& args, int64_t row, int first) {
+HWY_INLINE void TileOf(const ProductArgs& args, int64_t row, int first, int64_t rows) {
   if constexpr (kRows > 0) {
-    if (args.rows - row == kRows) return Tile<Factors, kAlong, kRows, kRegisters>(args, row, first);
-    LastRows<Factors, kAlong, kRows - 1, kRegisters>(args, row, first);
+    if (rows == kRows) return Tile<Factors, kAlong, kRows, kRegisters>(args, row, first);
+    TileOf<Factors, kAlong, kRows - 1, kRegisters>(args, row, first, rows);
   }
 }
 
-// The columns [first, first + kRegisters * kRegister).
+// The columns [first, first + kRegisters * kRegister). Each tile reads all of B, so the last one is
+// not left with few rows: 8 are 4 and 4, not 6 and 2.
 template <class Factors, Along kAlong, int kRegisters>
 HWY_NOINLINE void ProductOf(const ProductArgs& args, int first) {
   constexpr int kRows = MostRows(kRegisters);
-  int64_t row = 0;
-  for (; row + kRows <= args.rows; row += kRows) {
-    Tile<Factors, kAlong, kRows, kRegisters>(args, row, first);
+  for (int64_t row = 0; row < args.rows;) {
+    const int64_t left = args.rows - row, tiles = (left + kRows - 1) / kRows;
+    const int64_t rows = (left + tiles - 1) / tiles;
+    TileOf<Factors, kAlong, kRows, kRegisters>(args, row, first, rows);
+    row += rows;
   }
-  LastRows<Factors, kAlong, kRows - 1, kRegisters>(args, row, first);
 }
 
 template <class Factors, Along kAlong>
