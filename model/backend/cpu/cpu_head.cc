@@ -16,8 +16,6 @@ constexpr int64_t kScratchElements = int64_t{4} << 20;
 // Rows and vocabulary of a task.
 constexpr int64_t kTaskRows = 16, kTaskVocabulary = 512;
 
-int64_t CeilDivide(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
-
 // The sizes of a head, and what its tasks read and write.
 struct Head {
   Head(View top, const HeadViews& head)

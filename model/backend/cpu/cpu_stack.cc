@@ -70,9 +70,9 @@ CpuStack::Tasks CpuStack::TasksFor(int64_t rows, int panels) const {
   const int workers = device_.workers.threads();
   int64_t task_rows = StackMemory::kTaskRows;
   if (panels % workers != 0) {
-    task_rows = std::min(task_rows, RoundUp((rows + workers - 1) / workers, 2));
+    task_rows = std::min(task_rows, RoundUp(CeilDivide(rows, workers), 2));
   }
-  const int64_t blocks = (rows + task_rows - 1) / task_rows;
+  const int64_t blocks = CeilDivide(rows, task_rows);
   return {task_rows, blocks, blocks * panels};
 }
 

@@ -55,9 +55,16 @@ class CpuStack : public RecurrentStack {
   void ForwardStep(Turn& turn, int l, int t, ForwardMode mode);
 
   // stack_step.cc
-  void GatherStates(Turn& turn, const int32_t* slots, const float* pool);
-  void StepLayer(Turn& turn, int l, const int32_t* tokens);
-  void ScatterStates(Turn& turn, const int32_t* slots, float* pool, float* top);
+  struct StepViews {
+    const int32_t *tokens, *slots;  // [N]
+    float *pool, *top;              // [slots, L, S, H], [N, H]
+  };
+  void StepByRows(Turn& turn, const StepViews& views);
+  void StepByPanels(Turn& turn, const StepViews& views);
+  void GatherStates(const StepViews& views, int64_t first, int64_t count);
+  void StepPanel(int l, int panel, const int32_t* tokens, int64_t first, int64_t count,
+                 float* sums);
+  void ScatterStates(const StepViews& views, int64_t first, int64_t count);
 
   // stack_backward.cc
   void LoadTopGradient(Turn& turn, View d_top);

@@ -8,8 +8,12 @@
 
 namespace derin::cpu {
 
+constexpr int64_t CeilDivide(int64_t value, int64_t divisor) {
+  return (value + divisor - 1) / divisor;
+}
+
 constexpr int64_t RoundUp(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
+  return CeilDivide(value, multiple) * multiple;
 }
 
 // How a layer's gates lie side by side: panels of at most 4 vectors of 16 columns, so that all that

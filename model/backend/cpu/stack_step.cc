@@ -11,8 +11,12 @@
 namespace derin::cpu {
 namespace {
 
-// Rows that one task gathers or scatters.
-constexpr int64_t kMovedRows = 16;
+// From so many rows for each worker on, a task is some rows through the whole step: nobody waits
+// for anybody between layers, and the rows' states stay with one worker. With fewer rows, reading
+// the weights takes longer than using them; then a task is a panel of columns, so that every worker
+// reads its own part only. Weights that no cache holds want more rows.
+constexpr int64_t kRowsWorthAllWeights = 4, kRowsWorthMemory = 32;
+constexpr int64_t kWeightBytesOfCache = int64_t{8} << 20;
 
 }  // namespace
 
@@ -24,97 +28,121 @@ void CpuStack::Step(Queue& queue, View tokens, View slots, View pool, View top) 
     if (slots.As<int32_t>()[row] >= 0) live_.push_back(static_cast<int32_t>(row));
   }
   Turn turn(static_cast<CpuQueue&>(queue));
-  GatherStates(turn, slots.As<int32_t>(), pool.As<float>());
-  for (int l = 0; l < config_.layers; ++l) StepLayer(turn, l, tokens.As<int32_t>());
-  ScatterStates(turn, slots.As<int32_t>(), pool.As<float>(), top.As<float>());
+  const StepViews views{tokens.As<int32_t>(), slots.As<int32_t>(), pool.As<float>(),
+                        top.As<float>()};
+  const auto rows = static_cast<int64_t>(live_.size());
+  const int64_t wanted =
+      memory_.Plan().weight_bytes <= kWeightBytesOfCache ? kRowsWorthAllWeights : kRowsWorthMemory;
+  if (rows >= wanted * turn.workers()) {
+    StepByRows(turn, views);
+  } else {
+    StepByPanels(turn, views);
+  }
 }
 
-void CpuStack::GatherStates(Turn& turn, const int32_t* slots, const float* pool) {
-  const int64_t H = config_.hidden, S = StateVectors(config_.cell), rows = live_.size();
-  const auto gather = [&](int64_t task, int) {
-    for (int64_t i = task * kMovedRows; i < std::min(rows, (task + 1) * kMovedRows); ++i) {
-      const float* state = pool + slots[live_[i]] * config_.layers * S * H;  // [L, S, H]
-      for (const Layer& layer : memory_.layers) {
-        std::copy_n(state, H, layer.step_h.f32() + i * Hp_);
-        if (S == 2) std::copy_n(state + H, H, layer.step_c.f32() + i * Hp_);
-        state += S * H;
-        if (!memory_.bf16) continue;
-        const float* h = layer.step_h.f32() + i * Hp_;
-        uint16_t* h_bf16 = layer.step_h_bf16.As<uint16_t>() + i * Hp_;
-        for (int64_t unit = 0; unit < Hp_; ++unit) h_bf16[unit] = RoundToBf16(h[unit]);
+void CpuStack::StepByRows(Turn& turn, const StepViews& views) {
+  const auto rows = static_cast<int64_t>(live_.size());
+  const int64_t workers = turn.workers();
+  const int64_t blocks = CeilDivide(rows, workers * StackMemory::kTaskRows) * workers;
+  turn.ForEach(blocks, 0, [&](int64_t block, int worker) {
+    const int64_t first = block * rows / blocks, count = (block + 1) * rows / blocks - first;
+    GatherStates(views, first, count);
+    for (int l = 0; l < config_.layers; ++l) {
+      for (int panel = 0; panel < panels_.count(); ++panel) {
+        StepPanel(l, panel, views.tokens, first, count, Sums(worker));
       }
     }
-  };
-  if (rows <= kMovedRows) return gather(0, 0);
-  turn.ForEach((rows + kMovedRows - 1) / kMovedRows, 0, gather);
-}
-
-void CpuStack::StepLayer(Turn& turn, int l, const int32_t* tokens) {
-  const Layer& layer = memory_.layers[l];
-  const int64_t rows = live_.size(), V = config_.vocabulary;
-  const bool bf16 = memory_.bf16;
-  const auto factor = [&](const Array& h, const Array& h_bf16, int64_t row) {
-    const void* data =
-        bf16 ? static_cast<const void*>(h_bf16.As<uint16_t>() + row * Hp_) : h.f32() + row * Hp_;
-    return FactorRows{data, k_words_, k_words_, 0};
-  };
-  const Tasks tasks = TasksFor(rows, panels_.count());
-  turn.ForEach(tasks.count, 2 * Flops(tasks.rows, Hp_), [&](int64_t task, int worker) {
-    const int panel = static_cast<int>(task / tasks.blocks);
-    const int64_t first = task % tasks.blocks * tasks.rows;
-    const int64_t count = std::min(tasks.rows, rows - first);
-    float* sums = Sums(worker);
-    if (l == 0) {
-      const float* starts = layer.start.f32() + panel * V * kPanelColumns;
-      for (int64_t row = 0; row < count; ++row) {
-        std::memcpy(sums + row * kPanelColumns, starts + tokens[live_[first + row]] * kPanelColumns,
-                    kPanelColumns * sizeof(float));
-      }
-    } else {
-      const Layer& below = memory_.layers[l - 1];
-      ProductArgs args =
-          PanelProduct(layer.input, panel, panels_.Input(panel),
-                       factor(below.step_new_h, below.step_new_h_bf16, first), count, sums);
-      args.start = layer.start.f32() + panel * kPanelColumns;
-      args.start_row = 0;
-      Product(args);
-      StartStatePart(layer, panel, count, sums);
-    }
-    Product(PanelProduct(layer.recurrent, panel, panels_.Recurrent(panel),
-                         factor(layer.step_h, layer.step_h_bf16, first), count, sums));
-
-    const int64_t at = first * Hp_ + int64_t{panel} * panels_.units();
-    CellForwardArgs cell;
-    cell.gates = sums;
-    cell.h_before = layer.step_h.f32() + at;
-    cell.h = layer.step_new_h.f32() + at;
-    if (config_.cell == Cell::kLstm) {
-      cell.c_before = layer.step_c.f32() + at;
-      cell.c = layer.step_new_c.f32() + at;
-    }
-    if (bf16) cell.h_bf16 = layer.step_new_h_bf16.As<uint16_t>() + at;
-    cell.stride = Hp_;
-    cell.rows = count;
-    cell.vectors = panels_.UnitVectors(panel);
-    cell_forward_(cell);
+    ScatterStates(views, first, count);
   });
 }
 
-void CpuStack::ScatterStates(Turn& turn, const int32_t* slots, float* pool, float* top) {
-  const int64_t H = config_.hidden, S = StateVectors(config_.cell), rows = live_.size();
-  const auto scatter = [&](int64_t task, int) {
-    for (int64_t i = task * kMovedRows; i < std::min(rows, (task + 1) * kMovedRows); ++i) {
-      float* state = pool + slots[live_[i]] * config_.layers * S * H;
-      for (const Layer& layer : memory_.layers) {
-        std::copy_n(layer.step_new_h.f32() + i * Hp_, H, state);
-        if (S == 2) std::copy_n(layer.step_new_c.f32() + i * Hp_, H, state + H);
-        state += S * H;
-      }
-      std::copy_n(memory_.layers.back().step_new_h.f32() + i * Hp_, H, top + live_[i] * H);
+void CpuStack::StepByPanels(Turn& turn, const StepViews& views) {
+  const auto rows = static_cast<int64_t>(live_.size());
+  GatherStates(views, 0, rows);
+  const Tasks tasks = TasksFor(rows, panels_.count());
+  for (int l = 0; l < config_.layers; ++l) {
+    turn.ForEach(tasks.count, 0, [&](int64_t task, int worker) {
+      const int64_t first = task % tasks.blocks * tasks.rows;
+      StepPanel(l, static_cast<int>(task / tasks.blocks), views.tokens, first,
+                std::min(tasks.rows, rows - first), Sums(worker));
+    });
+  }
+  ScatterStates(views, 0, rows);
+}
+
+void CpuStack::GatherStates(const StepViews& views, int64_t first, int64_t count) {
+  const int64_t H = config_.hidden, S = StateVectors(config_.cell);
+  for (int64_t row = first; row < first + count; ++row) {
+    const float* state =
+        views.pool + views.slots[live_[row]] * config_.layers * S * H;  // [L, S, H]
+    for (const Layer& layer : memory_.layers) {
+      std::copy_n(state, H, layer.step_h.f32() + row * Hp_);
+      if (S == 2) std::copy_n(state + H, H, layer.step_c.f32() + row * Hp_);
+      state += S * H;
+      if (!memory_.bf16) continue;
+      const float* h = layer.step_h.f32() + row * Hp_;
+      uint16_t* h_bf16 = layer.step_h_bf16.As<uint16_t>() + row * Hp_;
+      for (int64_t unit = 0; unit < Hp_; ++unit) h_bf16[unit] = RoundToBf16(h[unit]);
     }
+  }
+}
+
+// The rows [first, first + count) of a layer's panel: sums from the tokens or the layer below, from
+// the states before, and the cell.
+void CpuStack::StepPanel(int l, int panel, const int32_t* tokens, int64_t first, int64_t count,
+                         float* sums) {
+  const Layer& layer = memory_.layers[l];
+  const bool bf16 = memory_.bf16;
+  const auto factor = [&](const Array& h, const Array& h_bf16) {
+    const void* data = bf16 ? static_cast<const void*>(h_bf16.As<uint16_t>() + first * Hp_)
+                            : h.f32() + first * Hp_;
+    return FactorRows{data, k_words_, k_words_, 0};
   };
-  if (rows <= kMovedRows) return scatter(0, 0);
-  turn.ForEach((rows + kMovedRows - 1) / kMovedRows, 0, scatter);
+  if (l == 0) {
+    const float* starts = layer.start.f32() + int64_t{panel} * config_.vocabulary * kPanelColumns;
+    for (int64_t row = 0; row < count; ++row) {
+      std::memcpy(sums + row * kPanelColumns, starts + tokens[live_[first + row]] * kPanelColumns,
+                  kPanelColumns * sizeof(float));
+    }
+  } else {
+    const Layer& below = memory_.layers[l - 1];
+    ProductArgs args = PanelProduct(layer.input, panel, panels_.Input(panel),
+                                    factor(below.step_new_h, below.step_new_h_bf16), count, sums);
+    args.start = layer.start.f32() + panel * kPanelColumns;
+    args.start_row = 0;
+    Product(args);
+    StartStatePart(layer, panel, count, sums);
+  }
+  Product(PanelProduct(layer.recurrent, panel, panels_.Recurrent(panel),
+                       factor(layer.step_h, layer.step_h_bf16), count, sums));
+
+  const int64_t at = first * Hp_ + int64_t{panel} * panels_.units();
+  CellForwardArgs cell;
+  cell.gates = sums;
+  cell.h_before = layer.step_h.f32() + at;
+  cell.h = layer.step_new_h.f32() + at;
+  if (config_.cell == Cell::kLstm) {
+    cell.c_before = layer.step_c.f32() + at;
+    cell.c = layer.step_new_c.f32() + at;
+  }
+  if (bf16) cell.h_bf16 = layer.step_new_h_bf16.As<uint16_t>() + at;
+  cell.stride = Hp_;
+  cell.rows = count;
+  cell.vectors = panels_.UnitVectors(panel);
+  cell_forward_(cell);
+}
+
+void CpuStack::ScatterStates(const StepViews& views, int64_t first, int64_t count) {
+  const int64_t H = config_.hidden, S = StateVectors(config_.cell);
+  for (int64_t row = first; row < first + count; ++row) {
+    float* state = views.pool + views.slots[live_[row]] * config_.layers * S * H;
+    for (const Layer& layer : memory_.layers) {
+      std::copy_n(layer.step_new_h.f32() + row * Hp_, H, state);
+      if (S == 2) std::copy_n(layer.step_new_c.f32() + row * Hp_, H, state + H);
+      state += S * H;
+    }
+    std::copy_n(memory_.layers.back().step_new_h.f32() + row * Hp_, H, views.top + live_[row] * H);
+  }
 }
 
 }  // namespace derin::cpu
