@@ -91,15 +91,12 @@ void CpuStack::PackLayer(Turn& turn, int l, const float* flat) {
   const float* bias_hh = flat + slices_[at.bias_hh].offset;
   Layer& layer = memory_.layers[l];
   const bool bf16 = memory_.bf16;
-  const auto panel_of = [&](const Array& array, int64_t column) {
-    return array.As<uint32_t>() + column * k_words_;
-  };
 
   turn.ForEach(panels_.count(), Flops(1, Hp_), [&](int64_t task, int) {
     const int panel = static_cast<int>(task);
     const GatePanels::Range input = panels_.Input(panel), recurrent = panels_.Recurrent(panel);
-    const int64_t column = panel * panels_.ProductColumns();
-    PackForward(panels_, panel, recurrent, weight_hh, H, bf16, panel_of(layer.recurrent, column));
+    PackForward(panels_, panel, recurrent, weight_hh, H, bf16,
+                ForwardWeights(l, panel, Factor::kOwn));
     float bias[kPanelColumns] = {};
     for (int v = 0; v < kPanelColumns / kLanes; ++v) {
       const bool from_input = v >= input.first && v < input.first + input.vectors;
@@ -112,7 +109,8 @@ void CpuStack::PackLayer(Turn& turn, int l, const float* flat) {
       }
     }
     if (l > 0) {
-      PackForward(panels_, panel, input, weight_ih, H, bf16, panel_of(layer.input, column));
+      PackForward(panels_, panel, input, weight_ih, H, bf16,
+                  ForwardWeights(l, panel, Factor::kBelow));
       std::copy_n(bias, kPanelColumns, layer.start.f32() + panel * kPanelColumns);
     } else {
       PackTokens(panels_, panel, weight_ih, V, bias,
@@ -133,15 +131,24 @@ void CpuStack::PackLayer(Turn& turn, int l, const float* flat) {
   });
 }
 
-ProductArgs CpuStack::PanelProduct(const Array& weights, int panel, GatePanels::Range range,
-                                   const FactorRows& a, int64_t rows, float* sums) const {
+uint32_t* CpuStack::ForwardWeights(int l, int panel, Factor factor) const {
+  const int64_t below = l > 0 ? k_words_ : 0;
+  uint32_t* of_panel = memory_.layers[l].forward.As<uint32_t>() +
+                       panel * panels_.ProductColumns() * (below + k_words_);
+  return of_panel + (factor == Factor::kOwn ? below * panels_.Input(panel).columns() : 0);
+}
+
+ProductArgs CpuStack::PanelProduct(int l, int panel, Factor factor, const FactorRows& a,
+                                   int64_t rows, float* sums) const {
+  const GatePanels::Range range =
+      factor == Factor::kOwn ? panels_.Recurrent(panel) : panels_.Input(panel);
   ProductArgs args;
   args.a = a.data;
   args.a_row = a.row;
   args.block = a.block;
   args.a_block = a.next_block;
-  args.k = k_words_;
-  args.b = weights.As<uint32_t>() + panel * panels_.ProductColumns() * k_words_;
+  args.k = (factor == Factor::kBelowAndOwn ? 2 : 1) * k_words_;
+  args.b = ForwardWeights(l, panel, factor);
   args.b_k = range.columns();
   args.c = sums + range.first_column();
   args.c_row = kPanelColumns;
@@ -233,8 +240,8 @@ void CpuStack::InputProducts(Turn& turn, int l) {
     const int64_t count = std::min(tasks.rows, rows - first);
     float* sums = Gates(layer, panel, first);
     // What is below is after its step, so a block further.
-    ProductArgs args = PanelProduct(layer.input, panel, panels_.Input(panel),
-                                    FactorH(below, rows_ + first), count, sums);
+    ProductArgs args =
+        PanelProduct(l, panel, Factor::kBelow, FactorH(below, rows_ + first), count, sums);
     args.start = layer.start.f32() + panel * kPanelColumns;
     args.start_row = 0;
     Product(args);
@@ -260,8 +267,7 @@ void CpuStack::ForwardStep(Turn& turn, int l, int t, ForwardMode mode) {
                     kPanelColumns * sizeof(float));
       }
     }
-    Product(PanelProduct(layer.recurrent, panel, panels_.Recurrent(panel),
-                         FactorH(layer, before + first), count, sums));
+    Product(PanelProduct(l, panel, Factor::kOwn, FactorH(layer, before + first), count, sums));
 
     const int64_t unit = int64_t{panel} * panels_.units();
     const int64_t old = UnitOffset(unit, before + first, h_rows_);

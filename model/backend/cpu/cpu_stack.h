@@ -76,9 +76,13 @@ class CpuStack : public RecurrentStack {
   void TokenGradients(Turn& turn, float* gradient);
   void OutputGradient(Turn& turn, int l);
 
-  // Rows of `a` times a panel's weights, to be added to `sums`, rows of kPanelColumns.
-  ProductArgs PanelProduct(const Array& weights, int panel, GatePanels::Range range,
-                           const FactorRows& a, int64_t rows, float* sums) const;
+  // Rows of `a` times a panel's forward weights, to be added to `sums`, rows of kPanelColumns. `a`
+  // is the output of the layer below, the layer's own h, or, for cells whose two products reach the
+  // same columns, the one block after the other.
+  enum class Factor { kBelow, kOwn, kBelowAndOwn };
+  ProductArgs PanelProduct(int l, int panel, Factor factor, const FactorRows& a, int64_t rows,
+                           float* sums) const;
+  uint32_t* ForwardWeights(int l, int panel, Factor factor) const;
   void Product(const ProductArgs& args) const {
     (memory_.bf16 ? kernels_.product_bf16 : kernels_.product)(args);
   }

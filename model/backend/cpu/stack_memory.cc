@@ -38,8 +38,7 @@ void StackMemory::MeasureLayer(Layer& layer, bool first, const StackConfig& conf
   const auto weight = &StackPlan::weight_bytes;
   const int64_t packed = panels.AllProductColumns() * Hp / words;
   Measure(layer.start, weight, P * (first ? config.vocabulary : 1) * kPanelColumns, sizeof(float));
-  Measure(layer.recurrent, weight, packed, sizeof(uint32_t));
-  if (!first) Measure(layer.input, weight, packed, sizeof(uint32_t));
+  Measure(layer.forward, weight, (first ? 1 : 2) * packed, sizeof(uint32_t));
   if (extent.training) {
     Measure(layer.back_recurrent, weight, packed, sizeof(uint32_t));
     if (!first) Measure(layer.back_input, weight, packed, sizeof(uint32_t));

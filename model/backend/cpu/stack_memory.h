@@ -54,7 +54,9 @@ struct StackMemory {
     // What sums start from. Layer 0: for each token bias + W_ih x, [P, V, 64]; others the bias,
     // [P, 64]. GRU's nh starts from its own bias.
     Array start;
-    Array input, recurrent;            // words [P, Hp / words, columns], for x W^T
+    // For x W^T, words [P, K, columns]: of a panel first the weights of what is below, none in
+    // layer 0, then those of the layer's own h, each Hp / words of K.
+    Array forward;
     Array back_input, back_recurrent;  // words [J, gate columns, columns], for d W
 
     // Kept from Forward for Backward. Block t of h and c is the state before step t.

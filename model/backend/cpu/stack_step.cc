@@ -93,10 +93,12 @@ void CpuStack::StepPanel(int l, int panel, const int32_t* tokens, int64_t first,
                          float* sums) {
   const Layer& layer = memory_.layers[l];
   const bool bf16 = memory_.bf16;
-  const auto factor = [&](const Array& h, const Array& h_bf16) {
-    const void* data = bf16 ? static_cast<const void*>(h_bf16.As<uint16_t>() + first * Hp_)
-                            : h.f32() + first * Hp_;
-    return FactorRows{data, k_words_, k_words_, 0};
+  const auto words_of = [&](const Array& h, const Array& h_bf16) {
+    return (bf16 ? h_bf16 : h).As<uint32_t>() + first * k_words_;
+  };
+  const uint32_t* own = words_of(layer.step_h, layer.step_h_bf16);
+  const auto own_product = [&] {
+    Product(PanelProduct(l, panel, Factor::kOwn, {own, k_words_, k_words_, 0}, count, sums));
   };
   if (l == 0) {
     const float* starts = layer.start.f32() + int64_t{panel} * config_.vocabulary * kPanelColumns;
@@ -104,17 +106,21 @@ void CpuStack::StepPanel(int l, int panel, const int32_t* tokens, int64_t first,
       std::memcpy(sums + row * kPanelColumns, starts + tokens[live_[first + row]] * kPanelColumns,
                   kPanelColumns * sizeof(float));
     }
+    own_product();
   } else {
-    const Layer& below = memory_.layers[l - 1];
-    ProductArgs args = PanelProduct(layer.input, panel, panels_.Input(panel),
-                                    factor(below.step_new_h, below.step_new_h_bf16), count, sums);
+    const Layer& layer_below = memory_.layers[l - 1];
+    const uint32_t* below = words_of(layer_below.step_new_h, layer_below.step_new_h_bf16);
+    const bool both = config_.cell != Cell::kGru;
+    ProductArgs args = PanelProduct(l, panel, both ? Factor::kBelowAndOwn : Factor::kBelow,
+                                    {below, k_words_, k_words_, own - below}, count, sums);
     args.start = layer.start.f32() + panel * kPanelColumns;
     args.start_row = 0;
     Product(args);
-    StartStatePart(layer, panel, count, sums);
+    if (!both) {
+      StartStatePart(layer, panel, count, sums);
+      own_product();
+    }
   }
-  Product(PanelProduct(layer.recurrent, panel, panels_.Recurrent(panel),
-                       factor(layer.step_h, layer.step_h_bf16), count, sums));
 
   const int64_t at = first * Hp_ + int64_t{panel} * panels_.units();
   CellForwardArgs cell;

@@ -18,10 +18,9 @@ std::vector<Array> ArraysOf(const StackMemory& memory) {
   std::vector<Array> arrays = {memory.tokens,  memory.d_output, memory.dc,  memory.d_bf16,
                                memory.d_pairs, memory.by_token, memory.sums};
   for (const StackMemory::Layer& l : memory.layers) {
-    arrays.insert(arrays.end(),
-                  {l.start, l.input, l.recurrent, l.back_input, l.back_recurrent, l.gates, l.h, l.c,
-                   l.tanh_c, l.h_bf16, l.h_pairs, l.step_h, l.step_c, l.step_new_h, l.step_new_c,
-                   l.step_h_bf16, l.step_new_h_bf16});
+    arrays.insert(arrays.end(), {l.start, l.forward, l.back_input, l.back_recurrent, l.gates, l.h,
+                                 l.c, l.tanh_c, l.h_bf16, l.h_pairs, l.step_h, l.step_c,
+                                 l.step_new_h, l.step_new_c, l.step_h_bf16, l.step_new_h_bf16});
   }
   return arrays;
 }
