@@ -11,13 +11,16 @@
 namespace derin::cpu {
 
 // Whose turn it is to use the processor: one operation at a time has all of the worker pool.
-// Generation goes first, but where training waits it gets at least a quarter of the time.
+// Generation goes first, but training that keeps coming gets at least a quarter of the time.
 class DeviceTurns {
  public:
   using Clock = std::function<absl::Duration()>;  // monotonic
   // The quarter is given in turns of about this length, at each of whose ends generation can take
   // over.
   static constexpr absl::Duration kTurn = absl::Milliseconds(1);
+  // So long generation waits for training that is being paid what it is owed and is between two
+  // operations.
+  static constexpr absl::Duration kBetweenOperations = absl::Microseconds(100);
 
   explicit DeviceTurns(Clock clock);
 
@@ -35,6 +38,8 @@ class DeviceTurns {
   void EndLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool GenerationMayBegin() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TrainingMayBegin() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool TrainingIsBack() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AwaitGenerationsTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Clock clock_;
   absl::Mutex mutex_;
@@ -45,6 +50,9 @@ class DeviceTurns {
   int waiting_training_ ABSL_GUARDED_BY(mutex_) = 0;
   // What training is owed for the time that it waited for generation.
   absl::Duration owed_ ABSL_GUARDED_BY(mutex_);
+  // Whether training goes first: from when it is owed a turn until it is owed nothing.
+  bool paying_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Duration training_ended_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> generation_waits_ = false;  // whether waiting_generation_ is not 0
 };
 
