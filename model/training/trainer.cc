@@ -205,6 +205,90 @@ absl::Status Trainer::CollectFigures(int64_t until_step) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<TrainerSnapshot> Trainer::Snapshot() {
+  if (config_.model.precision == Precision::kF64) {
+    return absl::UnimplementedError("checkpoints hold f32; this training is in f64");
+  }
+  if (absl::Status status = CollectFigures(state_.step); !status.ok()) return status;
+  TrainerSnapshot snapshot{.step = state_.step,
+                           .epoch = state_.epoch,
+                           .step_in_epoch = state_.step_in_epoch,
+                           .progress = state_.progress};
+  const std::pair<const Buffer*, std::vector<float>*> parts[] = {
+      {&state_.parameters, &snapshot.parameters},
+      {&state_.moment1, &snapshot.moment1},
+      {&state_.moment2, &snapshot.moment2},
+      {&state_.hidden, &snapshot.hidden},
+      {&state_.best_parameters, &snapshot.best_parameters}};
+  for (const auto& [buffer, values] : parts) {
+    values->resize(buffer->view().count);
+    if (absl::Status status =
+            DownloadReals(backend_, *queue_, buffer->view(), absl::MakeSpan(*values));
+        !status.ok()) {
+      return status;
+    }
+  }
+  const absl::Status status =
+      backend_.Download(*queue_, state_.optimizer_step.view(), &snapshot.optimizer_step);
+  if (!status.ok()) return status;
+  return snapshot;
+}
+
+absl::Status Trainer::CheckSnapshot(const TrainerSnapshot& snapshot) const {
+  const auto wanted = [](const char* field, int64_t got, int64_t wanted) {
+    return got == wanted ? absl::OkStatus()
+                         : absl::InvalidArgumentError(absl::StrFormat(
+                               "%s of the snapshot: got %d, wanted %d", field, got, wanted));
+  };
+  const auto elements = [&](const char* field, const std::vector<float>& got, const Buffer& place) {
+    return wanted(field, static_cast<int64_t>(got.size()),
+                  static_cast<int64_t>(place.view().count));
+  };
+  absl::Status status = elements("parameters", snapshot.parameters, state_.parameters);
+  status.Update(elements("moment1", snapshot.moment1, state_.moment1));
+  status.Update(elements("moment2", snapshot.moment2, state_.moment2));
+  status.Update(elements("hidden", snapshot.hidden, state_.hidden));
+  status.Update(elements("best_parameters", snapshot.best_parameters, state_.best_parameters));
+  if (!status.ok()) return status;
+  if (snapshot.epoch < 0 || snapshot.epoch > config_.epochs) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "epoch of the snapshot: got %d, wanted 0 to %d", snapshot.epoch, config_.epochs));
+  }
+  const int64_t in_epoch =
+      snapshot.epoch < config_.epochs ? batches_.StepsInEpoch(snapshot.epoch) : 1;
+  if (snapshot.step_in_epoch < 0 || snapshot.step_in_epoch >= in_epoch) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("step_in_epoch of the snapshot: got %d, wanted 0 to %d",
+                        snapshot.step_in_epoch, in_epoch - 1));
+  }
+  const int64_t steps = batches_.StepsInEpochs(snapshot.epoch) + snapshot.step_in_epoch;
+  status = wanted("step", snapshot.step, steps);
+  status.Update(wanted("progress.step", snapshot.progress.step, steps));
+  if (snapshot.optimizer_step < 0 || snapshot.optimizer_step > steps) {
+    status.Update(absl::InvalidArgumentError(absl::StrFormat(
+        "optimizer_step of the snapshot: got %d, wanted 0 to %d", snapshot.optimizer_step, steps)));
+  }
+  return status;
+}
+
+absl::Status Trainer::Restore(const TrainerSnapshot& snapshot) {
+  if (absl::Status status = CheckSnapshot(snapshot); !status.ok()) return status;
+  state_.step = snapshot.step;
+  state_.epoch = snapshot.epoch;
+  state_.step_in_epoch = snapshot.step_in_epoch;
+  state_.progress = snapshot.progress;
+  // An epoch that has yet to begin is begun by its first step.
+  if (state_.step_in_epoch > 0) batches_.StartEpoch(state_.epoch);
+  UploadReals(backend_, *queue_, snapshot.parameters, state_.parameters.view());
+  UploadReals(backend_, *queue_, snapshot.moment1, state_.moment1.view());
+  UploadReals(backend_, *queue_, snapshot.moment2, state_.moment2.view());
+  UploadReals(backend_, *queue_, snapshot.hidden, state_.hidden.view());
+  UploadReals(backend_, *queue_, snapshot.best_parameters, state_.best_parameters.view());
+  backend_.Upload(*queue_, &snapshot.optimizer_step, state_.optimizer_step.view());
+  stack_->SetParameters(*queue_, state_.parameters.view().Slice(0, layout_.stack_count()));
+  return queue_->Finish();
+}
+
 double Trainer::FractionDone() const {
   return static_cast<double>(state_.step) / static_cast<double>(total_steps_);
 }

@@ -58,6 +58,19 @@ struct TrainerState {
   TrainerProgress progress;
 };
 
+// A TrainerState on the host, between two steps: what a checkpoint saves. Goes on bit for bit on
+// another trainer of the same configuration, text and engine.
+struct TrainerSnapshot {
+  std::vector<float> parameters, moment1, moment2;  // each empty or as ParameterLayout
+  std::vector<float> hidden;                        // [S, L, B, H]
+  std::vector<float> best_parameters;
+  int64_t optimizer_step = 0;  // updates done, at most `step`: a skipped one does not count
+  int64_t step = 0;
+  int64_t epoch = 0;
+  int64_t step_in_epoch = 0;
+  TrainerProgress progress;  // with the figures of all steps
+};
+
 // Trains one model on one text. One thread at a time.
 class Trainer {
  public:
@@ -82,6 +95,12 @@ class Trainer {
   // Share of the work that is enqueued, in [0, 1].
   double FractionDone() const;
 
+  // Waits for all that is enqueued. UNIMPLEMENTED for f64, whose numbers no file holds.
+  absl::StatusOr<TrainerSnapshot> Snapshot();
+  // Goes on from there, whatever it was doing. INVALID_ARGUMENT, naming the field, when the
+  // snapshot is not one of this configuration and text; the trainer is as before then.
+  absl::Status Restore(const TrainerSnapshot& snapshot);
+
   // What is worth publishing now: the weights of the best validation perplexity where tokens are
   // held out and an epoch is over, else the last.
   absl::StatusOr<Parameters> PublishableParameters();
@@ -90,6 +109,7 @@ class Trainer {
   Trainer(Backend& backend, const TrainingConfig& config, BatchIterator batches);
   absl::Status Allocate(absl::Span<const int32_t> tokens, const Parameters& initial);
   void EnqueueStep(Queue& queue);
+  absl::Status CheckSnapshot(const TrainerSnapshot& snapshot) const;
   void BeginEpoch();
   absl::Status EndEpoch();
   // Waits for the figures of steps below `until_step` and adds them to the progress.

@@ -181,5 +181,117 @@ TEST_F(TrainerTest, RefusesATextShorterThanAWindow) {
               testing::AllOf(testing::HasSubstr("49"), testing::HasSubstr("50")));
 }
 
+// All that a trainer ends with.
+void ExpectSameEnd(Trainer& got, Trainer& wanted) {
+  const auto a = got.Snapshot(), b = wanted.Snapshot();
+  ASSERT_TRUE(a.ok() && b.ok()) << a.status() << b.status();
+  EXPECT_EQ(a->parameters, b->parameters);
+  EXPECT_EQ(a->moment1, b->moment1);
+  EXPECT_EQ(a->moment2, b->moment2);
+  EXPECT_EQ(a->hidden, b->hidden);
+  EXPECT_EQ(a->best_parameters, b->best_parameters);
+  EXPECT_EQ(a->optimizer_step, b->optimizer_step);
+  EXPECT_EQ(a->step, b->step);
+  const TrainerProgress &p = a->progress, &q = b->progress;
+  EXPECT_EQ(p.step, q.step);
+  EXPECT_EQ(p.tokens, q.tokens);
+  EXPECT_EQ(p.epoch_perplexity, q.epoch_perplexity);
+  EXPECT_EQ(p.validation_perplexity, q.validation_perplexity);
+  EXPECT_EQ(p.best_perplexity, q.best_perplexity);
+  EXPECT_EQ(p.publishable_perplexity, q.publishable_perplexity);
+  EXPECT_EQ(p.gradient_norm, q.gradient_norm);
+  EXPECT_EQ(got.PublishableParameters()->values, wanted.PublishableParameters()->values);
+}
+
+TEST_F(TrainerTest, GoesOnFromASnapshotBitForBitWhateverTheConfiguration) {
+  std::vector<Precision> precisions = {Precision::kF32};
+  if (CheckPrecision(backend_->capabilities(), Precision::kBf16).ok())
+    precisions.push_back(Precision::kBf16);
+  for (const Precision precision : precisions) {
+    for (const Cell cell : {Cell::kVanillaTanh, Cell::kVanillaRelu, Cell::kGru, Cell::kLstm}) {
+      for (const OptimizerKind optimizer : {OptimizerKind::kSgd, OptimizerKind::kAdam}) {
+        for (const Partition partition : {Partition::kSequential, Partition::kRandom}) {
+          for (const auto schedule :
+               {LearningRateSchedule::kConstant, LearningRateSchedule::kCosine}) {
+            TrainingConfig config = SmallConfig();
+            config.model.cell = cell;
+            config.model.precision = precision;
+            config.optimizer.kind = optimizer;
+            config.learning_rate = {.peak = 0.02, .schedule = schedule, .warmup_steps = 5};
+            config.partition = partition;
+            config.validation_share = partition == Partition::kRandom ? 0 : 0.2;
+            config.epochs = 3;
+            SCOPED_TRACE(testing::Message()
+                         << PrecisionName(precision) << " " << CellName(cell) << " "
+                         << int(optimizer) << " " << int(partition) << " " << int(schedule));
+            auto whole = Make(config);
+            Finish(*whole);
+            // At the very start, within an epoch, at the end of one, and at the end of all.
+            const int64_t in_epoch = whole->steps() / config.epochs;
+            for (const int64_t pause : {int64_t{0}, in_epoch / 2, in_epoch, whole->steps()}) {
+              auto first = Make(config);
+              for (int64_t i = 0; i < pause; ++i) ASSERT_TRUE(first->Step().ok());
+              const auto snapshot = first->Snapshot();
+              ASSERT_TRUE(snapshot.ok()) << snapshot.status();
+              // Somebody else's weights, which must not matter.
+              auto second = Trainer::Create(*backend_, config, Text(1000),
+                                            InitialParameters(config.model, config.seed + 1));
+              ASSERT_TRUE((*second)->Restore(*snapshot).ok());
+              Finish(**second);
+              ExpectSameEnd(**second, *whole);
+              // The one that was only looked at goes on as well.
+              Finish(*first);
+              ExpectSameEnd(*first, *whole);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_F(TrainerTest, GoesBackToASnapshot) {
+  auto trainer = Make(SmallConfig());
+  for (int i = 0; i < 30; ++i) ASSERT_TRUE(trainer->Step().ok());
+  const TrainerSnapshot snapshot = *trainer->Snapshot();
+  Finish(*trainer);
+  const TrainerSnapshot end = *trainer->Snapshot();
+  ASSERT_TRUE(trainer->Restore(snapshot).ok());
+  EXPECT_EQ(trainer->progress().step, 30);
+  EXPECT_FALSE(trainer->done());
+  Finish(*trainer);
+  EXPECT_EQ(trainer->Snapshot()->parameters, end.parameters);
+}
+
+TEST_F(TrainerTest, ASnapshotThatDoesNotFitIsRefusedWithItsField) {
+  TrainingConfig config = SmallConfig();
+  config.optimizer.kind = OptimizerKind::kAdam;
+  auto trainer = Make(config);
+  for (int i = 0; i < 30; ++i) ASSERT_TRUE(trainer->Step().ok());
+  const TrainerSnapshot good = *trainer->Snapshot();
+  const auto refusal = [&](auto change) {
+    TrainerSnapshot bad = good;
+    change(bad);
+    const absl::Status status = trainer->Restore(bad);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  using testing::HasSubstr;
+  using Bad = TrainerSnapshot&;
+  EXPECT_THAT(refusal([](Bad s) { s.parameters.pop_back(); }), HasSubstr("parameters"));
+  EXPECT_THAT(refusal([](Bad s) { s.moment1.clear(); }), HasSubstr("moment1"));
+  EXPECT_THAT(refusal([](Bad s) { s.moment2.push_back(0); }), HasSubstr("moment2"));
+  EXPECT_THAT(refusal([](Bad s) { s.hidden.resize(1); }), HasSubstr("hidden"));
+  EXPECT_THAT(refusal([](Bad s) { s.best_parameters.resize(1); }), HasSubstr("best_parameters"));
+  EXPECT_THAT(refusal([](Bad s) { s.epoch = 7; }), HasSubstr("epoch"));
+  EXPECT_THAT(refusal([](Bad s) { s.epoch = -1; }), HasSubstr("epoch"));
+  EXPECT_THAT(refusal([](Bad s) { s.step_in_epoch = 24; }), HasSubstr("step_in_epoch"));
+  EXPECT_THAT(refusal([](Bad s) { s.step += 1; }), HasSubstr("step"));
+  EXPECT_THAT(refusal([](Bad s) { s.progress.step -= 1; }), HasSubstr("progress.step"));
+  EXPECT_THAT(refusal([](Bad s) { s.optimizer_step = 31; }), HasSubstr("optimizer_step"));
+  EXPECT_EQ(trainer->Snapshot()->parameters, good.parameters);
+  Finish(*trainer);
+}
+
 }  // namespace
 }  // namespace derin
