@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
+#include "model/checkpoint/file_metadata.h"
 #include "model/checkpoint/safetensors.h"
 #include "model/checkpoint/strict_json.h"
 #include "model/text/quoted.h"
@@ -16,11 +16,10 @@ namespace derin {
 namespace {
 
 using nlohmann::json;
-using Metadata = std::map<std::string, std::string>;
 
 // The newest format that this program reads.
 constexpr int kFormat = 2;
-constexpr char kFormatKey[] = "derin.format";
+constexpr char kKind[] = "model file";
 constexpr char kConfigKey[] = "derin.config";
 constexpr char kTokenizationKey[] = "derin.tokenization";
 constexpr char kVocabularyKey[] = "derin.vocabulary";
@@ -28,7 +27,7 @@ constexpr char kNormalizationKey[] = "derin.normalization";
 
 template <typename... Args>
 absl::Status Damaged(const absl::FormatSpec<Args...>& format, const Args&... args) {
-  return absl::DataLossError("damaged model file: " + absl::StrFormat(format, args...));
+  return DamagedFile(kKind, absl::StrFormat(format, args...));
 }
 
 // The oldest format that can say `config`, so that older programs read what they can.
@@ -53,46 +52,14 @@ std::string EncodeVocabulary(const Vocabulary& vocabulary) {
   return array.dump();
 }
 
-// The string under `key`.
-absl::StatusOr<std::string> Get(const Metadata& metadata, const char* key) {
-  const auto found = metadata.find(key);
-  if (found == metadata.end()) return Damaged("it has no %s in its metadata", key);
-  return found->second;
-}
-
 // What `parse` makes of the string under `key`.
 template <typename Parse>
-auto ParseUnder(const Metadata& metadata, const char* key, Parse parse) -> decltype(parse("")) {
-  const absl::StatusOr<std::string> text = Get(metadata, key);
+auto ParseUnder(const FileMetadata& metadata, const char* key, Parse parse) -> decltype(parse("")) {
+  const absl::StatusOr<std::string> text = RequiredMetadata(kKind, metadata, key);
   if (!text.ok()) return text.status();
   auto parsed = parse(*text);
   if (parsed.ok()) return parsed;
   return Damaged("%s: %s", key, parsed.status().message());
-}
-
-absl::Status CheckFormat(const Metadata& metadata) {
-  const absl::StatusOr<std::string> text = Get(metadata, kFormatKey);
-  if (!text.ok()) return text.status();
-  int32_t format = 0;
-  if (!absl::SimpleAtoi(*text, &format) || format < 1) {
-    return Damaged("%s is %s; it must be a number from 1", kFormatKey, Quoted(*text));
-  }
-  if (format <= kFormat) return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrFormat(
-      "the model file has format version %d; this program reads 1 to %d", format, kFormat));
-}
-
-// Member `name` of `object`, an integer in [lowest, highest].
-absl::Status ReadInteger(const json& object, const char* name, uint64_t lowest, uint64_t highest,
-                         int& value) {
-  const json member = object.value(name, json());
-  const uint64_t number = member.is_number_unsigned() ? member.get<uint64_t>() : highest + 1;
-  if (number < lowest || number > highest) {
-    return absl::DataLossError(absl::StrFormat("%s is %s, wanted an integer from %d to %d", name,
-                                               Quoted(member.dump()), lowest, highest));
-  }
-  value = static_cast<int>(number);
-  return absl::OkStatus();
 }
 
 // Member `name` of `object`.
@@ -118,10 +85,15 @@ absl::StatusOr<StackConfig> ParseConfig(const std::string& text) {
 
   StackConfig config{.cell = *cell, .precision = *precision};
   // The limits of StackConfig.
-  absl::Status status = ReadInteger(*object, "layers", 1, 8, config.layers);
-  status.Update(ReadInteger(*object, "hidden", 1, 2048, config.hidden));
-  status.Update(ReadInteger(*object, "vocabulary", 2, 1024, config.vocabulary));
-  if (!status.ok()) return status;
+  const auto layers = IntegerMember(*object, "layers", 1, 8);
+  if (!layers.ok()) return layers.status();
+  const auto hidden = IntegerMember(*object, "hidden", 1, 2048);
+  if (!hidden.ok()) return hidden.status();
+  const auto vocabulary = IntegerMember(*object, "vocabulary", 2, 1024);
+  if (!vocabulary.ok()) return vocabulary.status();
+  config.layers = static_cast<int>(*layers);
+  config.hidden = static_cast<int>(*hidden);
+  config.vocabulary = static_cast<int>(*vocabulary);
   return config;
 }
 
@@ -142,7 +114,7 @@ absl::StatusOr<Vocabulary> ParseVocabulary(const std::string& text) {
   return Vocabulary::FromCharacters(std::move(characters));
 }
 
-absl::StatusOr<Tokenizer> ReadTokenizer(const Metadata& metadata) {
+absl::StatusOr<Tokenizer> ReadTokenizer(const FileMetadata& metadata) {
   const auto tokenization = ParseUnder(
       metadata, kTokenizationKey, [](const std::string& name) { return ParseTokenization(name); });
   if (!tokenization.ok()) return tokenization.status();
@@ -218,8 +190,8 @@ absl::StatusOr<std::string> EncodeModelFile(const ModelFile& model) {
 absl::StatusOr<ModelFile> DecodeModelFile(absl::Span<const char> bytes) {
   const absl::StatusOr<Safetensors> file = DecodeSafetensors(bytes);
   if (!file.ok()) return file.status();
-  const Metadata& metadata = file->metadata;
-  if (absl::Status status = CheckFormat(metadata); !status.ok()) return status;
+  const FileMetadata& metadata = file->metadata;
+  if (absl::Status status = CheckFileFormat(kKind, metadata, kFormat); !status.ok()) return status;
 
   const auto config = ParseUnder(metadata, kConfigKey, ParseConfig);
   if (!config.ok()) return config.status();

@@ -2,7 +2,7 @@
 
 A folder may include what is below it in these lists and nothing else of ours:
 
-    model/   text, sampling, optimizer <- backend <- network <- training and checkpoint; text may use sampling
+    model/   text, sampling, optimizer <- backend <- network <- training <- checkpoint; text may use sampling
     server/  the folders in the order of server/CMakeLists.txt, all of model/, the generated API
     client/  derin <- cli; client/derin/internal is where the generated API is
 
@@ -27,7 +27,7 @@ MODEL_FOLDERS = {
     "model/backend": BELOW_BACKEND,
     "model/network": BELOW_BACKEND | {"model/backend"},
     "model/training": BELOW_TRAINING,
-    "model/checkpoint": BELOW_TRAINING,
+    "model/checkpoint": BELOW_TRAINING | {"model/training"},
 }
 CLIENT_FOLDERS = {"client/derin": set(), "client/cli": {"client/derin"}}
 

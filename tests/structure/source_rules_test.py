@@ -59,7 +59,6 @@ class SourceRules(unittest.TestCase):
             ("model/backend/backend.h", "model/network/parameters.h"),
             ("model/network/parameters.h", "model/training/trainer.h"),
             ("model/training/trainer.h", "model/checkpoint/file.h"),
-            ("model/checkpoint/file.h", "model/training/trainer.h"),
             ("model/text/vocabulary.h", "server/status/error.h"),
             ("server/status/error.h", "server/storage/table.h"),
             ("server/storage/table.h", "server/rpc/service.h"),
