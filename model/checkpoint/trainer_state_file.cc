@@ -134,6 +134,11 @@ absl::StatusOr<TrainerStateFile> DecodeTrainerStateFile(absl::Span<const char> b
   if (absl::Status status = CheckFileFormat(kKind, file->metadata, kFormat); !status.ok()) {
     return status;
   }
+  // Nobody else writes such files, so none is without its checksums, which were verified.
+  for (const char* key : {"checksum", "metadata_checksum"}) {
+    const auto checksum = RequiredMetadata(kKind, file->metadata, key);
+    if (!checksum.ok()) return checksum.status();
+  }
   TrainerStateFile state;
   absl::StatusOr<std::string> engine = RequiredMetadata(kKind, file->metadata, kEngineKey);
   if (!engine.ok()) return engine.status();
