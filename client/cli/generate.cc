@@ -30,8 +30,48 @@ constexpr FieldFlag kFlags[] = {
     {"max_tokens", "--max-tokens"},
     {"sampling.temperature", "--temperature"},
     {"sampling.top_k", "--top-k"},
+    {"sampling.typical_p", "--typical-p"},
     {"sampling.top_p", "--top-p"},
+    {"sampling.min_p", "--min-p"},
+    {"sampling.repetition_penalty", "--repetition-penalty"},
+    {"sampling.presence_penalty", "--presence-penalty"},
+    {"sampling.frequency_penalty", "--frequency-penalty"},
+    {"sampling.penalty_window", "--penalty-window"},
+    {"sampling.logit_bias", "--logit-bias"},
+    {"sampling.allowed_tokens", "--allow-token"},
+    {"sampling.banned_tokens", "--ban-token"},
 };
+
+void AddSamplingFlags(CLI::App& command, client::SamplingSettings& sampling) {
+  AddNumber(command, "--temperature", sampling.temperature,
+            "0 to 100; above 1 bolder, below 1 safer, 0 always the most probable token [1]");
+  AddNumber(command, "--top-k", sampling.top_k,
+            "draw from the N most probable tokens only; 0: from all [0]");
+  AddNumber(command, "--typical-p", sampling.typical_p,
+            "draw from the tokens of most usual information that add up to this probability, "
+            "0 to 1 [1]");
+  AddNumber(command, "--top-p", sampling.top_p,
+            "draw from the most probable tokens that add up to this probability, 0 to 1 [1]");
+  AddNumber(command, "--min-p", sampling.min_p,
+            "draw from the tokens at least so many times as probable as the most probable one, "
+            "0 to 1 [0]");
+  AddNumber(command, "--repetition-penalty", sampling.repetition_penalty,
+            "above 1 makes recent tokens less probable by a factor on their logits, 0.1 to 10 [1]");
+  AddNumber(command, "--presence-penalty", sampling.presence_penalty,
+            "subtracted from the logit of each recent token, -100 to 100 [0]");
+  AddNumber(command, "--frequency-penalty", sampling.frequency_penalty,
+            "the same for each time that the token is there, -100 to 100 [0]");
+  AddNumber(command, "--penalty-window", sampling.penalty_window,
+            "how many of the last tokens are recent, 1 to 256 [256]");
+  AddNumbers(command, "--logit-bias", sampling.logit_bias,
+             "added to the logit of a token, -100 to 100; TOKEN is its id, as --json shows it; may "
+             "be repeated");
+  AddNumbers(command, "--allow-token", sampling.allowed_tokens,
+             "draw this token and others so allowed only; may be repeated");
+  AddNumbers(command, "--ban-token", sampling.banned_tokens,
+             "do not draw this token; may be repeated");
+  command.add_flag("--allow-unknown", sampling.allow_unknown, "let <unk>, token 0, be drawn");
+}
 
 void AddFlags(CLI::App& command, GenerateFlags& flags) {
   client::GenerateOptions& options = flags.options;
@@ -47,15 +87,9 @@ void AddFlags(CLI::App& command, GenerateFlags& flags) {
       .add_option("--prompt", options.prompt, "text to start from, at most 1 MiB; default: none")
       ->type_name("TEXT");
   AddNumber(command, "--max-tokens", options.max_tokens, "tokens to draw, 1 to 1000000 [200]");
-  AddNumber(command, "--temperature", options.sampling.temperature,
-            "0 to 100; above 1 bolder, below 1 safer, 0 always the most probable token [1]");
-  AddNumber(command, "--top-k", options.sampling.top_k,
-            "draw from the N most probable tokens only; 0: from all [0]");
-  AddNumber(command, "--top-p", options.sampling.top_p,
-            "draw from the most probable tokens that add up to this probability, 0 to 1 [1]");
+  AddSamplingFlags(command, options.sampling);
   AddNumber(command, "--seed", options.seed,
             "the same seed draws the same text [the session's, or drawn]");
-  command.add_flag("--allow-unknown", options.sampling.allow_unknown, "let <unk> be drawn");
   command.add_flag("--per-token", options.per_token,
                    "one message per token; otherwise at most one every 2 ms");
   command.add_flag("--verbose", flags.verbose,

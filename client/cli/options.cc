@@ -7,6 +7,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "client/cli/nearest_name.h"
 
 namespace derin::cli {
@@ -27,6 +28,34 @@ void AddParsed(CLI::App& command, const std::string& flag, std::optional<T>& val
         if (parse(text).has_value()) return "";
         return absl::StrCat("got '", text, "', wanted ", wanted, " (", WithoutDefault(help), ")");
       });
+}
+
+std::optional<int32_t> ParseInt32(const std::string& text) {
+  const std::optional<int64_t> whole = ParseWhole(text);
+  if (!whole.has_value() || *whole < std::numeric_limits<int32_t>::min() ||
+      *whole > std::numeric_limits<int32_t>::max()) {
+    return std::nullopt;
+  }
+  return static_cast<int32_t>(*whole);
+}
+
+// `take` says whether it could read a value.
+template <typename Take>
+void AddRepeated(CLI::App& command, const std::string& flag, const char* shape,
+                 const std::string& help, const char* wanted, Take take) {
+  command
+      .add_option_function<std::vector<std::string>>(
+          flag,
+          [flag, wanted, take](const std::vector<std::string>& texts) {
+            for (const std::string& text : texts) {
+              if (take(text)) continue;
+              throw CLI::ValidationError(flag, absl::StrCat("got '", text, "', wanted ", wanted));
+            }
+          },
+          help)
+      ->type_name(shape)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
 }  // namespace
@@ -51,15 +80,7 @@ std::optional<double> ParseReal(const std::string& text) {
 
 void AddNumber(CLI::App& command, const std::string& flag, std::optional<int32_t>& value,
                const std::string& help) {
-  AddParsed(command, flag, value, help, "a whole number",
-            [](const std::string& text) -> std::optional<int32_t> {
-              const std::optional<int64_t> whole = ParseWhole(text);
-              if (!whole.has_value() || *whole < std::numeric_limits<int32_t>::min() ||
-                  *whole > std::numeric_limits<int32_t>::max()) {
-                return std::nullopt;
-              }
-              return static_cast<int32_t>(*whole);
-            });
+  AddParsed(command, flag, value, help, "a whole number", ParseInt32);
 }
 
 void AddNumber(CLI::App& command, const std::string& flag, std::optional<int64_t>& value,
@@ -76,6 +97,27 @@ void AddNumber(CLI::App& command, const std::string& flag, std::optional<uint64_
 void AddNumber(CLI::App& command, const std::string& flag, std::optional<double>& value,
                const std::string& help) {
   AddParsed(command, flag, value, help, "a number", ParseReal);
+}
+
+void AddNumbers(CLI::App& command, const std::string& flag, std::vector<int32_t>& values,
+                const std::string& help) {
+  AddRepeated(command, flag, "TOKEN", help, "a whole number", [&values](const std::string& text) {
+    const std::optional<int32_t> number = ParseInt32(text);
+    if (number.has_value()) values.push_back(*number);
+    return number.has_value();
+  });
+}
+
+void AddNumbers(CLI::App& command, const std::string& flag, std::map<int32_t, double>& values,
+                const std::string& help) {
+  AddRepeated(command, flag, "TOKEN=N", help, "TOKEN=N", [&values](const std::string& text) {
+    const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
+    const std::optional<int32_t> key = ParseInt32(parts[0]);
+    const std::optional<double> value = parts.size() == 2 ? ParseReal(parts[1]) : std::nullopt;
+    if (!key.has_value() || !value.has_value()) return false;
+    values[*key] = *value;
+    return true;
+  });
 }
 
 void AddWord(CLI::App& command, const std::string& flag, const std::vector<std::string>& words,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,6 +30,12 @@ void AddNumber(CLI::App& command, const std::string& flag, std::optional<uint64_
                const std::string& help);
 void AddNumber(CLI::App& command, const std::string& flag, std::optional<double>& value,
                const std::string& help);
+
+// Flags that may be repeated: each adds a number, or a key and its value as KEY=VALUE.
+void AddNumbers(CLI::App& command, const std::string& flag, std::vector<int32_t>& values,
+                const std::string& help);
+void AddNumbers(CLI::App& command, const std::string& flag, std::map<int32_t, double>& values,
+                const std::string& help);
 
 // A flag that takes one of `words`; `take` gets the index of the one that was given.
 void AddWord(CLI::App& command, const std::string& flag, const std::vector<std::string>& words,

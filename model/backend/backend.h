@@ -48,6 +48,13 @@ struct UpdateViews {
   View step;           // i64 [1], optimiser steps done; Update adds one
 };
 
+// What Sample reads and writes, for N rows.
+struct SampleViews {
+  View rows;         // N SampleRow as bytes
+  View adjustments;  // LogitAdjustments as bytes, where rows say; may be empty
+  View tokens;       // i32 [N], written
+};
+
 // A body of operations that runs again and again on the same addresses: a CUDA graph.
 class Recording {
  public:
@@ -105,8 +112,8 @@ class Backend {
 
   // `logits` [N, V] = top [N, H] W^T + b; the bits of a row do not depend on the other rows.
   virtual void Logits(Queue& queue, View top, const HeadViews& head, View logits) = 0;
-  // tokens[i] i32 [N] = what rows[i] draws from logits[i]; `rows` are N SampleRow as bytes.
-  virtual void Sample(Queue& queue, View logits, View rows, View tokens) = 0;
+  // tokens[i] = what rows[i] draws from logits[i]; logits [N, V].
+  virtual void Sample(Queue& queue, View logits, const SampleViews& views) = 0;
 
   // pool[to[i]] = pool[from[i]] for `from` and `to` i32 [n], all read before the first is written;
   // `pool` [slots, slot_elements].

@@ -5,6 +5,7 @@
 #include <memory>
 #include <type_traits>
 
+#include "absl/types/span.h"
 #include "model/check.h"
 
 namespace derin {
@@ -55,6 +56,12 @@ struct View {
   T* As() const {
     DERIN_CHECK(type == ElementTypeOf<T>());
     return static_cast<T*>(data);
+  }
+  // Plain structs, which travel as bytes, where they are in the host's reach.
+  template <typename T>
+  absl::Span<const T> Structs() const {
+    DERIN_CHECK(type == ElementType::kByte && count % sizeof(T) == 0);
+    return {static_cast<const T*>(data), count / sizeof(T)};
   }
 };
 

@@ -1,5 +1,6 @@
 #include "model/network/language_model.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,7 @@ absl::StatusOr<std::unique_ptr<LanguageModel>> LanguageModel::Create(Backend& ba
                                                                      const Parameters& parameters,
                                                                      int max_rows) {
   const size_t N = max_rows, H = config.hidden, V = config.vocabulary;
+  const size_t adjustments = N * std::min<size_t>(V, kMostAdjustments);
   const ElementType real = StateType(config.precision);
   DERIN_CHECK(real == ElementType::kF32);
   auto model = std::unique_ptr<LanguageModel>(new LanguageModel(backend, max_rows));
@@ -22,6 +24,7 @@ absl::StatusOr<std::unique_ptr<LanguageModel>> LanguageModel::Create(Backend& ba
       {&model->zero_slots_, {ElementType::kI32, N}},
       {&model->fresh_slots_, {ElementType::kI32, N}},
       {&model->samples_, {ElementType::kByte, N * sizeof(SampleRow)}},
+      {&model->adjustments_, {ElementType::kByte, adjustments * sizeof(LogitAdjustment)}},
       {&model->top_, {real, N * H}},
       {&model->logits_, {real, N * V}},
       {&model->next_, {ElementType::kI32, N}}};
@@ -59,6 +62,19 @@ void LanguageModel::ZeroFreshStates(Queue& queue, HiddenStatePool& pool,
                       zero_slots_.view().Slice(0, host_fresh_.size()), fresh);
 }
 
+void LanguageModel::CollectSamples(absl::Span<const Row> rows) {
+  host_samples_.clear();
+  host_adjustments_.clear();
+  for (const Row& row : rows) {
+    DERIN_CHECK(row.adjustments.size() <= static_cast<size_t>(kMostAdjustments));
+    SampleRow& sample = host_samples_.emplace_back(row.sample);
+    sample.first_adjustment = static_cast<int32_t>(host_adjustments_.size());
+    sample.adjustment_count = static_cast<int32_t>(row.adjustments.size());
+    host_adjustments_.insert(host_adjustments_.end(), row.adjustments.begin(),
+                             row.adjustments.end());
+  }
+}
+
 absl::Status LanguageModel::Step(Queue& queue, HiddenStatePool& pool, absl::Span<const Row> rows,
                                  absl::Span<int32_t> next) {
   const size_t N = rows.size(), H = config().hidden, V = config().vocabulary;
@@ -66,22 +82,24 @@ absl::Status LanguageModel::Step(Queue& queue, HiddenStatePool& pool, absl::Span
   ZeroFreshStates(queue, pool, rows);
   host_tokens_.resize(N);
   host_slots_.resize(N);
-  host_samples_.resize(N);
   for (size_t i = 0; i < N; ++i) {
     host_tokens_[i] = rows[i].token;
     host_slots_[i] = rows[i].slot;
-    host_samples_[i] = rows[i].sample;
   }
+  CollectSamples(rows);
   const View tokens = tokens_.view().Slice(0, N), slots = slots_.view().Slice(0, N),
              samples = samples_.view().Slice(0, N * sizeof(SampleRow)),
+             adjustments =
+                 adjustments_.view().Slice(0, host_adjustments_.size() * sizeof(LogitAdjustment)),
              top = top_.view().Slice(0, N * H), logits = logits_.view().Slice(0, N * V),
              chosen = next_.view().Slice(0, N);
   backend_.Upload(queue, host_tokens_.data(), tokens);
   backend_.Upload(queue, host_slots_.data(), slots);
   backend_.Upload(queue, host_samples_.data(), samples);
+  if (!host_adjustments_.empty()) backend_.Upload(queue, host_adjustments_.data(), adjustments);
   stack_->Step(queue, tokens, slots, pool.view(), top);
   backend_.Logits(queue, top, head_, logits);
-  backend_.Sample(queue, logits, samples, chosen);
+  backend_.Sample(queue, logits, {.rows = samples, .adjustments = adjustments, .tokens = chosen});
   return backend_.Download(queue, chosen, next.data());
 }
 

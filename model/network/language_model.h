@@ -27,7 +27,9 @@ class LanguageModel {
     int32_t slot = 0;   // of its state in the pool, at least 1
     // Whether the sequence starts here: its state is taken to be zeros, whatever the slot holds.
     bool from_zero = false;
-    SampleRow sample;  // how the next token is chosen
+    SampleRow sample;  // how the next token is chosen; Step says where its adjustments are
+    // Of the draw, kMostAdjustments at most; they live until Step returns.
+    absl::Span<const LogitAdjustment> adjustments;
   };
   // Absorbs each row's token and chooses its next one: next[i] for rows[i]. Blocks until the tokens
   // are there. A row's result does not depend on the other rows, bit for bit. After an error every
@@ -42,6 +44,9 @@ class LanguageModel {
   // Copies slot 0 to the slots of the rows that start.
   void ZeroFreshStates(Queue& queue, HiddenStatePool& pool, absl::Span<const Row> rows);
 
+  // Fills host_samples_ and host_adjustments_.
+  void CollectSamples(absl::Span<const Row> rows);
+
   LanguageModel(Backend& backend, int max_rows) : backend_(backend), max_rows_(max_rows) {}
 
   Backend& backend_;
@@ -50,10 +55,12 @@ class LanguageModel {
   HeadViews head_;
   std::unique_ptr<RecurrentStack> stack_;
   Buffer tokens_, slots_, samples_;  // inputs [max_rows]
+  Buffer adjustments_;               // [max_rows, min(V, kMostAdjustments)]
   Buffer top_, logits_, next_;       // [max_rows, H], [max_rows, V], [max_rows]
   Buffer zero_slots_, fresh_slots_;  // [max_rows]
   std::vector<int32_t> host_tokens_, host_slots_, host_fresh_;  // of the step under way
   std::vector<SampleRow> host_samples_;
+  std::vector<LogitAdjustment> host_adjustments_;
 };
 
 }  // namespace derin

@@ -5,11 +5,11 @@
 
 namespace derin {
 
-int32_t SampleToken(const SampleRow& row, absl::Span<const float> logits,
-                    absl::Span<float> probabilities) {
-  DERIN_CHECK(logits.size() >= 2 && probabilities.size() == logits.size());
-  return SampleRowToken(row, logits.data(), static_cast<int32_t>(logits.size()),
-                        probabilities.data());
+int32_t SampleToken(const SampleRow& row, absl::Span<const LogitAdjustment> adjustments,
+                    absl::Span<const float> logits, absl::Span<float> scratch) {
+  DERIN_CHECK(logits.size() >= 2 && scratch.size() == 2 * logits.size());
+  return SampleRowToken(row, adjustments.data(), logits.data(), static_cast<int32_t>(logits.size()),
+                        scratch.data());
 }
 
 }  // namespace derin

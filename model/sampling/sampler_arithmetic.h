@@ -11,20 +11,44 @@
 
 namespace derin {
 
-// The steps of SampleToken, the same source on every device. Nothing is sorted: top-k and top-p
-// find the least probability that they keep by bisecting on the bits of the floats, which are
-// ordered as the floats are. Probabilities p [V] are in [0, 1] and need not add up to 1; sums are
+// The steps of SampleToken, the same source on every device. Nothing is sorted: top-k, typical and
+// top-p find the edge of what they keep by bisecting on the bits of the floats, which are ordered
+// as the floats are. Probabilities p [V] are in [0, 1] and need not add up to 1; sums are
 // f64, in the order of the ids.
 
 // Probabilities are at most 1, whose bits are below 2^30: so many halvings find any of them.
 inline constexpr int kProbabilityBits = 30;
+// Of any float that is not negative.
+inline constexpr int kPositiveBits = 31;
 
 DERIN_HOST_DEVICE inline float UsableLogit(float logit) {
   return std::fabs(logit) <= FLT_MAX ? logit : -HUGE_VALF;
 }
 
-// The id with the largest of logits[first] ... logits[V - 1], the lowest of equal ones; `first`
-// when none is finite.
+// A logit after the penalties for being `count` times among the recent tokens.
+DERIN_HOST_DEVICE inline float PenalizedLogit(float logit, int32_t count,
+                                              const SamplingSettings& settings) {
+  if (count == 0) return logit;
+  const float repeated =
+      logit > 0 ? logit / settings.repetition_penalty : logit * settings.repetition_penalty;
+  return repeated -
+         (settings.presence_penalty + static_cast<float>(count) * settings.frequency_penalty);
+}
+
+// The row's logits after penalties, bias, allowed and banned tokens: usable ones, and NaN for
+// tokens that must not be drawn. `own` are the row's adjustments.
+DERIN_HOST_DEVICE inline void AdjustLogits(const SampleRow& row, const LogitAdjustment* own,
+                                           const float* logits, int32_t V, float* adjusted) {
+  for (int32_t i = 0; i < V; ++i) adjusted[i] = row.only_adjusted ? NAN : UsableLogit(logits[i]);
+  for (int32_t i = 0; i < row.adjustment_count; ++i) {
+    const LogitAdjustment& one = own[i];
+    const float penalized = PenalizedLogit(UsableLogit(logits[one.token]), one.count, row.settings);
+    adjusted[one.token] = one.bias < -FLT_MAX ? NAN : UsableLogit(penalized + one.bias);
+  }
+}
+
+// The id with the largest of logits[first] ... logits[V - 1], the lowest of equal ones;
+// `first` when none is finite.
 DERIN_HOST_DEVICE inline int32_t MostProbableToken(const float* logits, int32_t first, int32_t V) {
   int32_t best = first;
   float largest = UsableLogit(logits[first]);
@@ -34,6 +58,14 @@ DERIN_HOST_DEVICE inline int32_t MostProbableToken(const float* logits, int32_t 
     largest = logit > largest ? logit : largest;
   }
   return best;
+}
+
+// The lowest id from `first` on that AdjustLogits left to be drawn; `first` when there is none.
+DERIN_HOST_DEVICE inline int32_t LowestAllowed(const float* adjusted, int32_t first, int32_t V) {
+  for (int32_t i = first; i < V; ++i) {
+    if (!std::isnan(adjusted[i])) return i;
+  }
+  return first;
 }
 
 // p = exp((logits - largest) / temperature), and 0 for ids below `first`; `temperature` above 0.
@@ -74,6 +106,60 @@ DERIN_HOST_DEVICE inline void KeepTopK(float* p, int32_t V, int32_t k) {
   KeepFrom(p, V, least, k - CountFrom(p, V, least + 1));
 }
 
+// How far the information of a token, -log p, is from its mean, in nats; both but for a constant,
+// which does not matter: p = exp(-information) / sum.
+DERIN_HOST_DEVICE inline float Information(float logit, float largest, float temperature) {
+  return (largest - UsableLogit(logit)) / temperature;
+}
+DERIN_HOST_DEVICE inline uint32_t DeviationBits(float information, double mean) {
+  return BitsOf(static_cast<float>(std::fabs(information - mean)));
+}
+
+// Keeps the fewest of the most typical whose sum reaches `share`, in (0, 1), of the sum of all; one
+// at least. `p` are the weights of `logits`, or 0.
+DERIN_HOST_DEVICE inline void KeepTypical(const float* logits, float largest, float temperature,
+                                          int32_t V, float share, float* p) {
+  double total = 0, weighted = 0;
+  for (int32_t i = 0; i < V; ++i) {
+    if (p[i] == 0) continue;
+    total += p[i];
+    weighted += double{p[i]} * Information(logits[i], largest, temperature);
+  }
+  const double mean = weighted / total, wanted = share * total;
+  uint32_t edge = 0;  // the largest so that all nearer to the mean do not reach the wanted sum
+  double nearer = 0;  // the sum of those
+  for (int bit = kPositiveBits - 1; bit >= 0; --bit) {
+    const uint32_t candidate = edge | uint32_t{1} << bit;
+    double sum = 0;
+    for (int32_t i = 0; i < V; ++i) {
+      if (p[i] == 0) continue;
+      const float information = Information(logits[i], largest, temperature);
+      if (DeviationBits(information, mean) < candidate) sum += p[i];
+    }
+    if (sum >= wanted) continue;
+    edge = candidate;
+    nearer = sum;
+  }
+  for (int32_t i = 0; i < V; ++i) {
+    if (p[i] == 0) continue;
+    const uint32_t bits = DeviationBits(Information(logits[i], largest, temperature), mean);
+    if (bits < edge) continue;
+    if (bits == edge && nearer < wanted) {
+      nearer += p[i];
+    } else {
+      p[i] = 0;
+    }
+  }
+}
+
+// Keeps those at least `share`, in [0, 1], as probable as the most probable.
+DERIN_HOST_DEVICE inline void KeepMinP(float* p, int32_t V, float share) {
+  float most = 0;
+  for (int32_t i = 0; i < V; ++i) most = p[i] > most ? p[i] : most;
+  const float least = share * most;
+  for (int32_t i = 0; i < V; ++i) p[i] = p[i] >= least ? p[i] : 0;
+}
+
 // Keeps the fewest of the most probable whose sum reaches `share`, in [0, 1), of the sum of all;
 // one at least, however small the share.
 DERIN_HOST_DEVICE inline void KeepTopP(float* p, int32_t V, float share) {
@@ -102,18 +188,30 @@ DERIN_HOST_DEVICE inline int32_t DrawFrom(const float* p, int32_t V, float u) {
 }
 
 // SampleToken on plain addresses.
-DERIN_HOST_DEVICE inline int32_t SampleRowToken(const SampleRow& row, const float* logits,
-                                                int32_t V, float* p) {
+DERIN_HOST_DEVICE inline int32_t SampleRowToken(const SampleRow& row,
+                                                const LogitAdjustment* adjustments,
+                                                const float* logits, int32_t V, float* scratch) {
   if (row.forced_token >= 0) return row.forced_token;
   const SamplingSettings& settings = row.settings;
+  const bool adjusts = row.adjustment_count > 0;
+  float* p = scratch;
+  if (adjusts) {
+    AdjustLogits(row, adjustments + row.first_adjustment, logits, V, scratch + V);
+    logits = scratch + V;
+  }
   const int32_t first = settings.allow_unknown ? 0 : 1;
   const int32_t best = MostProbableToken(logits, first, V);
   const float largest = UsableLogit(logits[best]);
-  if (settings.temperature == 0 || largest < -FLT_MAX) return best;
+  if (largest < -FLT_MAX) return adjusts ? LowestAllowed(logits, first, V) : best;
+  if (settings.temperature == 0) return best;
 
   WeighTokens(logits, largest, settings.temperature, first, V, p);
   if (settings.top_k > 0) KeepTopK(p, V, settings.top_k);
+  if (settings.typical_p < 1) {
+    KeepTypical(logits, largest, settings.temperature, V, settings.typical_p, p);
+  }
   if (settings.top_p < 1) KeepTopP(p, V, settings.top_p);
+  if (settings.min_p > 0) KeepMinP(p, V, settings.min_p);
   const auto position = static_cast<uint64_t>(row.position);
   const PhiloxBlock random =
       Philox4x32(RandomPurpose::kSampling, static_cast<uint32_t>(position),

@@ -10,6 +10,9 @@ namespace derin::server {
 Generation::Generation(GenerationRequest request, std::shared_ptr<Session> session,
                        StreamSink* sink)
     : request_(std::move(request)), session_(std::move(session)), sink_(sink) {
+  if (!request_.rules.empty()) {
+    adjustments_.emplace(request_.rules, session_->version()->tokenizer.vocabulary_size());
+  }
   const Session::State& state = session_->state;
   if (state.pending.has_value()) to_absorb_.push_back(*state.pending);
   to_absorb_.insert(to_absorb_.end(), request_.prompt.begin(), request_.prompt.end());
@@ -21,7 +24,7 @@ void Generation::Begin() {
   if (request_.seed.has_value()) session_->state.seed = *request_.seed;
 }
 
-LanguageModel::Row Generation::NextRow() const {
+LanguageModel::Row Generation::NextRow() {
   const Session::State& state = session_->state;
   LanguageModel::Row row;
   row.token = to_absorb_[absorbed_];
@@ -30,7 +33,12 @@ LanguageModel::Row Generation::NextRow() const {
   row.sample.settings = request_.sampling;
   row.sample.seed = state.seed;
   row.sample.position = state.position + 1;
-  if (!next_draws()) row.sample.forced_token = to_absorb_[absorbed_ + 1];
+  if (!next_draws()) {
+    row.sample.forced_token = to_absorb_[absorbed_ + 1];
+  } else if (adjustments_.has_value()) {
+    row.adjustments = adjustments_->Next(state.recent, row.token);
+    row.sample.only_adjusted = adjustments_->only_adjusted();
+  }
   return row;
 }
 
@@ -39,6 +47,7 @@ void Generation::Accept(int32_t token, absl::Duration step_start, absl::Duration
   const bool draws = next_draws();
   if (steps_++ == 0) first_step_ = step_start;
   ++state.position;
+  state.recent.Push(to_absorb_[absorbed_]);
   ++absorbed_;
   state.pending.reset();
   if (!draws) return;

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "model/network/language_model.h"
 #include "model/sampling/sampler.h"
+#include "server/generation/logit_adjustments.h"
 #include "server/generation/outbox.h"
 #include "server/generation/session.h"
 
@@ -29,6 +30,7 @@ struct GenerationRequest {
   std::vector<int32_t> prompt;
   int64_t max_tokens = 200;
   SamplingSettings sampling;
+  TokenRules rules;
   std::optional<uint64_t> seed;  // of the session from here on; unset: as it is
   bool per_token = false;        // a message for each token
   absl::Duration arrival;        // by the engine's clock
@@ -53,8 +55,8 @@ class Generation {
   // The engine takes the call; a call that is refused has changed nothing of its session.
   void Begin();
 
-  // Its part of the next step.
-  LanguageModel::Row NextRow() const;
+  // Its part of the next step; valid until the call after it.
+  LanguageModel::Row NextRow();
   // Whether that step draws a token; else it absorbs a part of the prompt.
   bool next_draws() const { return absorbed_ + 1 == to_absorb_.size(); }
   // Takes what the step chose; `now` by the engine's clock. A drawn token goes to the outbox.
@@ -87,8 +89,9 @@ class Generation {
   Outbox outbox_;
   std::atomic<bool> cancelled_ = false;
 
-  std::vector<int32_t> to_absorb_;  // the rest of the prompt, or the token drawn last
-  size_t absorbed_ = 0;             // of to_absorb_
+  std::optional<LogitAdjustments> adjustments_;  // none without rules
+  std::vector<int32_t> to_absorb_;               // the rest of the prompt, or the token drawn last
+  size_t absorbed_ = 0;                          // of to_absorb_
   int64_t steps_ = 0;
   int64_t drawn_ = 0;
   absl::Duration first_step_, first_token_, last_token_, previous_token_;

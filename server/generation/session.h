@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "model/network/hidden_state_pool.h"
 #include "model/text/utf8.h"
+#include "server/generation/recent_tokens.h"
 #include "server/registry/loaded_version.h"
 
 namespace derin::server {
@@ -66,6 +67,8 @@ class Session {
     // The last token drawn, which the next call absorbs first.
     std::optional<int32_t> pending;
     uint64_t seed = 0;
+    // Those absorbed last.
+    RecentTokens recent;
     // Bytes that are not yet a whole character.
     Utf8Assembler text;
   };

@@ -14,9 +14,9 @@ namespace derin::server {
 absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest& request,
                                                        int64_t max_prompt_bytes);
 
-// The prompt as `version` knows it: normalised and as tokens, into `parsed`; what it does not know,
-// into `start`.
-void EncodePrompt(const v1::GenerateRequest& request, const LoadedVersion& version,
-                  GenerationRequest& parsed, v1::GenerateStart& start);
+// What depends on `version`: the prompt, normalised and as tokens, into `parsed`; what the
+// vocabulary lacks, into `start`. INVALID_ARGUMENT names the field with a token that it lacks.
+absl::Status FitToVersion(const v1::GenerateRequest& request, const LoadedVersion& version,
+                          GenerationRequest& parsed, v1::GenerateStart& start);
 
 }  // namespace derin::server

@@ -106,7 +106,7 @@ absl::StatusOr<std::shared_ptr<Generation>> GenerationService::Prepare(
   auto session = SessionFor(request, caller);
   if (!session.ok()) return session.status();
   const LoadedVersion& version = *(*session)->version();
-  EncodePrompt(request, version, *parsed, start);
+  if (absl::Status fits = FitToVersion(request, version, *parsed, start); !fits.ok()) return fits;
   // From here on the session's state is this call's.
   if (absl::Status status = (*session)->TryBegin(); !status.ok()) return status;
   start.set_session((*session)->name());

@@ -99,6 +99,34 @@ TEST_F(GenerationTest, ASessionGoesOnWhereItsLastCallEnded) {
   EXPECT_EQ(ErrorReason(Generate({.session = session->name}).end.status()), "SESSION_NOT_FOUND");
 }
 
+TEST_F(GenerationTest, PenaltiesReachAcrossTheCallsOfASession) {
+  const client::SamplingSettings sampling{.repetition_penalty = 1.4, .frequency_penalty = 0.3};
+  const auto whole = Generate(
+      {.model = "models/sea", .prompt = "the ", .max_tokens = 60, .sampling = sampling, .seed = 5});
+  const auto session = client_->OpenSession("models/sea", 5);
+  std::string text;
+  for (int call = 0; call < 6; ++call) {
+    text += Generate({.session = session->name,
+                      .prompt = call == 0 ? "the " : "",
+                      .max_tokens = 10,
+                      .sampling = sampling})
+                .text;
+  }
+  EXPECT_EQ(text, whole.text);
+  EXPECT_NE(text,
+            Generate({.model = "models/sea", .prompt = "the ", .max_tokens = 60, .seed = 5}).text);
+}
+
+TEST_F(GenerationTest, OnlyAllowedTokensAreDrawn) {
+  const auto generated =
+      Generate({.model = "models/sea", .max_tokens = 100, .sampling = {.allowed_tokens = {2, 5}}});
+  ASSERT_TRUE(generated.end.ok()) << generated.end.status();
+  for (const int32_t token : generated.tokens) EXPECT_TRUE(token == 2 || token == 5) << token;
+  const auto other =
+      Generate({.model = "models/sea", .max_tokens = 100, .sampling = {.banned_tokens = {2, 5}}});
+  for (const int32_t token : other.tokens) EXPECT_FALSE(token == 2 || token == 5) << token;
+}
+
 TEST_F(GenerationTest, SessionsInParallelDrawWhatEachDrawsAlone) {
   std::vector<std::string> together(8);
   std::vector<std::thread> threads;
@@ -189,6 +217,10 @@ TEST_F(GenerationTest, BadRequestsNameTheField) {
       {"sampling.top_k", {.model = "models/sea", .sampling = {.top_k = -1}}},
       {"sampling.top_p", {.model = "models/sea", .sampling = {.top_p = 0}}},
       {"sampling.top_p", {.model = "models/sea", .sampling = {.top_p = 1.5}}},
+      {"sampling.min_p", {.model = "models/sea", .sampling = {.min_p = 2}}},
+      {"sampling.top_k", {.model = "models/sea", .sampling = {.temperature = 0, .top_k = 3}}},
+      {"sampling.penalty_window", {.model = "models/sea", .sampling = {.penalty_window = 3}}},
+      {"sampling.banned_tokens", {.model = "models/sea", .sampling = {.banned_tokens = {500}}}},
       {"prompt", {.model = "models/sea", .prompt = std::string((1 << 20) + 1, 'a')}},
       {"model", {.model = "sea"}},
       {"session", {.session = "sessions/NO"}},

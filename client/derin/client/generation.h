@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,7 +29,9 @@ struct Session {
   std::string engine_id;
 };
 
-// How a token is drawn. In this order: temperature, top-k, top-p, draw.
+// How a token is drawn. In this order: penalties, bias, allowed and banned tokens, temperature,
+// top-k, typical, top-p, min-p, draw. Tokens are the vocabulary's ids, as GenerateCallbacks::text
+// gets them.
 struct SamplingSettings {
   // Logits are divided by it, 0 to 100; 0 takes the most probable token always. Default 1.
   std::optional<double> temperature;
@@ -37,8 +40,29 @@ struct SamplingSettings {
   // Keep the smallest set of most probable tokens whose probabilities add up to p, in (0, 1];
   // default 1: all.
   std::optional<double> top_p;
-  // Let `<unk>` be drawn.
+  // Let `<unk>`, token 0, be drawn.
   bool allow_unknown = false;
+  // Keep the tokens at least so many times as probable as the most probable one, 0 to 1; default 0:
+  // all.
+  std::optional<double> min_p;
+  // Keep the smallest set of tokens whose information is nearest to its mean and whose
+  // probabilities add up to this, in (0, 1]; default 1: all.
+  std::optional<double> typical_p;
+  // The logit of each recent token is divided by it when above 0 and multiplied when below, 0.1 to
+  // 10; default 1: none.
+  std::optional<double> repetition_penalty;
+  // Subtracted from the logit of each recent token: the first once, the second for each time that
+  // it is there, -100 to 100; default 0.
+  std::optional<double> presence_penalty;
+  std::optional<double> frequency_penalty;
+  // How many of the last tokens, prompts included, are recent, 1 to 256; default 256.
+  std::optional<int32_t> penalty_window;
+  // Added to the logits of these tokens, -100 to 100.
+  std::map<int32_t, double> logit_bias;
+  // Only these are drawn; empty: all.
+  std::vector<int32_t> allowed_tokens;
+  // These are not drawn.
+  std::vector<int32_t> banned_tokens;
 
   bool operator==(const SamplingSettings&) const = default;
 };

@@ -352,6 +352,18 @@ v1::GenerateRequest ToProto(const GenerateOptions& from) {
   DERIN_WRITE(from.sampling, sampling, top_k);
   DERIN_WRITE(from.sampling, sampling, top_p);
   sampling.set_allow_unknown(from.sampling.allow_unknown);
+  DERIN_WRITE(from.sampling, sampling, min_p);
+  DERIN_WRITE(from.sampling, sampling, typical_p);
+  DERIN_WRITE(from.sampling, sampling, repetition_penalty);
+  DERIN_WRITE(from.sampling, sampling, presence_penalty);
+  DERIN_WRITE(from.sampling, sampling, frequency_penalty);
+  DERIN_WRITE(from.sampling, sampling, penalty_window);
+  sampling.mutable_logit_bias()->insert(from.sampling.logit_bias.begin(),
+                                        from.sampling.logit_bias.end());
+  sampling.mutable_allowed_tokens()->Assign(from.sampling.allowed_tokens.begin(),
+                                            from.sampling.allowed_tokens.end());
+  sampling.mutable_banned_tokens()->Assign(from.sampling.banned_tokens.begin(),
+                                           from.sampling.banned_tokens.end());
   DERIN_WRITE(from, to, seed);
   to.set_per_token(from.per_token);
   return to;

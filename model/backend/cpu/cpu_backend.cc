@@ -58,8 +58,8 @@ class CpuBackend : public HostBackend {
   void Logits(Queue& queue, View top, const HeadViews& head, View logits) override {
     if (Ok(queue)) cpu::Logits(AsCpu(queue), top, head, logits);
   }
-  void Sample(Queue& queue, View logits, View rows, View tokens) override {
-    if (Ok(queue)) cpu::Sample(AsCpu(queue), logits, rows, tokens);
+  void Sample(Queue& queue, View logits, const SampleViews& views) override {
+    if (Ok(queue)) cpu::Sample(AsCpu(queue), logits, views);
   }
 
  private:

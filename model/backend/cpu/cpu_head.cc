@@ -173,16 +173,19 @@ void ProjectAndLoss(CpuQueue& queue, View top, const HeadViews& views, View targ
   loss.As<double>()[1] = counted;
 }
 
-void Sample(CpuQueue& queue, View logits, View rows, View tokens) {
-  const auto N = static_cast<int64_t>(tokens.count), V = static_cast<int64_t>(logits.count) / N;
-  const auto* row = reinterpret_cast<const SampleRow*>(rows.As<std::byte>());
-  auto* probabilities = static_cast<float*>(
-      queue.Scratch(queue.device.workers.threads() * RoundUp(V, kLanes) * sizeof(float)));
-  if (probabilities == nullptr) return;
+void Sample(CpuQueue& queue, View logits, const SampleViews& views) {
+  const auto N = static_cast<int64_t>(views.tokens.count),
+             V = static_cast<int64_t>(logits.count) / N;
+  const auto rows = views.rows.Structs<SampleRow>();
+  const auto adjustments = views.adjustments.Structs<LogitAdjustment>();
+  const int64_t of_worker = RoundUp(2 * V, kLanes);
+  auto* scratch = static_cast<float*>(
+      queue.Scratch(queue.device.workers.threads() * of_worker * sizeof(float)));
+  if (scratch == nullptr) return;
   const auto sample = [&](int64_t i, int worker) {
-    tokens.As<int32_t>()[i] =
-        SampleRowToken(row[i], logits.As<float>() + i * V, static_cast<int32_t>(V),
-                       probabilities + worker * RoundUp(V, kLanes));
+    views.tokens.As<int32_t>()[i] =
+        SampleRowToken(rows[i], adjustments.data(), logits.As<float>() + i * V,
+                       static_cast<int32_t>(V), scratch + worker * of_worker);
   };
   // About 20 flops for each token of a vocabulary.
   if (20.0 * N * V < kFlopsWorthSharing) {

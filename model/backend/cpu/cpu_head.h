@@ -14,6 +14,6 @@ void Logits(CpuQueue& queue, View top, const HeadViews& head, View logits);
 void ProjectAndLoss(CpuQueue& queue, View top, const HeadViews& head, View targets, View loss,
                     View d_top, const HeadViews& d_head);
 
-void Sample(CpuQueue& queue, View logits, View rows, View tokens);
+void Sample(CpuQueue& queue, View logits, const SampleViews& views);
 
 }  // namespace derin::cpu

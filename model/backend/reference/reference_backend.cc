@@ -89,17 +89,19 @@ class ReferenceBackend : public HostBackend {
     WithRealType(top, [&](auto real) { reference::Logits<decltype(real)>(top, head, logits); });
   }
 
-  void Sample(Queue& queue, View logits, View rows, View tokens) override {
+  void Sample(Queue& queue, View logits, const SampleViews& views) override {
     if (!Ok(queue)) return;
-    const size_t N = tokens.count, V = logits.count / N;
-    const SampleRow* row = reinterpret_cast<const SampleRow*>(rows.As<std::byte>());
-    std::vector<float> of_row(V), probabilities(V);
+    const size_t N = views.tokens.count, V = logits.count / N;
+    const auto rows = views.rows.Structs<SampleRow>();
+    const auto adjustments = views.adjustments.Structs<LogitAdjustment>();
+    std::vector<float> of_row(V), scratch(2 * V);
     for (size_t i = 0; i < N; ++i) {
       WithRealType(logits, [&](auto real) {
         const auto* from = logits.As<decltype(real)>() + i * V;
         std::copy(from, from + V, of_row.begin());
       });
-      tokens.As<int32_t>()[i] = SampleToken(row[i], of_row, absl::MakeSpan(probabilities));
+      views.tokens.As<int32_t>()[i] =
+          SampleToken(rows[i], adjustments, of_row, absl::MakeSpan(scratch));
     }
   }
 };

@@ -79,6 +79,39 @@ TEST_F(GenerateCommand, SendsEveryFlagToItsField) {
             "top_p: 0.5 allow_unknown: true } seed: 7 per_token: true");
 }
 
+TEST_F(GenerateCommand, SendsEveryFlagOfSamplingToItsField) {
+  const Result result = Run({"generate", "--model",
+                             "m",        "--min-p",
+                             "0.1",      "--typical-p",
+                             "0.9",      "--repetition-penalty",
+                             "1.5",      "--presence-penalty",
+                             "-1",       "--frequency-penalty",
+                             "2",        "--penalty-window",
+                             "64",       "--logit-bias",
+                             "3=-2.5",   "--ban-token",
+                             "4",        "--ban-token",
+                             "5"});
+  EXPECT_EQ(result.status, kSuccess) << result.err;
+  EXPECT_EQ(asked_.sampling().ShortDebugString(),
+            "min_p: 0.1 typical_p: 0.9 repetition_penalty: 1.5 presence_penalty: -1 "
+            "frequency_penalty: 2 penalty_window: 64 logit_bias { key: 3 value: -2.5 } "
+            "banned_tokens: 4 banned_tokens: 5");
+  Run({"generate", "--model", "m", "--allow-token", "7", "--allow-token=8", "--prompt", "x"});
+  EXPECT_EQ(asked_.sampling().ShortDebugString(), "allowed_tokens: 7 allowed_tokens: 8");
+  EXPECT_EQ(asked_.prompt(), "x");
+}
+
+TEST_F(GenerateCommand, TokensThatAreNoNumbersAreBadUsage) {
+  for (const auto& [flag, text] : {std::pair("--ban-token", "e"),
+                                   {"--allow-token", "1.5"},
+                                   {"--logit-bias", "3"},
+                                   {"--logit-bias", "a=1"}}) {
+    const Result result = Run({"generate", "--model", "m", flag, text});
+    EXPECT_EQ(result.status, kBadUsage) << flag;
+    EXPECT_THAT(result.err, HasSubstr(std::string("got '") + text + "', wanted ")) << flag;
+  }
+}
+
 TEST_F(GenerateCommand, TakesPromptsThatAParserCouldMistake) {
   for (const std::string prompt : {"", "[a,b]", "--model", "%%", "a=b", "{}"}) {
     EXPECT_EQ(Run({"generate", "--model", "m", "--prompt", prompt}).status, kSuccess) << prompt;

@@ -126,9 +126,31 @@ TEST_P(BackendTest, SamplesEachRowByItsOwnSettings) {
   Buffer samples = *model_.backend().Allocate(ElementType::kByte, sizeof(rows));
   model_.backend().Upload(model_.queue(), rows, samples.view());
   Buffer tokens = model_.Integers({-1, -1, -1});
-  model_.backend().Sample(model_.queue(), logits.view(), samples.view(), tokens.view());
+  model_.backend().Sample(model_.queue(), logits.view(),
+                          {.rows = samples.view(), .tokens = tokens.view()});
   // Row 1's best token is `<unk>`, which is not drawn.
   EXPECT_THAT(ReadIntegers(tokens.view()), ElementsAre(1, 2, 2));
+}
+
+TEST_P(BackendTest, AdjustsTheLogitsOfEachRowByItsOwnPart) {
+  Buffer logits = model_.Reals(12);
+  model_.Write(logits.view(), {0, 5, 1, 2, 0, 5, 1, 2, 0, 5, 1, 2});
+  const LogitAdjustment adjustments[] = {
+      {.token = 1, .bias = kBanned}, {.token = 2, .bias = 10}, {.token = 1, .count = 1}};
+  SampleRow rows[3];
+  for (SampleRow& row : rows) row.settings.temperature = 0;
+  rows[1].adjustment_count = 1;
+  rows[2].first_adjustment = 1;
+  rows[2].adjustment_count = 2;
+  Buffer samples = *model_.backend().Allocate(ElementType::kByte, sizeof(rows));
+  model_.backend().Upload(model_.queue(), rows, samples.view());
+  Buffer changes = *model_.backend().Allocate(ElementType::kByte, sizeof(adjustments));
+  model_.backend().Upload(model_.queue(), adjustments, changes.view());
+  Buffer tokens = model_.Integers({-1, -1, -1});
+  model_.backend().Sample(
+      model_.queue(), logits.view(),
+      {.rows = samples.view(), .adjustments = changes.view(), .tokens = tokens.view()});
+  EXPECT_THAT(ReadIntegers(tokens.view()), ElementsAre(1, 3, 2));
 }
 
 TEST_P(BackendTest, CopiesStatesReadingAllBeforeWriting) {

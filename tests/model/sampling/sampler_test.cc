@@ -30,9 +30,11 @@ std::vector<float> TestLogits(uint32_t test, int vocabulary) {
   return logits;
 }
 
-int32_t Draw(const SampleRow& row, const std::vector<float>& logits) {
-  std::vector<float> scratch(logits.size(), kNan);
-  return SampleToken(row, logits, absl::MakeSpan(scratch));
+int32_t Draw(SampleRow row, const std::vector<float>& logits,
+             const std::vector<LogitAdjustment>& adjustments = {}) {
+  std::vector<float> scratch(2 * logits.size(), kNan);
+  row.adjustment_count = static_cast<int32_t>(adjustments.size());
+  return SampleToken(row, adjustments, logits, absl::MakeSpan(scratch));
 }
 
 // The ids of non-zero probability, most probable first, ties by id.

@@ -72,6 +72,19 @@ TEST_F(GenerationTest, ACallThatEndsBeforeItsFirstStepLeavesTheSessionAsItWas) {
   EXPECT_EQ(session_->state.position, 1);
 }
 
+TEST_F(GenerationTest, DrawsAdjustTheLogitsOfRecentTokensAndPromptsDoNot) {
+  EXPECT_TRUE(session_->TryBegin().ok());
+  Generation generation({.prompt = {1, 2}, .rules = {.banned = {5}, .penalty_window = 3}}, session_,
+                        &sink_);
+  EXPECT_TRUE(generation.NextRow().adjustments.empty());
+  generation.Accept(2, kNow, kNow);
+  const auto adjustments = generation.NextRow().adjustments;
+  ASSERT_EQ(adjustments.size(), 3u);
+  EXPECT_EQ(adjustments[0].bias, kBanned);
+  EXPECT_EQ(adjustments[1].token, 2) << "the token that the step absorbs is the most recent one";
+  EXPECT_EQ(adjustments[2].token, 1);
+}
+
 TEST_F(GenerationTest, TheEndCountsAndMeasures) {
   Generation generation = Make({1, 2}, 3);
   generation.Accept(2, kNow + absl::Milliseconds(5), kNow + absl::Milliseconds(6));

@@ -222,7 +222,19 @@ TEST(Conversion, WritesAllOfAGenerateRequest) {
   options.model = "models/a";
   options.prompt = "x";
   options.max_tokens = 5;
-  options.sampling = {.temperature = 0, .top_k = 1, .top_p = 0.5, .allow_unknown = true};
+  options.sampling = {.temperature = 0,
+                      .top_k = 1,
+                      .top_p = 0.5,
+                      .allow_unknown = true,
+                      .min_p = 0.25,
+                      .typical_p = 0.75,
+                      .repetition_penalty = 1.5,
+                      .presence_penalty = 2,
+                      .frequency_penalty = 3,
+                      .penalty_window = 4,
+                      .logit_bias = {{5, -1.0}},
+                      .allowed_tokens = {6, 7},
+                      .banned_tokens = {8}};
   options.seed = 0;
   options.per_token = true;
   const v1::GenerateRequest request = ToProto(options);
@@ -233,6 +245,15 @@ TEST(Conversion, WritesAllOfAGenerateRequest) {
   EXPECT_EQ(request.sampling().top_k(), 1);
   EXPECT_EQ(request.sampling().top_p(), 0.5);
   EXPECT_TRUE(request.sampling().allow_unknown());
+  EXPECT_EQ(request.sampling().min_p(), 0.25);
+  EXPECT_EQ(request.sampling().typical_p(), 0.75);
+  EXPECT_EQ(request.sampling().repetition_penalty(), 1.5);
+  EXPECT_EQ(request.sampling().presence_penalty(), 2);
+  EXPECT_EQ(request.sampling().frequency_penalty(), 3);
+  EXPECT_EQ(request.sampling().penalty_window(), 4);
+  EXPECT_EQ(request.sampling().logit_bias().at(5), -1.0);
+  EXPECT_EQ(request.sampling().allowed_tokens_size(), 2);
+  EXPECT_EQ(request.sampling().banned_tokens(0), 8);
   EXPECT_TRUE(request.has_seed());
   EXPECT_TRUE(request.per_token());
   EXPECT_FALSE(ToProto(GenerateOptions{.session = "sessions/1"}).has_max_tokens());
