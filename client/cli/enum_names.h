@@ -55,6 +55,9 @@ inline constexpr EnumName<client::FinishReason> kFinishReasonNames[] = {
     {client::FinishReason::kLength, "length"},
     {client::FinishReason::kSessionClosed, "session-closed"},
     {client::FinishReason::kServerStopping, "server-stopping"},
+    {client::FinishReason::kStopString, "stop-string"},
+    {client::FinishReason::kStopToken, "stop-token"},
+    {client::FinishReason::kTime, "time"},
 };
 
 // "unknown" for what has no name.

@@ -1,7 +1,10 @@
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
@@ -27,7 +30,17 @@ constexpr FieldFlag kFlags[] = {
     {"model", "--model"},
     {"session", "--session"},
     {"prompt", "--prompt"},
+    {"prompt_bytes", "--prompt-hex"},
+    {"prompt_tokens", "--prompt-token"},
+    {"prompt_tokens.tokens", "--prompt-token"},
+    {"echo", "--echo"},
     {"max_tokens", "--max-tokens"},
+    {"min_tokens", "--min-tokens"},
+    {"stop_strings", "--stop"},
+    {"stop_tokens", "--stop-token"},
+    {"include_stop", "--include-stop"},
+    {"time_budget", "--time-budget"},
+    {"message_interval", "--message-interval"},
     {"sampling.temperature", "--temperature"},
     {"sampling.top_k", "--top-k"},
     {"sampling.typical_p", "--typical-p"},
@@ -86,12 +99,43 @@ void AddFlags(CLI::App& command, GenerateFlags& flags) {
   command
       .add_option("--prompt", options.prompt, "text to start from, at most 1 MiB; default: none")
       ->type_name("TEXT");
+  command
+      .add_option_function<std::string>(
+          "--prompt-hex",
+          [&options](const std::string& text) {
+            options.prompt_bytes = absl::HexStringToBytes(text);
+          },
+          "bytes to start from instead, for a model of bytes: two hexadecimal digits each")
+      ->type_name("HEX")
+      ->check([](const std::string& text) -> std::string {
+        const bool hex =
+            text.size() % 2 == 0 && std::all_of(text.begin(), text.end(), absl::ascii_isxdigit);
+        return hex ? "" : absl::StrCat("got '", text, "', wanted two hexadecimal digits a byte");
+      });
+  AddNumbers(command, "--prompt-token", options.prompt_tokens,
+             "a token to start from instead, by its id; may be repeated");
+  command.add_flag("--echo", options.echo, "write the prompt, too, as the model sees it");
   AddNumber(command, "--max-tokens", options.max_tokens, "tokens to draw, 1 to 1000000 [200]");
+  AddNumber(command, "--min-tokens", options.min_tokens,
+            "the first N tokens do not stop the text, 0 to --max-tokens [0]");
+  command
+      .add_option("--stop", options.stop_strings,
+                  "end the text before this; may be repeated, 16 times at most")
+      ->type_name("TEXT")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  AddNumbers(command, "--stop-token", options.stop_tokens,
+             "end the text before this token; may be repeated, 64 times at most");
+  command.add_flag("--include-stop", options.include_stop, "end the text after what stops it");
   AddSamplingFlags(command, options.sampling);
   AddNumber(command, "--seed", options.seed,
             "the same seed draws the same text [the session's, or drawn]");
   command.add_flag("--per-token", options.per_token,
-                   "one message per token; otherwise at most one every 2 ms");
+                   "one message per token; otherwise --message-interval says");
+  AddSeconds(command, "--message-interval", options.message_interval,
+             "at most one message in so many seconds after the first, 0 to 10 [0.002]");
+  AddSeconds(command, "--time-budget", options.time_budget,
+             "end the text at the first token after so many seconds, at most 86400 [no end]");
   command.add_flag("--verbose", flags.verbose,
                    "the closing line with figures, also when stderr is no terminal");
 }
@@ -136,6 +180,8 @@ absl::Status GenerateText(CommandContext& context, client::Client& client,
   if (!end.ok()) return end.status();
   if (end->finish_reason == client::FinishReason::kSessionClosed) {
     console.err << "note: the session was closed; the text ends here\n";
+  } else if (end->finish_reason == client::FinishReason::kTime) {
+    console.err << "note: the time budget is spent; the text ends here\n";
   } else if (end->finish_reason == client::FinishReason::kServerStopping) {
     console.err << "note: the server stops; the text ends here\n";
   }
@@ -170,6 +216,10 @@ absl::Status Generate(CommandContext& context, const GenerateFlags& flags) {
   if (flags.model.empty() == flags.session.empty()) {
     return context.BadUsage("wanted exactly one of --model NAME and --session ID");
   }
+  const client::GenerateOptions& given = flags.options;
+  if (!given.prompt.empty() + !given.prompt_bytes.empty() + !given.prompt_tokens.empty() > 1) {
+    return context.BadUsage("wanted at most one of --prompt, --prompt-hex and --prompt-token");
+  }
   auto client = context.Connect();
   if (!client.ok()) return client.status();
   context.console().catch_interrupts();
@@ -186,12 +236,13 @@ absl::Status Generate(CommandContext& context, const GenerateFlags& flags) {
 }  // namespace
 
 void AddGenerateCommand(CLI::App& app, CommandContext& context) {
-  CLI::App& command =
-      AddCommand(app, "generate", "Streams text from a model, character by character.",
-                 "  derin generate --model timemachine --prompt \"the time traveller \"\n"
-                 "  derin generate --model timemachine --prompt \"it \" --temperature 0.5 "
-                 "--max-tokens 500 --seed 7\n"
-                 "  derin generate --session $S                  # goes on where it ended");
+  CLI::App& command = AddCommand(
+      app, "generate", "Streams text from a model, character by character.",
+      "  derin generate --model timemachine --prompt \"the time traveller \"\n"
+      "  derin generate --model timemachine --prompt \"it \" --temperature 0.5 "
+      "--max-tokens 500 --seed 7\n"
+      "  derin generate --model timemachine --prompt \"he \" --stop \". \" --include-stop\n"
+      "  derin generate --session $S                  # goes on where it ended");
   auto flags = std::make_shared<GenerateFlags>();
   AddFlags(command, *flags);
   context.Define(command, [&context, flags] { return Generate(context, *flags); });

@@ -191,10 +191,13 @@ Json ToJson(const client::GenerateStart& start) {
 Json ToJson(const client::GenerateEnd& end) {
   Json json;
   json["finish_reason"] = Name(end.finish_reason);
+  if (!end.stop_string.empty()) json["stop_string"] = end.stop_string;
+  if (end.stop_token.has_value()) json["stop_token"] = *end.stop_token;
   json["prompt_tokens"] = end.prompt_tokens;
   json["generated_tokens"] = end.generated_tokens;
   json["position"] = end.position;
   json["queue_seconds"] = absl::ToDoubleSeconds(end.queue_time);
+  json["prompt_seconds"] = absl::ToDoubleSeconds(end.prompt_time);
   json["first_token_seconds"] = absl::ToDoubleSeconds(end.first_token_time);
   json["tokens_per_second"] = end.tokens_per_second;
   return json;

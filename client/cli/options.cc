@@ -1,6 +1,7 @@
 #include "client/cli/options.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <utility>
@@ -97,6 +98,16 @@ void AddNumber(CLI::App& command, const std::string& flag, std::optional<uint64_
 void AddNumber(CLI::App& command, const std::string& flag, std::optional<double>& value,
                const std::string& help) {
   AddParsed(command, flag, value, help, "a number", ParseReal);
+}
+
+void AddSeconds(CLI::App& command, const std::string& flag, std::optional<absl::Duration>& value,
+                const std::string& help) {
+  AddParsed(command, flag, value, help, "a number of seconds",
+            [](const std::string& text) -> std::optional<absl::Duration> {
+              const std::optional<double> seconds = ParseReal(text);
+              if (!seconds.has_value() || !std::isfinite(*seconds)) return std::nullopt;
+              return absl::Seconds(*seconds);
+            });
 }
 
 void AddNumbers(CLI::App& command, const std::string& flag, std::vector<int32_t>& values,

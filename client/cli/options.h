@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 
 #include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 #include "client/cli/enum_names.h"
 
 namespace derin::cli {
@@ -30,6 +31,10 @@ void AddNumber(CLI::App& command, const std::string& flag, std::optional<uint64_
                const std::string& help);
 void AddNumber(CLI::App& command, const std::string& flag, std::optional<double>& value,
                const std::string& help);
+
+// The same with a number of seconds.
+void AddSeconds(CLI::App& command, const std::string& flag, std::optional<absl::Duration>& value,
+                const std::string& help);
 
 // Flags that may be repeated: each adds a number, or a key and its value as KEY=VALUE.
 void AddNumbers(CLI::App& command, const std::string& flag, std::vector<int32_t>& values,

@@ -1,20 +1,36 @@
 #include "server/generation/generation.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "model/text/vocabulary.h"
 #include "server/storage/proto_time.h"
 
 namespace derin::server {
+namespace {
+
+constexpr size_t kOutboxBytes = 4096;
+// What one token may bring: its id, a stop string that did not come to its end, and bytes that
+// become three U+FFFD.
+constexpr size_t kLargestItem = 320;
+
+bool Contains(const std::vector<int32_t>& tokens, int32_t token) {
+  return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+}
+
+}  // namespace
 
 Generation::Generation(GenerationRequest request, std::shared_ptr<Session> session,
                        StreamSink* sink)
-    : request_(std::move(request)), session_(std::move(session)), sink_(sink) {
-  if (!request_.rules.empty()) {
-    adjustments_.emplace(request_.rules, session_->version()->tokenizer.vocabulary_size());
-  }
+    : request_(std::move(request)),
+      session_(std::move(session)),
+      sink_(sink),
+      outbox_(kOutboxBytes, kLargestItem) {
+  SetAdjustments();
+  if (!request_.stop_strings.empty()) stops_.emplace(request_.stop_strings, request_.include_stop);
   const Session::State& state = session_->state;
   if (state.pending.has_value()) to_absorb_.push_back(*state.pending);
+  prompt_start_ = to_absorb_.size();
   to_absorb_.insert(to_absorb_.end(), request_.prompt.begin(), request_.prompt.end());
   // A token must go in for one to come out: a text from nothing begins after `<unk>`.
   if (to_absorb_.empty()) to_absorb_.push_back(Vocabulary::kUnknown);
@@ -42,12 +58,30 @@ LanguageModel::Row Generation::NextRow() {
   return row;
 }
 
+void Generation::SetAdjustments() {
+  adjustments_.reset();
+  TokenRules rules = request_.rules;
+  if (drawn_ < request_.min_tokens) {
+    rules.banned.insert(rules.banned.end(), request_.stop_tokens.begin(),
+                        request_.stop_tokens.end());
+  }
+  if (rules.empty()) return;
+  adjustments_.emplace(rules, session_->version()->tokenizer.vocabulary_size());
+}
+
 void Generation::Accept(int32_t token, absl::Duration step_start, absl::Duration now) {
   Session::State& state = session_->state;
   const bool draws = next_draws();
-  if (steps_++ == 0) first_step_ = step_start;
+  const int32_t absorbed = to_absorb_[absorbed_];
+  if (steps_++ == 0) {
+    first_step_ = step_start;
+    if (!state.held.text.empty() || !request_.prompt.empty()) {
+      if (std::string text = ResumedText(); !text.empty()) outbox_.PushText(std::move(text));
+    }
+  }
+  if (request_.echo && drawn_ == 0 && absorbed_ >= prompt_start_) Echo(absorbed);
   ++state.position;
-  state.recent.Push(to_absorb_[absorbed_]);
+  state.recent.Push(absorbed);
   ++absorbed_;
   state.pending.reset();
   if (!draws) return;
@@ -57,14 +91,52 @@ void Generation::Accept(int32_t token, absl::Duration step_start, absl::Duration
   state.pending = token;
   to_absorb_.assign(1, token);
   absorbed_ = 0;
-  std::string bytes;
-  session_->version()->tokenizer.AppendBytes(token, bytes);
-  outbox_.Push(token, state.text.Append(bytes));
+  outbox_.Push(token, TextOf(token));
+  if (drawn_ == request_.min_tokens) SetAdjustments();
 }
 
-std::string Generation::HeldBackText() {
-  // A session with a name keeps the bytes of an unfinished character for its next call.
-  return session_->name().empty() ? session_->state.text.Flush() : "";
+std::string Generation::ResumedText() {
+  // A prompt stands between what was held back and what comes now.
+  if (!request_.prompt.empty()) return ReleaseHeldBack();
+  Session::State& state = session_->state;
+  if (stops_.has_value()) return stops_->Resume(state.held);
+  return std::string(std::exchange(state.held, {}).unsent());
+}
+
+void Generation::Echo(int32_t token) {
+  std::string bytes;
+  session_->version()->tokenizer.AppendBytes(token, bytes);
+  std::string text = session_->state.text.Append(bytes);
+  if (!text.empty()) outbox_.PushText(std::move(text));
+}
+
+std::string Generation::TextOf(int32_t token) {
+  Session::State& state = session_->state;
+  std::string bytes;
+  session_->version()->tokenizer.AppendBytes(token, bytes);
+  if (Contains(request_.stop_tokens, token)) {
+    stop_token_ = token;
+    std::string last;
+    if (request_.include_stop) last = state.text.Append(bytes);
+    return std::string(std::exchange(state.held, {}).unsent()) + last + state.text.Flush();
+  }
+  std::string text = state.text.Append(bytes);
+  if (!stops_.has_value()) return text;
+  StopMatcher::Found found = stops_->Append(text, drawn_ > request_.min_tokens, state.held);
+  stop_ = found.stop;
+  return std::move(found.text);
+}
+
+v1::FinishReason Generation::completion() const {
+  if (stop_token_.has_value()) return v1::FINISH_REASON_STOP_TOKEN;
+  return stop_ != nullptr ? v1::FINISH_REASON_STOP_STRING : v1::FINISH_REASON_LENGTH;
+}
+
+std::string Generation::ReleaseHeldBack() {
+  Session::State& state = session_->state;
+  std::string text(state.held.unsent());
+  state.held = {};
+  return text + state.text.Flush();
 }
 
 void Generation::Finish(v1::FinishReason reason, absl::Time now) {
@@ -78,7 +150,12 @@ void Generation::Finish(v1::FinishReason reason, absl::Time now) {
     *end.mutable_first_token_time() = ToProtoDuration(first_token_ - request_.arrival);
   const double seconds = absl::ToDoubleSeconds(last_token_ - first_token_);
   if (seconds > 0) end.set_tokens_per_second(static_cast<double>(drawn_ - 1) / seconds);
-  std::string text = HeldBackText();
+  if (drawn_ > 0) *end.mutable_prompt_time() = ToProtoDuration(first_token_ - first_step_);
+  if (stop_ != nullptr) end.set_stop_string(request_.stop_names[stop_ - stops_->stops().data()]);
+  if (stop_token_.has_value()) end.set_stop_token(*stop_token_);
+  // A session that goes on keeps it for its next call.
+  const bool last = session_->name().empty() || session_->closed();
+  std::string text = last ? ReleaseHeldBack() : "";
   // The client may call again as soon as it sees the end, so the session is given back first.
   session_->End(now);
   outbox_.PushEnd(std::move(text), std::move(end));

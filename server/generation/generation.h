@@ -13,6 +13,8 @@
 #include "server/generation/logit_adjustments.h"
 #include "server/generation/outbox.h"
 #include "server/generation/session.h"
+#include "server/generation/stop_matcher.h"
+#include "server/generation/write_schedule.h"
 
 namespace derin::server {
 
@@ -28,12 +30,20 @@ class StreamSink {
 // What a Generate call asks for.
 struct GenerationRequest {
   std::vector<int32_t> prompt;
+  bool echo = false;  // the prompt's text is sent, too
   int64_t max_tokens = 200;
+  int64_t min_tokens = 0;                 // the first so many do not stop the text
+  std::vector<std::string> stop_strings;  // as the model's text has them
+  std::vector<std::string> stop_names;    // the same as the caller has them
+  std::vector<int32_t> stop_tokens;
+  bool include_stop = false;  // in the text
   SamplingSettings sampling;
   TokenRules rules;
   std::optional<uint64_t> seed;  // of the session from here on; unset: as it is
-  bool per_token = false;        // a message for each token
-  absl::Duration arrival;        // by the engine's clock
+  absl::Duration time_budget = absl::InfiniteDuration();  // from the arrival on
+  bool per_token = false;                                 // a message for each token
+  absl::Duration message_interval = WriteSchedule::kInterval;
+  absl::Duration arrival;  // by the engine's clock
 };
 
 // One Generate call on its way through the engine. Between steps it knows which token its session
@@ -48,6 +58,10 @@ class Generation {
   StreamSink& sink() const { return *sink_; }
   Outbox& outbox() { return outbox_; }
   bool per_token() const { return request_.per_token; }
+  // Of its messages; zero when each goes as soon as the one before is gone.
+  absl::Duration message_interval() const {
+    return request_.per_token ? absl::ZeroDuration() : request_.message_interval;
+  }
   // The client left: the call ends before its next step.
   void Cancel() { cancelled_ = true; }
   bool cancelled() const { return cancelled_; }
@@ -61,8 +75,14 @@ class Generation {
   bool next_draws() const { return absorbed_ + 1 == to_absorb_.size(); }
   // Takes what the step chose; `now` by the engine's clock. A drawn token goes to the outbox.
   void Accept(int32_t token, absl::Duration step_start, absl::Duration now);
-  // Whether all tokens were drawn.
-  bool complete() const { return drawn_ == request_.max_tokens; }
+  // Whether no token more is to be drawn: there are enough, or the last one stopped the text.
+  bool complete() const { return stop_ != nullptr || stop_token_.has_value() || enough(); }
+  // Why, when it is complete.
+  v1::FinishReason completion() const;
+  // Whether the time that it was given has passed at `now`.
+  bool out_of_time(absl::Duration now) const {
+    return now - request_.arrival >= request_.time_budget;
+  }
 
   // Gives the session back and puts the end into the outbox.
   void Finish(v1::FinishReason reason, absl::Time now);
@@ -81,7 +101,17 @@ class Generation {
   uint64_t place = 0;
 
  private:
-  std::string HeldBackText();
+  bool enough() const { return drawn_ == request_.max_tokens; }
+  // How logits are adjusted from here on: stop tokens are banned as long as none may be drawn.
+  void SetAdjustments();
+  // What an earlier call held back, as far as this call may send it.
+  std::string ResumedText();
+  // The text to send for what the last step absorbed, when it is to be echoed.
+  void Echo(int32_t token);
+  // The text to send for `token`, which was drawn; sees whether it stops the text.
+  std::string TextOf(int32_t token);
+  // All that the session holds back; it holds nothing then.
+  std::string ReleaseHeldBack();
 
   const GenerationRequest request_;
   const std::shared_ptr<Session> session_;
@@ -90,6 +120,10 @@ class Generation {
   std::atomic<bool> cancelled_ = false;
 
   std::optional<LogitAdjustments> adjustments_;  // none without rules
+  std::optional<StopMatcher> stops_;             // none without stop strings
+  const std::string* stop_ = nullptr;            // the stop string that ended the text
+  std::optional<int32_t> stop_token_;            // the stop token that did
+  size_t prompt_start_ = 0;                      // in to_absorb_ before the first draw
   std::vector<int32_t> to_absorb_;               // the rest of the prompt, or the token drawn last
   size_t absorbed_ = 0;                          // of to_absorb_
   int64_t steps_ = 0;

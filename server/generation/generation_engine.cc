@@ -25,6 +25,12 @@ std::string FinishLabel(v1::FinishReason reason) {
       return "session_closed";
     case v1::FINISH_REASON_SERVER_STOPPING:
       return "server_stopping";
+    case v1::FINISH_REASON_STOP_STRING:
+      return "stop_string";
+    case v1::FINISH_REASON_STOP_TOKEN:
+      return "stop_token";
+    case v1::FINISH_REASON_TIME:
+      return "time";
     default:
       return "unspecified";
   }
@@ -133,7 +139,8 @@ bool GenerationEngine::TakeNews(bool wait) {
 
 void GenerationEngine::EndThoseThatLeave() {
   auto gone = batcher_.Remove([this](const Generation& one) {
-    return one.cancelled() || one.session().closed() || one.complete() || ending_;
+    return one.cancelled() || one.session().closed() || one.complete() || ending_ ||
+           one.out_of_time(step_end_);
   });
   if (gone.empty()) return;
   for (const auto& one : gone) {
@@ -143,9 +150,10 @@ void GenerationEngine::EndThoseThatLeave() {
       metrics_.generation_requests.With(model, "cancelled").Add(1);
       continue;
     }
-    const v1::FinishReason reason = one->complete()           ? v1::FINISH_REASON_LENGTH
+    const v1::FinishReason reason = one->complete()           ? one->completion()
                                     : one->session().closed() ? v1::FINISH_REASON_SESSION_CLOSED
-                                                              : v1::FINISH_REASON_SERVER_STOPPING;
+                                    : ending_                 ? v1::FINISH_REASON_SERVER_STOPPING
+                                                              : v1::FINISH_REASON_TIME;
     one->Finish(reason, absl::Now());
     metrics_.generation_requests.With(model, FinishLabel(reason)).Add(1);
   }
@@ -170,6 +178,7 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
   if (!status.ok()) return FailBatch(batch, status);
 
   const absl::Duration now = clock_();
+  step_end_ = now;
   int started = 0;
   int64_t drawn = 0;
   std::vector<std::shared_ptr<Generation>> drew;

@@ -72,8 +72,9 @@ class GenerationEngine {
   const GenerationEngineOptions options_;
   const MonotonicClock clock_;
   const std::unique_ptr<Queue> queue_;
-  StepBatcher batcher_;  // the engine's thread only
-  bool ending_ = false;  // likewise
+  StepBatcher batcher_;                                  // the engine's thread only
+  bool ending_ = false;                                  // likewise
+  absl::Duration step_end_ = -absl::InfiniteDuration();  // of the last one, likewise
   std::vector<LanguageModel::Row> rows_;
   std::vector<int32_t> chosen_;
 

@@ -22,13 +22,13 @@ void Outbox::PushEnd(std::string text, StreamEnd end) {
   end_ = std::move(end);
 }
 
-StreamPiece Outbox::Drain(size_t max_tokens) {
+StreamPiece Outbox::Drain(size_t max_items) {
   absl::MutexLock lock(&mutex_);
   const bool was_full = !Fits();
   StreamPiece piece;
-  for (size_t n = std::min(max_tokens, items_.size()); n > 0; --n) {
+  for (size_t n = std::min(max_items, items_.size()); n > 0; --n) {
     piece.text += items_.front().text;
-    piece.tokens.push_back(items_.front().token);
+    if (items_.front().token != kNoToken) piece.tokens.push_back(items_.front().token);
     bytes_ -= items_.front().bytes();
     items_.pop_front();
   }
@@ -38,6 +38,11 @@ StreamPiece Outbox::Drain(size_t max_tokens) {
   }
   piece.made_room = was_full && Fits();
   return piece;
+}
+
+bool Outbox::settled() const {
+  absl::MutexLock lock(&mutex_);
+  return !Fits() || end_.has_value();
 }
 
 bool Outbox::empty() const {

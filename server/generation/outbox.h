@@ -31,17 +31,24 @@ struct StreamPiece {
 // blocks: without room the engine takes the sequence out of the batch until there is some.
 class Outbox {
  public:
-  explicit Outbox(size_t capacity_bytes = 4096) : capacity_bytes_(capacity_bytes) {}
+  // `largest_item` bytes are what one token may bring: by default its id, and held-back bytes that
+  // become three U+FFFD at once.
+  explicit Outbox(size_t capacity_bytes = 4096, size_t largest_item = 16)
+      : capacity_bytes_(capacity_bytes), largest_item_(largest_item) {}
 
   // Whether a token more may be pushed.
   bool HasRoom() const ABSL_LOCKS_EXCLUDED(mutex_);
   void Push(int32_t token, std::string text) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Text of tokens that were not drawn: a prompt's.
+  void PushText(std::string text) ABSL_LOCKS_EXCLUDED(mutex_) { Push(kNoToken, std::move(text)); }
   // Text that belongs to no new token: what was held back until the end.
   void PushEnd(std::string text, StreamEnd end) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The oldest, at most `max_tokens` of them; the end with the last. After each time that somebody
+  // The oldest, at most `max_items` pushes; the end with the last. After each time that somebody
   // saw no room, one piece says that there is some again.
-  StreamPiece Drain(size_t max_tokens) ABSL_LOCKS_EXCLUDED(mutex_);
+  StreamPiece Drain(size_t max_items) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether nothing more comes before somebody drains: it is full, or has its end.
+  bool settled() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether there is nothing to drain.
   bool empty() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -51,14 +58,14 @@ class Outbox {
     std::string text;
     size_t bytes() const { return text.size() + sizeof(token); }
   };
-  // Of one token: held-back bytes may become three U+FFFD at once.
-  static constexpr size_t kLargestItem = 16;
+  static constexpr int32_t kNoToken = -1;
 
   bool Fits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return bytes_ + kLargestItem <= capacity_bytes_;
+    return bytes_ + largest_item_ <= capacity_bytes_;
   }
 
   const size_t capacity_bytes_;
+  const size_t largest_item_;
   mutable absl::Mutex mutex_;
   std::deque<Item> items_ ABSL_GUARDED_BY(mutex_);
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;

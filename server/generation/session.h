@@ -13,6 +13,7 @@
 #include "model/network/hidden_state_pool.h"
 #include "model/text/utf8.h"
 #include "server/generation/recent_tokens.h"
+#include "server/generation/stop_matcher.h"
 #include "server/registry/loaded_version.h"
 
 namespace derin::server {
@@ -71,6 +72,8 @@ class Session {
     RecentTokens recent;
     // Bytes that are not yet a whole character.
     Utf8Assembler text;
+    // Text that may yet become a stop string.
+    HeldBack held;
   };
   State state;
 

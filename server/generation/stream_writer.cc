@@ -18,13 +18,18 @@ StreamWriter::~StreamWriter() {
 
 void StreamWriter::Add(std::shared_ptr<Generation> stream) {
   absl::MutexLock lock(&mutex_);
-  schedule_.Add(stream.get(), !stream->per_token());
+  schedule_.Add(stream.get(), stream->message_interval());
   streams_[stream.get()] = std::move(stream);
 }
 
 void StreamWriter::Ready(absl::Span<const std::shared_ptr<Generation>> streams) {
   absl::MutexLock lock(&mutex_);
-  for (const auto& stream : streams) schedule_.Ready(stream.get());
+  for (const auto& stream : streams) {
+    // A long interval must not keep waiting who has nothing more to add.
+    const bool settled =
+        stream->message_interval() > WriteSchedule::kInterval && stream->outbox().settled();
+    schedule_.Ready(stream.get(), settled);
+  }
   changed_ = true;
 }
 

@@ -2,7 +2,9 @@
 
 namespace derin::server {
 
-void WriteSchedule::Add(Generation* stream, bool paced) { streams_[stream] = {.paced = paced}; }
+void WriteSchedule::Add(Generation* stream, absl::Duration interval) {
+  streams_[stream] = {.interval = interval};
+}
 
 void WriteSchedule::Remove(Generation* stream) {
   const auto found = streams_.find(stream);
@@ -15,9 +17,13 @@ void WriteSchedule::Queue(Generation* generation, const Stream& stream) {
   if (stream.ready && !stream.sending) waiting_.insert({stream.due, generation});
 }
 
-void WriteSchedule::Ready(Generation* stream) {
+void WriteSchedule::Ready(Generation* stream, bool settled) {
   const auto found = streams_.find(stream);
   if (found == streams_.end()) return;
+  if (settled) {
+    waiting_.erase({found->second.due, stream});
+    found->second.due = absl::InfinitePast();
+  }
   found->second.ready = true;
   Queue(stream, found->second);
 }
@@ -37,7 +43,7 @@ std::vector<Generation*> WriteSchedule::TakeDue(absl::Time now) {
     Stream& stream = streams_[generation];
     stream.ready = false;
     stream.sending = true;
-    if (stream.paced) stream.due = now + interval_;
+    if (stream.interval > absl::ZeroDuration()) stream.due = now + stream.interval;
     due.push_back(generation);
   }
   return due;

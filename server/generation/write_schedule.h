@@ -12,18 +12,19 @@ namespace derin::server {
 class Generation;
 
 // When each stream may send its next message: one at a time, the first at once, then at most one in
-// every `interval`, so that what accumulates meanwhile goes together. Knows time only from its
+// each of its intervals, so that what accumulates meanwhile goes together. Knows time only from its
 // arguments. One thread at a time.
 class WriteSchedule {
  public:
-  explicit WriteSchedule(absl::Duration interval = absl::Milliseconds(2)) : interval_(interval) {}
+  static constexpr absl::Duration kInterval = absl::Milliseconds(2);
 
-  // `paced` streams keep to the interval; others send as soon as the message before is gone.
-  void Add(Generation* stream, bool paced);
+  // With an `interval` of zero a stream sends as soon as the message before is gone.
+  void Add(Generation* stream, absl::Duration interval);
   void Remove(Generation* stream);
 
-  // There is something to send.
-  void Ready(Generation* stream);
+  // There is something to send; `settled`: nothing more would come meanwhile, so that it may go
+  // before the interval is over.
+  void Ready(Generation* stream, bool settled = false);
   // The message that TakeDue gave leave to send is gone.
   void Written(Generation* stream);
 
@@ -34,14 +35,13 @@ class WriteSchedule {
 
  private:
   struct Stream {
-    bool paced = true;
+    absl::Duration interval;
     bool sending = false;
     bool ready = false;
     absl::Time due = absl::InfinitePast();
   };
   void Queue(Generation* generation, const Stream& stream);
 
-  const absl::Duration interval_;
   absl::flat_hash_map<Generation*, Stream> streams_;
   std::set<std::pair<absl::Time, Generation*>> waiting_;  // ready, and not sending
 };

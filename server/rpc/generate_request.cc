@@ -1,18 +1,196 @@
 #include "server/rpc/generate_request.h"
 
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "model/text/normalization.h"
 #include "model/text/utf8.h"
+#include "model/text/vocabulary.h"
 #include "server/rpc/sampling_request.h"
 #include "server/status/error.h"
+#include "server/storage/proto_time.h"
 
 namespace derin::server {
 namespace {
 
 constexpr int64_t kMaxTokens = 1'000'000;
+constexpr int kMaxStopStrings = 16;
+constexpr size_t kMaxStopBytes = 128;
+constexpr int kMaxStopTokens = 64;
+constexpr absl::Duration kMaxTimeBudget = absl::Hours(24);
+constexpr absl::Duration kMaxMessageInterval = absl::Seconds(10);
+
+absl::Status CheckPrompt(const v1::GenerateRequest& request, int64_t max_prompt_bytes) {
+  int64_t size = 0;
+  std::string_view field = "prompt", unit = "bytes";
+  switch (request.prompt_source_case()) {
+    case v1::GenerateRequest::kPrompt:
+      size = static_cast<int64_t>(request.prompt().size());
+      break;
+    case v1::GenerateRequest::kPromptBytes:
+      field = "prompt_bytes";
+      size = static_cast<int64_t>(request.prompt_bytes().size());
+      break;
+    case v1::GenerateRequest::kPromptTokens:
+      field = "prompt_tokens";
+      unit = "tokens";
+      size = request.prompt_tokens().tokens_size();
+      break;
+    case v1::GenerateRequest::PROMPT_SOURCE_NOT_SET:
+      break;
+  }
+  if (size > max_prompt_bytes) {
+    return InvalidField(
+        field, absl::StrFormat("got %d %s, wanted at most %d", size, unit, max_prompt_bytes));
+  }
+  if (request.echo() && size == 0) {
+    return InvalidField("echo",
+                        "got true without a prompt, wanted prompt, prompt_bytes or "
+                        "prompt_tokens with it");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseStops(const v1::GenerateRequest& request, GenerationRequest& parsed) {
+  if (request.stop_strings_size() > kMaxStopStrings) {
+    return InvalidField(
+        "stop_strings",
+        absl::StrFormat("got %d, wanted at most %d", request.stop_strings_size(), kMaxStopStrings));
+  }
+  for (int i = 0; i < request.stop_strings_size(); ++i) {
+    const std::string& stop = request.stop_strings(i);
+    if (stop.empty() || stop.size() > kMaxStopBytes) {
+      return InvalidField(
+          absl::StrFormat("stop_strings[%d]", i),
+          absl::StrFormat("got %d bytes, wanted 1 to %d", stop.size(), kMaxStopBytes));
+    }
+    parsed.stop_names.push_back(stop);
+  }
+  if (request.stop_tokens_size() > kMaxStopTokens) {
+    return InvalidField("stop_tokens", absl::StrFormat("got %d, wanted at most %d",
+                                                       request.stop_tokens_size(), kMaxStopTokens));
+  }
+  parsed.stop_tokens.assign(request.stop_tokens().begin(), request.stop_tokens().end());
+  const bool stops = request.stop_strings_size() > 0 || request.stop_tokens_size() > 0;
+  parsed.include_stop = request.include_stop();
+  if (parsed.include_stop && !stops) {
+    return InvalidField("include_stop",
+                        "got true without a stop, wanted stop_strings or "
+                        "stop_tokens with it");
+  }
+  if (!request.has_min_tokens()) return absl::OkStatus();
+  parsed.min_tokens = request.min_tokens();
+  if (parsed.min_tokens < 0 || parsed.min_tokens > parsed.max_tokens) {
+    return InvalidField("min_tokens", absl::StrFormat("got %d, wanted 0 to max_tokens, %d",
+                                                      parsed.min_tokens, parsed.max_tokens));
+  }
+  if (parsed.min_tokens > 0 && !stops) {
+    return InvalidField("min_tokens",
+                        absl::StrFormat("got %d without a stop, wanted stop_strings or "
+                                        "stop_tokens with it",
+                                        parsed.min_tokens));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseTimes(const v1::GenerateRequest& request, GenerationRequest& parsed) {
+  if (request.has_time_budget()) {
+    parsed.time_budget = FromProtoDuration(request.time_budget());
+    if (parsed.time_budget <= absl::ZeroDuration() || parsed.time_budget > kMaxTimeBudget) {
+      return InvalidField(
+          "time_budget",
+          absl::StrCat("got ", absl::FormatDuration(parsed.time_budget),
+                       ", wanted more than 0 and at most ", absl::FormatDuration(kMaxTimeBudget)));
+    }
+  }
+  if (!request.has_message_interval()) return absl::OkStatus();
+  parsed.message_interval = FromProtoDuration(request.message_interval());
+  if (parsed.message_interval < absl::ZeroDuration() ||
+      parsed.message_interval > kMaxMessageInterval) {
+    return InvalidField("message_interval",
+                        absl::StrCat("got ", absl::FormatDuration(parsed.message_interval),
+                                     ", wanted 0 to ", absl::FormatDuration(kMaxMessageInterval)));
+  }
+  if (request.per_token()) {
+    return InvalidField("message_interval", "makes no sense with per_token: wanted one of the two");
+  }
+  return absl::OkStatus();
+}
+
+// Stop tokens that may never be drawn, or that leave none before min_tokens.
+absl::Status CheckStopTokens(const GenerationRequest& parsed, int32_t vocabulary_size) {
+  absl::Status status = CheckTokens(parsed.stop_tokens, vocabulary_size, "stop_tokens");
+  if (!status.ok()) return status;
+  const TokenRules& rules = parsed.rules;
+  const absl::flat_hash_set<int32_t> allowed(rules.allowed.begin(), rules.allowed.end());
+  absl::flat_hash_set<int32_t> banned(rules.banned.begin(), rules.banned.end());
+  if (!parsed.sampling.allow_unknown) banned.insert(Vocabulary::kUnknown);
+  absl::flat_hash_set<int32_t> stops;
+  for (const int32_t token : parsed.stop_tokens) {
+    stops.insert(token);
+    const bool may_be_drawn =
+        !banned.contains(token) && (allowed.empty() || allowed.contains(token));
+    if (may_be_drawn) continue;
+    return InvalidField(
+        "stop_tokens", absl::StrFormat("got token %d, which is never drawn: see sampling.%s", token,
+                                       !allowed.empty()                ? "allowed_tokens"
+                                       : token == Vocabulary::kUnknown ? "allow_unknown"
+                                                                       : "banned_tokens"));
+  }
+  const size_t drawable = allowed.empty() ? vocabulary_size - banned.size() : allowed.size();
+  if (parsed.min_tokens > 0 && stops.size() >= drawable) {
+    return InvalidField("stop_tokens",
+                        "got all tokens that may be drawn, which leaves none for "
+                        "the first min_tokens");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FitStopStrings(const LoadedVersion& version, GenerationRequest& parsed) {
+  for (size_t i = 0; i < parsed.stop_names.size(); ++i) {
+    std::string stop = NormalizePrompt(parsed.stop_names[i], version.normalization);
+    if (stop.empty()) {
+      return InvalidField(
+          absl::StrFormat("stop_strings[%d]", i),
+          absl::StrFormat("got %s, of which the model's normalisation leaves nothing",
+                          Quoted(parsed.stop_names[i])));
+    }
+    parsed.stop_strings.push_back(std::move(stop));
+  }
+  return absl::OkStatus();
+}
+
+// The prompt as tokens, into `parsed`; what the vocabulary lacks, into `start`.
+absl::Status FitPrompt(const v1::GenerateRequest& request, const LoadedVersion& version,
+                       GenerationRequest& parsed, v1::GenerateStart& start) {
+  const Tokenizer& tokenizer = version.tokenizer;
+  if (request.has_prompt_tokens()) {
+    const auto& tokens = request.prompt_tokens().tokens();
+    parsed.prompt.assign(tokens.begin(), tokens.end());
+    return CheckTokens(parsed.prompt, tokenizer.vocabulary_size(), "prompt_tokens.tokens");
+  }
+  if (request.has_prompt_bytes()) {
+    if (tokenizer.tokenization() != Tokenization::kBytes) {
+      return InvalidField("prompt_bytes",
+                          "got bytes for a model whose tokens are characters, wanted "
+                          "prompt or prompt_tokens");
+    }
+    parsed.prompt = tokenizer.Encode(request.prompt_bytes()).tokens;
+    return absl::OkStatus();
+  }
+  Tokenizer::Encoded encoded =
+      tokenizer.Encode(NormalizePrompt(request.prompt(), version.normalization));
+  parsed.prompt = std::move(encoded.tokens);
+  start.set_unknown_count(encoded.unknown_count);
+  for (const char32_t character : encoded.unknown_characters) {
+    AppendCharacter(character, *start.add_unknown_characters());
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -21,11 +199,8 @@ absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest
   if (request.source_case() == v1::GenerateRequest::SOURCE_NOT_SET) {
     return InvalidField("session", "got neither a session nor a model, wanted one of the two");
   }
-  const auto prompt_bytes = static_cast<int64_t>(request.prompt().size());
-  if (prompt_bytes > max_prompt_bytes) {
-    return InvalidField("prompt", absl::StrFormat("got %d bytes, wanted at most %d", prompt_bytes,
-                                                  max_prompt_bytes));
-  }
+  absl::Status status = CheckPrompt(request, max_prompt_bytes);
+  if (!status.ok()) return status;
   GenerationRequest parsed;
   if (request.has_max_tokens()) {
     parsed.max_tokens = request.max_tokens();
@@ -34,8 +209,11 @@ absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest
                           absl::StrFormat("got %d, wanted 1 to %d", parsed.max_tokens, kMaxTokens));
     }
   }
-  absl::Status sampling = ParseSampling(request.sampling(), parsed.sampling, parsed.rules);
-  if (!sampling.ok()) return sampling;
+  status = ParseSampling(request.sampling(), parsed.sampling, parsed.rules);
+  if (status.ok()) status = ParseStops(request, parsed);
+  if (status.ok()) status = ParseTimes(request, parsed);
+  if (!status.ok()) return status;
+  parsed.echo = request.echo();
   if (request.has_seed()) parsed.seed = request.seed();
   parsed.per_token = request.per_token();
   return parsed;
@@ -43,17 +221,13 @@ absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest
 
 absl::Status FitToVersion(const v1::GenerateRequest& request, const LoadedVersion& version,
                           GenerationRequest& parsed, v1::GenerateStart& start) {
-  absl::Status rules = CheckTokenRules(parsed.rules, parsed.sampling.allow_unknown,
-                                       version.tokenizer.vocabulary_size());
-  if (!rules.ok()) return rules;
-  Tokenizer::Encoded encoded =
-      version.tokenizer.Encode(NormalizePrompt(request.prompt(), version.normalization));
-  parsed.prompt = std::move(encoded.tokens);
-  start.set_unknown_count(encoded.unknown_count);
-  for (const char32_t character : encoded.unknown_characters) {
-    AppendCharacter(character, *start.add_unknown_characters());
-  }
-  return absl::OkStatus();
+  const int32_t vocabulary_size = version.tokenizer.vocabulary_size();
+  absl::Status status =
+      CheckTokenRules(parsed.rules, parsed.sampling.allow_unknown, vocabulary_size);
+  if (status.ok()) status = CheckStopTokens(parsed, vocabulary_size);
+  if (status.ok()) status = FitStopStrings(version, parsed);
+  if (status.ok()) status = FitPrompt(request, version, parsed, start);
+  return status;
 }
 
 }  // namespace derin::server

@@ -14,7 +14,7 @@ namespace derin::server {
 absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest& request,
                                                        int64_t max_prompt_bytes);
 
-// What depends on `version`: the prompt, normalised and as tokens, into `parsed`; what the
+// What depends on `version`: the prompt and stop strings, normalised, into `parsed`; what the
 // vocabulary lacks, into `start`. INVALID_ARGUMENT names the field with a token that it lacks.
 absl::Status FitToVersion(const v1::GenerateRequest& request, const LoadedVersion& version,
                           GenerationRequest& parsed, v1::GenerateStart& start);

@@ -9,5 +9,7 @@ namespace derin::server {
 // Cut to the nanosecond; an infinite one becomes the farthest that fits.
 google::protobuf::Timestamp ToTimestamp(absl::Time time);
 google::protobuf::Duration ToProtoDuration(absl::Duration duration);
+// Seconds and nanoseconds are added up, whatever their signs.
+absl::Duration FromProtoDuration(const google::protobuf::Duration& duration);
 
 }  // namespace derin::server

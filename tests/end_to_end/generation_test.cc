@@ -127,6 +127,63 @@ TEST_F(GenerationTest, OnlyAllowedTokensAreDrawn) {
   for (const int32_t token : other.tokens) EXPECT_FALSE(token == 2 || token == 5) << token;
 }
 
+TEST_F(GenerationTest, AStopStringEndsTheTextWhereverCallsAreCut) {
+  const client::GenerateOptions options{
+      .model = "models/sea", .prompt = "the ", .max_tokens = 400, .seed = 5};
+  const std::string whole = Generate(options).text;
+  const std::string stop = whole.substr(150, 6);
+  const std::string wanted = whole.substr(0, whole.find(stop));
+  client::GenerateOptions stopping = options;
+  stopping.stop_strings = {stop};
+  const auto at_once = Generate(stopping);
+  ASSERT_TRUE(at_once.end.ok()) << at_once.end.status();
+  EXPECT_EQ(at_once.text, wanted);
+  EXPECT_EQ(at_once.end->finish_reason, FinishReason::kStopString);
+  EXPECT_EQ(at_once.end->stop_string, stop);
+  stopping.include_stop = true;
+  EXPECT_EQ(Generate(stopping).text, wanted + stop);
+
+  const auto session = client_->OpenSession("models/sea", 5);
+  std::string text;
+  client::GenerateOptions part{
+      .session = session->name, .prompt = "the ", .max_tokens = 1, .stop_strings = {stop}};
+  for (int call = 0; call < 400; ++call) {
+    const auto generated = Generate(part);
+    ASSERT_TRUE(generated.end.ok()) << generated.end.status();
+    text += generated.text;
+    part.prompt.clear();
+    if (generated.end->finish_reason == FinishReason::kStopString) break;
+  }
+  EXPECT_EQ(text, wanted);
+}
+
+TEST_F(GenerationTest, EchoBringsThePromptBeforeTheText) {
+  client::GenerateOptions options{
+      .model = "models/sea", .prompt = "the sea ", .max_tokens = 20, .seed = 5};
+  const auto plain = Generate(options);
+  options.echo = true;
+  const auto echoed = Generate(options);
+  EXPECT_EQ(echoed.text, "the sea " + plain.text);
+  EXPECT_EQ(echoed.tokens, plain.tokens);
+}
+
+TEST_F(GenerationTest, APromptOfTokensIsAsOneOfText) {
+  const auto first = Generate({.model = "models/sea", .max_tokens = 5, .seed = 3});
+  const auto text = Generate({.model = "models/sea", .prompt = first.text, .seed = 4});
+  const auto tokens = Generate({.model = "models/sea", .prompt_tokens = first.tokens, .seed = 4});
+  EXPECT_EQ(tokens.text, text.text);
+}
+
+TEST_F(GenerationTest, ATextEndsWhenItsTimeIsSpent) {
+  const auto generated = Generate({.model = "models/sea",
+                                   .max_tokens = 1'000'000,
+                                   .time_budget = absl::Milliseconds(30),
+                                   .message_interval = absl::Milliseconds(10)});
+  ASSERT_TRUE(generated.end.ok()) << generated.end.status();
+  EXPECT_EQ(generated.end->finish_reason, FinishReason::kTime);
+  EXPECT_LT(generated.end->generated_tokens, 1'000'000);
+}
+
 TEST_F(GenerationTest, SessionsInParallelDrawWhatEachDrawsAlone) {
   std::vector<std::string> together(8);
   std::vector<std::thread> threads;
@@ -217,6 +274,10 @@ TEST_F(GenerationTest, BadRequestsNameTheField) {
       {"sampling.top_k", {.model = "models/sea", .sampling = {.top_k = -1}}},
       {"sampling.top_p", {.model = "models/sea", .sampling = {.top_p = 0}}},
       {"sampling.top_p", {.model = "models/sea", .sampling = {.top_p = 1.5}}},
+      {"stop_tokens", {.model = "models/sea", .stop_tokens = {500}}},
+      {"echo", {.model = "models/sea", .echo = true}},
+      {"prompt_bytes", {.model = "models/sea", .prompt_bytes = "a"}},
+      {"min_tokens", {.model = "models/sea", .min_tokens = 1}},
       {"sampling.min_p", {.model = "models/sea", .sampling = {.min_p = 2}}},
       {"sampling.top_k", {.model = "models/sea", .sampling = {.temperature = 0, .top_k = 3}}},
       {"sampling.penalty_window", {.model = "models/sea", .sampling = {.penalty_window = 3}}},

@@ -73,17 +73,37 @@ struct GenerateOptions {
   std::string model;
   // `sessions/ID`: the text goes on where the session's last call ended.
   std::string session;
-  // Absorbed first; UTF-8, at most 1 MiB.
+  // Absorbed first; at most one of the three. UTF-8, at most 1 MiB; passes the model's
+  // normalisation.
   std::string prompt;
+  // Bytes as they are, for a model whose tokens are bytes.
+  std::string prompt_bytes;
+  // Tokens by their ids.
+  std::vector<int32_t> prompt_tokens;
+  // Send the prompt's text, as the model sees it, before the drawn text.
+  bool echo = false;
   // How many tokens to draw, 1 to 1,000,000; default 200.
   std::optional<int32_t> max_tokens;
+  // The first so many tokens do not stop the text, 0 to max_tokens; only with a stop. Default 0.
+  std::optional<int32_t> min_tokens;
+  // The text ends before the first of these in what the call draws; 16 at most, 1 to 128 bytes
+  // each.
+  std::vector<std::string> stop_strings;
+  // Or before the first of these tokens, 64 at most.
+  std::vector<int32_t> stop_tokens;
+  // It ends after them instead.
+  bool include_stop = false;
   SamplingSettings sampling;
   // Replaces the session's seed from here on. Default: the session's own, or one that the server
   // draws.
   std::optional<uint64_t> seed;
-  // One message for each token; otherwise the first token at once, then at most one message every
-  // 2 milliseconds.
+  // The text ends at the first token after so much time, above 0 and at most 24 hours.
+  std::optional<absl::Duration> time_budget;
+  // One message for each token; otherwise the first token at once, then at most one message in each
+  // message_interval.
   bool per_token = false;
+  // 0 to 10 seconds; default 2 milliseconds.
+  std::optional<absl::Duration> message_interval;
 };
 
 // Known before the first token is drawn.
@@ -114,6 +134,12 @@ enum class FinishReason {
   kSessionClosed,
   // The server stops; what was drawn until then is complete.
   kServerStopping,
+  // One of stop_strings was drawn.
+  kStopString,
+  // One of stop_tokens was drawn.
+  kStopToken,
+  // time_budget is spent.
+  kTime,
 };
 
 // Known when the last token is drawn.
@@ -131,13 +157,18 @@ struct GenerateEnd {
   absl::Duration first_token_time = absl::ZeroDuration();
   // Of the drawn tokens, from the first to the last; 0 when there is only one.
   double tokens_per_second = 0;
+  // What ended the text, when one of them did.
+  std::string stop_string;
+  std::optional<int32_t> stop_token;
+  // From the first step to the first drawn token: what the prompt took.
+  absl::Duration prompt_time = absl::ZeroDuration();
 };
 
 // Called on the calling thread as messages arrive; empty ones are skipped. False stops the call.
 struct GenerateCallbacks {
   // Once, before any text.
   std::function<bool(const GenerateStart& start)> start;
-  // The next piece of the text, always whole characters, and the tokens drawn for it.
+  // The next piece of the text, always whole characters, and the tokens drawn meanwhile.
   std::function<bool(std::string_view text, const std::vector<int32_t>& tokens)> text;
 };
 

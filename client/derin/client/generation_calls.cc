@@ -35,6 +35,12 @@ absl::StatusOr<GenerateEnd> Client::Generate(const GenerateOptions& options,
   if (options.model.empty() == options.session.empty()) {
     return absl::InvalidArgumentError("generate: wanted exactly one of a model and a session");
   }
+  const int prompts =
+      !options.prompt.empty() + !options.prompt_bytes.empty() + !options.prompt_tokens.empty();
+  if (prompts > 1) {
+    return absl::InvalidArgumentError(
+        "generate: wanted at most one of prompt, prompt_bytes and prompt_tokens");
+  }
   const derin::v1::GenerateRequest request = internal::ToProto(options);
   absl::Status valid = internal::CheckUtf8(request);
   if (!valid.ok()) return valid;

@@ -58,13 +58,24 @@ constexpr EnumPairs<JobState, v1::TrainingJob::State, 6> kJobStates{
 constexpr EnumPairs<TrainingEvent::Kind, v1::TrainingEvent::Kind, 2> kEventKinds{
     {{TrainingEvent::Kind::kStateChanged, v1::TrainingEvent::KIND_STATE_CHANGED},
      {TrainingEvent::Kind::kPublished, v1::TrainingEvent::KIND_PUBLISHED}}};
-constexpr EnumPairs<FinishReason, v1::FinishReason, 3> kFinishReasons{
+constexpr EnumPairs<FinishReason, v1::FinishReason, 6> kFinishReasons{
     {{FinishReason::kLength, v1::FINISH_REASON_LENGTH},
      {FinishReason::kSessionClosed, v1::FINISH_REASON_SESSION_CLOSED},
-     {FinishReason::kServerStopping, v1::FINISH_REASON_SERVER_STOPPING}}};
+     {FinishReason::kServerStopping, v1::FINISH_REASON_SERVER_STOPPING},
+     {FinishReason::kStopString, v1::FINISH_REASON_STOP_STRING},
+     {FinishReason::kStopToken, v1::FINISH_REASON_STOP_TOKEN},
+     {FinishReason::kTime, v1::FINISH_REASON_TIME}}};
 
 absl::Time ToTime(const google::protobuf::Timestamp& from) {
   return absl::FromUnixSeconds(from.seconds()) + absl::Nanoseconds(from.nanos());
+}
+
+google::protobuf::Duration FromDuration(absl::Duration from) {
+  absl::Duration rest;
+  google::protobuf::Duration to;
+  to.set_seconds(absl::IDivDuration(from, absl::Seconds(1), &rest));
+  to.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+  return to;
 }
 
 absl::Duration ToDuration(const google::protobuf::Duration& from) {
@@ -281,6 +292,9 @@ GenerateEnd FromProto(const v1::GenerateEnd& from) {
   to.queue_time = ToDuration(from.queue_time());
   to.first_token_time = ToDuration(from.first_token_time());
   to.tokens_per_second = from.tokens_per_second();
+  to.stop_string = from.stop_string();
+  DERIN_READ(from, to, stop_token);
+  to.prompt_time = ToDuration(from.prompt_time());
   return to;
 }
 
@@ -345,8 +359,24 @@ v1::GenerateRequest ToProto(const GenerateOptions& from) {
   } else {
     to.set_model(from.model);
   }
-  to.set_prompt(from.prompt);
+  if (!from.prompt_tokens.empty()) {
+    to.mutable_prompt_tokens()->mutable_tokens()->Assign(from.prompt_tokens.begin(),
+                                                         from.prompt_tokens.end());
+  } else if (!from.prompt_bytes.empty()) {
+    to.set_prompt_bytes(from.prompt_bytes);
+  } else {
+    to.set_prompt(from.prompt);
+  }
+  to.set_echo(from.echo);
   DERIN_WRITE(from, to, max_tokens);
+  DERIN_WRITE(from, to, min_tokens);
+  to.mutable_stop_strings()->Assign(from.stop_strings.begin(), from.stop_strings.end());
+  to.mutable_stop_tokens()->Assign(from.stop_tokens.begin(), from.stop_tokens.end());
+  to.set_include_stop(from.include_stop);
+  if (from.time_budget.has_value()) *to.mutable_time_budget() = FromDuration(*from.time_budget);
+  if (from.message_interval.has_value()) {
+    *to.mutable_message_interval() = FromDuration(*from.message_interval);
+  }
   v1::SamplingSettings& sampling = *to.mutable_sampling();
   DERIN_WRITE(from.sampling, sampling, temperature);
   DERIN_WRITE(from.sampling, sampling, top_k);

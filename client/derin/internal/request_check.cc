@@ -66,9 +66,18 @@ absl::Status CheckBelow(const google::protobuf::Message& message, const std::str
   std::vector<const FieldDescriptor*> fields;
   reflection.ListFields(message, &fields);
   for (const FieldDescriptor* field : fields) {
-    // No request has a repeated string or message.
-    if (field->is_repeated()) continue;
     const std::string path = absl::StrCat(prefix, field->name());
+    if (field->is_repeated()) {
+      // No request has repeated messages with strings in them.
+      if (field->type() != FieldDescriptor::TYPE_STRING) continue;
+      for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
+        std::string scratch;
+        const size_t fault =
+            FirstFault(reflection.GetRepeatedStringReference(message, field, i, &scratch));
+        if (fault != std::string_view::npos) return NotUtf8(absl::StrCat(path, "[", i, "]"), fault);
+      }
+      continue;
+    }
     if (field->type() == FieldDescriptor::TYPE_STRING) {
       std::string scratch;
       const size_t fault = FirstFault(reflection.GetStringReference(message, field, &scratch));

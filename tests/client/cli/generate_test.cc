@@ -101,6 +101,36 @@ TEST_F(GenerateCommand, SendsEveryFlagOfSamplingToItsField) {
   EXPECT_EQ(asked_.prompt(), "x");
 }
 
+TEST_F(GenerateCommand, SendsWhatStopsATextAndWhenMessagesGo) {
+  const Result result =
+      Run({"generate", "--model", "m", "--prompt", "x", "--echo", "--min-tokens", "3", "--stop",
+           "END", "--stop", "[a]", "--stop-token", "4", "--include-stop", "--time-budget", "1.5",
+           "--message-interval", "0.05"});
+  EXPECT_EQ(result.status, kSuccess) << result.err;
+  EXPECT_EQ(
+      asked_.ShortDebugString(),
+      "model: \"models/m\" prompt: \"x\" sampling { } echo: true min_tokens: 3 stop_strings: "
+      "\"END\" stop_strings: \"[a]\" stop_tokens: 4 include_stop: true time_budget { seconds: "
+      "1 nanos: 500000000 } message_interval { nanos: 50000000 }");
+}
+
+TEST_F(GenerateCommand, TakesAPromptAsBytesOrTokens) {
+  Run({"generate", "--model", "m", "--prompt-hex", "00ffC3"});
+  EXPECT_EQ(asked_.prompt_bytes(), std::string("\0\xff\xc3", 3));
+  Run({"generate", "--model", "m", "--prompt-token", "5", "--prompt-token", "6"});
+  EXPECT_EQ(asked_.prompt_tokens().tokens_size(), 2);
+  EXPECT_EQ(Run({"generate", "--model", "m", "--prompt-hex", "0"}).status, kBadUsage);
+  EXPECT_EQ(Run({"generate", "--model", "m", "--prompt-hex", "0g"}).status, kBadUsage);
+  EXPECT_EQ(Run({"generate", "--model", "m", "--prompt", "a", "--prompt-token", "5"}).status,
+            kBadUsage);
+}
+
+TEST_F(GenerateCommand, NotesThatTheTimeIsSpent) {
+  finish_reason_ = v1::FINISH_REASON_TIME;
+  EXPECT_EQ(Run({"generate", "--model", "m", "--prompt", "x"}).err,
+            "note: the time budget is spent; the text ends here\n");
+}
+
 TEST_F(GenerateCommand, TokensThatAreNoNumbersAreBadUsage) {
   for (const auto& [flag, text] : {std::pair("--ban-token", "e"),
                                    {"--allow-token", "1.5"},

@@ -214,6 +214,41 @@ TEST_F(GenerationEngineTest, ACallWaitsUntilItsFirstStepAndIsActiveAfterIt) {
   engine_.reset();
 }
 
+TEST_F(GenerationEngineTest, ACallEndsAtTheFirstTokenAfterItsTime) {
+  // Each look at the clock takes a second: one for the arrival, two for each step.
+  std::atomic<int> seconds = 0;
+  engine_ = *GenerationEngine::Create(*backend_, metrics_, {},
+                                      [&seconds] { return absl::Seconds(++seconds); });
+  auto session = Open(1);
+  ASSERT_TRUE(session->TryBegin().ok());
+  Call& call = calls_.emplace_back();
+  call.generation = std::make_shared<Generation>(
+      GenerationRequest{
+          .max_tokens = 1'000'000, .time_budget = absl::Seconds(9), .arrival = engine_->Now()},
+      session, &call.sink);
+  call.sink.set_written([&] { engine_->Written(call.generation.get()); });
+  ASSERT_TRUE(engine_->Start(call.generation).ok());
+  const StreamEnd end = call.sink.AwaitEnd();
+  EXPECT_EQ(end->finish_reason(), v1::FINISH_REASON_TIME);
+  EXPECT_EQ(end->generated_tokens(), 5);
+  engine_.reset();
+}
+
+TEST_F(GenerationEngineTest, ALongMessageIntervalHoldsNobodyUp) {
+  auto session = Open(1);
+  ASSERT_TRUE(session->TryBegin().ok());
+  Call& call = calls_.emplace_back();
+  call.generation = std::make_shared<Generation>(
+      GenerationRequest{.max_tokens = 5000, .message_interval = absl::Hours(1)}, session,
+      &call.sink);
+  call.sink.set_written([&] { engine_->Written(call.generation.get()); });
+  ASSERT_TRUE(engine_->Start(call.generation).ok());
+  // 5,000 tokens fill an outbox six times; waiting for the interval even once takes for ever.
+  ASSERT_TRUE(call.sink.AwaitEnd().ok());
+  EXPECT_EQ(call.sink.tokens().size(), 5000u);
+  EXPECT_LE(call.sink.pieces(), 9);
+}
+
 TEST_F(GenerationEngineTest, TwoVersionsAreServedSideBySide) {
   const auto other = TinyVersion(*backend_, 2);
   Call& first = Start(Open(1), 200);

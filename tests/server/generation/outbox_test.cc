@@ -57,6 +57,18 @@ TEST(Outbox, HasRoomUntilItIsFullAndAgainOnceDrained) {
   EXPECT_TRUE(outbox.HasRoom());
 }
 
+TEST(Outbox, IsSettledWhenItIsFullOrHasItsEnd) {
+  Outbox outbox(100);
+  outbox.Push(1, "abcdef");
+  EXPECT_FALSE(outbox.settled());
+  while (outbox.HasRoom()) outbox.Push(1, "abcdef");
+  EXPECT_TRUE(outbox.settled());
+  outbox.Drain(100);
+  EXPECT_FALSE(outbox.settled());
+  outbox.PushEnd("", v1::GenerateEnd());
+  EXPECT_TRUE(outbox.settled());
+}
+
 TEST(Outbox, ThePieceThatMakesRoomInAFullOneSaysSo) {
   Outbox outbox(40);
   outbox.Push(1, "a");

@@ -76,6 +76,162 @@ TEST(ParseGenerateRequest, RefusesAPromptThatIsTooLongSayingBothLengths) {
   EXPECT_THAT(std::string(status.message()), testing::AllOf(HasSubstr("101"), HasSubstr("100")));
 }
 
+TEST(ParseGenerateRequest, TakesWhatStopsATextAndItsTimes) {
+  v1::GenerateRequest request = Request();
+  request.set_prompt("x");
+  request.set_echo(true);
+  request.set_min_tokens(4);
+  request.add_stop_strings("END");
+  request.add_stop_tokens(7);
+  request.set_include_stop(true);
+  request.mutable_time_budget()->set_seconds(2);
+  request.mutable_message_interval()->set_nanos(5'000'000);
+  const auto parsed = ParseGenerateRequest(request, kMaxPromptBytes);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_TRUE(parsed->echo);
+  EXPECT_EQ(parsed->min_tokens, 4);
+  EXPECT_THAT(parsed->stop_names, ElementsAre("END"));
+  EXPECT_THAT(parsed->stop_tokens, ElementsAre(7));
+  EXPECT_TRUE(parsed->include_stop);
+  EXPECT_EQ(parsed->time_budget, absl::Seconds(2));
+  EXPECT_EQ(parsed->message_interval, absl::Milliseconds(5));
+}
+
+TEST(ParseGenerateRequest, RefusesStopsPromptsAndTimesOutOfRange) {
+  using R = v1::GenerateRequest;
+  const std::pair<const char*, void (*)(R&)> cases[] = {
+      {"stop_strings[1]",
+       [](R& r) {
+         r.add_stop_strings("a");
+         r.add_stop_strings("");
+       }},
+      {"stop_strings[0]", [](R& r) { r.add_stop_strings(std::string(129, 'a')); }},
+      {"stop_strings",
+       [](R& r) {
+         for (int i = 0; i < 17; ++i) r.add_stop_strings("a");
+       }},
+      {"stop_tokens",
+       [](R& r) {
+         for (int i = 0; i < 65; ++i) r.add_stop_tokens(i);
+       }},
+      {"min_tokens",
+       [](R& r) {
+         r.add_stop_tokens(1);
+         r.set_min_tokens(-1);
+       }},
+      {"time_budget", [](R& r) { r.mutable_time_budget(); }},
+      {"time_budget", [](R& r) { r.mutable_time_budget()->set_seconds(-1); }},
+      {"time_budget", [](R& r) { r.mutable_time_budget()->set_seconds(86'401); }},
+      {"message_interval", [](R& r) { r.mutable_message_interval()->set_nanos(-1); }},
+      {"message_interval", [](R& r) { r.mutable_message_interval()->set_seconds(11); }},
+      {"prompt_bytes", [](R& r) { r.set_prompt_bytes(std::string(101, 'a')); }},
+      {"prompt_tokens",
+       [](R& r) {
+         for (int i = 0; i < 101; ++i) r.mutable_prompt_tokens()->add_tokens(1);
+       }},
+  };
+  for (const auto& [field, set] : cases) {
+    R request = Request();
+    set(request);
+    EXPECT_EQ(FieldAtFault(request), field);
+  }
+}
+
+TEST(ParseGenerateRequest, RefusesCombinationsThatMakeNoSenseNamingBothFields) {
+  using R = v1::GenerateRequest;
+  struct Combination {
+    const char* field;
+    const char* other;
+    void (*set)(R&);
+  };
+  const Combination combinations[] = {
+      {"echo", "prompt", [](R& r) { r.set_echo(true); }},
+      {"include_stop", "stop_strings", [](R& r) { r.set_include_stop(true); }},
+      {"min_tokens", "stop_tokens", [](R& r) { r.set_min_tokens(3); }},
+      {"min_tokens", "max_tokens",
+       [](R& r) {
+         r.add_stop_tokens(1);
+         r.set_max_tokens(5);
+         r.set_min_tokens(6);
+       }},
+      {"message_interval", "per_token",
+       [](R& r) {
+         r.set_per_token(true);
+         r.mutable_message_interval()->set_nanos(1);
+       }},
+  };
+  for (const Combination& one : combinations) {
+    R request = Request();
+    one.set(request);
+    const absl::Status status = ParseGenerateRequest(request, kMaxPromptBytes).status();
+    EXPECT_EQ(ErrorField(status), one.field);
+    EXPECT_THAT(std::string(status.message()), HasSubstr(one.other));
+  }
+}
+
+class FitToVersionTest : public testing::Test {
+ protected:
+  // INVALID_ARGUMENT, or what fits into `parsed_`.
+  absl::Status Fit(const v1::GenerateRequest& request, const LoadedVersion& version) {
+    auto parsed = ParseGenerateRequest(request, kMaxPromptBytes);
+    if (!parsed.ok()) return parsed.status();
+    parsed_ = *std::move(parsed);
+    return FitToVersion(request, version, parsed_, start_);
+  }
+
+  const LoadedVersion letters_{.tokenizer = Tokenizer::Characters(Vocabulary::FromText("aab ")),
+                               .normalization = Normalization::kD2lLetters};
+  const LoadedVersion bytes_{.tokenizer = Tokenizer::Bytes()};
+  GenerationRequest parsed_;
+  v1::GenerateStart start_;
+};
+
+TEST_F(FitToVersionTest, TakesAPromptAsBytesOrTokens) {
+  v1::GenerateRequest request = Request();
+  request.set_prompt_bytes("A\xff");
+  ASSERT_TRUE(Fit(request, bytes_).ok());
+  EXPECT_THAT(parsed_.prompt, ElementsAre('A' + 1, 0x100));
+  EXPECT_EQ(ErrorField(Fit(request, letters_)), "prompt_bytes");
+  request.mutable_prompt_tokens()->add_tokens(3);
+  request.mutable_prompt_tokens()->add_tokens(0);
+  ASSERT_TRUE(Fit(request, letters_).ok());
+  EXPECT_THAT(parsed_.prompt, ElementsAre(3, 0));
+  request.mutable_prompt_tokens()->add_tokens(4);
+  EXPECT_EQ(ErrorField(Fit(request, letters_)), "prompt_tokens.tokens");
+}
+
+TEST_F(FitToVersionTest, NormalisesStopStrings) {
+  v1::GenerateRequest request = Request();
+  request.add_stop_strings("AB. ");
+  ASSERT_TRUE(Fit(request, letters_).ok());
+  EXPECT_THAT(parsed_.stop_strings, ElementsAre("ab "));
+  EXPECT_THAT(parsed_.stop_names, ElementsAre("AB. "));
+}
+
+TEST_F(FitToVersionTest, RefusesStopTokensThatAreNeverDrawnOrLeaveNone) {
+  v1::GenerateRequest request = Request();
+  request.add_stop_tokens(9);
+  EXPECT_EQ(ErrorField(Fit(request, letters_)), "stop_tokens");
+  request.set_stop_tokens(0, 2);
+  ASSERT_TRUE(Fit(request, letters_).ok());
+  request.mutable_sampling()->add_banned_tokens(2);
+  EXPECT_THAT(std::string(Fit(request, letters_).message()),
+              testing::AllOf(HasSubstr("stop_tokens"), HasSubstr("banned_tokens")));
+  request.mutable_sampling()->clear_banned_tokens();
+  request.mutable_sampling()->add_allowed_tokens(1);
+  EXPECT_THAT(std::string(Fit(request, letters_).message()),
+              testing::AllOf(HasSubstr("stop_tokens"), HasSubstr("allowed_tokens")));
+  request.mutable_sampling()->set_allowed_tokens(0, 2);
+  EXPECT_TRUE(Fit(request, letters_).ok());
+  request.set_min_tokens(1);
+  EXPECT_THAT(std::string(Fit(request, letters_).message()),
+              testing::AllOf(HasSubstr("stop_tokens"), HasSubstr("min_tokens")));
+  request = Request();
+  request.add_stop_tokens(0);
+  EXPECT_THAT(std::string(Fit(request, letters_).message()),
+              testing::AllOf(HasSubstr("stop_tokens"), HasSubstr("allow_unknown")));
+}
+
 TEST(FitToVersion, NormalisesAndReportsWhatTheVocabularyLacks) {
   const LoadedVersion version{.tokenizer = Tokenizer::Characters(Vocabulary::FromText("aab ")),
                               .normalization = Normalization::kD2lLetters};

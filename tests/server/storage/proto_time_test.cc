@@ -23,6 +23,13 @@ TEST(ProtoTime, DurationsHaveOneSign) {
   EXPECT_EQ(duration.nanos(), -500'000'000);
 }
 
+TEST(ProtoTime, ReadsADuration) {
+  for (const absl::Duration duration :
+       {absl::ZeroDuration(), absl::Milliseconds(2), -absl::Milliseconds(1500), absl::Hours(24)}) {
+    EXPECT_EQ(FromProtoDuration(ToProtoDuration(duration)), duration);
+  }
+}
+
 TEST(ProtoTime, WhatDoesNotFitBecomesTheFarthestThatDoes) {
   EXPECT_EQ(ToTimestamp(absl::InfiniteFuture()).seconds(), 253'402'300'799);
   EXPECT_EQ(ToTimestamp(absl::InfinitePast()).seconds(), -62'135'596'800);

@@ -118,6 +118,14 @@ TEST_F(GenerationCalls, RefusesAPromptThatIsNotUtf8) {
   const auto end = client_->Generate({.model = "models/a", .prompt = "abc\xff"}, {});
   EXPECT_EQ(end.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(ErrorField(end.status()), "prompt");
+  const auto stop = client_->Generate({.model = "models/a", .stop_strings = {"a", "b\xff"}}, {});
+  EXPECT_EQ(ErrorField(stop.status()), "stop_strings[1]");
+}
+
+TEST_F(GenerationCalls, WantsOnePromptAtMost) {
+  const auto end =
+      client_->Generate({.model = "models/a", .prompt = "a", .prompt_tokens = {1}}, {});
+  EXPECT_EQ(end.status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(GenerationCalls, SaysSoWhenTheTextEndsWithoutTheLastMessage) {

@@ -196,6 +196,11 @@ TEST(Conversion, ReadsAGenerationsStartAndEnd) {
   EXPECT_EQ(FromProto(end).first_token_time, absl::Seconds(end.first_token_time().seconds()) +
                                                  absl::Nanoseconds(end.first_token_time().nanos()));
   EXPECT_EQ(FromProto(end).tokens_per_second, end.tokens_per_second());
+  EXPECT_EQ(FromProto(end).stop_string, end.stop_string());
+  EXPECT_EQ(FromProto(end).stop_token, end.stop_token());
+  EXPECT_EQ(FromProto(end).prompt_time, absl::Seconds(end.prompt_time().seconds()) +
+                                            absl::Nanoseconds(end.prompt_time().nanos()));
+  EXPECT_EQ(FromProto(v1::GenerateEnd()).stop_token, std::nullopt);
 }
 
 TEST(Conversion, ReadsTheServersDeviceLoadAndLimits) {
@@ -237,6 +242,13 @@ TEST(Conversion, WritesAllOfAGenerateRequest) {
                       .banned_tokens = {8}};
   options.seed = 0;
   options.per_token = true;
+  options.echo = true;
+  options.min_tokens = 3;
+  options.stop_strings = {"a", "b"};
+  options.stop_tokens = {9};
+  options.include_stop = true;
+  options.time_budget = absl::Milliseconds(1500);
+  options.message_interval = absl::Milliseconds(5);
   const v1::GenerateRequest request = ToProto(options);
   EXPECT_EQ(request.model(), "models/a");
   EXPECT_EQ(request.prompt(), "x");
@@ -254,6 +266,17 @@ TEST(Conversion, WritesAllOfAGenerateRequest) {
   EXPECT_EQ(request.sampling().logit_bias().at(5), -1.0);
   EXPECT_EQ(request.sampling().allowed_tokens_size(), 2);
   EXPECT_EQ(request.sampling().banned_tokens(0), 8);
+  EXPECT_TRUE(request.echo());
+  EXPECT_EQ(request.min_tokens(), 3);
+  EXPECT_EQ(request.stop_strings_size(), 2);
+  EXPECT_EQ(request.stop_strings(1), "b");
+  EXPECT_EQ(request.stop_tokens(0), 9);
+  EXPECT_TRUE(request.include_stop());
+  EXPECT_EQ(request.time_budget().seconds(), 1);
+  EXPECT_EQ(request.time_budget().nanos(), 500'000'000);
+  EXPECT_EQ(request.message_interval().nanos(), 5'000'000);
+  EXPECT_EQ(ToProto(GenerateOptions{.prompt_bytes = "\xff"}).prompt_bytes(), "\xff");
+  EXPECT_EQ(ToProto(GenerateOptions{.prompt_tokens = {1, 2}}).prompt_tokens().tokens_size(), 2);
   EXPECT_TRUE(request.has_seed());
   EXPECT_TRUE(request.per_token());
   EXPECT_FALSE(ToProto(GenerateOptions{.session = "sessions/1"}).has_max_tokens());
