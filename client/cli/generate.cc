@@ -2,6 +2,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -41,6 +42,7 @@ constexpr FieldFlag kFlags[] = {
     {"include_stop", "--include-stop"},
     {"time_budget", "--time-budget"},
     {"message_interval", "--message-interval"},
+    {"log_probabilities", "--log-probabilities"},
     {"sampling.temperature", "--temperature"},
     {"sampling.top_k", "--top-k"},
     {"sampling.typical_p", "--typical-p"},
@@ -136,6 +138,8 @@ void AddFlags(CLI::App& command, GenerateFlags& flags) {
              "at most one message in so many seconds after the first, 0 to 10 [0.002]");
   AddSeconds(command, "--time-budget", options.time_budget,
              "end the text at the first token after so many seconds, at most 86400 [no end]");
+  AddNumber(command, "--log-probabilities", options.log_probabilities,
+            "with --json: ln p of each token, and of the N most probable ones, 0 to 20 [none]");
   command.add_flag("--verbose", flags.verbose,
                    "the closing line with figures, also when stderr is no terminal");
 }
@@ -202,8 +206,15 @@ absl::Status GenerateJson(CommandContext& context, client::Client& client,
     PrintLine({{"start", ToJson(start)}}, console.out);
     return console.out.good();
   };
+  Json ranked;
+  callbacks.log_probabilities = [&](const std::vector<client::DrawnLogProbability>& drawn) {
+    ranked = ListToJson("log_probabilities", drawn)["log_probabilities"];
+    return true;
+  };
   callbacks.text = [&](std::string_view text, const std::vector<int32_t>& tokens) {
-    PrintLine({{"text", text}, {"tokens", tokens}}, console.out);
+    Json line = {{"text", text}, {"tokens", tokens}};
+    if (!ranked.empty()) line["log_probabilities"] = std::exchange(ranked, {});
+    PrintLine(line, console.out);
     return console.out.good();
   };
   const auto end = client.Generate(options, callbacks, &console.interrupt);
@@ -219,6 +230,9 @@ absl::Status Generate(CommandContext& context, const GenerateFlags& flags) {
   const client::GenerateOptions& given = flags.options;
   if (!given.prompt.empty() + !given.prompt_bytes.empty() + !given.prompt_tokens.empty() > 1) {
     return context.BadUsage("wanted at most one of --prompt, --prompt-hex and --prompt-token");
+  }
+  if (given.log_probabilities.has_value() && !context.json()) {
+    return context.BadUsage("wanted --json with --log-probabilities");
   }
   auto client = context.Connect();
   if (!client.ok()) return client.status();

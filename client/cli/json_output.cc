@@ -188,6 +188,17 @@ Json ToJson(const client::GenerateStart& start) {
   return json;
 }
 
+Json ToJson(const client::DrawnLogProbability& drawn) {
+  Json json;
+  json["log_probability"] = drawn.log_probability;
+  Json most_probable = Json::array();
+  for (const client::TokenLogProbability& one : drawn.most_probable) {
+    most_probable.push_back({{"token", one.token}, {"log_probability", one.log_probability}});
+  }
+  json["most_probable"] = std::move(most_probable);
+  return json;
+}
+
 Json ToJson(const client::GenerateEnd& end) {
   Json json;
   json["finish_reason"] = Name(end.finish_reason);

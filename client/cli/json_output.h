@@ -22,6 +22,7 @@ Json ToJson(const client::TrainingProgress& progress);
 Json ToJson(const client::TrainingEvent& event);
 Json ToJson(const client::Session& session);
 Json ToJson(const client::GenerateStart& start);
+Json ToJson(const client::DrawnLogProbability& drawn);
 Json ToJson(const client::GenerateEnd& end);
 Json ToJson(const client::ServerInfo& info);
 

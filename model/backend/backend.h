@@ -53,6 +53,9 @@ struct SampleViews {
   View rows;         // N SampleRow as bytes
   View adjustments;  // LogitAdjustments as bytes, where rows say; may be empty
   View tokens;       // i32 [N], written
+  // N rankings of kRankingSize TokenLogProbabilities as bytes, written where rows ask for one; may
+  // be empty when none does.
+  View rankings;
 };
 
 // A body of operations that runs again and again on the same addresses: a CUDA graph.

@@ -59,9 +59,9 @@ struct View {
   }
   // Plain structs, which travel as bytes, where they are in the host's reach.
   template <typename T>
-  absl::Span<const T> Structs() const {
+  absl::Span<T> Structs() const {
     DERIN_CHECK(type == ElementType::kByte && count % sizeof(T) == 0);
-    return {static_cast<const T*>(data), count / sizeof(T)};
+    return {static_cast<T*>(data), count / sizeof(T)};
   }
 };
 

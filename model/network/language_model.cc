@@ -27,7 +27,8 @@ absl::StatusOr<std::unique_ptr<LanguageModel>> LanguageModel::Create(Backend& ba
       {&model->adjustments_, {ElementType::kByte, adjustments * sizeof(LogitAdjustment)}},
       {&model->top_, {real, N * H}},
       {&model->logits_, {real, N * V}},
-      {&model->next_, {ElementType::kI32, N}}};
+      {&model->next_, {ElementType::kI32, N}},
+      {&model->rankings_, {ElementType::kByte, N * kRankingSize * sizeof(TokenLogProbability)}}};
   for (const auto& [buffer, size] : wanted) {
     auto allocated = backend.Allocate(size.first, size.second);
     if (!allocated.ok()) return allocated.status();
@@ -66,6 +67,7 @@ void LanguageModel::CollectSamples(absl::Span<const Row> rows) {
   host_samples_.clear();
   host_adjustments_.clear();
   for (const Row& row : rows) {
+    DERIN_CHECK(row.sample.ranked <= kMostRanked);
     DERIN_CHECK(row.adjustments.size() <= static_cast<size_t>(kMostAdjustments));
     SampleRow& sample = host_samples_.emplace_back(row.sample);
     sample.first_adjustment = static_cast<int32_t>(host_adjustments_.size());
@@ -76,7 +78,8 @@ void LanguageModel::CollectSamples(absl::Span<const Row> rows) {
 }
 
 absl::Status LanguageModel::Step(Queue& queue, HiddenStatePool& pool, absl::Span<const Row> rows,
-                                 absl::Span<int32_t> next) {
+                                 absl::Span<int32_t> next,
+                                 absl::Span<TokenLogProbability> rankings) {
   const size_t N = rows.size(), H = config().hidden, V = config().vocabulary;
   DERIN_CHECK(N >= 1 && static_cast<int>(N) <= max_rows_ && next.size() == N);
   ZeroFreshStates(queue, pool, rows);
@@ -92,15 +95,20 @@ absl::Status LanguageModel::Step(Queue& queue, HiddenStatePool& pool, absl::Span
              adjustments =
                  adjustments_.view().Slice(0, host_adjustments_.size() * sizeof(LogitAdjustment)),
              top = top_.view().Slice(0, N * H), logits = logits_.view().Slice(0, N * V),
-             chosen = next_.view().Slice(0, N);
+             chosen = next_.view().Slice(0, N),
+             ranked = rankings_.view().Slice(0, rankings.size() * sizeof(TokenLogProbability));
   backend_.Upload(queue, host_tokens_.data(), tokens);
   backend_.Upload(queue, host_slots_.data(), slots);
   backend_.Upload(queue, host_samples_.data(), samples);
   if (!host_adjustments_.empty()) backend_.Upload(queue, host_adjustments_.data(), adjustments);
   stack_->Step(queue, tokens, slots, pool.view(), top);
   backend_.Logits(queue, top, head_, logits);
-  backend_.Sample(queue, logits, {.rows = samples, .adjustments = adjustments, .tokens = chosen});
-  return backend_.Download(queue, chosen, next.data());
+  backend_.Sample(
+      queue, logits,
+      {.rows = samples, .adjustments = adjustments, .tokens = chosen, .rankings = ranked});
+  absl::Status status = backend_.Download(queue, chosen, next.data());
+  if (!status.ok() || rankings.empty()) return status;
+  return backend_.Download(queue, ranked, rankings.data());
 }
 
 }  // namespace derin

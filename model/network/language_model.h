@@ -31,11 +31,12 @@ class LanguageModel {
     // Of the draw, kMostAdjustments at most; they live until Step returns.
     absl::Span<const LogitAdjustment> adjustments;
   };
-  // Absorbs each row's token and chooses its next one: next[i] for rows[i]. Blocks until the tokens
-  // are there. A row's result does not depend on the other rows, bit for bit. After an error every
-  // state in the pool is as it was. One thread at a time.
+  // Absorbs each row's token and chooses its next one: next[i] for rows[i]. Where a row asks for
+  // its ranking, `rankings` is [N, kRankingSize] and gets it. Blocks until the tokens are there. A
+  // row's result does not depend on the other rows, bit for bit. After an error every state in the
+  // pool is as it was. One thread at a time.
   absl::Status Step(Queue& queue, HiddenStatePool& pool, absl::Span<const Row> rows,
-                    absl::Span<int32_t> next);
+                    absl::Span<int32_t> next, absl::Span<TokenLogProbability> rankings = {});
 
   const StackConfig& config() const { return stack_->config(); }
   int max_rows() const { return max_rows_; }
@@ -57,6 +58,7 @@ class LanguageModel {
   Buffer tokens_, slots_, samples_;  // inputs [max_rows]
   Buffer adjustments_;               // [max_rows, min(V, kMostAdjustments)]
   Buffer top_, logits_, next_;       // [max_rows, H], [max_rows, V], [max_rows]
+  Buffer rankings_;                  // [max_rows, kRankingSize]
   Buffer zero_slots_, fresh_slots_;  // [max_rows]
   std::vector<int32_t> host_tokens_, host_slots_, host_fresh_;  // of the step under way
   std::vector<SampleRow> host_samples_;

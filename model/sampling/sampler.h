@@ -62,7 +62,20 @@ struct SampleRow {
   int32_t adjustment_count = 0;
   // Tokens without an adjustment are not drawn.
   bool only_adjusted = false;
+  // How many of the most probable tokens are ranked beside the row's own; -1: none, nor that.
+  int32_t ranked = -1;
 };
+
+// A token and ln p, p the softmax of the model's own logits: before anything that sampling does.
+struct TokenLogProbability {
+  int32_t token = -1;
+  float log_probability = 0;
+};
+
+// Most probable tokens that a row may have ranked, and what a row's ranking takes: its own token
+// first.
+inline constexpr int32_t kMostRanked = 20;
+inline constexpr int32_t kRankingSize = 1 + kMostRanked;
 
 // The token that `row` draws from `logits` [V], V at least 2, of which it may draw at least one;
 // `adjustments` are those of all rows, `scratch` is [2 V]. Infinite or NaN logits count as

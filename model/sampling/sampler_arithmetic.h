@@ -187,6 +187,43 @@ DERIN_HOST_DEVICE inline int32_t DrawFrom(const float* p, int32_t V, float u) {
   return V - 1;  // not reached: the last sum is the total, and u is below 1
 }
 
+// ln of the softmax, for logits of which the largest is `largest`; -infinity for one that is not
+// usable. Source: the log-sum-exp form, so that logits of any size stay finite.
+DERIN_HOST_DEVICE inline float LogProbability(float logit, float largest, double log_sum) {
+  return logit >= -FLT_MAX ? static_cast<float>(double{logit} - largest - log_sum) : -HUGE_VALF;
+}
+
+// ranking[0] is `token`, the `count` behind it the most probable ones, falling (ties: the lowest id
+// first); with fewer usable logits the rest are tokens -1. -infinity for a logit that is not
+// usable. Source: the log-sum-exp form, so that logits of any size stay finite.
+DERIN_HOST_DEVICE inline void RankTokens(const float* logits, int32_t V, int32_t token,
+                                         int32_t count, TokenLogProbability* ranking) {
+  const float largest = UsableLogit(logits[MostProbableToken(logits, 0, V)]);
+  double sum = 0;
+  if (largest >= -FLT_MAX) {
+    for (int32_t i = 0; i < V; ++i) sum += Exp(UsableLogit(logits[i]) - largest);
+  }
+  const double log_sum = std::log(sum);
+  ranking[0] = {token, LogProbability(UsableLogit(logits[token]), largest, log_sum)};
+  float above = HUGE_VALF;  // what was ranked last
+  int32_t above_token = -1;
+  for (int32_t n = 1; n <= count; ++n) {
+    float best = -HUGE_VALF;
+    int32_t best_token = -1;
+    for (int32_t i = 0; i < V; ++i) {
+      const float logit = UsableLogit(logits[i]);
+      const bool follows = logit < above || (logit == above && i > above_token);
+      if (follows && logit > best) {
+        best = logit;
+        best_token = i;
+      }
+    }
+    ranking[n] = {best_token, LogProbability(best, largest, log_sum)};
+    above = best;
+    above_token = best_token < 0 ? V : best_token;
+  }
+}
+
 // SampleToken on plain addresses.
 DERIN_HOST_DEVICE inline int32_t SampleRowToken(const SampleRow& row,
                                                 const LogitAdjustment* adjustments,

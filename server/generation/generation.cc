@@ -10,9 +10,11 @@ namespace derin::server {
 namespace {
 
 constexpr size_t kOutboxBytes = 4096;
-// What one token may bring: its id, a stop string that did not come to its end, and bytes that
-// become three U+FFFD.
-constexpr size_t kLargestItem = 320;
+// What one token may bring: its id, a stop string that did not come to its end, bytes that become
+// three U+FFFD, and its ranking.
+size_t LargestItem(const GenerationRequest& request) {
+  return 320 + (1 + request.ranked) * sizeof(TokenLogProbability);
+}
 
 bool Contains(const std::vector<int32_t>& tokens, int32_t token) {
   return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
@@ -25,7 +27,7 @@ Generation::Generation(GenerationRequest request, std::shared_ptr<Session> sessi
     : request_(std::move(request)),
       session_(std::move(session)),
       sink_(sink),
-      outbox_(kOutboxBytes, kLargestItem) {
+      outbox_(kOutboxBytes, LargestItem(request_)) {
   SetAdjustments();
   if (!request_.stop_strings.empty()) stops_.emplace(request_.stop_strings, request_.include_stop);
   const Session::State& state = session_->state;
@@ -51,7 +53,10 @@ LanguageModel::Row Generation::NextRow() {
   row.sample.position = state.position + 1;
   if (!next_draws()) {
     row.sample.forced_token = to_absorb_[absorbed_ + 1];
-  } else if (adjustments_.has_value()) {
+    return row;
+  }
+  row.sample.ranked = request_.ranked;
+  if (adjustments_.has_value()) {
     row.adjustments = adjustments_->Next(state.recent, row.token);
     row.sample.only_adjusted = adjustments_->only_adjusted();
   }
@@ -69,7 +74,8 @@ void Generation::SetAdjustments() {
   adjustments_.emplace(rules, session_->version()->tokenizer.vocabulary_size());
 }
 
-void Generation::Accept(int32_t token, absl::Duration step_start, absl::Duration now) {
+void Generation::Accept(int32_t token, absl::Duration step_start, absl::Duration now,
+                        absl::Span<const TokenLogProbability> ranking) {
   Session::State& state = session_->state;
   const bool draws = next_draws();
   const int32_t absorbed = to_absorb_[absorbed_];
@@ -91,7 +97,7 @@ void Generation::Accept(int32_t token, absl::Duration step_start, absl::Duration
   state.pending = token;
   to_absorb_.assign(1, token);
   absorbed_ = 0;
-  outbox_.Push(token, TextOf(token));
+  outbox_.Push(token, TextOf(token), {ranking.begin(), ranking.end()});
   if (drawn_ == request_.min_tokens) SetAdjustments();
 }
 

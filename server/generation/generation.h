@@ -39,6 +39,8 @@ struct GenerationRequest {
   bool include_stop = false;  // in the text
   SamplingSettings sampling;
   TokenRules rules;
+  // How many of the most probable tokens are reported beside each drawn one; -1: not even that.
+  int32_t ranked = -1;
   std::optional<uint64_t> seed;  // of the session from here on; unset: as it is
   absl::Duration time_budget = absl::InfiniteDuration();  // from the arrival on
   bool per_token = false;                                 // a message for each token
@@ -73,8 +75,10 @@ class Generation {
   LanguageModel::Row NextRow();
   // Whether that step draws a token; else it absorbs a part of the prompt.
   bool next_draws() const { return absorbed_ + 1 == to_absorb_.size(); }
-  // Takes what the step chose; `now` by the engine's clock. A drawn token goes to the outbox.
-  void Accept(int32_t token, absl::Duration step_start, absl::Duration now);
+  // Takes what the step chose; `now` by the engine's clock. A drawn token goes to the outbox, with
+  // its `ranking` when its row asked for one.
+  void Accept(int32_t token, absl::Duration step_start, absl::Duration now,
+              absl::Span<const TokenLogProbability> ranking = {});
   // Whether no token more is to be drawn: there are enough, or the last one stopped the text.
   bool complete() const { return stop_ != nullptr || stop_token_.has_value() || enough(); }
   // Why, when it is complete.

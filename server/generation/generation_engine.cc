@@ -171,10 +171,16 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
   const absl::Duration start = clock_();
   const LoadedVersion& version = *batch.front()->session().version();
   rows_.clear();
-  for (const auto& one : batch) rows_.push_back(one->NextRow());
+  bool ranks = false;
+  for (const auto& one : batch) {
+    rows_.push_back(one->NextRow());
+    ranks |= rows_.back().sample.ranked >= 0;
+  }
   chosen_.resize(batch.size());
-  const absl::Status status = version.model->Step(*queue_, batch.front()->session().lease().pool(),
-                                                  rows_, absl::MakeSpan(chosen_));
+  rankings_.resize(ranks ? batch.size() * kRankingSize : 0);
+  const absl::Status status =
+      version.model->Step(*queue_, batch.front()->session().lease().pool(), rows_,
+                          absl::MakeSpan(chosen_), absl::MakeSpan(rankings_));
   if (!status.ok()) return FailBatch(batch, status);
 
   const absl::Duration now = clock_();
@@ -186,7 +192,11 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
     Generation& one = *batch[i];
     started += one.waiting();
     const bool draws = one.next_draws();
-    one.Accept(chosen_[i], start, now);
+    const int32_t ranked = rows_[i].sample.ranked;
+    const absl::Span<const TokenLogProbability> ranking =
+        ranked < 0 ? absl::Span<const TokenLogProbability>()
+                   : absl::MakeConstSpan(&rankings_[i * kRankingSize], 1 + ranked);
+    one.Accept(chosen_[i], start, now, ranking);
     Record(one, draws);
     drawn += draws;
     if (draws && !one.complete()) drew.push_back(batch[i]);

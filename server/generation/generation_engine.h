@@ -77,6 +77,7 @@ class GenerationEngine {
   absl::Duration step_end_ = -absl::InfiniteDuration();  // of the last one, likewise
   std::vector<LanguageModel::Row> rows_;
   std::vector<int32_t> chosen_;
+  std::vector<TokenLogProbability> rankings_;
 
   mutable absl::Mutex mutex_;
   std::vector<std::shared_ptr<Generation>> newcomers_ ABSL_GUARDED_BY(mutex_);

@@ -10,9 +10,9 @@ bool Outbox::HasRoom() const {
   return Fits();
 }
 
-void Outbox::Push(int32_t token, std::string text) {
+void Outbox::Push(int32_t token, std::string text, std::vector<TokenLogProbability> ranking) {
   absl::MutexLock lock(&mutex_);
-  items_.push_back({token, std::move(text)});
+  items_.push_back({token, std::move(text), std::move(ranking)});
   bytes_ += items_.back().bytes();
 }
 
@@ -30,6 +30,9 @@ StreamPiece Outbox::Drain(size_t max_items) {
     piece.text += items_.front().text;
     if (items_.front().token != kNoToken) piece.tokens.push_back(items_.front().token);
     bytes_ -= items_.front().bytes();
+    if (!items_.front().ranking.empty()) {
+      piece.rankings.push_back(std::move(items_.front().ranking));
+    }
     items_.pop_front();
   }
   if (items_.empty() && end_.has_value()) {

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "derin/v1/generation.pb.h"
+#include "model/sampling/sampler.h"
 
 namespace derin::server {
 
@@ -20,7 +21,9 @@ using StreamEnd = absl::StatusOr<v1::GenerateEnd>;
 // The next part of a stream; with `end` the last.
 struct StreamPiece {
   std::string text;             // whole characters
-  std::vector<int32_t> tokens;  // drawn for it
+  std::vector<int32_t> tokens;  // drawn meanwhile
+  // Of each of these tokens, itself first, where the call asks for them; else empty.
+  std::vector<std::vector<TokenLogProbability>> rankings;
   std::optional<StreamEnd> end;
   bool made_room = false;  // the outbox was full before it was taken
 };
@@ -38,7 +41,8 @@ class Outbox {
 
   // Whether a token more may be pushed.
   bool HasRoom() const ABSL_LOCKS_EXCLUDED(mutex_);
-  void Push(int32_t token, std::string text) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Push(int32_t token, std::string text, std::vector<TokenLogProbability> ranking = {})
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // Text of tokens that were not drawn: a prompt's.
   void PushText(std::string text) ABSL_LOCKS_EXCLUDED(mutex_) { Push(kNoToken, std::move(text)); }
   // Text that belongs to no new token: what was held back until the end.
@@ -56,7 +60,10 @@ class Outbox {
   struct Item {
     int32_t token;
     std::string text;
-    size_t bytes() const { return text.size() + sizeof(token); }
+    std::vector<TokenLogProbability> ranking;
+    size_t bytes() const {
+      return text.size() + sizeof(token) + ranking.size() * sizeof(TokenLogProbability);
+    }
   };
   static constexpr int32_t kNoToken = -1;
 

@@ -214,6 +214,13 @@ absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest
   if (status.ok()) status = ParseTimes(request, parsed);
   if (!status.ok()) return status;
   parsed.echo = request.echo();
+  if (request.has_log_probabilities()) {
+    parsed.ranked = request.log_probabilities();
+    if (parsed.ranked < 0 || parsed.ranked > kMostRanked) {
+      return InvalidField("log_probabilities",
+                          absl::StrFormat("got %d, wanted 0 to %d", parsed.ranked, kMostRanked));
+    }
+  }
   if (request.has_seed()) parsed.seed = request.seed();
   parsed.per_token = request.per_token();
   return parsed;

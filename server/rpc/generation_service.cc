@@ -38,6 +38,16 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
   void Send(StreamPiece piece) override {
     message_.set_text(std::move(piece.text));
     message_.mutable_tokens()->Assign(piece.tokens.begin(), piece.tokens.end());
+    for (const auto& ranking : piece.rankings) {
+      v1::DrawnLogProbability& drawn = *message_.add_log_probabilities();
+      drawn.set_log_probability(ranking.front().log_probability);
+      for (const TokenLogProbability& one : absl::MakeConstSpan(ranking).subspan(1)) {
+        if (one.token < 0) break;  // the vocabulary has no more
+        v1::TokenLogProbability& top = *drawn.add_most_probable();
+        top.set_token(one.token);
+        top.set_log_probability(one.log_probability);
+      }
+    }
     if (!piece.end.has_value()) return StartWrite(&message_);
     // Nothing of this object may be touched after a Finish.
     const grpc::Status status = call_.End(piece.end->status());

@@ -184,6 +184,40 @@ TEST_F(GenerationTest, ATextEndsWhenItsTimeIsSpent) {
   EXPECT_LT(generated.end->generated_tokens, 1'000'000);
 }
 
+TEST_F(GenerationTest, LogProbabilitiesComeForEachToken) {
+  std::vector<int32_t> drawn;
+  std::vector<client::DrawnLogProbability> rankings;
+  const client::GenerateOptions options{.model = "models/sea",
+                                        .prompt = "the ",
+                                        .max_tokens = 50,
+                                        .sampling = {.temperature = 0},
+                                        .log_probabilities = 3};
+  const auto end =
+      client_->Generate(options, {.text =
+                                      [&](std::string_view, const std::vector<int32_t>& tokens) {
+                                        drawn.insert(drawn.end(), tokens.begin(), tokens.end());
+                                        return true;
+                                      },
+                                  .log_probabilities =
+                                      [&](const std::vector<client::DrawnLogProbability>& some) {
+                                        rankings.insert(rankings.end(), some.begin(), some.end());
+                                        return true;
+                                      }});
+  ASSERT_TRUE(end.ok()) << end.status();
+  ASSERT_EQ(rankings.size(), 50u);
+  for (size_t i = 0; i < drawn.size(); ++i) {
+    const auto& most_probable = rankings[i].most_probable;
+    ASSERT_EQ(most_probable.size(), 3u);
+    EXPECT_EQ(most_probable[0].token, drawn[i]) << "at temperature 0";
+    EXPECT_EQ(most_probable[0].log_probability, rankings[i].log_probability);
+    EXPECT_LE(most_probable[2].log_probability, most_probable[1].log_probability);
+    EXPECT_LE(rankings[i].log_probability, 0);
+  }
+  client::GenerateOptions plain = options;
+  plain.log_probabilities.reset();
+  EXPECT_EQ(Generate(plain).tokens, drawn);
+}
+
 TEST_F(GenerationTest, SessionsInParallelDrawWhatEachDrawsAlone) {
   std::vector<std::string> together(8);
   std::vector<std::thread> threads;

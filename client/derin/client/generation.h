@@ -104,6 +104,22 @@ struct GenerateOptions {
   bool per_token = false;
   // 0 to 10 seconds; default 2 milliseconds.
   std::optional<absl::Duration> message_interval;
+  // Report the log-probability of each drawn token, and of so many of the most probable ones, 0 to
+  // 20.
+  std::optional<int32_t> log_probabilities;
+};
+
+// A token and ln p, p the softmax of the model's own logits: before anything that sampling does.
+struct TokenLogProbability {
+  int32_t token = 0;
+  float log_probability = 0;
+};
+
+// How probable a drawn token was for the model.
+struct DrawnLogProbability {
+  float log_probability = 0;
+  // Falling.
+  std::vector<TokenLogProbability> most_probable;
 };
 
 // Known before the first token is drawn.
@@ -170,6 +186,8 @@ struct GenerateCallbacks {
   std::function<bool(const GenerateStart& start)> start;
   // The next piece of the text, always whole characters, and the tokens drawn meanwhile.
   std::function<bool(std::string_view text, const std::vector<int32_t>& tokens)> text;
+  // Before the text of the same message: one for each of its tokens, when they were asked for.
+  std::function<bool(const std::vector<DrawnLogProbability>&)> log_probabilities;
 };
 
 }  // namespace derin::client

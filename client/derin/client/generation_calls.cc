@@ -55,6 +55,11 @@ absl::StatusOr<GenerateEnd> Client::Generate(const GenerateOptions& options,
     if (response.has_start() && callbacks.start) {
       wanted = callbacks.start(FromProto(response.start()));
     }
+    if (wanted && callbacks.log_probabilities && response.log_probabilities_size() > 0) {
+      std::vector<DrawnLogProbability> drawn;
+      for (const auto& one : response.log_probabilities()) drawn.push_back(FromProto(one));
+      wanted = callbacks.log_probabilities(drawn);
+    }
     if (wanted && callbacks.text && (!response.text().empty() || response.tokens_size() > 0)) {
       wanted =
           callbacks.text(response.text(), {response.tokens().begin(), response.tokens().end()});

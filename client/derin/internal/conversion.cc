@@ -283,6 +283,15 @@ GenerateStart FromProto(const v1::GenerateStart& from) {
   return to;
 }
 
+DrawnLogProbability FromProto(const v1::DrawnLogProbability& from) {
+  DrawnLogProbability to;
+  to.log_probability = from.log_probability();
+  for (const auto& one : from.most_probable()) {
+    to.most_probable.push_back({one.token(), one.log_probability()});
+  }
+  return to;
+}
+
 GenerateEnd FromProto(const v1::GenerateEnd& from) {
   GenerateEnd to;
   to.finish_reason = kFinishReasons.From(from.finish_reason());
@@ -370,6 +379,7 @@ v1::GenerateRequest ToProto(const GenerateOptions& from) {
   to.set_echo(from.echo);
   DERIN_WRITE(from, to, max_tokens);
   DERIN_WRITE(from, to, min_tokens);
+  DERIN_WRITE(from, to, log_probabilities);
   to.mutable_stop_strings()->Assign(from.stop_strings.begin(), from.stop_strings.end());
   to.mutable_stop_tokens()->Assign(from.stop_tokens.begin(), from.stop_tokens.end());
   to.set_include_stop(from.include_stop);

@@ -25,6 +25,7 @@ TrainingJob FromProto(const derin::v1::TrainingJob& from);
 TrainingEvent FromProto(const derin::v1::TrainingEvent& from);
 Session FromProto(const derin::v1::Session& from);
 GenerateStart FromProto(const derin::v1::GenerateStart& from);
+DrawnLogProbability FromProto(const derin::v1::DrawnLogProbability& from);
 GenerateEnd FromProto(const derin::v1::GenerateEnd& from);
 ServerInfo FromProto(const derin::v1::ServerInfo& from);
 

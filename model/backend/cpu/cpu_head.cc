@@ -178,14 +178,18 @@ void Sample(CpuQueue& queue, View logits, const SampleViews& views) {
              V = static_cast<int64_t>(logits.count) / N;
   const auto rows = views.rows.Structs<SampleRow>();
   const auto adjustments = views.adjustments.Structs<LogitAdjustment>();
+  const auto rankings = views.rankings.Structs<TokenLogProbability>();
   const int64_t of_worker = RoundUp(2 * V, kLanes);
   auto* scratch = static_cast<float*>(
       queue.Scratch(queue.device.workers.threads() * of_worker * sizeof(float)));
   if (scratch == nullptr) return;
   const auto sample = [&](int64_t i, int worker) {
-    views.tokens.As<int32_t>()[i] =
-        SampleRowToken(rows[i], adjustments.data(), logits.As<float>() + i * V,
-                       static_cast<int32_t>(V), scratch + worker * of_worker);
+    const float* of_row = logits.As<float>() + i * V;
+    int32_t& token = views.tokens.As<int32_t>()[i];
+    token = SampleRowToken(rows[i], adjustments.data(), of_row, static_cast<int32_t>(V),
+                           scratch + worker * of_worker);
+    if (rows[i].ranked < 0) return;
+    RankTokens(of_row, static_cast<int32_t>(V), token, rows[i].ranked, &rankings[i * kRankingSize]);
   };
   // About 20 flops for each token of a vocabulary.
   if (20.0 * N * V < kFlopsWorthSharing) {

@@ -9,6 +9,7 @@
 #include "model/backend/reference/reference_head.h"
 #include "model/backend/reference/reference_stack.h"
 #include "model/backend/stack_layout.h"
+#include "model/sampling/sampler_arithmetic.h"
 
 namespace derin::reference {
 namespace {
@@ -94,14 +95,18 @@ class ReferenceBackend : public HostBackend {
     const size_t N = views.tokens.count, V = logits.count / N;
     const auto rows = views.rows.Structs<SampleRow>();
     const auto adjustments = views.adjustments.Structs<LogitAdjustment>();
+    const auto rankings = views.rankings.Structs<TokenLogProbability>();
     std::vector<float> of_row(V), scratch(2 * V);
     for (size_t i = 0; i < N; ++i) {
       WithRealType(logits, [&](auto real) {
         const auto* from = logits.As<decltype(real)>() + i * V;
         std::copy(from, from + V, of_row.begin());
       });
-      views.tokens.As<int32_t>()[i] =
-          SampleToken(rows[i], adjustments, of_row, absl::MakeSpan(scratch));
+      int32_t& token = views.tokens.As<int32_t>()[i];
+      token = SampleToken(rows[i], adjustments, of_row, absl::MakeSpan(scratch));
+      if (rows[i].ranked < 0) continue;
+      RankTokens(of_row.data(), static_cast<int32_t>(V), token, rows[i].ranked,
+                 &rankings[i * kRankingSize]);
     }
   }
 };

@@ -125,6 +125,30 @@ TEST_F(GenerateCommand, TakesAPromptAsBytesOrTokens) {
             kBadUsage);
 }
 
+TEST_F(GenerateCommand, WritesLogProbabilitiesWithTheirTokens) {
+  answers().generate = [this](grpc::ServerContext&, const v1::GenerateRequest& request,
+                              Writer& writer) {
+    asked_ = request;
+    v1::GenerateResponse response;
+    response.set_text("a");
+    response.add_tokens(1);
+    auto& drawn = *response.add_log_probabilities();
+    drawn.set_log_probability(-0.5);
+    drawn.add_most_probable()->set_token(2);
+    writer.Write(response);
+    response.Clear();
+    response.mutable_end();
+    writer.Write(response);
+    return grpc::Status::OK;
+  };
+  const Result result = Run({"generate", "--model", "m", "--log-probabilities", "1", "--json"});
+  EXPECT_EQ(asked_.log_probabilities(), 1);
+  EXPECT_THAT(result.out,
+              HasSubstr(R"({"text":"a","tokens":[1],"log_probabilities":[{"log_probability":-0.5,)"
+                        R"("most_probable":[{"token":2,"log_probability":0.0}]}]})"));
+  EXPECT_EQ(Run({"generate", "--model", "m", "--log-probabilities", "1"}).status, kBadUsage);
+}
+
 TEST_F(GenerateCommand, NotesThatTheTimeIsSpent) {
   finish_reason_ = v1::FINISH_REASON_TIME;
   EXPECT_EQ(Run({"generate", "--model", "m", "--prompt", "x"}).err,

@@ -153,6 +153,33 @@ TEST_P(BackendTest, AdjustsTheLogitsOfEachRowByItsOwnPart) {
   EXPECT_THAT(ReadIntegers(tokens.view()), ElementsAre(1, 3, 2));
 }
 
+TEST_P(BackendTest, RanksTokensOfTheRowsThatAskForIt) {
+  Buffer logits = model_.Reals(8);
+  model_.Write(logits.view(), {0, 1, 2, 3, 0, 1, 2, 3});
+  SampleRow rows[2];
+  rows[1].forced_token = 1;
+  rows[1].ranked = 2;
+  Buffer samples = *model_.backend().Allocate(ElementType::kByte, sizeof(rows));
+  model_.backend().Upload(model_.queue(), rows, samples.view());
+  std::vector<TokenLogProbability> ranked(2 * kRankingSize);
+  const size_t bytes = ranked.size() * sizeof(TokenLogProbability);
+  Buffer rankings = *model_.backend().Allocate(ElementType::kByte, bytes);
+  model_.backend().Upload(model_.queue(), ranked.data(), rankings.view());
+  Buffer tokens = model_.Integers({-1, -1});
+  model_.backend().Sample(
+      model_.queue(), logits.view(),
+      {.rows = samples.view(), .tokens = tokens.view(), .rankings = rankings.view()});
+  ASSERT_TRUE(model_.backend().Download(model_.queue(), rankings.view(), ranked.data()).ok());
+  EXPECT_EQ(ranked[0].token, -1) << "the first row did not ask";
+  const TokenLogProbability* second = &ranked[kRankingSize];
+  EXPECT_EQ(second[0].token, 1);
+  EXPECT_EQ(second[1].token, 3);
+  EXPECT_EQ(second[2].token, 2);
+  const double log_sum = std::log(1 + std::exp(1) + std::exp(2) + std::exp(3));
+  EXPECT_NEAR(second[0].log_probability, 1 - log_sum, 1e-5);
+  EXPECT_NEAR(second[1].log_probability, 3 - log_sum, 1e-5);
+}
+
 TEST_P(BackendTest, CopiesStatesReadingAllBeforeWriting) {
   Buffer pool = model_.Reals(8);
   model_.Write(pool.view(), {0, 0, 1, 1, 2, 2, 3, 3});

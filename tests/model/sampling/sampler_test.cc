@@ -222,6 +222,34 @@ TEST(Sampler, NeverDrawsUnknownUnlessAllowed) {
   EXPECT_EQ(Draw({{.temperature = 0, .allow_unknown = true}}, logits), 0);
 }
 
+TEST(Sampler, RanksTheMostProbableTokensByTheModelsOwnLogits) {
+  const std::vector<float> logits = {1, 3, NAN, 3, -2, 0.5f, HUGE_VALF};
+  double sum = 0;
+  for (const float logit : {1.0f, 3.0f, 3.0f, -2.0f, 0.5f}) sum += std::exp(double{logit});
+  std::vector<TokenLogProbability> ranking(8);
+  RankTokens(logits.data(), 7, 5, 7, ranking.data());
+  const int32_t tokens[] = {5, 1, 3, 0, 5, 4, -1, -1};
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_EQ(ranking[i].token, tokens[i]) << i;
+    if (tokens[i] < 0) continue;
+    EXPECT_NEAR(ranking[i].log_probability, logits[tokens[i]] - std::log(sum), 1e-5) << i;
+  }
+  RankTokens(logits.data(), 7, 2, 0, ranking.data());
+  EXPECT_EQ(ranking[0].log_probability, -HUGE_VALF) << "an unusable logit";
+  const std::vector<float> none(3, kNan);
+  RankTokens(none.data(), 3, 1, 2, ranking.data());
+  EXPECT_EQ(ranking[0].log_probability, -HUGE_VALF);
+  EXPECT_EQ(ranking[1].token, -1);
+}
+
+TEST(Sampler, RanksLogitsOfAnySize) {
+  const std::vector<float> logits = {FLT_MAX, -FLT_MAX};
+  TokenLogProbability ranking[2];
+  RankTokens(logits.data(), 2, 0, 1, ranking);
+  EXPECT_EQ(ranking[0].log_probability, 0);
+  EXPECT_EQ(ranking[1].token, 0);
+}
+
 TEST(Sampler, TakesTheLowestOfEqualTokensAtTemperatureZero) {
   EXPECT_EQ(Draw({{.temperature = 0}}, {9, 1, 3, 3, 2}), 2);
 }

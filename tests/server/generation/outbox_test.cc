@@ -26,6 +26,19 @@ TEST(Outbox, GivesTextAndTokensInOrder) {
   EXPECT_TRUE(outbox.empty());
 }
 
+TEST(Outbox, GivesRankingsWithTheirTokensAndTextWithoutATokenWithNone) {
+  Outbox outbox;
+  outbox.PushText("x");
+  outbox.Push(3, "a", {{3, -1.0f}, {4, -0.5f}});
+  outbox.Push(4, "b", {{4, -0.5f}});
+  const StreamPiece piece = outbox.Drain(100);
+  EXPECT_EQ(piece.text, "xab");
+  EXPECT_THAT(piece.tokens, ElementsAre(3, 4));
+  ASSERT_EQ(piece.rankings.size(), 2u);
+  EXPECT_EQ(piece.rankings[0].size(), 2u);
+  EXPECT_EQ(piece.rankings[1][0].token, 4);
+}
+
 TEST(Outbox, GivesNoMoreTokensThanAskedFor) {
   Outbox outbox;
   outbox.Push(3, "a");

@@ -119,6 +119,8 @@ TEST(ParseGenerateRequest, RefusesStopsPromptsAndTimesOutOfRange) {
          r.add_stop_tokens(1);
          r.set_min_tokens(-1);
        }},
+      {"log_probabilities", [](R& r) { r.set_log_probabilities(-1); }},
+      {"log_probabilities", [](R& r) { r.set_log_probabilities(21); }},
       {"time_budget", [](R& r) { r.mutable_time_budget(); }},
       {"time_budget", [](R& r) { r.mutable_time_budget()->set_seconds(-1); }},
       {"time_budget", [](R& r) { r.mutable_time_budget()->set_seconds(86'401); }},

@@ -247,6 +247,7 @@ TEST(Conversion, WritesAllOfAGenerateRequest) {
   options.stop_strings = {"a", "b"};
   options.stop_tokens = {9};
   options.include_stop = true;
+  options.log_probabilities = 0;
   options.time_budget = absl::Milliseconds(1500);
   options.message_interval = absl::Milliseconds(5);
   const v1::GenerateRequest request = ToProto(options);
@@ -272,6 +273,7 @@ TEST(Conversion, WritesAllOfAGenerateRequest) {
   EXPECT_EQ(request.stop_strings(1), "b");
   EXPECT_EQ(request.stop_tokens(0), 9);
   EXPECT_TRUE(request.include_stop());
+  EXPECT_TRUE(request.has_log_probabilities());
   EXPECT_EQ(request.time_budget().seconds(), 1);
   EXPECT_EQ(request.time_budget().nanos(), 500'000'000);
   EXPECT_EQ(request.message_interval().nanos(), 5'000'000);
