@@ -43,6 +43,7 @@ constexpr FieldFlag kFlags[] = {
     {"time_budget", "--time-budget"},
     {"message_interval", "--message-interval"},
     {"log_probabilities", "--log-probabilities"},
+    {"expected_position", "--expected-position"},
     {"sampling.temperature", "--temperature"},
     {"sampling.top_k", "--top-k"},
     {"sampling.typical_p", "--typical-p"},
@@ -132,6 +133,8 @@ void AddFlags(CLI::App& command, GenerateFlags& flags) {
   AddSamplingFlags(command, options.sampling);
   AddNumber(command, "--seed", options.seed,
             "the same seed draws the same text [the session's, or drawn]");
+  AddNumber(command, "--expected-position", options.expected_position,
+            "refuse unless the session is at this position [wherever it is]");
   command.add_flag("--per-token", options.per_token,
                    "one message per token; otherwise --message-interval says");
   AddSeconds(command, "--message-interval", options.message_interval,

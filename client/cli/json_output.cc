@@ -172,6 +172,8 @@ Json ToJson(const client::Session& session) {
   json["position"] = session.position;
   PutSeed(json, session.seed);
   json["engine_id"] = session.engine_id;
+  Put(json, "idle_since", session.idle_since);
+  json["stream"] = session.stream;
   return json;
 }
 

@@ -4,10 +4,12 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
 #include "client/cli/field_flag.h"
+#include "client/cli/formatting.h"
 #include "client/cli/json_output.h"
 #include "client/cli/missing_name.h"
 #include "client/cli/options.h"
 #include "client/cli/resource_name.h"
+#include "client/cli/table.h"
 
 namespace derin::cli {
 namespace {
@@ -16,6 +18,11 @@ struct OpenOptions {
   std::string model;
   std::optional<uint64_t> seed;
 };
+
+std::string IdleSince(const client::Session& session, const Console& console) {
+  if (!session.idle_since.has_value()) return "generating now";
+  return LocalTime(session.idle_since, console.time_zone);
+}
 
 void DefineOpen(CLI::App& sessions, CommandContext& context) {
   CLI::App& command = AddCommand(
@@ -51,6 +58,84 @@ void DefineOpen(CLI::App& sessions, CommandContext& context) {
   });
 }
 
+void DefineList(CLI::App& sessions, CommandContext& context) {
+  CLI::App& command =
+      AddCommand(sessions, "list", "Lists the open conversations.", "  derin sessions list");
+  context.DefineWithClient(command, [&context](client::Client& client) -> absl::Status {
+    Console& console = context.console();
+    const auto found = client.ListSessions();
+    if (!found.ok()) return found.status();
+    if (context.json()) {
+      PrintDocument(ListToJson("sessions", *found), console.out);
+      return absl::OkStatus();
+    }
+    if (found->empty()) {
+      console.err << "no sessions; open one: " << context.Suggest("sessions open --model NAME")
+                  << '\n';
+      return absl::OkStatus();
+    }
+    Table table({{"NAME"}, {"MODEL"}, {"POSITION", Table::Align::kRight}, {"IDLE SINCE"}});
+    for (const client::Session& session : *found) {
+      table.AddRow({session.name, session.model_version, WholeNumber(session.position),
+                    IdleSince(session, console)});
+    }
+    table.Print(console.out);
+    return absl::OkStatus();
+  });
+}
+
+void DefineShow(CLI::App& sessions, CommandContext& context) {
+  CLI::App& command = AddCommand(sessions, "show", "Shows where a conversation is.",
+                                 "  derin sessions show $S --json");
+  auto id = std::make_shared<std::string>();
+  command.add_option("ID", *id, "as `derin sessions open` wrote it")->required()->type_name("");
+  context.DefineWithClient(command, [&context, id](client::Client& client) -> absl::Status {
+    Console& console = context.console();
+    const auto session = client.GetSession(ResourceName("sessions", *id));
+    if (!session.ok()) return session.status();
+    if (context.json()) {
+      PrintDocument(ToJson(*session), console.out);
+      return absl::OkStatus();
+    }
+    PrintFields({{"name", session->name},
+                 {"model", session->model_version},
+                 {"opened", LocalTime(session->create_time, console.time_zone)},
+                 {"position", WholeNumber(session->position)},
+                 {"seed", absl::StrCat(session->seed)},
+                 {"stream", absl::StrCat(session->stream)},
+                 {"engine", session->engine_id},
+                 {"idle since", IdleSince(*session, console)}},
+                console.out);
+    return absl::OkStatus();
+  });
+}
+
+void DefineFork(CLI::App& sessions, CommandContext& context) {
+  CLI::App& command = AddCommand(
+      sessions, "fork",
+      "Opens a conversation that begins where another one is, and writes its name.",
+      "  F=$(derin sessions fork $S)\n"
+      "  derin sessions fork $S --same-stream          # draws what the other one will draw");
+  auto id = std::make_shared<std::string>();
+  auto options = std::make_shared<client::ForkOptions>();
+  command.add_option("ID", *id, "as `derin sessions open` wrote it")->required()->type_name("");
+  AddNumber(command, "--seed", options->seed, "of its draws [that of the other one]");
+  command.add_flag("--same-stream", options->same_stream,
+                   "with the same seed, draw the same; otherwise each fork draws its own");
+  context.DefineWithClient(
+      command, [&context, id, options](client::Client& client) -> absl::Status {
+        Console& console = context.console();
+        const auto fork = client.ForkSession(ResourceName("sessions", *id), *options);
+        if (!fork.ok()) return fork.status();
+        if (context.json()) {
+          PrintDocument(ToJson(*fork), console.out);
+          return absl::OkStatus();
+        }
+        console.out << fork->name << '\n';
+        return absl::OkStatus();
+      });
+}
+
 void DefineClose(CLI::App& sessions, CommandContext& context) {
   CLI::App& command =
       AddCommand(sessions, "close", "Ends a conversation; text that it still streams ends too.",
@@ -73,11 +158,15 @@ void DefineClose(CLI::App& sessions, CommandContext& context) {
 }  // namespace
 
 void AddSessionsCommand(CLI::App& app, CommandContext& context) {
-  CLI::App& sessions =
-      AddCommand(app, "sessions", "Conversations that keep their state between calls: open, close.",
-                 "  derin sessions open --model timemachine");
+  CLI::App& sessions = AddCommand(
+      app, "sessions",
+      "Conversations that keep their state between calls: open, list, show, fork, close.",
+      "  derin sessions open --model timemachine");
   sessions.require_subcommand(0, 1);
   DefineOpen(sessions, context);
+  DefineList(sessions, context);
+  DefineShow(sessions, context);
+  DefineFork(sessions, context);
   DefineClose(sessions, context);
 }
 

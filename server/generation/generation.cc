@@ -40,6 +40,7 @@ Generation::Generation(GenerationRequest request, std::shared_ptr<Session> sessi
 
 void Generation::Begin() {
   if (request_.seed.has_value()) session_->state.seed = *request_.seed;
+  session_->Publish();
 }
 
 LanguageModel::Row Generation::NextRow() {
@@ -50,6 +51,7 @@ LanguageModel::Row Generation::NextRow() {
   row.from_zero = state.position == 0;
   row.sample.settings = request_.sampling;
   row.sample.seed = state.seed;
+  row.sample.stream = state.stream;
   row.sample.position = state.position + 1;
   if (!next_draws()) {
     row.sample.forced_token = to_absorb_[absorbed_ + 1];
@@ -87,6 +89,8 @@ void Generation::Accept(int32_t token, absl::Duration step_start, absl::Duration
   }
   if (request_.echo && drawn_ == 0 && absorbed_ >= prompt_start_) Echo(absorbed);
   ++state.position;
+  state.forks = 0;
+  session_->Publish();
   state.recent.Push(absorbed);
   ++absorbed_;
   state.pending.reset();

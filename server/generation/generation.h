@@ -41,7 +41,8 @@ struct GenerationRequest {
   TokenRules rules;
   // How many of the most probable tokens are reported beside each drawn one; -1: not even that.
   int32_t ranked = -1;
-  std::optional<uint64_t> seed;  // of the session from here on; unset: as it is
+  std::optional<int64_t> expected_position;  // of the session when the call begins
+  std::optional<uint64_t> seed;              // of the session from here on; unset: as it is
   absl::Duration time_budget = absl::InfiniteDuration();  // from the arrival on
   bool per_token = false;                                 // a message for each token
   absl::Duration message_interval = WriteSchedule::kInterval;

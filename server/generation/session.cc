@@ -26,9 +26,10 @@ Session::Session(std::string name, std::string owner, std::shared_ptr<const Load
       version_(std::move(version)),
       lease_(std::move(lease)),
       create_time_(now),
+      seed_(seed),
       idle_since_(now) {}
 
-absl::Status Session::TryBegin() {
+absl::Status Session::TryBegin(std::optional<int64_t> expected_position) {
   if (closed_) {
     return Refusal(absl::StatusCode::kNotFound, "SESSION_NOT_FOUND",
                    absl::StrCat(name_, " was closed"));
@@ -38,6 +39,11 @@ absl::Status Session::TryBegin() {
     return Refusal(absl::StatusCode::kAborted, "SESSION_BUSY",
                    absl::StrCat("another call generates in ", name_,
                                 ": wait for its end, or close the session to end it"));
+  }
+  if (expected_position.value_or(state.position) != state.position) {
+    return Refusal(absl::StatusCode::kFailedPrecondition, "POSITION_MISMATCH",
+                   absl::StrCat("expected_position: got ", *expected_position, ", but ", name_,
+                                " is at ", state.position));
   }
   idle_since_ = absl::InfiniteFuture();
   return absl::OkStatus();

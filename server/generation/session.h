@@ -52,13 +52,26 @@ class Session {
   const SlotLease& lease() const { return *lease_; }
   absl::Time create_time() const { return create_time_; }
 
-  // ABORTED, reason SESSION_BUSY, while another call is in it; NOT_FOUND once closed.
-  absl::Status TryBegin() ABSL_LOCKS_EXCLUDED(mutex_);
+  // ABORTED, reason SESSION_BUSY, while another call is in it; NOT_FOUND once closed;
+  // FAILED_PRECONDITION, reason POSITION_MISMATCH, when it is not where the call expects it.
+  absl::Status TryBegin(std::optional<int64_t> expected_position = std::nullopt)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   void End(absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // No call begins after this; one that is in it is to end soon.
   void Close() { closed_ = true; }
   bool closed() const { return closed_; }
+  // Makes known to other threads where `state` is now; whoever owns that calls it.
+  void Publish() {
+    position_.store(state.position, std::memory_order_relaxed);
+    seed_.store(state.seed, std::memory_order_relaxed);
+    stream_.store(state.stream, std::memory_order_relaxed);
+  }
+  // As last published.
+  int64_t position() const { return position_.load(std::memory_order_relaxed); }
+  uint64_t seed() const { return seed_.load(std::memory_order_relaxed); }
+  uint32_t stream() const { return stream_.load(std::memory_order_relaxed); }
+
   // Since when no call is in it; infinite future while one is.
   absl::Time idle_since() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -68,6 +81,10 @@ class Session {
     // The last token drawn, which the next call absorbs first.
     std::optional<int32_t> pending;
     uint64_t seed = 0;
+    // Tells apart the draws of sessions that were forked from each other.
+    uint32_t stream = 0;
+    // How many forks there were at this position.
+    uint32_t forks = 0;
     // Those absorbed last.
     RecentTokens recent;
     // Bytes that are not yet a whole character.
@@ -84,6 +101,9 @@ class Session {
   const std::unique_ptr<SlotLease> lease_;
   const absl::Time create_time_;
   std::atomic<bool> closed_ = false;
+  std::atomic<int64_t> position_ = 0;
+  std::atomic<uint64_t> seed_;
+  std::atomic<uint32_t> stream_ = 0;
   mutable absl::Mutex mutex_;
   absl::Time idle_since_ ABSL_GUARDED_BY(mutex_);
 };

@@ -4,18 +4,33 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "model/sampling/philox.h"
 #include "server/status/error.h"
 #include "server/storage/random_id.h"
 #include "server/storage/resource_name.h"
 
 namespace derin::server {
+namespace {
+
+// A stream for the next fork of `state`: the same for the same fork of the same text, and but for a
+// chance of 2^-32 another one for each other.
+uint32_t ForkStream(const Session::State& state) {
+  const auto position = static_cast<uint64_t>(state.position);
+  return Philox4x32({{state.stream, state.forks + 1, static_cast<uint32_t>(position),
+                      static_cast<uint32_t>(position >> 32)}},
+                    /*key=*/0)
+      .word[0];
+}
+
+}  // namespace
 
 SessionStore::SessionStore(Backend& backend, std::string server_id,
                            const SessionStoreOptions& options, std::function<absl::Time()> now)
     : backend_(backend),
       server_id_(std::move(server_id)),
       options_(options),
-      now_(std::move(now)) {}
+      now_(std::move(now)),
+      copier_(backend) {}
 
 absl::StatusOr<std::unique_ptr<SlotLease>> SessionStore::Lease(const LoadedVersion& version) {
   if (*leases_ >= options_.max_sessions) CloseIdle();
@@ -43,10 +58,12 @@ absl::StatusOr<std::unique_ptr<SlotLease>> SessionStore::Lease(const LoadedVersi
 void SessionStore::CloseIdle() {
   const absl::Time limit = now_() - options_.idle_limit;
   for (auto it = sessions_.begin(); it != sessions_.end();) {
-    const auto current = it++;
-    if (current->second->idle_since() > limit) continue;
-    current->second->Close();
-    sessions_.erase(current);
+    if (it->second->idle_since() > limit) {
+      ++it;
+      continue;
+    }
+    it->second->Close();
+    it = sessions_.erase(it);
     ++evicted_;
   }
 }
@@ -59,7 +76,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionStore::Open(
   auto session = std::make_shared<Session>(ResourceName(kSessions, NewSessionId(server_id_)),
                                            std::string(owner), std::move(version), seed,
                                            *std::move(lease), now_());
-  sessions_[session->name()] = session;
+  sessions_[{session->owner(), session->name()}] = session;
   return session;
 }
 
@@ -78,8 +95,8 @@ absl::StatusOr<std::shared_ptr<Session>> SessionStore::Find(std::string_view nam
   const absl::StatusOr<std::string> id = ParseResourceName(kSessions, name, field);
   if (!id.ok()) return id.status();
   absl::MutexLock lock(&mutex_);
-  const auto found = sessions_.find(std::string(name));
-  if (found != sessions_.end() && found->second->owner() == owner) return found->second;
+  const auto found = sessions_.find({std::string(owner), std::string(name)});
+  if (found != sessions_.end()) return found->second;
   const std::string_view server = ServerOfSession(*id);
   if (!server.empty() && server != server_id_) {
     return Refusal(absl::StatusCode::kFailedPrecondition, "WRONG_SERVER",
@@ -92,12 +109,65 @@ absl::StatusOr<std::shared_ptr<Session>> SessionStore::Find(std::string_view nam
                               "and when room is needed after long idleness"));
 }
 
+SessionStore::Page SessionStore::List(std::string_view owner, std::string_view after,
+                                      int limit) const {
+  absl::MutexLock lock(&mutex_);
+  Page page;
+  auto it = sessions_.upper_bound({std::string(owner), std::string(after)});
+  for (; it != sessions_.end() && it->first.first == owner; ++it) {
+    if (static_cast<int>(page.sessions.size()) == limit) {
+      page.next = page.sessions.back()->name();
+      break;
+    }
+    page.sessions.push_back(it->second);
+  }
+  return page;
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionStore::Fork(std::string_view name,
+                                                            std::string_view owner,
+                                                            const ForkOptions& options) {
+  const auto found = Find(name, owner, "name");
+  if (!found.ok()) return found.status();
+  Session& from = **found;
+  // As a call would: nobody else may change it meanwhile.
+  if (absl::Status begun = from.TryBegin(); !begun.ok()) return begun;
+  const auto copy = [&]() -> absl::StatusOr<std::shared_ptr<Session>> {
+    absl::StatusOr<std::unique_ptr<SlotLease>> lease = absl::UnknownError("");
+    {
+      absl::MutexLock lock(&mutex_);
+      lease = Lease(*from.version());
+    }
+    if (!lease.ok()) return lease.status();
+    auto fork =
+        std::make_shared<Session>(ResourceName(kSessions, NewSessionId(server_id_)),
+                                  std::string(owner), from.version(), 0, *std::move(lease), now_());
+    if (from.state.position > 0) {
+      const int32_t slot = from.lease().slot(), copy_slot = fork->lease().slot();
+      absl::Status copied = copier_.Copy(from.lease().pool(), slot, copy_slot);
+      if (!copied.ok()) return copied;
+    }
+    fork->state = from.state;
+    fork->state.forks = 0;
+    if (options.seed.has_value()) fork->state.seed = *options.seed;
+    if (!options.same_stream) fork->state.stream = ForkStream(from.state);
+    fork->Publish();
+    absl::MutexLock lock(&mutex_);
+    sessions_[{fork->owner(), fork->name()}] = fork;
+    return fork;
+  };
+  auto fork = copy();
+  if (fork.ok() && !options.same_stream) ++from.state.forks;
+  from.End(now_());
+  return fork;
+}
+
 absl::Status SessionStore::Close(std::string_view name, std::string_view owner) {
   const auto session = Find(name, owner, "name");
   if (!session.ok()) return session.status();
   (*session)->Close();
   absl::MutexLock lock(&mutex_);
-  sessions_.erase((*session)->name());
+  sessions_.erase({(*session)->owner(), (*session)->name()});
   return absl::OkStatus();
 }
 

@@ -4,16 +4,21 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "model/backend/backend.h"
 #include "server/generation/session.h"
+#include "server/generation/state_copier.h"
 
 namespace derin::server {
 
@@ -45,6 +50,24 @@ class SessionStore {
   // for another caller's; FAILED_PRECONDITION, reason WRONG_SERVER, when another server opened it.
   absl::StatusOr<std::shared_ptr<Session>> Find(std::string_view name, std::string_view owner,
                                                 std::string_view field) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The sessions of `owner` in the order of their names, from behind the name `after` (empty: from
+  // the first), at most `limit`; `next` is the last one's name when there are more.
+  struct Page {
+    std::vector<std::shared_ptr<Session>> sessions;
+    std::string next;
+  };
+  Page List(std::string_view owner, std::string_view after, int limit) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  struct ForkOptions {
+    std::optional<uint64_t> seed;  // of the fork's draws; unset: the same
+    bool same_stream = false;
+  };
+  // A new session with the state of the one with this name. Errors as Find, TryBegin and Open.
+  absl::StatusOr<std::shared_ptr<Session>> Fork(std::string_view name, std::string_view owner,
+                                                const ForkOptions& options)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Errors as Find. A call that is in the session ends at its next token.
   absl::Status Close(std::string_view name, std::string_view owner) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -66,10 +89,14 @@ class SessionStore {
   const std::function<absl::Time()> now_;
   const std::shared_ptr<std::atomic<int>> leases_ = std::make_shared<std::atomic<int>>(0);
 
+  StateCopier copier_;
+
   mutable absl::Mutex mutex_;
   // By the number of elements of a slot.
   absl::flat_hash_map<int64_t, std::shared_ptr<HiddenStatePool>> pools_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<std::string, std::shared_ptr<Session>> sessions_ ABSL_GUARDED_BY(mutex_);
+  // By owner and name.
+  absl::btree_map<std::pair<std::string, std::string>, std::shared_ptr<Session>> sessions_
+      ABSL_GUARDED_BY(mutex_);
   int64_t evicted_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

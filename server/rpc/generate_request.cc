@@ -214,6 +214,17 @@ absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest
   if (status.ok()) status = ParseTimes(request, parsed);
   if (!status.ok()) return status;
   parsed.echo = request.echo();
+  if (request.has_expected_position()) {
+    parsed.expected_position = request.expected_position();
+    if (*parsed.expected_position < 0) {
+      return InvalidField("expected_position",
+                          absl::StrFormat("got %d, wanted 0 or more", *parsed.expected_position));
+    }
+    if (request.source_case() != v1::GenerateRequest::kSession) {
+      return InvalidField("expected_position",
+                          "makes no sense without session: a model begins at 0 always");
+    }
+  }
   if (request.has_log_probabilities()) {
     parsed.ranked = request.log_probabilities();
     if (parsed.ranked < 0 || parsed.ranked > kMostRanked) {

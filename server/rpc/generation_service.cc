@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/rpc/generate_request.h"
+#include "server/rpc/page.h"
 #include "server/rpc/status_mapping.h"
 #include "server/rpc/unary.h"
 #include "server/storage/proto_time.h"
@@ -85,6 +86,22 @@ class RefusedReactor final : public grpc::ServerWriteReactor<v1::GenerateRespons
   void OnDone() override { delete this; }
 };
 
+v1::Session ToProto(const Session& session) {
+  v1::Session proto;
+  proto.set_name(session.name());
+  proto.set_model_version(session.version()->version.name());
+  *proto.mutable_create_time() = ToTimestamp(session.create_time());
+  proto.set_position(session.position());
+  proto.set_seed(session.seed());
+  proto.set_stream(session.stream());
+  proto.set_engine_id(session.version()->engine_id);
+  const absl::Time idle_since = session.idle_since();
+  if (idle_since != absl::InfiniteFuture()) {
+    *proto.mutable_idle_since() = ToTimestamp(idle_since);
+  }
+  return proto;
+}
+
 }  // namespace
 
 GenerationService::GenerationService(Admission& admission, ModelRegistry& registry,
@@ -118,7 +135,8 @@ absl::StatusOr<std::shared_ptr<Generation>> GenerationService::Prepare(
   const LoadedVersion& version = *(*session)->version();
   if (absl::Status fits = FitToVersion(request, version, *parsed, start); !fits.ok()) return fits;
   // From here on the session's state is this call's.
-  if (absl::Status status = (*session)->TryBegin(); !status.ok()) return status;
+  if (absl::Status status = (*session)->TryBegin(parsed->expected_position); !status.ok())
+    return status;
   start.set_session((*session)->name());
   start.set_model_version(version.version.name());
   start.set_seed(parsed->seed.value_or((*session)->state.seed));
@@ -149,13 +167,50 @@ absl::StatusOr<v1::Session> GenerationService::Open(const v1::OpenSessionRequest
   auto session = sessions_.Open(*std::move(version), caller.name,
                                 request.has_seed() ? request.seed() : RandomBits());
   if (!session.ok()) return session.status();
-  v1::Session opened;
-  opened.set_name((*session)->name());
-  opened.set_model_version((*session)->version()->version.name());
-  *opened.mutable_create_time() = ToTimestamp((*session)->create_time());
-  opened.set_seed((*session)->state.seed);
-  opened.set_engine_id((*session)->version()->engine_id);
-  return opened;
+  return ToProto(**session);
+}
+
+absl::StatusOr<v1::ListSessionsResponse> GenerationService::List(
+    const v1::ListSessionsRequest& request, const Caller& caller) {
+  absl::StatusOr<Page> page = ParsePage(request.page_size(), request.page_token());
+  if (!page.ok()) return page.status();
+  const SessionStore::Page found = sessions_.List(caller.name, page->after, page->size);
+  v1::ListSessionsResponse response;
+  for (const auto& session : found.sessions) *response.add_sessions() = ToProto(*session);
+  response.set_next_page_token(PageToken(found.next));
+  return response;
+}
+
+grpc::ServerUnaryReactor* GenerationService::GetSession(grpc::CallbackServerContext* context,
+                                                        const v1::GetSessionRequest* request,
+                                                        v1::Session* response) {
+  return AnswerUnary(context, admission_, "GenerationService/GetSession", response,
+                     [&](const Caller& caller) -> absl::StatusOr<v1::Session> {
+                       auto session = sessions_.Find(request->name(), caller.name, "name");
+                       if (!session.ok()) return session.status();
+                       return ToProto(**session);
+                     });
+}
+
+grpc::ServerUnaryReactor* GenerationService::ListSessions(grpc::CallbackServerContext* context,
+                                                          const v1::ListSessionsRequest* request,
+                                                          v1::ListSessionsResponse* response) {
+  return AnswerUnary(context, admission_, "GenerationService/ListSessions", response,
+                     [&](const Caller& caller) { return List(*request, caller); });
+}
+
+grpc::ServerUnaryReactor* GenerationService::ForkSession(grpc::CallbackServerContext* context,
+                                                         const v1::ForkSessionRequest* request,
+                                                         v1::Session* response) {
+  return AnswerUnary(context, admission_, "GenerationService/ForkSession", response,
+                     [&](const Caller& caller) -> absl::StatusOr<v1::Session> {
+                       SessionStore::ForkOptions options;
+                       if (request->has_seed()) options.seed = request->seed();
+                       options.same_stream = request->same_stream();
+                       auto fork = sessions_.Fork(request->name(), caller.name, options);
+                       if (!fork.ok()) return fork.status();
+                       return ToProto(**fork);
+                     });
 }
 
 grpc::ServerUnaryReactor* GenerationService::OpenSession(grpc::CallbackServerContext* context,

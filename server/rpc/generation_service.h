@@ -23,6 +23,15 @@ class GenerationService final : public v1::GenerationService::CallbackService {
   grpc::ServerUnaryReactor* OpenSession(grpc::CallbackServerContext* context,
                                         const v1::OpenSessionRequest* request,
                                         v1::Session* response) override;
+  grpc::ServerUnaryReactor* GetSession(grpc::CallbackServerContext* context,
+                                       const v1::GetSessionRequest* request,
+                                       v1::Session* response) override;
+  grpc::ServerUnaryReactor* ListSessions(grpc::CallbackServerContext* context,
+                                         const v1::ListSessionsRequest* request,
+                                         v1::ListSessionsResponse* response) override;
+  grpc::ServerUnaryReactor* ForkSession(grpc::CallbackServerContext* context,
+                                        const v1::ForkSessionRequest* request,
+                                        v1::Session* response) override;
   grpc::ServerUnaryReactor* CloseSession(grpc::CallbackServerContext* context,
                                          const v1::CloseSessionRequest* request,
                                          google::protobuf::Empty* response) override;
@@ -37,6 +46,8 @@ class GenerationService final : public v1::GenerationService::CallbackService {
                                                       const Caller& caller, StreamSink* sink,
                                                       v1::GenerateStart& start);
   absl::StatusOr<v1::Session> Open(const v1::OpenSessionRequest& request, const Caller& caller);
+  absl::StatusOr<v1::ListSessionsResponse> List(const v1::ListSessionsRequest& request,
+                                                const Caller& caller);
 
   Admission& admission_;
   ModelRegistry& registry_;

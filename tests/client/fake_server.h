@@ -38,6 +38,9 @@ struct Answers {
   Unary<v1::CancelTrainingJobRequest, v1::TrainingJob> cancel_training_job;
   Stream<v1::WatchTrainingJobRequest, v1::WatchTrainingJobResponse> watch_training_job;
   Unary<v1::OpenSessionRequest, v1::Session> open_session;
+  Unary<v1::GetSessionRequest, v1::Session> get_session;
+  Unary<v1::ListSessionsRequest, v1::ListSessionsResponse> list_sessions;
+  Unary<v1::ForkSessionRequest, v1::Session> fork_session;
   Unary<v1::CloseSessionRequest, google::protobuf::Empty> close_session;
   Stream<v1::GenerateRequest, v1::GenerateResponse> generate;
 };

@@ -218,6 +218,74 @@ TEST_F(GenerationTest, LogProbabilitiesComeForEachToken) {
   EXPECT_EQ(Generate(plain).tokens, drawn);
 }
 
+TEST_F(GenerationTest, SessionsAreListedAndShownAlsoWhileTheyGenerate) {
+  const auto first = client_->OpenSession("models/sea", 5),
+             second = client_->OpenSession("models/sea");
+  ASSERT_TRUE(Generate({.session = first->name, .prompt = "the ", .max_tokens = 10}).end.ok());
+  const auto listed = client_->ListSessions();
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  ASSERT_EQ(listed->size(), 2u);
+  EXPECT_LT((*listed)[0].name, (*listed)[1].name);
+  const auto shown = client_->GetSession(first->name);
+  ASSERT_TRUE(shown.ok()) << shown.status();
+  EXPECT_EQ(shown->position, 13);
+  EXPECT_EQ(shown->seed, 5u);
+  EXPECT_TRUE(shown->idle_since.has_value());
+  bool seen = false;
+  const auto end = client_->Generate(
+      {.session = second->name, .max_tokens = 1'000'000},
+      {.text = [&](std::string_view, const std::vector<int32_t>&) {
+        const auto busy = client_->GetSession(second->name);
+        EXPECT_TRUE(busy.ok()) << busy.status();
+        EXPECT_EQ(busy->idle_since, std::nullopt);
+        EXPECT_EQ(client_->ListSessions()->size(), 2u);
+        EXPECT_EQ(ErrorReason(client_->ForkSession(second->name).status()), "SESSION_BUSY");
+        seen = true;
+        return false;
+      }});
+  EXPECT_TRUE(seen);
+  ASSERT_TRUE(client_->CloseSession(first->name).ok());
+  EXPECT_EQ(ErrorReason(client_->GetSession(first->name).status()), "SESSION_NOT_FOUND");
+  EXPECT_EQ(client_->ListSessions()->size(), 1u);
+}
+
+TEST_F(GenerationTest, AForkGoesOnByItself) {
+  const auto session = client_->OpenSession("models/sea", 5);
+  ASSERT_TRUE(Generate({.session = session->name, .prompt = "the ", .max_tokens = 10}).end.ok());
+  const auto other = client_->ForkSession(session->name);
+  const auto same = client_->ForkSession(session->name, {.same_stream = true});
+  const auto seeded = client_->ForkSession(session->name, {.seed = 6, .same_stream = true});
+  ASSERT_TRUE(other.ok() && same.ok() && seeded.ok()) << other.status() << same.status();
+  EXPECT_EQ(other->position, 13);
+  EXPECT_EQ(other->seed, 5u);
+  EXPECT_NE(other->stream, 0u);
+  EXPECT_NE(client_->ForkSession(session->name)->stream, other->stream);
+  const auto text = [this](const std::string& name) {
+    return Generate({.session = name, .max_tokens = 60}).text;
+  };
+  const std::string forked = text(same->name), own = text(other->name);
+  const std::string original = text(session->name);
+  EXPECT_EQ(forked, original);
+  EXPECT_NE(own, original);
+  EXPECT_NE(text(seeded->name), original);
+}
+
+TEST_F(GenerationTest, ACallAtAnotherPositionThanExpectedIsRefusedWithBoth) {
+  const auto session = client_->OpenSession("models/sea", 5);
+  ASSERT_TRUE(
+      Generate(
+          {.session = session->name, .prompt = "the ", .max_tokens = 10, .expected_position = 0})
+          .end.ok());
+  const absl::Status late =
+      Generate({.session = session->name, .max_tokens = 10, .expected_position = 4}).end.status();
+  EXPECT_EQ(late.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(late), "POSITION_MISMATCH");
+  EXPECT_THAT(std::string(late.message()),
+              testing::AllOf(testing::HasSubstr("got 4"), testing::HasSubstr("at 13")));
+  EXPECT_TRUE(
+      Generate({.session = session->name, .max_tokens = 1, .expected_position = 13}).end.ok());
+}
+
 TEST_F(GenerationTest, SessionsInParallelDrawWhatEachDrawsAlone) {
   std::vector<std::string> together(8);
   std::vector<std::thread> threads;

@@ -112,6 +112,11 @@ class Client {
   // `model` is `models/ID` or `models/ID/versions/N`. Without a seed the server draws one.
   absl::StatusOr<Session> OpenSession(const std::string& model,
                                       std::optional<uint64_t> seed = std::nullopt);
+  absl::StatusOr<Session> GetSession(const std::string& name);
+  // All of the caller's, by name.
+  absl::StatusOr<std::vector<Session>> ListSessions();
+  // A new session with the state of `name`, which stays as it is.
+  absl::StatusOr<Session> ForkSession(const std::string& name, const ForkOptions& options = {});
   absl::Status CloseSession(const std::string& name);
   absl::StatusOr<GenerateEnd> Generate(const GenerateOptions& options,
                                        const GenerateCallbacks& callbacks,

@@ -27,6 +27,17 @@ struct Session {
   uint64_t seed = 0;
   // What computes it, such as `cpu/f32/1`; the same id means the same bits.
   std::string engine_id;
+  // Since when no call generates in it; unset while one does.
+  std::optional<absl::Time> idle_since;
+  // Of its draws, beside the seed: 0, or what its fork drew.
+  uint32_t stream = 0;
+};
+
+struct ForkOptions {
+  // Of the new session's draws. Default: that of the one it starts from.
+  std::optional<uint64_t> seed;
+  // Keep the stream, too, so that with the same seed both draw the same.
+  bool same_stream = false;
 };
 
 // How a token is drawn. In this order: penalties, bias, allowed and banned tokens, temperature,
@@ -107,6 +118,8 @@ struct GenerateOptions {
   // Report the log-probability of each drawn token, and of so many of the most probable ones, 0 to
   // 20.
   std::optional<int32_t> log_probabilities;
+  // Refuse the call unless the session is at this position.
+  std::optional<int64_t> expected_position;
 };
 
 // A token and ln p, p the softmax of the model's own logits: before anything that sampling does.

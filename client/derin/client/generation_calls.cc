@@ -21,6 +21,39 @@ absl::StatusOr<Session> Client::OpenSession(const std::string& model,
   return FromProto(*reply);
 }
 
+absl::StatusOr<Session> Client::GetSession(const std::string& name) {
+  derin::v1::GetSessionRequest request;
+  request.set_name(name);
+  const auto reply = connection_->Call(connection_->generation(),
+                                       &derin::v1::GenerationService::Stub::GetSession, request);
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
+}
+
+absl::StatusOr<std::vector<Session>> Client::ListSessions() {
+  std::vector<Session> sessions;
+  derin::v1::ListSessionsRequest request;
+  do {
+    const auto reply = connection_->Call(
+        connection_->generation(), &derin::v1::GenerationService::Stub::ListSessions, request);
+    if (!reply.ok()) return reply.status();
+    for (const auto& session : reply->sessions()) sessions.push_back(FromProto(session));
+    request.set_page_token(reply->next_page_token());
+  } while (!request.page_token().empty());
+  return sessions;
+}
+
+absl::StatusOr<Session> Client::ForkSession(const std::string& name, const ForkOptions& options) {
+  derin::v1::ForkSessionRequest request;
+  request.set_name(name);
+  if (options.seed.has_value()) request.set_seed(*options.seed);
+  request.set_same_stream(options.same_stream);
+  const auto reply = connection_->Call(connection_->generation(),
+                                       &derin::v1::GenerationService::Stub::ForkSession, request);
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
+}
+
 absl::Status Client::CloseSession(const std::string& name) {
   derin::v1::CloseSessionRequest request;
   request.set_name(name);

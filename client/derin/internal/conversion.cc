@@ -267,6 +267,8 @@ Session FromProto(const v1::Session& from) {
   to.position = from.position();
   to.seed = from.seed();
   to.engine_id = from.engine_id();
+  DERIN_READ_TIME(from, to, idle_since);
+  to.stream = from.stream();
   return to;
 }
 
@@ -380,6 +382,7 @@ v1::GenerateRequest ToProto(const GenerateOptions& from) {
   DERIN_WRITE(from, to, max_tokens);
   DERIN_WRITE(from, to, min_tokens);
   DERIN_WRITE(from, to, log_probabilities);
+  DERIN_WRITE(from, to, expected_position);
   to.mutable_stop_strings()->Assign(from.stop_strings.begin(), from.stop_strings.end());
   to.mutable_stop_tokens()->Assign(from.stop_tokens.begin(), from.stop_tokens.end());
   to.set_include_stop(from.include_stop);

@@ -149,6 +149,12 @@ TEST_F(GenerateCommand, WritesLogProbabilitiesWithTheirTokens) {
   EXPECT_EQ(Run({"generate", "--model", "m", "--log-probabilities", "1"}).status, kBadUsage);
 }
 
+TEST_F(GenerateCommand, SendsThePositionThatItExpects) {
+  Run({"generate", "--session", "s1", "--expected-position", "0"});
+  EXPECT_TRUE(asked_.has_expected_position());
+  EXPECT_EQ(asked_.expected_position(), 0);
+}
+
 TEST_F(GenerateCommand, NotesThatTheTimeIsSpent) {
   finish_reason_ = v1::FINISH_REASON_TIME;
   EXPECT_EQ(Run({"generate", "--model", "m", "--prompt", "x"}).err,

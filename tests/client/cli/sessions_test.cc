@@ -36,6 +36,56 @@ TEST_F(SessionsCommand, OpenSaysMoreToPeople) {
                                     "sessions/s1 --prompt"));
 }
 
+TEST_F(SessionsCommand, ListShowsWhereEachIs) {
+  answers().list_sessions = [](const v1::ListSessionsRequest&, v1::ListSessionsResponse& response) {
+    v1::Session& busy = *response.add_sessions();
+    busy.set_name("sessions/s1");
+    busy.set_model_version("models/m/versions/1");
+    busy.set_position(1234);
+    return grpc::Status::OK;
+  };
+  const Result result = Run({"sessions", "list"});
+  EXPECT_EQ(result.status, kSuccess) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("sessions/s1"));
+  EXPECT_THAT(result.out, HasSubstr("generating now"));
+  EXPECT_THAT(Run({"sessions", "list", "--json"}).out, HasSubstr("\"position\": 1234"));
+}
+
+TEST_F(SessionsCommand, ListOfNoneSaysHowToOpenOne) {
+  answers().list_sessions = [](const auto&, auto&) { return grpc::Status::OK; };
+  const Result result = Run({"sessions", "list"});
+  EXPECT_EQ(result.out, "");
+  EXPECT_THAT(result.err, HasSubstr("sessions open --model NAME"));
+}
+
+TEST_F(SessionsCommand, ShowTellsAllOfOne) {
+  answers().get_session = [](const v1::GetSessionRequest& request, v1::Session& session) {
+    session.set_name(request.name());
+    session.set_seed(9);
+    session.set_stream(77);
+    session.mutable_idle_since()->set_seconds(1);
+    return grpc::Status::OK;
+  };
+  const Result result = Run({"sessions", "show", "s1"});
+  EXPECT_EQ(result.status, kSuccess) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("sessions/s1"));
+  EXPECT_THAT(result.out, HasSubstr("77"));
+  EXPECT_THAT(Run({"sessions", "show", "s1", "--json"}).out, HasSubstr("\"stream\": 77"));
+}
+
+TEST_F(SessionsCommand, ForkWritesOnlyTheNameForScripts) {
+  v1::ForkSessionRequest asked;
+  answers().fork_session = [&asked](const v1::ForkSessionRequest& request, v1::Session& session) {
+    asked = request;
+    session.set_name("sessions/s2");
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"sessions", "fork", "s1"}).out, "sessions/s2\n");
+  EXPECT_EQ(asked.ShortDebugString(), "name: \"sessions/s1\"");
+  Run({"sessions", "fork", "s1", "--seed", "0", "--same-stream"});
+  EXPECT_EQ(asked.ShortDebugString(), "name: \"sessions/s1\" seed: 0 same_stream: true");
+}
+
 TEST_F(SessionsCommand, CloseTakesTheNameAsItWasWritten) {
   std::string closed;
   answers().close_session = [&closed](const v1::CloseSessionRequest& request, auto&) {

@@ -1,5 +1,7 @@
 #include "server/generation/session_store.h"
 
+#include <set>
+
 #include "server/status/error.h"
 #include "tests/server/generation/tiny_version.h"
 
@@ -48,6 +50,72 @@ TEST_F(SessionStoreTest, ANameThatIsNoneNamesTheField) {
   const absl::Status status = store_.Find("sessions/", "local", "session").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(ErrorField(status), "session");
+}
+
+TEST_F(SessionStoreTest, ListsTheSessionsOfACallerInPages) {
+  const auto first = *Open(), second = *Open();
+  ASSERT_TRUE(store_.Open(version_, "mallory", 1).ok());
+  const SessionStore::Page page = store_.List("local", "", 1);
+  ASSERT_EQ(page.sessions.size(), 1u);
+  EXPECT_EQ(page.next, page.sessions[0]->name());
+  const SessionStore::Page rest = store_.List("local", page.next, 1);
+  ASSERT_EQ(rest.sessions.size(), 1u);
+  EXPECT_EQ(rest.next, "");
+  EXPECT_LT(page.sessions[0]->name(), rest.sessions[0]->name());
+  EXPECT_THAT((std::set{page.sessions[0], rest.sessions[0]}),
+              testing::UnorderedElementsAre(first, second));
+  EXPECT_EQ(store_.List("mallory", "", 10).sessions.size(), 1u);
+  EXPECT_TRUE(store_.List("nobody", "", 10).sessions.empty());
+}
+
+TEST_F(SessionStoreTest, AForkHasTheStateAndAStreamOfItsOwn) {
+  const auto session = *Open();
+  session->state.position = 5;
+  session->state.pending = 3;
+  session->state.recent.Push(2);
+  session->state.held.text = "x";
+  const auto first = *store_.Fork(session->name(), "local", {});
+  EXPECT_EQ(first->state.position, 5);
+  EXPECT_EQ(first->position(), 5);
+  EXPECT_EQ(first->state.pending, 3);
+  EXPECT_EQ(first->state.recent.size(), 1);
+  EXPECT_EQ(first->state.held.text, "x");
+  EXPECT_EQ(first->state.seed, 7u);
+  EXPECT_NE(first->state.stream, session->state.stream);
+  EXPECT_NE(first->lease().slot(), session->lease().slot());
+  const auto second = *store_.Fork(session->name(), "local", {.seed = 8, .same_stream = true});
+  EXPECT_EQ(second->state.seed, 8u);
+  EXPECT_EQ(second->state.stream, session->state.stream);
+  EXPECT_TRUE(session->TryBegin().ok()) << "it was given back";
+}
+
+TEST_F(SessionStoreTest, TheSameForkOfTheSameTextHasTheSameStream) {
+  const auto stream = [this](int64_t position, int number) {
+    const auto session = *Open();
+    session->state.position = position;
+    uint32_t last = 0;
+    for (int i = 0; i < number; ++i) {
+      const auto fork = *store_.Fork(session->name(), "local", {});
+      last = fork->state.stream;
+      EXPECT_TRUE(store_.Close(fork->name(), "local").ok());
+    }
+    EXPECT_TRUE(store_.Close(session->name(), "local").ok());
+    return last;
+  };
+  EXPECT_EQ(stream(5, 2), stream(5, 2));
+  EXPECT_NE(stream(5, 2), stream(5, 1));
+  EXPECT_NE(stream(5, 1), stream(6, 1));
+}
+
+TEST_F(SessionStoreTest, ForksNoSessionThatIsBusyNotThereOrHasNoRoom) {
+  const auto session = *Open();
+  ASSERT_TRUE(session->TryBegin().ok());
+  EXPECT_EQ(ErrorReason(store_.Fork(session->name(), "local", {}).status()), "SESSION_BUSY");
+  session->End(now_);
+  EXPECT_EQ(ErrorReason(store_.Fork(session->name(), "mallory", {}).status()), "SESSION_NOT_FOUND");
+  const auto second = *Open(), third = *Open();
+  EXPECT_EQ(ErrorReason(store_.Fork(session->name(), "local", {}).status()), "SESSIONS_FULL");
+  EXPECT_TRUE(session->TryBegin().ok()) << "it was given back";
 }
 
 TEST_F(SessionStoreTest, RefusesOneTooManyWithAHintWhenToTryAgain) {

@@ -119,6 +119,7 @@ TEST(ParseGenerateRequest, RefusesStopsPromptsAndTimesOutOfRange) {
          r.add_stop_tokens(1);
          r.set_min_tokens(-1);
        }},
+      {"expected_position", [](R& r) { r.set_expected_position(-1); }},
       {"log_probabilities", [](R& r) { r.set_log_probabilities(-1); }},
       {"log_probabilities", [](R& r) { r.set_log_probabilities(21); }},
       {"time_budget", [](R& r) { r.mutable_time_budget(); }},
@@ -148,6 +149,7 @@ TEST(ParseGenerateRequest, RefusesCombinationsThatMakeNoSenseNamingBothFields) {
   };
   const Combination combinations[] = {
       {"echo", "prompt", [](R& r) { r.set_echo(true); }},
+      {"expected_position", "session", [](R& r) { r.set_expected_position(3); }},
       {"include_stop", "stop_strings", [](R& r) { r.set_include_stop(true); }},
       {"min_tokens", "stop_tokens", [](R& r) { r.set_min_tokens(3); }},
       {"min_tokens", "max_tokens",

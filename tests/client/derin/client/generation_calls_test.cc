@@ -171,5 +171,33 @@ TEST_F(GenerationCalls, OpensASessionWithItsSeedAndClosesIt) {
   EXPECT_EQ(closed, "sessions/1");
 }
 
+TEST_F(GenerationCalls, ListsAllPagesOfSessionsAndForksOne) {
+  server_.answers().list_sessions = [](const v1::ListSessionsRequest& request,
+                                       v1::ListSessionsResponse& response) {
+    response.add_sessions()->set_name(request.page_token().empty() ? "sessions/1" : "sessions/2");
+    if (request.page_token().empty()) response.set_next_page_token("more");
+    return grpc::Status::OK;
+  };
+  server_.answers().get_session = [](const v1::GetSessionRequest& request, v1::Session& session) {
+    session.set_name(request.name());
+    session.set_position(7);
+    return grpc::Status::OK;
+  };
+  server_.answers().fork_session = [](const v1::ForkSessionRequest& request, v1::Session& session) {
+    session.set_name(request.name() + (request.same_stream() ? "-same" : "-other"));
+    session.set_seed(request.has_seed() ? request.seed() : 99);
+    return grpc::Status::OK;
+  };
+  const auto sessions = client_->ListSessions();
+  ASSERT_TRUE(sessions.ok()) << sessions.status();
+  ASSERT_EQ(sessions->size(), 2u);
+  EXPECT_EQ((*sessions)[1].name, "sessions/2");
+  EXPECT_EQ(client_->GetSession("sessions/1")->position, 7);
+  EXPECT_EQ(client_->ForkSession("sessions/1")->name, "sessions/1-other");
+  const auto same = client_->ForkSession("sessions/1", {.seed = 0, .same_stream = true});
+  EXPECT_EQ(same->name, "sessions/1-same");
+  EXPECT_EQ(same->seed, 0u);
+}
+
 }  // namespace
 }  // namespace derin::client

@@ -181,6 +181,9 @@ TEST(Conversion, ReadsCorporaModelsAndSessions) {
   const auto session = Filled<v1::Session>();
   EXPECT_EQ(FromProto(session).seed, session.seed());
   EXPECT_EQ(FromProto(session).engine_id, session.engine_id());
+  EXPECT_EQ(FromProto(session).stream, session.stream());
+  EXPECT_EQ(absl::ToUnixSeconds(*FromProto(session).idle_since), session.idle_since().seconds());
+  EXPECT_EQ(FromProto(v1::Session()).idle_since, std::nullopt);
 }
 
 TEST(Conversion, ReadsAGenerationsStartAndEnd) {
@@ -248,6 +251,7 @@ TEST(Conversion, WritesAllOfAGenerateRequest) {
   options.stop_tokens = {9};
   options.include_stop = true;
   options.log_probabilities = 0;
+  options.expected_position = 0;
   options.time_budget = absl::Milliseconds(1500);
   options.message_interval = absl::Milliseconds(5);
   const v1::GenerateRequest request = ToProto(options);
@@ -274,6 +278,7 @@ TEST(Conversion, WritesAllOfAGenerateRequest) {
   EXPECT_EQ(request.stop_tokens(0), 9);
   EXPECT_TRUE(request.include_stop());
   EXPECT_TRUE(request.has_log_probabilities());
+  EXPECT_TRUE(request.has_expected_position());
   EXPECT_EQ(request.time_budget().seconds(), 1);
   EXPECT_EQ(request.time_budget().nanos(), 500'000'000);
   EXPECT_EQ(request.message_interval().nanos(), 5'000'000);
