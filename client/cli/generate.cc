@@ -44,6 +44,7 @@ constexpr FieldFlag kFlags[] = {
     {"message_interval", "--message-interval"},
     {"log_probabilities", "--log-probabilities"},
     {"expected_position", "--expected-position"},
+    {"open_session", "--open-session"},
     {"sampling.temperature", "--temperature"},
     {"sampling.top_k", "--top-k"},
     {"sampling.typical_p", "--typical-p"},
@@ -133,6 +134,8 @@ void AddFlags(CLI::App& command, GenerateFlags& flags) {
   AddSamplingFlags(command, options.sampling);
   AddNumber(command, "--seed", options.seed,
             "the same seed draws the same text [the session's, or drawn]");
+  command.add_flag("--open-session", options.open_session,
+                   "with --model: keep the state in a session, which a note names");
   AddNumber(command, "--expected-position", options.expected_position,
             "refuse unless the session is at this position [wherever it is]");
   command.add_flag("--per-token", options.per_token,
@@ -172,6 +175,7 @@ absl::Status GenerateText(CommandContext& context, client::Client& client,
   client::GenerateCallbacks callbacks;
   callbacks.start = [&](const client::GenerateStart& start) {
     session = start.session;
+    if (options.open_session) console.err << "note: opened " << session << '\n' << std::flush;
     if (start.engine_changed) console.err << EngineNote(start) << '\n' << std::flush;
     if (start.unknown_count > 0) console.err << UnknownNote(start) << '\n' << std::flush;
     return true;

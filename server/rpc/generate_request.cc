@@ -214,6 +214,9 @@ absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest
   if (status.ok()) status = ParseTimes(request, parsed);
   if (!status.ok()) return status;
   parsed.echo = request.echo();
+  if (request.open_session() && request.source_case() != v1::GenerateRequest::kModel) {
+    return InvalidField("open_session", "makes no sense with session: wanted model with it");
+  }
   if (request.has_expected_position()) {
     parsed.expected_position = request.expected_position();
     if (*parsed.expected_position < 0) {

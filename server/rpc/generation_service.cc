@@ -29,11 +29,11 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
   // Before any text: the call was refused.
   void Refuse(const absl::Status& status) { Finish(call_.End(status)); }
 
-  // The engine takes over; from here on this object may go at any time.
-  void Run(std::shared_ptr<Generation> generation) {
+  // The engine takes over; from here on this object may go at any time. After an error it has not
+  // begun, and is to be refused.
+  absl::Status Run(std::shared_ptr<Generation> generation) {
     generation_ = generation;
-    const absl::Status started = engine_.Start(std::move(generation));
-    if (!started.ok()) Refuse(started);
+    return engine_.Start(std::move(generation));
   }
 
   void Send(StreamPiece piece) override {
@@ -120,7 +120,18 @@ absl::StatusOr<std::shared_ptr<Session>> GenerationService::SessionFor(
   }
   auto version = registry_.Resolve(request.model(), "model");
   if (!version.ok()) return version.status();
+  if (request.open_session()) {
+    return sessions_.Open(*std::move(version), caller.name,
+                          request.has_seed() ? request.seed() : RandomBits());
+  }
   return sessions_.OpenForOneCall(*std::move(version), caller.name, RandomBits());
+}
+
+absl::Status GenerationService::Refused(const v1::GenerateRequest& request, const Session& session,
+                                        absl::Status status) {
+  // Nobody knows the name of a session that was opened for a call that is refused.
+  if (request.open_session()) sessions_.Close(session.name(), session.owner()).IgnoreError();
+  return status;
 }
 
 absl::StatusOr<std::shared_ptr<Generation>> GenerationService::Prepare(
@@ -133,10 +144,11 @@ absl::StatusOr<std::shared_ptr<Generation>> GenerationService::Prepare(
   auto session = SessionFor(request, caller);
   if (!session.ok()) return session.status();
   const LoadedVersion& version = *(*session)->version();
-  if (absl::Status fits = FitToVersion(request, version, *parsed, start); !fits.ok()) return fits;
+  absl::Status status = FitToVersion(request, version, *parsed, start);
+  if (!status.ok()) return Refused(request, **session, status);
   // From here on the session's state is this call's.
-  if (absl::Status status = (*session)->TryBegin(parsed->expected_position); !status.ok())
-    return status;
+  status = (*session)->TryBegin(parsed->expected_position);
+  if (!status.ok()) return Refused(request, **session, status);
   start.set_session((*session)->name());
   start.set_model_version(version.version.name());
   start.set_seed(parsed->seed.value_or((*session)->state.seed));
@@ -152,11 +164,12 @@ grpc::ServerWriteReactor<v1::GenerateResponse>* GenerationService::Generate(
   if (!call.ok()) return new RefusedReactor(call.status());
   auto* reactor = new GenerateReactor(*std::move(call), engine_);
   auto generation = Prepare(*request, reactor->caller(), reactor, reactor->start());
-  if (generation.ok()) {
-    reactor->Run(*std::move(generation));
-  } else {
+  if (!generation.ok()) {
     reactor->Refuse(generation.status());
+    return reactor;
   }
+  const absl::Status started = reactor->Run(*generation);
+  if (!started.ok()) reactor->Refuse(Refused(*request, (*generation)->session(), started));
   return reactor;
 }
 

@@ -40,6 +40,9 @@ class GenerationService final : public v1::GenerationService::CallbackService {
   // The session that the request names, or one for this call alone.
   absl::StatusOr<std::shared_ptr<Session>> SessionFor(const v1::GenerateRequest& request,
                                                       const Caller& caller);
+  // `status`, the reason why a call is refused; a session that was opened for it is closed.
+  absl::Status Refused(const v1::GenerateRequest& request, const Session& session,
+                       absl::Status status);
   // A call ready for the engine, in a session that was begun; `start` is what its first message
   // says.
   absl::StatusOr<std::shared_ptr<Generation>> Prepare(const v1::GenerateRequest& request,

@@ -249,6 +249,21 @@ TEST_F(GenerationTest, SessionsAreListedAndShownAlsoWhileTheyGenerate) {
   EXPECT_EQ(client_->ListSessions()->size(), 1u);
 }
 
+TEST_F(GenerationTest, ACallMayOpenASessionThatStays) {
+  const auto whole =
+      Generate({.model = "models/sea", .prompt = "the ", .max_tokens = 40, .seed = 5});
+  const auto first = Generate(
+      {.model = "models/sea", .prompt = "the ", .max_tokens = 10, .seed = 5, .open_session = true});
+  ASSERT_TRUE(first.end.ok()) << first.end.status();
+  const auto second = Generate({.session = first.start.session, .max_tokens = 30});
+  EXPECT_EQ(first.text + second.text, whole.text);
+  EXPECT_EQ(client_->ListSessions()->size(), 1u);
+  // A call that is refused leaves none behind.
+  EXPECT_FALSE(
+      Generate({.model = "models/sea", .stop_tokens = {500}, .open_session = true}).end.ok());
+  EXPECT_EQ(client_->ListSessions()->size(), 1u);
+}
+
 TEST_F(GenerationTest, AForkGoesOnByItself) {
   const auto session = client_->OpenSession("models/sea", 5);
   ASSERT_TRUE(Generate({.session = session->name, .prompt = "the ", .max_tokens = 10}).end.ok());

@@ -120,6 +120,8 @@ struct GenerateOptions {
   std::optional<int32_t> log_probabilities;
   // Refuse the call unless the session is at this position.
   std::optional<int64_t> expected_position;
+  // With a model: open a session that stays when the call ends; GenerateStart::session names it.
+  bool open_session = false;
 };
 
 // A token and ln p, p the softmax of the model's own logits: before anything that sampling does.

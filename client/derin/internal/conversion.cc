@@ -383,6 +383,7 @@ v1::GenerateRequest ToProto(const GenerateOptions& from) {
   DERIN_WRITE(from, to, min_tokens);
   DERIN_WRITE(from, to, log_probabilities);
   DERIN_WRITE(from, to, expected_position);
+  to.set_open_session(from.open_session);
   to.mutable_stop_strings()->Assign(from.stop_strings.begin(), from.stop_strings.end());
   to.mutable_stop_tokens()->Assign(from.stop_tokens.begin(), from.stop_tokens.end());
   to.set_include_stop(from.include_stop);

@@ -15,7 +15,7 @@ class GenerateCommand : public CommandTest {
                                 Writer& writer) {
       asked_ = request;
       v1::GenerateResponse response;
-      response.mutable_start()->set_session(request.session());
+      response.mutable_start()->set_session(session_.empty() ? request.session() : session_);
       response.mutable_start()->set_unknown_count(unknown_);
       response.mutable_start()->set_engine_id("cpu/f32/1");
       response.mutable_start()->set_engine_changed(engine_changed_);
@@ -36,6 +36,7 @@ class GenerateCommand : public CommandTest {
   }
 
   v1::GenerateRequest asked_;
+  std::string session_;  // that a reply names, unless the request does
   v1::FinishReason finish_reason_ = v1::FINISH_REASON_LENGTH;
   int unknown_ = 0;
   bool engine_changed_ = false;
@@ -153,6 +154,14 @@ TEST_F(GenerateCommand, SendsThePositionThatItExpects) {
   Run({"generate", "--session", "s1", "--expected-position", "0"});
   EXPECT_TRUE(asked_.has_expected_position());
   EXPECT_EQ(asked_.expected_position(), 0);
+}
+
+TEST_F(GenerateCommand, NamesTheSessionThatItOpens) {
+  session_ = "sessions/s7";
+  const Result result = Run({"generate", "--model", "m", "--prompt", "x", "--open-session"});
+  EXPECT_TRUE(asked_.open_session());
+  EXPECT_EQ(result.out, "hello");
+  EXPECT_EQ(result.err, "note: opened sessions/s7\n");
 }
 
 TEST_F(GenerateCommand, NotesThatTheTimeIsSpent) {

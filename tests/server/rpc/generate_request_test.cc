@@ -150,6 +150,11 @@ TEST(ParseGenerateRequest, RefusesCombinationsThatMakeNoSenseNamingBothFields) {
   const Combination combinations[] = {
       {"echo", "prompt", [](R& r) { r.set_echo(true); }},
       {"expected_position", "session", [](R& r) { r.set_expected_position(3); }},
+      {"open_session", "session",
+       [](R& r) {
+         r.set_session("sessions/a");
+         r.set_open_session(true);
+       }},
       {"include_stop", "stop_strings", [](R& r) { r.set_include_stop(true); }},
       {"min_tokens", "stop_tokens", [](R& r) { r.set_min_tokens(3); }},
       {"min_tokens", "max_tokens",

@@ -252,6 +252,7 @@ TEST(Conversion, WritesAllOfAGenerateRequest) {
   options.include_stop = true;
   options.log_probabilities = 0;
   options.expected_position = 0;
+  options.open_session = true;
   options.time_budget = absl::Milliseconds(1500);
   options.message_interval = absl::Milliseconds(5);
   const v1::GenerateRequest request = ToProto(options);
@@ -279,6 +280,7 @@ TEST(Conversion, WritesAllOfAGenerateRequest) {
   EXPECT_TRUE(request.include_stop());
   EXPECT_TRUE(request.has_log_probabilities());
   EXPECT_TRUE(request.has_expected_position());
+  EXPECT_TRUE(request.open_session());
   EXPECT_EQ(request.time_budget().seconds(), 1);
   EXPECT_EQ(request.time_budget().nanos(), 500'000'000);
   EXPECT_EQ(request.message_interval().nanos(), 5'000'000);
