@@ -122,12 +122,8 @@ void AddFlags(CLI::App& command, GenerateFlags& flags) {
   AddNumber(command, "--max-tokens", options.max_tokens, "tokens to draw, 1 to 1000000 [200]");
   AddNumber(command, "--min-tokens", options.min_tokens,
             "the first N tokens do not stop the text, 0 to --max-tokens [0]");
-  command
-      .add_option("--stop", options.stop_strings,
-                  "end the text before this; may be repeated, 16 times at most")
-      ->type_name("TEXT")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  AddTexts(command, "--stop", options.stop_strings,
+           "end the text before this; may be repeated, 16 times at most");
   AddNumbers(command, "--stop-token", options.stop_tokens,
              "end the text before this token; may be repeated, 64 times at most");
   command.add_flag("--include-stop", options.include_stop, "end the text after what stops it");

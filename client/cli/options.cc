@@ -56,6 +56,8 @@ void AddRepeated(CLI::App& command, const std::string& flag, const char* shape,
           help)
       ->type_name(shape)
       ->expected(1)
+      // Or the parser would take brackets around a value for a list of values.
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
@@ -108,6 +110,14 @@ void AddSeconds(CLI::App& command, const std::string& flag, std::optional<absl::
               if (!seconds.has_value() || !std::isfinite(*seconds)) return std::nullopt;
               return absl::Seconds(*seconds);
             });
+}
+
+void AddTexts(CLI::App& command, const std::string& flag, std::vector<std::string>& values,
+              const std::string& help) {
+  AddRepeated(command, flag, "TEXT", help, "a text", [&values](const std::string& text) {
+    values.push_back(text);
+    return true;
+  });
 }
 
 void AddNumbers(CLI::App& command, const std::string& flag, std::vector<int32_t>& values,

@@ -36,6 +36,10 @@ void AddNumber(CLI::App& command, const std::string& flag, std::optional<double>
 void AddSeconds(CLI::App& command, const std::string& flag, std::optional<absl::Duration>& value,
                 const std::string& help);
 
+// A flag that may be repeated: each adds a text, whatever is in it.
+void AddTexts(CLI::App& command, const std::string& flag, std::vector<std::string>& values,
+              const std::string& help);
+
 // Flags that may be repeated: each adds a number, or a key and its value as KEY=VALUE.
 void AddNumbers(CLI::App& command, const std::string& flag, std::vector<int32_t>& values,
                 const std::string& help);
