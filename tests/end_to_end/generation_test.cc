@@ -276,7 +276,7 @@ TEST_F(GenerationTest, AForkGoesOnByItself) {
   EXPECT_NE(other->stream, 0u);
   EXPECT_NE(client_->ForkSession(session->name)->stream, other->stream);
   const auto text = [this](const std::string& name) {
-    return Generate({.session = name, .max_tokens = 60}).text;
+    return Generate({.session = name, .max_tokens = 60, .sampling = {.temperature = 4}}).text;
   };
   const std::string forked = text(same->name), own = text(other->name);
   const std::string original = text(session->name);

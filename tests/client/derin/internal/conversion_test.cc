@@ -24,6 +24,9 @@ void FillAll(Message& message, int& number) {
       case FieldDescriptor::CPPTYPE_INT64:
         reflection.SetInt64(&message, field, number);
         break;
+      case FieldDescriptor::CPPTYPE_UINT32:
+        reflection.SetUInt32(&message, field, number);
+        break;
       case FieldDescriptor::CPPTYPE_UINT64:
         reflection.SetUInt64(&message, field, number);
         break;
