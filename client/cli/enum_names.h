@@ -46,10 +46,12 @@ inline constexpr EnumName<client::JobState> kJobStateNames[] = {
     {client::JobState::kQueued, "queued"},         {client::JobState::kRunning, "running"},
     {client::JobState::kCancelling, "cancelling"}, {client::JobState::kSucceeded, "succeeded"},
     {client::JobState::kFailed, "failed"},         {client::JobState::kCancelled, "cancelled"},
+    {client::JobState::kPausing, "pausing"},       {client::JobState::kPaused, "paused"},
 };
 inline constexpr EnumName<client::TrainingEvent::Kind> kEventKindNames[] = {
     {client::TrainingEvent::Kind::kStateChanged, "state-changed"},
     {client::TrainingEvent::Kind::kPublished, "published"},
+    {client::TrainingEvent::Kind::kResumed, "resumed"},
 };
 inline constexpr EnumName<client::FinishReason> kFinishReasonNames[] = {
     {client::FinishReason::kLength, "length"},

@@ -14,6 +14,13 @@ namespace {
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
+// How often checkpoints are written; nothing where the server does not say.
+std::string SavedText(const client::TrainingSpec& spec) {
+  if (!spec.checkpoint_interval.has_value()) return "";
+  return absl::StrCat("every ", ShortDuration(*spec.checkpoint_interval), ", the newest ",
+                      spec.checkpoints_to_keep.value_or(0), " kept");
+}
+
 Fields SpecFields(const client::TrainingJob& job) {
   const client::TrainingSpec& spec = job.spec;
   std::string text = spec.corpus;
@@ -33,7 +40,8 @@ Fields SpecFields(const client::TrainingJob& job) {
                                    " steps, ", std::string(Name(spec.partition)))},
           {"optimizer", OptimizerText(spec)},
           {"epochs", WholeNumber(spec.epochs.value_or(0))},
-          {"seed", spec.seed.has_value() ? absl::StrCat(*spec.seed) : ""}};
+          {"seed", spec.seed.has_value() ? absl::StrCat(*spec.seed) : ""},
+          {"saved", SavedText(spec)}};
 }
 
 Fields ProgressFields(const client::TrainingProgress& progress) {

@@ -20,6 +20,9 @@ std::string EventLine(const client::TrainingEvent& event, absl::TimeZone zone) {
   if (event.kind == client::TrainingEvent::Kind::kPublished) {
     return absl::StrCat(time, "published ", event.message);
   }
+  if (event.kind == client::TrainingEvent::Kind::kResumed) {
+    return absl::StrCat(time, event.message);
+  }
   std::string line = absl::StrCat(time, std::string(Name(event.state)));
   if (!event.message.empty()) absl::StrAppend(&line, ": ", event.message);
   return line;
@@ -103,6 +106,7 @@ absl::Status Interrupted(CommandContext& context, const std::string& name) {
   const std::string id = ResourceId("trainingJobs", name);
   return absl::CancelledError(absl::StrCat(
       "interrupted; ", name, " goes on\n  watch it:   ", context.Suggest("jobs watch " + id),
+      "\n  pause it:   ", context.Suggest("jobs pause " + id),
       "\n  cancel it:  ", context.Suggest("jobs cancel " + id)));
 }
 

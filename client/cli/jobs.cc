@@ -100,19 +100,57 @@ void DefineWatch(CLI::App& jobs, CommandContext& context) {
   });
 }
 
-void DefineCancel(CLI::App& jobs, CommandContext& context) {
+// A command that changes a job's state with one call.
+void DefineChange(
+    CLI::App& jobs, CommandContext& context, const std::string& name, const std::string& help,
+    absl::StatusOr<client::TrainingJob> (client::Client::*change)(const std::string& name)) {
   CLI::App& command =
-      AddCommand(jobs, "cancel", "Ends a job at its next step; nothing is published.",
-                 "  derin jobs cancel job-js2zv3h3vxqw");
+      AddCommand(jobs, name, help, absl::StrCat("  derin jobs ", name, " job-js2zv3h3vxqw"));
+  const auto job = AddJobArgument(command);
+  context.DefineWithClient(
+      command, [&context, job, change](client::Client& client) -> absl::Status {
+        const auto changed = (client.*change)(ResourceName(kCollection, *job));
+        if (!changed.ok()) {
+          return WithNearestJob(changed.status(), *job, client);
+        }
+        if (context.json()) {
+          PrintDocument(ToJson(*changed), context.console().out);
+        } else {
+          context.console().out << changed->name << " is " << Name(changed->state) << '\n';
+        }
+        return absl::OkStatus();
+      });
+}
+
+void DefineCheckpoints(CLI::App& jobs, CommandContext& context) {
+  CLI::App& command =
+      AddCommand(jobs, "checkpoints", "Lists what a job can go on from, newest first.",
+                 "  derin jobs checkpoints job-js2zv3h3vxqw");
   const auto job = AddJobArgument(command);
   context.DefineWithClient(command, [&context, job](client::Client& client) -> absl::Status {
-    const auto cancelled = client.CancelTrainingJob(ResourceName(kCollection, *job));
-    if (!cancelled.ok()) return WithNearestJob(cancelled.status(), *job, client);
+    Console& console = context.console();
+    const auto found = client.ListTrainingCheckpoints(ResourceName(kCollection, *job));
+    if (!found.ok()) return WithNearestJob(found.status(), *job, client);
     if (context.json()) {
-      PrintDocument(ToJson(*cancelled), context.console().out);
-    } else {
-      context.console().out << cancelled->name << " is " << Name(cancelled->state) << '\n';
+      PrintDocument(ListToJson("training_checkpoints", *found), console.out);
+      return absl::OkStatus();
     }
+    if (found->empty()) {
+      console.err << "no checkpoints yet\n";
+      return absl::OkStatus();
+    }
+    Table table({{"STEP", Table::Align::kRight},
+                 {"PERPLEXITY", Table::Align::kRight},
+                 {"VALIDATION", Table::Align::kRight},
+                 {"BYTES", Table::Align::kRight},
+                 {"ENGINE"},
+                 {"WRITTEN"}});
+    for (const client::TrainingCheckpoint& one : *found) {
+      table.AddRow({WholeNumber(one.step), Perplexity(one.training_perplexity),
+                    Perplexity(one.validation_perplexity), WholeNumber(one.size_bytes),
+                    one.engine_id, LocalTime(one.create_time, console.time_zone)});
+    }
+    table.Print(console.out);
     return absl::OkStatus();
   });
 }
@@ -120,14 +158,23 @@ void DefineCancel(CLI::App& jobs, CommandContext& context) {
 }  // namespace
 
 void AddJobsCommand(CLI::App& app, CommandContext& context) {
-  CLI::App& jobs = AddCommand(app, "jobs", "Training jobs: list, show, watch, cancel.",
-                              "  derin jobs list\n"
-                              "  derin jobs watch job-js2zv3h3vxqw");
+  CLI::App& jobs =
+      AddCommand(app, "jobs", "Training jobs: list, show, watch, pause, resume, cancel.",
+                 "  derin jobs list\n"
+                 "  derin jobs watch job-js2zv3h3vxqw");
   jobs.require_subcommand(0, 1);
   DefineList(jobs, context);
   DefineShow(jobs, context);
   DefineWatch(jobs, context);
-  DefineCancel(jobs, context);
+  DefineChange(jobs, context, "pause",
+               "Writes a checkpoint after the job's next step and frees the device.",
+               &client::Client::PauseTrainingJob);
+  DefineChange(jobs, context, "resume", "Queues a paused job; it goes on as if never paused.",
+               &client::Client::ResumeTrainingJob);
+  DefineCheckpoints(jobs, context);
+  DefineChange(jobs, context, "cancel",
+               "Ends a job at its next step; nothing is published, checkpoints stay.",
+               &client::Client::CancelTrainingJob);
 }
 
 }  // namespace derin::cli

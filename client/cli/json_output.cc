@@ -85,6 +85,10 @@ Json ToJson(const client::TrainingSpec& spec) {
   Put(json, "clip", spec.clip);
   Put(json, "epochs", spec.epochs);
   PutSeed(json, spec.seed);
+  if (spec.checkpoint_interval.has_value()) {
+    json["checkpoint_interval_seconds"] = absl::ToDoubleSeconds(*spec.checkpoint_interval);
+  }
+  Put(json, "checkpoints_to_keep", spec.checkpoints_to_keep);
   return json;
 }
 
@@ -108,6 +112,19 @@ Json ToJson(const client::Model& model) {
   Put(json, "create_time", model.create_time);
   if (model.latest_version.has_value()) json["latest_version"] = ToJson(*model.latest_version);
   json["version_count"] = model.version_count;
+  return json;
+}
+
+Json ToJson(const client::TrainingCheckpoint& checkpoint) {
+  Json json;
+  json["name"] = checkpoint.name;
+  json["step"] = checkpoint.step;
+  json["attempt"] = checkpoint.attempt;
+  Put(json, "create_time", checkpoint.create_time);
+  json["size_bytes"] = checkpoint.size_bytes;
+  json["engine_id"] = checkpoint.engine_id;
+  Put(json, "training_perplexity", checkpoint.training_perplexity);
+  Put(json, "validation_perplexity", checkpoint.validation_perplexity);
   return json;
 }
 

@@ -46,6 +46,8 @@ constexpr FieldFlag kFlags[] = {
     {"training_job.spec.learning_rate.final_share", "--final-lr-share"},
     {"training_job.spec.clip", "--clip"},
     {"training_job.spec.epochs", "--epochs"},
+    {"training_job.spec.checkpoint_interval", "--checkpoint-seconds"},
+    {"training_job.spec.checkpoints_to_keep", "--keep-checkpoints"},
     {"training_job_id", "--id"},
 };
 
@@ -109,6 +111,10 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
   in("Job", [&] {
     command.add_option("--id", options.create.id, "name of the job [drawn by the server]")
         ->type_name("ID");
+    AddSeconds(command, "--checkpoint-seconds", spec.checkpoint_interval,
+               "time of training between two checkpoints, 1 to 86400 [60]");
+    AddNumber(command, "--keep-checkpoints", spec.checkpoints_to_keep,
+              "how many of them are kept, the newest ones, 1 to 100 [2]");
     command.add_flag("--validate-only", options.create.validate_only,
                      "check the request and show all defaults; nothing is stored");
     command.add_flag("--detach", options.detach,

@@ -27,6 +27,13 @@ absl::Status NotInState(const TrainingJob& job, TrainingJob::State to) {
                    " and cannot become ", absl::string_view(wanted.data(), wanted.size())));
 }
 
+absl::Status AlreadyOver(const TrainingJob& job) {
+  const std::string_view state = StateName(job.state());
+  return Refusal(
+      absl::StatusCode::kFailedPrecondition, "JOB_IS_OVER",
+      absl::StrCat(job.name(), " is ", absl::string_view(state.data(), state.size()), " already"));
+}
+
 JobChange Cancellation(std::string message) {
   return {TrainingJob::STATE_CANCELLED, "CANCELLED", std::move(message), {}};
 }
@@ -79,14 +86,54 @@ absl::StatusOr<TrainingJob> JobLedger::Begin(const std::string& id) {
                       {}});
 }
 
+absl::StatusOr<TrainingJob> JobLedger::Pause(const std::string& id) {
+  absl::MutexLock lock(&mutex_);
+  absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
+  if (!job.ok()) return job;
+  switch (job->state()) {
+    case TrainingJob::STATE_QUEUED:
+      return Store(*job,
+                   {TrainingJob::STATE_PAUSED, "", "The job was paused while it waited.", {}});
+    case TrainingJob::STATE_RUNNING:
+      return Store(*job, {TrainingJob::STATE_PAUSING,
+                          "",
+                          "The job was asked to pause; it does so after its next step.",
+                          {}});
+    case TrainingJob::STATE_PAUSING:
+    case TrainingJob::STATE_PAUSED:
+      return job;
+    default:
+      return IsOver(job->state()) ? AlreadyOver(*job) : NotInState(*job, TrainingJob::STATE_PAUSED);
+  }
+}
+
+absl::StatusOr<TrainingJob> JobLedger::Resume(const std::string& id) {
+  absl::MutexLock lock(&mutex_);
+  absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
+  if (!job.ok()) return job;
+  switch (job->state()) {
+    case TrainingJob::STATE_PAUSED:
+      return Store(
+          *job,
+          {TrainingJob::STATE_QUEUED, "", "The job was resumed; it waits for the device.", {}});
+    case TrainingJob::STATE_QUEUED:
+    case TrainingJob::STATE_RUNNING:
+      return job;
+    default:
+      return IsOver(job->state()) ? AlreadyOver(*job) : NotInState(*job, TrainingJob::STATE_QUEUED);
+  }
+}
+
 absl::StatusOr<TrainingJob> JobLedger::Cancel(const std::string& id) {
   absl::MutexLock lock(&mutex_);
   absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
   if (!job.ok()) return job;
   switch (job->state()) {
     case TrainingJob::STATE_QUEUED:
+    case TrainingJob::STATE_PAUSED:
       return Store(*job, Cancellation("The job was cancelled while it waited."));
     case TrainingJob::STATE_RUNNING:
+    case TrainingJob::STATE_PAUSING:
       return Store(*job, {TrainingJob::STATE_CANCELLING,
                           "",
                           "The job was asked to end; it does so at its next step.",
@@ -94,13 +141,26 @@ absl::StatusOr<TrainingJob> JobLedger::Cancel(const std::string& id) {
     case TrainingJob::STATE_CANCELLING:
     case TrainingJob::STATE_CANCELLED:
       return job;
-    default: {
-      const std::string_view state = StateName(job->state());
-      return Refusal(absl::StatusCode::kFailedPrecondition, "JOB_IS_OVER",
-                     absl::StrCat(job->name(), " is ",
-                                  absl::string_view(state.data(), state.size()), " already"));
-    }
+    default:
+      return AlreadyOver(*job);
   }
+}
+
+absl::Status JobLedger::NoteResumed(const std::string& id, int64_t step, std::string message) {
+  absl::MutexLock lock(&mutex_);
+  absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
+  if (!job.ok()) return job.status();
+  TrainingEvent event;
+  event.set_attempt(job->attempt());
+  *event.mutable_time() = ToTimestamp(clock_());
+  event.set_kind(TrainingEvent::KIND_RESUMED);
+  event.set_state(job->state());
+  event.set_step(step);
+  event.set_message(std::move(message));
+  auto stored = store_.UpdateTrainingJob({*std::move(job), {std::move(event)}});
+  if (!stored.ok()) return stored.status();
+  watchers_.Publish(stored->job);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<TrainingJob> JobLedger::End(const std::string& id, JobChange change) {
@@ -141,15 +201,23 @@ absl::Status JobLedger::Recover() {
   auto jobs = store_.ListUnfinishedTrainingJobs();
   if (!jobs.ok()) return jobs.status();
   for (const TrainingJob& job : *jobs) {
-    if (job.state() == TrainingJob::STATE_QUEUED) continue;
+    if (job.state() == TrainingJob::STATE_QUEUED || job.state() == TrainingJob::STATE_PAUSED) {
+      continue;
+    }
     const auto stored =
         Store(job, {TrainingJob::STATE_QUEUED,
                     "",
-                    "The server was restarted; the training begins again when it is its turn.",
+                    "The server was restarted; the training goes on when it is its turn.",
                     {}});
     if (!stored.ok()) return stored.status();
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<TrainingJob::State> JobLedger::StateOf(const std::string& id) {
+  const absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
+  if (!job.ok()) return job.status();
+  return job->state();
 }
 
 absl::StatusOr<std::string> JobLedger::NextQueued() {
@@ -168,6 +236,8 @@ absl::StatusOr<JobLedger::Counts> JobLedger::Count() {
   for (const TrainingJob& job : *jobs) {
     if (job.state() == TrainingJob::STATE_QUEUED) ++counts.queued;
     if (job.state() == TrainingJob::STATE_RUNNING) ++counts.running;
+    if (job.state() == TrainingJob::STATE_PAUSING) ++counts.pausing;
+    if (job.state() == TrainingJob::STATE_PAUSED) ++counts.paused;
     if (job.state() == TrainingJob::STATE_CANCELLING) ++counts.cancelling;
   }
   return counts;
@@ -178,6 +248,10 @@ absl::StatusOr<TrainingJob> JobLedger::Store(TrainingJob job, JobChange change) 
     JobChange cancellation = Cancellation("The job was cancelled.");
     cancellation.progress = std::move(change.progress);
     change = std::move(cancellation);
+  }
+  if (job.state() == TrainingJob::STATE_PAUSING && change.to == TrainingJob::STATE_QUEUED) {
+    change.to = TrainingJob::STATE_PAUSED;
+    change.message = "The job is paused.";
   }
   if (!CanBecome(job.state(), change.to)) return NotInState(job, change.to);
   watchers_.AddProgress(job);

@@ -16,11 +16,9 @@
 #include "server/jobs/trained_model.h"
 #include "server/registry/model_registry.h"
 #include "server/storage/metadata_store.h"
+#include "server/storage/proto_time.h"
 
 namespace derin::server {
-
-// The time of day, for what is stored.
-using WallClock = std::function<absl::Time()>;
 
 // What becomes of a job.
 struct JobChange {
@@ -53,10 +51,20 @@ class JobLedger {
 
   // QUEUED -> RUNNING: the next attempt. FAILED_PRECONDITION when it waits no more.
   absl::StatusOr<v1::TrainingJob> Begin(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
+  // A job that waits is PAUSED, one that runs PAUSING; one that was asked before stays as it is.
+  // FAILED_PRECONDITION, reason JOB_IS_OVER for one that is over, JOB_STATE for one that ends.
+  absl::StatusOr<v1::TrainingJob> Pause(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
+  // A paused job is QUEUED; one that waits or runs stays as it is. FAILED_PRECONDITION as above,
+  // JOB_STATE also for one that is about to pause.
+  absl::StatusOr<v1::TrainingJob> Resume(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
   // A job that waits is CANCELLED, one that runs CANCELLING; one that was asked before stays as it
   // is. FAILED_PRECONDITION, reason JOB_IS_OVER, for one that ended otherwise.
   absl::StatusOr<v1::TrainingJob> Cancel(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The attempt ended as `change` says; but a job that was asked to cancel is CANCELLED instead.
+  // The attempt goes on from a checkpoint: stores that event; the job stays as it is otherwise.
+  absl::Status NoteResumed(const std::string& id, int64_t step, std::string message)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // The attempt ended as `change` says; but a job that was asked to cancel is CANCELLED instead,
+  // and one that was asked to pause is PAUSED instead of QUEUED.
   absl::StatusOr<v1::TrainingJob> End(const std::string& id, JobChange change)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // The attempt made `model`: publishes it as the job's version; `progress` stays with the job. A
@@ -65,15 +73,19 @@ class JobLedger {
                                           const v1::TrainingProgress& progress)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // After a restart, before anything runs: RUNNING jobs are QUEUED, CANCELLING ones CANCELLED.
+  // After a restart, before anything runs: RUNNING jobs are QUEUED, PAUSING ones PAUSED, CANCELLING
+  // ones CANCELLED.
   absl::Status Recover() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  absl::StatusOr<v1::TrainingJob::State> StateOf(const std::string& id);
   // The id of the job that waits longest, empty when none waits.
   absl::StatusOr<std::string> NextQueued();
   // Jobs that are not over, by state.
   struct Counts {
     int queued = 0;
     int running = 0;
+    int pausing = 0;
+    int paused = 0;
     int cancelling = 0;
   };
   absl::StatusOr<Counts> Count();
@@ -81,7 +93,8 @@ class JobLedger {
  private:
   // `job` after `change`, with its event.
   JobUpdate Changed(v1::TrainingJob job, const JobChange& change) const;
-  // Stores the change and tells it. A CANCELLING job becomes CANCELLED, whatever was wanted.
+  // Stores the change and tells it. A CANCELLING job becomes CANCELLED, whatever was wanted, and a
+  // PAUSING one PAUSED where QUEUED was wanted.
   absl::StatusOr<v1::TrainingJob> Store(v1::TrainingJob job, JobChange change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "server/status/error.h"
 #include "server/storage/resource_name.h"
 
@@ -124,45 +126,92 @@ void JobRunner::Run(const TrainingJob& job) {
   surroundings_.metrics.TrainingJobIsOver(id);
 }
 
+bool JobRunner::EndsHere(const std::string& id) {
+  if (stop_) return true;
+  if (!interrupted_) return false;
+  const absl::StatusOr<TrainingJob::State> state = ledger_.StateOf(id);
+  if (!state.ok()) return false;  // asked again after the next step
+  // An interruption may come late, when the job was paused and resumed already.
+  if (*state == TrainingJob::STATE_RUNNING) interrupted_ = false;
+  return *state != TrainingJob::STATE_RUNNING;
+}
+
+bool JobRunner::WriteLastCheckpoint(const std::string& id, TrainingRun& run) {
+  while (true) {
+    const absl::Status written = run.WriteCheckpoint();
+    if (written.ok()) return true;
+    spdlog::error("The last checkpoint of training job {} cannot be written: {}", id,
+                  Text(written.message()));
+    if (StoppedWithin(kStoreRetry)) return false;
+    const auto state = ledger_.StateOf(id);
+    if (state.ok() && *state == TrainingJob::STATE_CANCELLING) return false;
+  }
+}
+
 JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
+  const std::string id(IdOf(job.name()));
   Outcome outcome;
-  absl::StatusOr<std::unique_ptr<TrainingRun>> run = TrainingRun::Create(surroundings_, job);
-  if (!run.ok()) {
-    outcome.change = Failure(run.status());
+  absl::StatusOr<std::unique_ptr<TrainingRun>> made = TrainingRun::Create(surroundings_, job);
+  if (!made.ok()) {
+    outcome.change = Failure(made.status());
     return outcome;
   }
-  const auto tell = [&] {
-    std::optional<v1::TrainingProgress> progress = (*run)->Progress();
-    if (!progress.has_value()) return;
-    (*run)->ProgressTold(*progress);
-    outcome.change.progress = *progress;
-    watchers_.PublishProgress(std::string(IdOf(job.name())), *std::move(progress));
-  };
+  TrainingRun& run = **made;
   absl::Status status;
-  while (status.ok() && !(*run)->done() && !interrupted_ && !stop_) {
-    status = (*run)->Step();
-    if ((*run)->ProgressIsDue()) tell();
+  if (!run.resumed_message().empty()) {
+    status = ledger_.NoteResumed(id, run.steps_done(), run.resumed_message());
+  }
+  const auto tell = [&] {
+    std::optional<v1::TrainingProgress> progress = run.Progress();
+    if (!progress.has_value()) return;
+    run.ProgressTold(*progress);
+    outcome.change.progress = *progress;
+    watchers_.PublishProgress(id, *std::move(progress));
+  };
+  while (status.ok() && !run.done() && !EndsHere(id)) {
+    status = run.Step();
+    if (run.ProgressIsDue()) tell();
+    if (!status.ok() || !run.CheckpointIsDue()) continue;
+    if (const absl::Status written = run.WriteCheckpoint(); !written.ok()) {
+      spdlog::error("A checkpoint of training job {} cannot be written; the training goes on: {}",
+                    id, Text(written.message()));
+    }
   }
   tell();
 
   const v1::TrainingProgress progress = std::move(outcome.change.progress);
-  if (status.ok() && (*run)->done() && !interrupted_) {
-    absl::StatusOr<TrainedModel> model = (*run)->Model();
+  if (status.ok() && run.done()) {
+    absl::StatusOr<TrainedModel> model = run.Model();
     status = model.status();
     if (model.ok()) outcome.model = *std::move(model);
   }
   if (!status.ok()) {
     outcome.change = Failure(status);
-  } else if (interrupted_) {
-    outcome.change = {TrainingJob::STATE_CANCELLED, "CANCELLED", "The job was cancelled.", {}};
   } else if (!outcome.model.has_value()) {
-    outcome.change = {TrainingJob::STATE_QUEUED,
-                      "",
-                      "The server stops; the training begins again once it runs.",
-                      {}};
+    outcome.change = Interruption(id, run);
   }
   outcome.change.progress = progress;
   return outcome;
+}
+
+JobChange JobRunner::Interruption(const std::string& id, TrainingRun& run) {
+  const absl::StatusOr<TrainingJob::State> state = ledger_.StateOf(id);
+  if (state.ok() && *state == TrainingJob::STATE_CANCELLING) {
+    return {TrainingJob::STATE_CANCELLED, "CANCELLED", "The job was cancelled.", {}};
+  }
+  const std::string where = WriteLastCheckpoint(id, run)
+                                ? absl::StrFormat("step %d", run.steps_done())
+                                : "its newest checkpoint";
+  if (state.ok() && *state == TrainingJob::STATE_PAUSING) {
+    return {TrainingJob::STATE_PAUSED,
+            "",
+            absl::StrCat("The job is paused; it goes on from ", where, " when it is resumed."),
+            {}};
+  }
+  return {TrainingJob::STATE_QUEUED,
+          "",
+          absl::StrCat("The server stops; the training goes on from ", where, " once it runs."),
+          {}};
 }
 
 absl::StatusOr<TrainingJob> JobRunner::Conclude(const std::string& id, Outcome& outcome) {

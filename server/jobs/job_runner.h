@@ -27,7 +27,7 @@ class JobRunner {
 
   // There may be a job in the queue.
   void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
-  // The job, if it runs, ends at its next step. The ledger has it as CANCELLING already.
+  // The job, if it runs, ends at its next step. The ledger has it as CANCELLING or PAUSING already.
   void Interrupt(const std::string& job_id) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -42,6 +42,12 @@ class JobRunner {
   absl::StatusOr<bool> RunNext() ABSL_LOCKS_EXCLUDED(mutex_);
   void Run(const v1::TrainingJob& job) ABSL_LOCKS_EXCLUDED(mutex_);
   Outcome Train(const v1::TrainingJob& job);
+  // Whether the attempt is to end here: the server stops, or the ledger says so.
+  bool EndsHere(const std::string& id);
+  // Tries until the disk has room, unless the server stops or the job is cancelled.
+  bool WriteLastCheckpoint(const std::string& id, TrainingRun& run) ABSL_LOCKS_EXCLUDED(mutex_);
+  // What becomes of a job that was interrupted; writes a checkpoint where it is to go on.
+  JobChange Interruption(const std::string& id, TrainingRun& run) ABSL_LOCKS_EXCLUDED(mutex_);
   // Stores the outcome. A model that cannot be published turns it into a failure.
   absl::StatusOr<v1::TrainingJob> Conclude(const std::string& id, Outcome& outcome);
   bool StoppedWithin(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -53,7 +59,7 @@ class JobRunner {
   absl::Mutex mutex_;
   bool wake_ ABSL_GUARDED_BY(mutex_) = false;
   std::string running_ ABSL_GUARDED_BY(mutex_);  // id of the job that runs or is about to
-  std::atomic<bool> interrupted_{false};         // that job is to be cancelled
+  std::atomic<bool> interrupted_{false};         // that job may have to end: ask the ledger
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };

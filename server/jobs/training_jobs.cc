@@ -43,14 +43,16 @@ TrainingJobs::TrainingJobs(const Parts& parts, TrainingJobsOptions options)
       options_(std::move(options)),
       watchers_(parts_.store),
       ledger_(parts_.store, parts_.registry, watchers_, options_.wall_clock),
-      runner_(
-          {parts_.backend, parts_.store, parts_.blobs, parts_.metrics, options_.monotonic_clock},
-          ledger_, watchers_) {
+      runner_({parts_.backend, parts_.store, parts_.blobs, parts_.metrics, options_.monotonic_clock,
+               options_.wall_clock},
+              ledger_, watchers_) {
   parts_.metrics.training_jobs.Bind([this] {
     const JobLedger::Counts counts = ledger_.Count().value_or(JobLedger::Counts{});
     return std::vector<CallbackGauge::Sample>{
         {{"queued"}, static_cast<double>(counts.queued)},
         {{"running"}, static_cast<double>(counts.running)},
+        {{"pausing"}, static_cast<double>(counts.pausing)},
+        {{"paused"}, static_cast<double>(counts.paused)},
         {{"cancelling"}, static_cast<double>(counts.cancelling)}};
   });
 }
@@ -108,6 +110,27 @@ absl::StatusOr<Listing<v1::TrainingJob>> TrainingJobs::List(std::string_view aft
   if (!jobs.ok()) return jobs.status();
   for (v1::TrainingJob& job : jobs->items) watchers_.AddProgress(job);
   return jobs;
+}
+
+absl::StatusOr<v1::TrainingJob> TrainingJobs::Pause(const std::string& id) {
+  auto job = ledger_.Pause(id);
+  if (job.ok() && job->state() == v1::TrainingJob::STATE_PAUSING) runner_.Interrupt(id);
+  return job;
+}
+
+absl::StatusOr<v1::TrainingJob> TrainingJobs::Resume(const std::string& id) {
+  auto job = ledger_.Resume(id);
+  if (job.ok()) runner_.Wake();
+  return job;
+}
+
+absl::StatusOr<std::vector<v1::TrainingCheckpoint>> TrainingJobs::ListCheckpoints(
+    std::string_view id) {
+  auto stored = parts_.store.ListTrainingCheckpoints(id);
+  if (!stored.ok()) return stored.status();
+  std::vector<v1::TrainingCheckpoint> checkpoints;
+  for (StoredCheckpoint& one : *stored) checkpoints.push_back(std::move(one.checkpoint));
+  return checkpoints;
 }
 
 absl::StatusOr<v1::TrainingJob> TrainingJobs::Cancel(const std::string& id) {

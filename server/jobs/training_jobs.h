@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -56,7 +57,11 @@ class TrainingJobs {
   absl::StatusOr<v1::TrainingJob> Get(std::string_view id);
   // Newest first; see MetadataStore::ListTrainingJobs.
   absl::StatusOr<Listing<v1::TrainingJob>> List(std::string_view after, int limit);
+  absl::StatusOr<v1::TrainingJob> Pause(const std::string& id);
+  absl::StatusOr<v1::TrainingJob> Resume(const std::string& id);
   absl::StatusOr<v1::TrainingJob> Cancel(const std::string& id);
+  // Newest first.
+  absl::StatusOr<std::vector<v1::TrainingCheckpoint>> ListCheckpoints(std::string_view id);
 
   // See JobWatchers.
   absl::StatusOr<std::unique_ptr<JobWatch>> Watch(const std::string& id, int64_t since_sequence,

@@ -1,5 +1,7 @@
 #include "server/jobs/training_run.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -54,8 +56,10 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundi
                                  InitialParameters(config.model, config.seed));
   if (!trainer.ok()) return trainer.status();
   run->trainer_ = *std::move(trainer);
-  run->now_ = surroundings.clock();
-  run->throughput_.Add(run->now_, 0, 0);
+  if (absl::Status status = run->Resume(); !status.ok()) return status;
+  run->now_ = run->last_checkpoint_ = surroundings.clock();
+  run->counted_tokens_ = run->trainer_->progress().tokens;
+  run->throughput_.Add(run->now_, run->counted_tokens_, run->trainer_->FractionDone());
   return run;
 }
 
@@ -68,6 +72,105 @@ TrainingRun::TrainingRun(const Surroundings& surroundings, const v1::TrainingJob
       tokenizer_(std::move(tokenizer)),
       normalization_(normalization),
       trained_tokens_(surroundings.metrics.training_tokens.With(IdOf(job.spec().model()))) {}
+
+// From the newest checkpoint that is whole, with a word about those that are not.
+absl::Status TrainingRun::Resume() {
+  const auto checkpoints = surroundings_.store.ListTrainingCheckpoints(job_id_);
+  if (!checkpoints.ok()) return checkpoints.status();
+  if (checkpoints->empty()) return absl::OkStatus();
+  std::string damaged;
+  for (const StoredCheckpoint& stored : *checkpoints) {
+    const int64_t step = stored.checkpoint.step();
+    auto state = ReadCheckpoint(stored);
+    absl::Status status = state.status();
+    if (state.ok()) status = trainer_->Restore(state->snapshot);
+    if (absl::IsDataLoss(status) || absl::IsInvalidArgument(status)) {
+      absl::StrAppend(&damaged, damaged.empty() ? "" : "; ", "the checkpoint at step ", step,
+                      " is damaged: ", status.message());
+      continue;
+    }
+    if (!status.ok()) return status;
+    resumed_message_ = absl::StrCat("The training goes on from its checkpoint at step ", step, ".");
+    if (state->engine != engine_id()) {
+      absl::StrAppend(&resumed_message_, " engine_changed: it was on ", state->engine,
+                      " and goes on on ", engine_id(), ", not bit for bit.");
+    }
+    if (!damaged.empty()) absl::StrAppend(&resumed_message_, " Note that ", damaged, ".");
+    return absl::OkStatus();
+  }
+  return Refusal(absl::StatusCode::kDataLoss, "CHECKPOINT_DAMAGED",
+                 absl::StrCat("no checkpoint of the job can be gone on from: ", damaged));
+}
+
+absl::StatusOr<TrainerStateFile> TrainingRun::ReadCheckpoint(const StoredCheckpoint& stored) const {
+  const absl::StatusOr<std::string> model_bytes = surroundings_.blobs.Read(stored.model_sha256);
+  if (!model_bytes.ok()) return model_bytes.status();
+  absl::StatusOr<ModelFile> model = DecodeModelFile(*model_bytes);
+  if (!model.ok()) return model.status();
+  const absl::StatusOr<std::string> state_bytes = surroundings_.blobs.Read(stored.state_sha256);
+  if (!state_bytes.ok()) return state_bytes.status();
+  absl::StatusOr<TrainerStateFile> state = DecodeTrainerStateFile(*state_bytes);
+  if (!state.ok()) return state.status();
+  state->snapshot.parameters = std::move(model->parameters.values);
+  return state;
+}
+
+bool TrainingRun::CheckpointIsDue() const {
+  return now_ - last_checkpoint_ >= plan_.checkpoint_interval;
+}
+
+absl::Status TrainingRun::WriteCheckpoint() {
+  // Also after a failure, so that a full disk is not tried at each step.
+  last_checkpoint_ = now_;
+  absl::StatusOr<TrainerSnapshot> snapshot = trainer_->Snapshot();
+  if (!snapshot.ok()) return snapshot.status();
+  Parameters parameters{ParameterLayout(plan_.config.model), std::move(snapshot->parameters)};
+  const absl::StatusOr<std::string> model_bytes = EncodeModelFile(FileOf(std::move(parameters)));
+  if (!model_bytes.ok()) return model_bytes.status();
+  const TrainerStateFile state{.engine = engine_id(), .snapshot = *std::move(snapshot)};
+  const absl::StatusOr<std::string> state_bytes = EncodeTrainerStateFile(state);
+  if (!state_bytes.ok()) return state_bytes.status();
+
+  BlobStore& blobs = surroundings_.blobs;
+  const absl::StatusOr<Blob> model_blob = blobs.Write(*model_bytes);
+  if (!model_blob.ok()) return model_blob.status();
+  const absl::StatusOr<Blob> state_blob = blobs.Write(*state_bytes);
+  if (!state_blob.ok()) return state_blob.status();
+  StoredCheckpoint stored{.model_sha256 = model_blob->sha256, .state_sha256 = state_blob->sha256};
+  v1::TrainingCheckpoint& checkpoint = stored.checkpoint;
+  checkpoint.set_name(
+      absl::StrCat(ResourceName(kTrainingJobs, job_id_), "/checkpoints/", state.snapshot.step));
+  checkpoint.set_step(state.snapshot.step);
+  checkpoint.set_attempt(attempt_);
+  *checkpoint.mutable_create_time() = ToTimestamp(surroundings_.wall_clock());
+  checkpoint.set_size_bytes(model_blob->size_bytes + state_blob->size_bytes);
+  checkpoint.set_engine_id(state.engine);
+  if (const auto progress = Progress(); progress.has_value()) {
+    checkpoint.set_training_perplexity(progress->training_perplexity());
+    if (progress->has_validation_perplexity()) {
+      checkpoint.set_validation_perplexity(progress->validation_perplexity());
+    }
+  }
+  if (absl::Status status =
+          surroundings_.store.InsertTrainingCheckpoint(job_id_, stored, plan_.checkpoints_to_keep);
+      !status.ok()) {
+    return status;
+  }
+  // The files of those that were dropped. What is left over by a failure goes with the next sweep.
+  const auto swept = blobs.Sweep([this] { return surroundings_.store.DigestsInUse(); });
+  if (!swept.ok()) {
+    spdlog::warn("Old checkpoints of training job {} stay on the disk: {}", job_id_,
+                 std::string(swept.status().message()));
+  }
+  return absl::OkStatus();
+}
+
+ModelFile TrainingRun::FileOf(Parameters parameters) const {
+  return {.config = plan_.config.model,
+          .tokenizer = tokenizer_,
+          .normalization = normalization_,
+          .parameters = std::move(parameters)};
+}
 
 absl::Status TrainingRun::Step() {
   const absl::Duration start = surroundings_.clock();
@@ -142,10 +245,7 @@ absl::StatusOr<TrainedModel> TrainingRun::Model() {
   if (!parameters.ok()) return parameters.status();
   const TrainerProgress& known = trainer_->progress();
   TrainedModel model{
-      .file = {.config = plan_.config.model,
-               .tokenizer = tokenizer_,
-               .normalization = normalization_,
-               .parameters = *std::move(parameters)},
+      .file = FileOf(*std::move(parameters)),
       .training_perplexity = known.publishable_perplexity.value_or(known.epoch_loss.Perplexity())};
   // The weights are those of the best validation, and so is the figure.
   if (known.validation_perplexity) model.validation_perplexity = known.best_perplexity;

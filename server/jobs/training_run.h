@@ -9,6 +9,7 @@
 #include "derin/v1/corpus.pb.h"
 #include "derin/v1/training.pb.h"
 #include "model/backend/backend.h"
+#include "model/checkpoint/trainer_state_file.h"
 #include "model/training/trainer.h"
 #include "server/jobs/throughput.h"
 #include "server/jobs/trained_model.h"
@@ -17,6 +18,7 @@
 #include "server/metrics/server_metrics.h"
 #include "server/storage/blob_store.h"
 #include "server/storage/metadata_store.h"
+#include "server/storage/proto_time.h"
 
 namespace derin::server {
 
@@ -31,16 +33,29 @@ class TrainingRun {
     BlobStore& blobs;
     ServerMetrics& metrics;
     const MonotonicClock& clock;
+    const WallClock& wall_clock;  // of what is stored
   };
 
-  // Reads and tokenises the text and puts the model on the device. CORPUS_NOT_FOUND and
-  // CORPUS_DAMAGED are reasons of errors, as are those of ResolveTrainingSpec and CheckMemory.
+  // Reads and tokenises the text, puts the model on the device, and goes on from the job's newest
+  // checkpoint that is whole, if it has any. CORPUS_NOT_FOUND, CORPUS_DAMAGED and
+  // CHECKPOINT_DAMAGED, when none is whole, are reasons of errors, as are those of
+  // ResolveTrainingSpec and CheckMemory.
   static absl::StatusOr<std::unique_ptr<TrainingRun>> Create(const Surroundings& surroundings,
                                                              const v1::TrainingJob& job);
 
   // One minibatch. An error with reason DIVERGED when the numbers are no longer finite.
   absl::Status Step();
   bool done() const { return trainer_->done(); }
+
+  int64_t steps_done() const { return trainer_->progress().step; }
+  // A sentence for people; empty when the training began at its beginning.
+  const std::string& resumed_message() const { return resumed_message_; }
+
+  // Whether the job's interval has passed since the last checkpoint, or since the run began.
+  bool CheckpointIsDue() const;
+  // Waits for the device, writes both files and stores the record; checkpoints beyond those to keep
+  // are gone then. RESOURCE_EXHAUSTED when the disk is full: all is as before.
+  absl::Status WriteCheckpoint();
 
   // Where it stands; nullopt before the first losses have come back.
   std::optional<v1::TrainingProgress> Progress() const;
@@ -56,6 +71,12 @@ class TrainingRun {
  private:
   TrainingRun(const Surroundings& surroundings, const v1::TrainingJob& job, TrainingPlan plan,
               Tokenizer tokenizer, Normalization normalization);
+  absl::Status Resume();
+  absl::StatusOr<TrainerStateFile> ReadCheckpoint(const StoredCheckpoint& stored) const;
+  std::string engine_id() const {
+    return surroundings_.backend.EngineId(plan_.config.model.precision);
+  }
+  ModelFile FileOf(Parameters parameters) const;
 
   const Surroundings surroundings_;
   const std::string job_id_;
@@ -67,8 +88,10 @@ class TrainingRun {
   Throughput throughput_;
   Counter& trained_tokens_;
   int64_t counted_tokens_ = 0;  // of progress().tokens, already counted in the metrics
-  absl::Duration step_time_;    // of the last step
-  absl::Duration now_;          // at its end
+  std::string resumed_message_;
+  absl::Duration last_checkpoint_;
+  absl::Duration step_time_;  // of the last step
+  absl::Duration now_;        // at its end
   absl::Duration last_told_ = -absl::InfiniteDuration();
 };
 

@@ -10,11 +10,15 @@
 #include "absl/strings/str_format.h"
 #include "server/registry/proto_conversion.h"
 #include "server/status/error.h"
+#include "server/storage/proto_time.h"
 #include "server/storage/resource_name.h"
 
 namespace derin::server {
 
 namespace {
+
+constexpr absl::Duration kDefaultCheckpointInterval = absl::Seconds(60);
+constexpr int kDefaultCheckpoints = 2;
 
 std::string SpecField(absl::string_view name) { return absl::StrCat("training_job.spec.", name); }
 
@@ -198,6 +202,22 @@ absl::Status ResolveLearningRate(TrainingPlan& plan) {
   return absl::OkStatus();
 }
 
+absl::Status ResolveCheckpoints(TrainingPlan& plan) {
+  v1::TrainingSpec& spec = plan.spec;
+  if (!spec.has_checkpoint_interval()) {
+    *spec.mutable_checkpoint_interval() = ToProtoDuration(kDefaultCheckpointInterval);
+  }
+  if (!spec.has_checkpoints_to_keep()) spec.set_checkpoints_to_keep(kDefaultCheckpoints);
+  plan.checkpoint_interval = FromProtoDuration(spec.checkpoint_interval());
+  plan.checkpoints_to_keep = spec.checkpoints_to_keep();
+  if (plan.checkpoint_interval < absl::Seconds(1) || plan.checkpoint_interval > absl::Hours(24)) {
+    return InvalidField(SpecField("checkpoint_interval"),
+                        absl::StrFormat("got %s, wanted 1s to 24h",
+                                        absl::FormatDuration(plan.checkpoint_interval)));
+  }
+  return CheckInteger("checkpoints_to_keep", plan.checkpoints_to_keep, 1, 100);
+}
+
 // What no field decides alone: whether the text fills a minibatch, and the warm-up fits.
 absl::Status CheckTogether(TrainingPlan& plan) {
   const TrainingConfig& config = plan.config;
@@ -253,6 +273,7 @@ absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
   if (absl::Status status = ResolveBatches(plan); !status.ok()) return status;
   if (absl::Status status = ResolveOptimizer(plan); !status.ok()) return status;
   if (absl::Status status = ResolveLearningRate(plan); !status.ok()) return status;
+  if (absl::Status status = ResolveCheckpoints(plan); !status.ok()) return status;
   if (absl::Status status = CheckTogether(plan); !status.ok()) return status;
   plan.device_bytes = DeviceBytes(plan, backend);
   return plan;

@@ -18,6 +18,8 @@ struct TrainingPlan {
   int64_t total_steps = 0;
   int64_t parameter_count = 0;
   int64_t device_bytes = 0;  // what training will allocate
+  absl::Duration checkpoint_interval;
+  int checkpoints_to_keep = 0;
 };
 
 // Puts the documented defaults in place of what `spec` leaves unset (`seed` for its seed) and

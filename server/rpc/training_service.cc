@@ -159,6 +159,46 @@ grpc::ServerWriteReactor<v1::WatchTrainingJobResponse>* TrainingService::WatchTr
                           *request);
 }
 
+grpc::ServerUnaryReactor* TrainingService::PauseTrainingJob(
+    grpc::CallbackServerContext* context, const v1::PauseTrainingJobRequest* request,
+    v1::TrainingJob* response) {
+  return AnswerUnary(context, admission_, "TrainingService/PauseTrainingJob", response,
+                     [&](const Caller&) -> absl::StatusOr<v1::TrainingJob> {
+                       auto id = ParseResourceName(kTrainingJobs, request->name(), "name");
+                       if (!id.ok()) return id.status();
+                       return jobs_.Pause(*id);
+                     });
+}
+
+grpc::ServerUnaryReactor* TrainingService::ResumeTrainingJob(
+    grpc::CallbackServerContext* context, const v1::ResumeTrainingJobRequest* request,
+    v1::TrainingJob* response) {
+  return AnswerUnary(context, admission_, "TrainingService/ResumeTrainingJob", response,
+                     [&](const Caller&) -> absl::StatusOr<v1::TrainingJob> {
+                       auto id = ParseResourceName(kTrainingJobs, request->name(), "name");
+                       if (!id.ok()) return id.status();
+                       return jobs_.Resume(*id);
+                     });
+}
+
+grpc::ServerUnaryReactor* TrainingService::ListTrainingCheckpoints(
+    grpc::CallbackServerContext* context, const v1::ListTrainingCheckpointsRequest* request,
+    v1::ListTrainingCheckpointsResponse* response) {
+  return AnswerUnary(context, admission_, "TrainingService/ListTrainingCheckpoints", response,
+                     [&](const Caller&) -> absl::StatusOr<v1::ListTrainingCheckpointsResponse> {
+                       auto id = ParseResourceName(kTrainingJobs, request->training_job(),
+                                                   "training_job");
+                       if (!id.ok()) return id.status();
+                       auto checkpoints = jobs_.ListCheckpoints(*id);
+                       if (!checkpoints.ok()) return checkpoints.status();
+                       v1::ListTrainingCheckpointsResponse reply;
+                       for (v1::TrainingCheckpoint& one : *checkpoints) {
+                         *reply.add_training_checkpoints() = std::move(one);
+                       }
+                       return reply;
+                     });
+}
+
 grpc::ServerUnaryReactor* TrainingService::CancelTrainingJob(
     grpc::CallbackServerContext* context, const v1::CancelTrainingJobRequest* request,
     v1::TrainingJob* response) {

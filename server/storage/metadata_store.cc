@@ -179,10 +179,26 @@ absl::StatusOr<std::vector<v1::TrainingEvent>> MetadataStore::ListTrainingEvents
   return training_job_table::ListEvents(*database_, job_id, after);
 }
 
+absl::Status MetadataStore::InsertTrainingCheckpoint(std::string_view job_id,
+                                                     const StoredCheckpoint& checkpoint, int keep) {
+  absl::MutexLock lock(&mutex_);
+  return InTransaction(*database_, "store a checkpoint", [&](Database& database) {
+    return training_checkpoint_table::Insert(database, job_id, checkpoint, keep);
+  });
+}
+
+absl::StatusOr<std::vector<StoredCheckpoint>> MetadataStore::ListTrainingCheckpoints(
+    std::string_view job_id) {
+  absl::MutexLock lock(&mutex_);
+  return training_checkpoint_table::List(*database_, job_id);
+}
+
 absl::StatusOr<absl::flat_hash_set<std::string>> MetadataStore::DigestsInUse() {
   absl::MutexLock lock(&mutex_);
   SqliteStatement select(*database_,
-                         "SELECT sha256 FROM corpora UNION SELECT sha256 FROM model_versions",
+                         "SELECT sha256 FROM corpora UNION SELECT sha256 FROM model_versions"
+                         " UNION SELECT model_sha256 FROM training_checkpoints"
+                         " UNION SELECT state_sha256 FROM training_checkpoints",
                          "list the blobs in use");
   absl::flat_hash_set<std::string> digests;
   while (true) {

@@ -19,6 +19,7 @@
 #include "derin/v1/training.pb.h"
 #include "server/storage/database.h"
 #include "server/storage/listing.h"
+#include "server/storage/training_checkpoint_table.h"
 #include "server/storage/training_job_table.h"
 
 namespace derin::server {
@@ -86,6 +87,13 @@ class MetadataStore {
   // Those after number `after`, in order.
   absl::StatusOr<std::vector<v1::TrainingEvent>> ListTrainingEvents(std::string_view job_id,
                                                                     int64_t after);
+
+  // Stores a checkpoint as the newest of a job: removes those with more steps, which are of a
+  // training that was cut back, and of the others all but the newest `keep`. NOT_FOUND.
+  absl::Status InsertTrainingCheckpoint(std::string_view job_id, const StoredCheckpoint& checkpoint,
+                                        int keep);
+  // Newest first.
+  absl::StatusOr<std::vector<StoredCheckpoint>> ListTrainingCheckpoints(std::string_view job_id);
 
   // Of all blobs that a record names.
   absl::StatusOr<absl::flat_hash_set<std::string>> DigestsInUse();

@@ -1,10 +1,15 @@
 #pragma once
 
+#include <functional>
+
 #include "absl/time/time.h"
 #include "google/protobuf/duration.pb.h"
 #include "google/protobuf/timestamp.pb.h"
 
 namespace derin::server {
+
+// The time of day, for what is stored.
+using WallClock = std::function<absl::Time()>;
 
 // Cut to the nanosecond; an infinite one becomes the farthest that fits.
 google::protobuf::Timestamp ToTimestamp(absl::Time time);

@@ -53,6 +53,16 @@ CREATE TABLE training_events (
   PRIMARY KEY (job_number, sequence)
 ) STRICT;
 )sql",
+    R"sql(
+CREATE TABLE training_checkpoints (
+  job_number INTEGER NOT NULL REFERENCES training_jobs (number),
+  step INTEGER NOT NULL,
+  model_sha256 TEXT NOT NULL,
+  state_sha256 TEXT NOT NULL,
+  record BLOB NOT NULL,
+  PRIMARY KEY (job_number, step)
+) STRICT;
+)sql",
 };
 
 // In the file's header; tells our files from those of other programs. `drin` in ASCII.

@@ -124,6 +124,12 @@ absl::StatusOr<v1::TrainingJob> Get(Database& database, std::string_view id) {
   return std::move(row->job);
 }
 
+absl::StatusOr<int64_t> NumberOf(Database& database, std::string_view id) {
+  const absl::StatusOr<Row> row = GetRow(database, id);
+  if (!row.ok()) return row.status();
+  return row->number;
+}
+
 absl::StatusOr<Listing<v1::TrainingJob>> List(Database& database, std::string_view after,
                                               int limit) {
   int64_t before = std::numeric_limits<int64_t>::max();

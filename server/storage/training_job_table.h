@@ -44,6 +44,8 @@ absl::StatusOr<std::optional<v1::TrainingJob>> FindRequest(Database& database,
                                                            std::string_view request_sha256);
 absl::StatusOr<JobUpdate> Insert(Database& database, const NewTrainingJob& job);
 absl::StatusOr<v1::TrainingJob> Get(Database& database, std::string_view id);
+// What the rows of other tables name it by.
+absl::StatusOr<int64_t> NumberOf(Database& database, std::string_view id);
 absl::StatusOr<Listing<v1::TrainingJob>> List(Database& database, std::string_view after,
                                               int limit);
 absl::StatusOr<std::vector<v1::TrainingJob>> ListUnfinished(Database& database);

@@ -36,6 +36,10 @@ class FakeServer::Services final : public v1::CorpusService::Service,
   DERIN_UNARY(GetTrainingJob, get_training_job, v1::GetTrainingJobRequest, v1::TrainingJob)
   DERIN_UNARY(ListTrainingJobs, list_training_jobs, v1::ListTrainingJobsRequest,
               v1::ListTrainingJobsResponse)
+  DERIN_UNARY(PauseTrainingJob, pause_training_job, v1::PauseTrainingJobRequest, v1::TrainingJob)
+  DERIN_UNARY(ResumeTrainingJob, resume_training_job, v1::ResumeTrainingJobRequest, v1::TrainingJob)
+  DERIN_UNARY(ListTrainingCheckpoints, list_training_checkpoints,
+              v1::ListTrainingCheckpointsRequest, v1::ListTrainingCheckpointsResponse)
   DERIN_UNARY(CancelTrainingJob, cancel_training_job, v1::CancelTrainingJobRequest, v1::TrainingJob)
   DERIN_UNARY(OpenSession, open_session, v1::OpenSessionRequest, v1::Session)
   DERIN_UNARY(GetSession, get_session, v1::GetSessionRequest, v1::Session)

@@ -35,6 +35,10 @@ struct Answers {
   Unary<v1::CreateTrainingJobRequest, v1::TrainingJob> create_training_job;
   Unary<v1::GetTrainingJobRequest, v1::TrainingJob> get_training_job;
   Unary<v1::ListTrainingJobsRequest, v1::ListTrainingJobsResponse> list_training_jobs;
+  Unary<v1::PauseTrainingJobRequest, v1::TrainingJob> pause_training_job;
+  Unary<v1::ResumeTrainingJobRequest, v1::TrainingJob> resume_training_job;
+  Unary<v1::ListTrainingCheckpointsRequest, v1::ListTrainingCheckpointsResponse>
+      list_training_checkpoints;
   Unary<v1::CancelTrainingJobRequest, v1::TrainingJob> cancel_training_job;
   Stream<v1::WatchTrainingJobRequest, v1::WatchTrainingJobResponse> watch_training_job;
   Unary<v1::OpenSessionRequest, v1::Session> open_session;

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "derin/v1/corpus.grpc.pb.h"
+#include "derin/v1/model.grpc.pb.h"
+#include "derin/v1/training.grpc.pb.h"
 #include "server_test.h"
 
 namespace derin::server {
@@ -210,6 +212,108 @@ TEST_F(DerindTest, KeepsWhatItStoredWhenItIsKilled) {
   v1::Corpus corpus;
   ASSERT_TRUE(v1::CorpusService::NewStub(NewChannel())->GetCorpus(&context, request, &corpus).ok());
   EXPECT_EQ(corpus.SerializeAsString(), stored.SerializeAsString());
+}
+
+// Trains over gRPC; the work of the steps does not matter, only that they are many.
+class KilledTrainingTest : public DerindTest {
+ protected:
+  void Upload(const std::shared_ptr<grpc::Channel>& channel) {
+    TestContext context;
+    v1::Corpus corpus;
+    const auto writer = v1::CorpusService::NewStub(channel)->UploadCorpus(&context, &corpus);
+    v1::UploadCorpusRequest message;
+    message.mutable_header()->set_corpus_id("text");
+    writer->Write(message);
+    std::string text;
+    for (int i = 0; i < 40; ++i) text += "abcdefghi ";
+    message.set_chunk(text);
+    writer->Write(message);
+    writer->WritesDone();
+    ASSERT_TRUE(writer->Finish().ok());
+  }
+  void Create(const std::shared_ptr<grpc::Channel>& channel, const std::string& id) {
+    v1::CreateTrainingJobRequest request;
+    request.set_training_job_id(id);
+    v1::TrainingSpec& spec = *request.mutable_training_job()->mutable_spec();
+    spec.set_corpus("corpora/text");
+    spec.set_model("models/" + id);
+    spec.mutable_config()->set_layers(1);
+    spec.mutable_config()->set_hidden(16);
+    spec.set_batch(2);
+    spec.set_steps(10);
+    spec.set_validation_share(0.2);
+    spec.set_epochs(2500);
+    spec.set_seed(7);
+    spec.mutable_optimizer()->mutable_adam();
+    spec.mutable_checkpoint_interval()->set_seconds(1);
+    TestContext context;
+    v1::TrainingJob job;
+    const grpc::Status status =
+        v1::TrainingService::NewStub(channel)->CreateTrainingJob(&context, request, &job);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+  }
+  // Watches until `enough`, or until the job is over.
+  template <typename Enough>
+  void Watch(const std::shared_ptr<grpc::Channel>& channel, const std::string& id, Enough enough) {
+    TestContext context;
+    v1::WatchTrainingJobRequest request;
+    request.set_name("trainingJobs/" + id);
+    const auto reader = v1::TrainingService::NewStub(channel)->WatchTrainingJob(&context, request);
+    v1::WatchTrainingJobResponse response;
+    while (reader->Read(&response)) {
+      if (enough(response)) break;
+    }
+    context.TryCancel();
+    while (reader->Read(&response)) {
+    }
+    reader->Finish();
+  }
+  int Checkpoints(const std::shared_ptr<grpc::Channel>& channel, const std::string& id) {
+    TestContext context;
+    v1::ListTrainingCheckpointsRequest request;
+    request.set_training_job("trainingJobs/" + id);
+    v1::ListTrainingCheckpointsResponse response;
+    EXPECT_TRUE(v1::TrainingService::NewStub(channel)
+                    ->ListTrainingCheckpoints(&context, request, &response)
+                    .ok());
+    return response.training_checkpoints_size();
+  }
+  std::string WeightsOf(const std::shared_ptr<grpc::Channel>& channel, const std::string& model) {
+    TestContext context;
+    v1::GetModelRequest request;
+    request.set_name("models/" + model);
+    v1::Model found;
+    EXPECT_TRUE(v1::ModelService::NewStub(channel)->GetModel(&context, request, &found).ok());
+    return found.latest_version().sha256();
+  }
+};
+
+TEST_F(KilledTrainingTest, GoesOnFromItsLastCheckpointToTheSameWeights) {
+  {
+    Derind derind(Arguments());
+    derind.AwaitOutput("serves on");
+    const auto channel = NewChannel();
+    Upload(channel);
+    Create(channel, "killed");
+    Watch(channel, "killed", [&](const auto&) { return Checkpoints(channel, "killed") > 0; });
+    derind.Kill(SIGKILL);
+    EXPECT_EQ(derind.ExitStatus(), -1);
+  }
+  Derind derind(Arguments());
+  derind.AwaitOutput("serves on");
+  const auto channel = NewChannel();
+  Create(channel, "whole");
+  int64_t resumed_at = 0;
+  Watch(channel, "killed", [&](const v1::WatchTrainingJobResponse& response) {
+    if (response.event().kind() == v1::TrainingEvent::KIND_RESUMED) {
+      resumed_at = response.event().step();
+    }
+    return false;
+  });
+  EXPECT_GT(resumed_at, 0);
+  Watch(channel, "whole", [](const auto&) { return false; });
+  EXPECT_NE(WeightsOf(channel, "whole"), "");
+  EXPECT_EQ(WeightsOf(channel, "killed"), WeightsOf(channel, "whole"));
 }
 
 }  // namespace

@@ -181,7 +181,7 @@ TEST_F(TrainingTest, AQueuedJobIsCancelledAtOnce) {
   ASSERT_TRUE(client_->CancelTrainingJob(running->name).ok());
 }
 
-TEST_F(TrainingTest, ARestartedServerHasTheModelAndTrainsAnUnfinishedJobAgain) {
+TEST_F(TrainingTest, ARestartedServerHasTheModelAndGoesOnWithAnUnfinishedJob) {
   TrainModel();
   const auto job = client_->CreateTrainingJob(LongSpec());
   ASSERT_TRUE(job.ok()) << job.status();
@@ -193,6 +193,37 @@ TEST_F(TrainingTest, ARestartedServerHasTheModelAndTrainsAnUnfinishedJobAgain) {
   EXPECT_TRUE(Generate({.model = "models/sea", .prompt = "the ", .max_tokens = 5}).end.ok());
   WatchUntilTraining(job->name);
   EXPECT_EQ(client_->GetTrainingJob(job->name)->attempt, 2);
+  EXPECT_EQ(client_->ListTrainingCheckpoints(job->name)->size(), 1u);
+  ASSERT_TRUE(client_->CancelTrainingJob(job->name).ok());
+}
+
+TEST_F(TrainingTest, PausesAndResumesAJob) {
+  Upload("sea");
+  const auto job = client_->CreateTrainingJob(LongSpec());
+  ASSERT_TRUE(job.ok()) << job.status();
+  WatchUntilTraining(job->name);
+  ASSERT_EQ(client_->PauseTrainingJob(job->name)->state, JobState::kPausing);
+  const auto watch_until = [&](const auto& wanted) {
+    client_
+        ->WatchTrainingJob(job->name, {},
+                           {.event = [&](const client::TrainingEvent& e) { return !wanted(e); }})
+        .IgnoreError();
+  };
+  watch_until([](const auto& event) { return event.state == JobState::kPaused; });
+  const auto checkpoints = client_->ListTrainingCheckpoints(job->name);
+  ASSERT_TRUE(checkpoints.ok()) << checkpoints.status();
+  ASSERT_EQ(checkpoints->size(), 1u);
+  EXPECT_EQ(checkpoints->front().step, client_->GetTrainingJob(job->name)->progress->step);
+  EXPECT_EQ(checkpoints->front().name,
+            job->name + "/checkpoints/" + std::to_string(checkpoints->front().step));
+  ASSERT_EQ(client_->ResumeTrainingJob(job->name)->state, JobState::kQueued);
+  int64_t resumed_at = 0;
+  watch_until([&](const auto& event) {
+    if (event.kind != client::TrainingEvent::Kind::kResumed) return false;
+    resumed_at = event.step;
+    return true;
+  });
+  EXPECT_EQ(resumed_at, checkpoints->front().step);
   ASSERT_TRUE(client_->CancelTrainingJob(job->name).ok());
 }
 

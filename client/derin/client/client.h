@@ -99,6 +99,10 @@ class Client {
   absl::StatusOr<TrainingJob> GetTrainingJob(const std::string& name);
   // All of them, newest first.
   absl::StatusOr<std::vector<TrainingJob>> ListTrainingJobs();
+  absl::StatusOr<TrainingJob> PauseTrainingJob(const std::string& name);
+  absl::StatusOr<TrainingJob> ResumeTrainingJob(const std::string& name);
+  // Newest first.
+  absl::StatusOr<std::vector<TrainingCheckpoint>> ListTrainingCheckpoints(const std::string& job);
   absl::StatusOr<TrainingJob> CancelTrainingJob(const std::string& name);
   // Returns OK when the job is over, however it ended.
   absl::Status WatchTrainingJob(const std::string& name, const WatchOptions& options,

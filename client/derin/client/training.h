@@ -87,6 +87,10 @@ struct TrainingSpec {
   std::optional<int64_t> epochs;
   // Of initial weights, offsets and shuffles. Default: drawn by the server.
   std::optional<uint64_t> seed;
+  // Time of training between two checkpoints, 1 s to 24 h; default 60 s.
+  std::optional<absl::Duration> checkpoint_interval;
+  // How many of them are kept, the newest ones; 1 to 100, default 2.
+  std::optional<int32_t> checkpoints_to_keep;
 
   bool operator==(const TrainingSpec&) const = default;
 };
@@ -103,6 +107,10 @@ enum class JobState {
   kSucceeded,
   kFailed,
   kCancelled,
+  // Asked to pause; does so after its next step, once a checkpoint is written.
+  kPausing,
+  // Waits to be resumed; holds no device.
+  kPaused,
 };
 
 // True for the states that a job never leaves.
@@ -171,6 +179,26 @@ struct TrainingJob {
   int64_t last_sequence = 0;
 };
 
+// Where a job can go on from.
+struct TrainingCheckpoint {
+  // `trainingJobs/ID/checkpoints/STEP`.
+  std::string name;
+  // Optimiser steps done.
+  int64_t step = 0;
+  // The job's attempt that wrote it.
+  int32_t attempt = 0;
+  std::optional<absl::Time> create_time;
+  // Of its two files together.
+  int64_t size_bytes = 0;
+  // Id of the engine that trained it so far.
+  std::string engine_id;
+  // Of the epoch under way, up to `step`; unset at step 0.
+  std::optional<double> training_perplexity;
+  // Over the held-out tokens, after the last whole epoch; unset when there are none, and during the
+  // first.
+  std::optional<double> validation_perplexity;
+};
+
 // Something that happened to a job once; numbered from 1 without gaps.
 struct TrainingEvent {
   enum class Kind {
@@ -180,6 +208,8 @@ struct TrainingEvent {
     kStateChanged,
     // `message` names the model version.
     kPublished,
+    // The attempt goes on from the checkpoint at `step`.
+    kResumed,
   };
   int64_t sequence = 0;
   int32_t attempt = 0;

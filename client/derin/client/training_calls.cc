@@ -113,6 +113,36 @@ absl::StatusOr<std::vector<TrainingJob>> Client::ListTrainingJobs() {
   return jobs;
 }
 
+absl::StatusOr<TrainingJob> Client::PauseTrainingJob(const std::string& name) {
+  derin::v1::PauseTrainingJobRequest request;
+  request.set_name(name);
+  const auto reply = connection_->Call(
+      connection_->training(), &derin::v1::TrainingService::Stub::PauseTrainingJob, request);
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
+}
+
+absl::StatusOr<TrainingJob> Client::ResumeTrainingJob(const std::string& name) {
+  derin::v1::ResumeTrainingJobRequest request;
+  request.set_name(name);
+  const auto reply = connection_->Call(
+      connection_->training(), &derin::v1::TrainingService::Stub::ResumeTrainingJob, request);
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
+}
+
+absl::StatusOr<std::vector<TrainingCheckpoint>> Client::ListTrainingCheckpoints(
+    const std::string& job) {
+  derin::v1::ListTrainingCheckpointsRequest request;
+  request.set_training_job(job);
+  const auto reply = connection_->Call(
+      connection_->training(), &derin::v1::TrainingService::Stub::ListTrainingCheckpoints, request);
+  if (!reply.ok()) return reply.status();
+  std::vector<TrainingCheckpoint> checkpoints;
+  for (const auto& one : reply->training_checkpoints()) checkpoints.push_back(FromProto(one));
+  return checkpoints;
+}
+
 absl::StatusOr<TrainingJob> Client::CancelTrainingJob(const std::string& name) {
   derin::v1::CancelTrainingJobRequest request;
   request.set_name(name);

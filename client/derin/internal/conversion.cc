@@ -48,16 +48,19 @@ constexpr EnumPairs<Partition, v1::Partition, 2> kPartitions{
 constexpr EnumPairs<LearningRate::Schedule, v1::LearningRate::Schedule, 2> kSchedules{
     {{LearningRate::Schedule::kConstant, v1::LearningRate::SCHEDULE_CONSTANT},
      {LearningRate::Schedule::kCosine, v1::LearningRate::SCHEDULE_COSINE}}};
-constexpr EnumPairs<JobState, v1::TrainingJob::State, 6> kJobStates{
+constexpr EnumPairs<JobState, v1::TrainingJob::State, 8> kJobStates{
     {{JobState::kQueued, v1::TrainingJob::STATE_QUEUED},
      {JobState::kRunning, v1::TrainingJob::STATE_RUNNING},
      {JobState::kCancelling, v1::TrainingJob::STATE_CANCELLING},
      {JobState::kSucceeded, v1::TrainingJob::STATE_SUCCEEDED},
      {JobState::kFailed, v1::TrainingJob::STATE_FAILED},
-     {JobState::kCancelled, v1::TrainingJob::STATE_CANCELLED}}};
-constexpr EnumPairs<TrainingEvent::Kind, v1::TrainingEvent::Kind, 2> kEventKinds{
+     {JobState::kCancelled, v1::TrainingJob::STATE_CANCELLED},
+     {JobState::kPausing, v1::TrainingJob::STATE_PAUSING},
+     {JobState::kPaused, v1::TrainingJob::STATE_PAUSED}}};
+constexpr EnumPairs<TrainingEvent::Kind, v1::TrainingEvent::Kind, 3> kEventKinds{
     {{TrainingEvent::Kind::kStateChanged, v1::TrainingEvent::KIND_STATE_CHANGED},
-     {TrainingEvent::Kind::kPublished, v1::TrainingEvent::KIND_PUBLISHED}}};
+     {TrainingEvent::Kind::kPublished, v1::TrainingEvent::KIND_PUBLISHED},
+     {TrainingEvent::Kind::kResumed, v1::TrainingEvent::KIND_RESUMED}}};
 constexpr EnumPairs<FinishReason, v1::FinishReason, 6> kFinishReasons{
     {{FinishReason::kLength, v1::FINISH_REASON_LENGTH},
      {FinishReason::kSessionClosed, v1::FINISH_REASON_SESSION_CLOSED},
@@ -205,6 +208,23 @@ TrainingSpec FromProto(const v1::TrainingSpec& from) {
   DERIN_READ(from, to, clip);
   DERIN_READ(from, to, epochs);
   DERIN_READ(from, to, seed);
+  if (from.has_checkpoint_interval()) {
+    to.checkpoint_interval = ToDuration(from.checkpoint_interval());
+  }
+  DERIN_READ(from, to, checkpoints_to_keep);
+  return to;
+}
+
+TrainingCheckpoint FromProto(const v1::TrainingCheckpoint& from) {
+  TrainingCheckpoint to;
+  to.name = from.name();
+  to.step = from.step();
+  to.attempt = from.attempt();
+  DERIN_READ_TIME(from, to, create_time);
+  to.size_bytes = from.size_bytes();
+  to.engine_id = from.engine_id();
+  DERIN_READ(from, to, training_perplexity);
+  DERIN_READ(from, to, validation_perplexity);
   return to;
 }
 
@@ -360,6 +380,10 @@ v1::TrainingSpec ToProto(const TrainingSpec& from) {
   DERIN_WRITE(from, to, clip);
   DERIN_WRITE(from, to, epochs);
   DERIN_WRITE(from, to, seed);
+  if (from.checkpoint_interval.has_value()) {
+    *to.mutable_checkpoint_interval() = FromDuration(*from.checkpoint_interval);
+  }
+  DERIN_WRITE(from, to, checkpoints_to_keep);
   return to;
 }
 

@@ -52,6 +52,8 @@ TEST(JobText, PrintsASpecification) {
   client::TrainingJob job = Example();
   job.spec.max_tokens = 10000;
   job.spec.validation_share = 0.1;
+  job.spec.checkpoint_interval = absl::Seconds(90);
+  job.spec.checkpoints_to_keep = 3;
   std::ostringstream out;
   PrintSpec(job, out);
   EXPECT_EQ(out.str(),
@@ -62,7 +64,8 @@ TEST(JobText, PrintsASpecification) {
             "batches    32 rows x 35 steps, sequential\n"
             "optimizer  sgd, rate 2, clip 1\n"
             "epochs     500\n"
-            "seed       7\n");
+            "seed       7\n"
+            "saved      every 1m30s, the newest 3 kept\n");
 }
 
 TEST(JobText, PrintsWhereAJobStands) {

@@ -50,6 +50,45 @@ TEST_F(JobsCommand, CancelSaysWhatTheJobIsNow) {
   EXPECT_EQ(Run({"jobs", "cancel", "a"}).out, "trainingJobs/a is cancelling\n");
 }
 
+TEST_F(JobsCommand, PauseAndResumeSayWhatTheJobIsNow) {
+  answers().pause_training_job = [](const auto& request, v1::TrainingJob& job) {
+    job.set_name(request.name());
+    job.set_state(v1::TrainingJob::STATE_PAUSING);
+    return grpc::Status::OK;
+  };
+  answers().resume_training_job = [](const auto& request, v1::TrainingJob& job) {
+    job.set_name(request.name());
+    job.set_state(v1::TrainingJob::STATE_QUEUED);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"jobs", "pause", "a"}).out, "trainingJobs/a is pausing\n");
+  EXPECT_EQ(Run({"jobs", "resume", "trainingJobs/a"}).out, "trainingJobs/a is queued\n");
+  EXPECT_THAT(Run({"jobs", "resume", "a", "--json"}).out, HasSubstr("\"state\": \"queued\""));
+}
+
+TEST_F(JobsCommand, CheckpointsListsWhatAJobCanGoOnFrom) {
+  answers().list_training_checkpoints = [](const v1::ListTrainingCheckpointsRequest& request,
+                                           v1::ListTrainingCheckpointsResponse& response) {
+    if (request.training_job() != "trainingJobs/a") return grpc::Status::OK;
+    v1::TrainingCheckpoint& one = *response.add_training_checkpoints();
+    one.set_name("trainingJobs/a/checkpoints/1200");
+    one.set_step(1200);
+    one.set_attempt(1);
+    one.set_size_bytes(5000);
+    one.set_engine_id("cpu/f32/1");
+    one.set_training_perplexity(3.25);
+    one.mutable_create_time()->set_seconds(60);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"jobs", "checkpoints", "a"}).out,
+            " STEP  PERPLEXITY  VALIDATION  BYTES  ENGINE     WRITTEN\n"
+            "1,200        3.25           -  5,000  cpu/f32/1  1970-01-01 00:01:00\n");
+  EXPECT_THAT(Run({"jobs", "checkpoints", "a", "--json"}).out, HasSubstr("\"step\": 1200"));
+  const Result none = Run({"jobs", "checkpoints", "b"});
+  EXPECT_EQ(none.out, "");
+  EXPECT_EQ(none.err, "no checkpoints yet\n");
+}
+
 TEST_F(JobsCommand, ProposesTheNearestJob) {
   answers().cancel_training_job = [](const auto&, auto&) {
     return grpc::Status(grpc::StatusCode::NOT_FOUND, "no such job");

@@ -75,6 +75,10 @@ TEST_F(TrainCommand, SendsEveryFlagToItsField) {
                              "0.2",
                              "--seed",
                              "18446744073709551615",
+                             "--checkpoint-seconds",
+                             "2.5",
+                             "--keep-checkpoints",
+                             "4",
                              "--id",
                              "job-1",
                              "--detach"});
@@ -87,7 +91,8 @@ TEST_F(TrainCommand, SendsEveryFlagToItsField) {
       "validation_share: 0.2 batch: 8 steps: 16 partition: PARTITION_RANDOM optimizer { adam { } } "
       "learning_rate { peak: "
       "0.01 schedule: SCHEDULE_COSINE warmup_steps: 5 final_share: 0.1 } clip: 0.5 epochs: 7 "
-      "seed: 18446744073709551615");
+      "seed: 18446744073709551615 checkpoint_interval { seconds: 2 nanos: 500000000 } "
+      "checkpoints_to_keep: 4");
 }
 
 TEST_F(TrainCommand, WritesOnlyTheJobsNameWhenDetached) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "server/status/error.h"
@@ -163,8 +164,75 @@ TEST_F(JobLedgerTest, RefusesTransitionsThatDoNotExist) {
   EXPECT_EQ(Events("a").size(), 1u);
 }
 
+TEST_F(JobLedgerTest, PausesAndResumesAJobThatWaits) {
+  ASSERT_TRUE(Add("a").ok());
+  ASSERT_TRUE(Add("b").ok());
+  EXPECT_EQ(ledger->Pause("a")->state(), TrainingJob::STATE_PAUSED);
+  EXPECT_EQ(ledger->Pause("a")->state(), TrainingJob::STATE_PAUSED);  // again is no error
+  EXPECT_EQ(*ledger->NextQueued(), "b");
+  EXPECT_EQ(ledger->Begin("a").status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ledger->Resume("a")->state(), TrainingJob::STATE_QUEUED);
+  EXPECT_EQ(ledger->Resume("a")->state(), TrainingJob::STATE_QUEUED);
+  EXPECT_EQ(*ledger->NextQueued(), "a");  // in its old place
+  EXPECT_EQ(Events("a").size(), 3u);
+}
+
+TEST_F(JobLedgerTest, AJobThatWasAskedToPauseDoesSoUnlessItEnds) {
+  for (const auto& [id, end, becomes] :
+       {std::tuple<std::string, TrainingJob::State, TrainingJob::State>{
+            "failing", TrainingJob::STATE_FAILED, TrainingJob::STATE_FAILED},
+        {"stopped", TrainingJob::STATE_QUEUED, TrainingJob::STATE_PAUSED},
+        {"pausing", TrainingJob::STATE_PAUSED, TrainingJob::STATE_PAUSED},
+        {"done", TrainingJob::STATE_SUCCEEDED, TrainingJob::STATE_SUCCEEDED}}) {
+    ASSERT_TRUE(Add(id).ok());
+    ASSERT_TRUE(ledger->Begin(id).ok());
+    EXPECT_EQ(ledger->Pause(id)->state(), TrainingJob::STATE_PAUSING);
+    EXPECT_EQ(ErrorReason(ledger->Resume(id).status()), "JOB_STATE");
+    const auto ended = end == TrainingJob::STATE_SUCCEEDED
+                           ? ledger->Succeed(id, Model(), ProgressAt(8))
+                           : ledger->End(id, {end, "REASON", "A sentence.", ProgressAt(8)});
+    ASSERT_TRUE(ended.ok()) << ended.status();
+    EXPECT_EQ(ended->state(), becomes) << id;
+    EXPECT_EQ(ended->progress().step(), 8) << id;
+  }
+}
+
+TEST_F(JobLedgerTest, APausedJobCanBeCancelledAndOneThatIsOverCannotBePaused) {
+  for (const char* id : {"paused", "pausing"}) ASSERT_TRUE(Add(id).ok());
+  ASSERT_TRUE(ledger->Pause("paused").ok());
+  EXPECT_EQ(ledger->Cancel("paused")->state(), TrainingJob::STATE_CANCELLED);
+  ASSERT_TRUE(ledger->Begin("pausing").ok());
+  ASSERT_TRUE(ledger->Pause("pausing").ok());
+  EXPECT_EQ(ledger->Cancel("pausing")->state(), TrainingJob::STATE_CANCELLING);
+  EXPECT_EQ(ErrorReason(ledger->Pause("pausing").status()), "JOB_STATE");
+  EXPECT_EQ(ErrorReason(ledger->Pause("paused").status()), "JOB_IS_OVER");
+  EXPECT_EQ(ErrorReason(ledger->Resume("paused").status()), "JOB_IS_OVER");
+  EXPECT_EQ(ledger->Pause("nobody").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ledger->Resume("nobody").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(JobLedgerTest, NotesThatAnAttemptGoesOn) {
+  ASSERT_TRUE(Add("a").ok());
+  ASSERT_TRUE(ledger->Begin("a").ok());
+  ASSERT_TRUE(ledger->NoteResumed("a", 40, "It goes on from step 40.").ok());
+  const TrainingEvent event = Events("a").back();
+  EXPECT_EQ(event.sequence(), 3);
+  EXPECT_EQ(event.kind(), TrainingEvent::KIND_RESUMED);
+  EXPECT_EQ(event.state(), TrainingJob::STATE_RUNNING);
+  EXPECT_EQ(event.attempt(), 1);
+  EXPECT_EQ(event.step(), 40);
+  EXPECT_EQ(event.message(), "It goes on from step 40.");
+  EXPECT_EQ(store->GetTrainingJob("a")->state(), TrainingJob::STATE_RUNNING);
+  EXPECT_EQ(store->GetTrainingJob("a")->last_sequence(), 3);
+}
+
 TEST_F(JobLedgerTest, RecoversWhatWasUnderWay) {
-  for (const char* id : {"running", "cancelling", "waiting"}) ASSERT_TRUE(Add(id).ok());
+  for (const char* id : {"running", "cancelling", "pausing", "paused", "waiting"}) {
+    ASSERT_TRUE(Add(id).ok());
+  }
+  ASSERT_TRUE(ledger->Begin("pausing").ok());
+  ASSERT_TRUE(ledger->Pause("pausing").ok());
+  ASSERT_TRUE(ledger->Pause("paused").ok());
   ASSERT_TRUE(ledger->Begin("running").ok());
   ASSERT_TRUE(ledger->Begin("cancelling").ok());
   ASSERT_TRUE(ledger->Cancel("cancelling").ok());
@@ -172,6 +240,8 @@ TEST_F(JobLedgerTest, RecoversWhatWasUnderWay) {
   EXPECT_EQ(store->GetTrainingJob("running")->state(), TrainingJob::STATE_QUEUED);
   EXPECT_EQ(store->GetTrainingJob("cancelling")->state(), TrainingJob::STATE_CANCELLED);
   EXPECT_EQ(store->GetTrainingJob("waiting")->state(), TrainingJob::STATE_QUEUED);
+  EXPECT_EQ(store->GetTrainingJob("pausing")->state(), TrainingJob::STATE_PAUSED);
+  EXPECT_EQ(store->GetTrainingJob("paused")->state(), TrainingJob::STATE_PAUSED);
   EXPECT_EQ(Events("waiting").size(), 1u);
   EXPECT_THAT(Events("running").back().message(), HasSubstr("restarted"));
   // It keeps its place, and its attempts go on.
@@ -181,7 +251,10 @@ TEST_F(JobLedgerTest, RecoversWhatWasUnderWay) {
 }
 
 TEST_F(JobLedgerTest, CountsJobsByState) {
-  for (const char* id : {"a", "b", "c", "d"}) ASSERT_TRUE(Add(id).ok());
+  for (const char* id : {"a", "b", "c", "d", "e", "f"}) ASSERT_TRUE(Add(id).ok());
+  ASSERT_TRUE(ledger->Pause("e").ok());
+  ASSERT_TRUE(ledger->Begin("f").ok());
+  ASSERT_TRUE(ledger->Pause("f").ok());
   ASSERT_TRUE(ledger->Begin("a").ok());
   ASSERT_TRUE(ledger->Begin("b").ok());
   ASSERT_TRUE(ledger->Cancel("b").ok());
@@ -190,6 +263,8 @@ TEST_F(JobLedgerTest, CountsJobsByState) {
   ASSERT_TRUE(counts.ok());
   EXPECT_EQ(counts->queued, 1);
   EXPECT_EQ(counts->running, 1);
+  EXPECT_EQ(counts->pausing, 1);
+  EXPECT_EQ(counts->paused, 1);
   EXPECT_EQ(counts->cancelling, 1);
 }
 

@@ -27,7 +27,8 @@ struct JobRunnerTest : TrainingGround {
     NewRunner();
   }
   void NewRunner() {
-    const TrainingRun::Surroundings surroundings{*backend, *store, *blobs, metrics, clock};
+    const TrainingRun::Surroundings surroundings{*backend, *store, *blobs,
+                                                 metrics,  clock,  wall_clock};
     runner = std::make_unique<JobRunner>(surroundings, *ledger, *watchers);
   }
   void Add(const std::string& id, const v1::TrainingSpec& spec) {
@@ -163,10 +164,74 @@ TEST_F(JobRunnerTest, PutsTheRunningJobBackWhenItStops) {
 
   NewRunner();
   runner->Start();
-  tale->AwaitProgress(2);  // from the start
+  tale->AwaitProgress(2);
   runner->Stop();
-  tale->AwaitEvents(5);
-  EXPECT_EQ(tale->States(), "QUEUED RUNNING QUEUED RUNNING QUEUED");
+  tale->AwaitEvents(6);
+  EXPECT_EQ(tale->States(), "QUEUED RUNNING QUEUED RUNNING R QUEUED");
+  // From where it stopped.
+  const auto resumed = *store->ListTrainingEvents("endless", 4);
+  EXPECT_EQ(resumed.front().kind(), v1::TrainingEvent::KIND_RESUMED);
+  EXPECT_EQ(resumed.front().step(), events[0].step());
+  EXPECT_GT(resumed.back().step(), events[0].step());
+}
+
+TEST_F(JobRunnerTest, APausedJobFreesTheDeviceAndEndsAsIfItHadNeverPaused) {
+  v1::TrainingSpec spec = TinySpec();
+  spec.set_epochs(3000);
+  Add("whole", spec);
+  Add("paused", spec);
+  const auto whole = Watch("whole"), paused = Watch("paused");
+  runner->Start();
+  whole->AwaitEnd();
+  paused->AwaitProgress(1);
+  ASSERT_EQ(ledger->Pause("paused")->state(), TrainingJob::STATE_PAUSING);
+  runner->Interrupt("paused");
+  paused->AwaitEvents(4);
+  EXPECT_EQ(paused->States(), "QUEUED RUNNING PAUSING PAUSED");
+  const auto checkpoints = *store->ListTrainingCheckpoints("paused");
+  ASSERT_EQ(checkpoints.size(), 1u);
+  EXPECT_EQ(checkpoints[0].checkpoint.step(), store->GetTrainingJob("paused")->progress().step());
+  // Another one gets the device meanwhile.
+  Add("other", TinySpec());
+  runner->Wake();
+  Watch("other")->AwaitEnd();
+  EXPECT_EQ(store->GetTrainingJob("paused")->state(), TrainingJob::STATE_PAUSED);
+
+  ASSERT_EQ(ledger->Resume("paused")->state(), TrainingJob::STATE_QUEUED);
+  runner->Wake();
+  paused->AwaitEnd();
+  EXPECT_EQ(paused->States(), "QUEUED RUNNING PAUSING PAUSED QUEUED RUNNING R P SUCCEEDED");
+  const auto version_of = [this](const char* job) {
+    const std::string version = store->GetTrainingJob(job)->model_version();
+    return *store->GetModelVersion("tiny", std::stoi(version.substr(version.rfind('/') + 1)));
+  };
+  EXPECT_EQ(version_of("paused").sha256(), version_of("whole").sha256());
+  EXPECT_EQ(version_of("paused").training_perplexity(), version_of("whole").training_perplexity());
+}
+
+TEST_F(JobRunnerTest, AnInterruptionThatComesLateChangesNothing) {
+  Add("a", EndlessSpec());
+  const auto tale = Watch("a");
+  runner->Start();
+  tale->AwaitProgress(1);
+  runner->Interrupt("a");  // of a pause that is over: the ledger has it as RUNNING
+  Add("b", TinySpec());
+  EXPECT_EQ(store->GetTrainingJob("a")->state(), TrainingJob::STATE_RUNNING);
+  runner->Stop();
+  tale->AwaitEvents(3);
+  EXPECT_EQ(tale->States(), "QUEUED RUNNING QUEUED");
+}
+
+TEST_F(JobRunnerTest, ACancelledJobKeepsItsCheckpoints) {
+  Add("a", EndlessSpec());
+  const auto tale = Watch("a");
+  runner->Start();
+  tale->AwaitProgress(1);
+  ASSERT_TRUE(ledger->Pause("a").ok());
+  runner->Interrupt("a");
+  tale->AwaitEvents(4);
+  EXPECT_EQ(ledger->Cancel("a")->state(), TrainingJob::STATE_CANCELLED);
+  EXPECT_EQ(store->ListTrainingCheckpoints("a")->size(), 1u);
 }
 
 TEST_F(JobRunnerTest, ARunThatBeganAnewEndsWithTheSameWeights) {

@@ -85,6 +85,7 @@ class TrainingGround : public testing::Test {
 
   TemporaryFolder folder;
   std::atomic<int64_t> seconds{1000};
+  const WallClock wall_clock = Seconds();
   ServerMetrics metrics;
   std::unique_ptr<MetadataStore> store;
   std::unique_ptr<BlobStore> blobs;
@@ -150,14 +151,23 @@ class Tale {
     absl::MutexLock lock(&mutex_);
     return status_;
   }
-  // The states of the events told, with a P where the model was published.
+  // The states of the events told, with a P where the model was published and an R where the
+  // training went on from a checkpoint.
   std::string States() const {
     std::string states;
     for (const auto& response : told()) {
       if (!response.has_event()) continue;
-      const bool published = response.event().kind() == v1::TrainingEvent::KIND_PUBLISHED;
       if (!states.empty()) states += " ";
-      states += published ? "P" : v1::TrainingJob::State_Name(response.event().state()).substr(6);
+      switch (response.event().kind()) {
+        case v1::TrainingEvent::KIND_PUBLISHED:
+          states += "P";
+          break;
+        case v1::TrainingEvent::KIND_RESUMED:
+          states += "R";
+          break;
+        default:
+          states += v1::TrainingJob::State_Name(response.event().state()).substr(6);
+      }
     }
     return states;
   }

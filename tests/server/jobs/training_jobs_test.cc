@@ -129,6 +129,25 @@ TEST_F(TrainingJobsTest, CancelsAJobThatRuns) {
   EXPECT_EQ(store->GetModel("tiny")->version_count(), 0);
 }
 
+TEST_F(TrainingJobsTest, PausesAndResumesAJobThatRuns) {
+  ASSERT_TRUE(jobs->Start().ok());
+  ASSERT_TRUE(jobs->Create(Request("a", EndlessSpec())).ok());
+  Tale tale(*jobs, "a");
+  tale.AwaitProgress(1);
+  EXPECT_TRUE(jobs->ListCheckpoints("a")->empty());
+  ASSERT_EQ(jobs->Pause("a")->state(), TrainingJob::STATE_PAUSING);
+  tale.AwaitEvents(4);
+  EXPECT_EQ(jobs->Get("a")->state(), TrainingJob::STATE_PAUSED);
+  const auto checkpoints = jobs->ListCheckpoints("a");
+  ASSERT_TRUE(checkpoints.ok()) << checkpoints.status();
+  ASSERT_EQ(checkpoints->size(), 1u);
+  EXPECT_EQ(checkpoints->front().step(), jobs->Get("a")->progress().step());
+  ASSERT_EQ(jobs->Resume("a")->state(), TrainingJob::STATE_QUEUED);
+  tale.AwaitProgress(2);
+  EXPECT_EQ(tale.States(), "QUEUED RUNNING PAUSING PAUSED QUEUED RUNNING R");
+  EXPECT_EQ(jobs->ListCheckpoints("nobody").status().code(), absl::StatusCode::kNotFound);
+}
+
 TEST_F(TrainingJobsTest, TakesUpWhatAnEarlierServerLeft) {
   {
     ASSERT_TRUE(jobs->Start().ok());
@@ -142,7 +161,7 @@ TEST_F(TrainingJobsTest, TakesUpWhatAnEarlierServerLeft) {
   ASSERT_TRUE(jobs->Start().ok());
   Tale tale(*jobs, "a", 3);  // after QUEUED RUNNING QUEUED
   tale.AwaitProgress(2);
-  EXPECT_EQ(tale.States(), "RUNNING");
+  EXPECT_EQ(tale.States(), "RUNNING R");
   ASSERT_TRUE(jobs->Cancel("a").ok());
   Tale(*jobs, "b").AwaitEnd();
   EXPECT_EQ(jobs->Get("b")->state(), TrainingJob::STATE_SUCCEEDED);
@@ -169,7 +188,8 @@ TEST_F(TrainingJobsTest, CountsItsJobsForTheMetrics) {
     states[metric.label.at(0).value] = metric.gauge.value;
   }
   EXPECT_EQ(states,
-            (std::map<std::string, double>{{"queued", 2}, {"running", 0}, {"cancelling", 0}}));
+            (std::map<std::string, double>{
+                {"queued", 2}, {"running", 0}, {"pausing", 0}, {"paused", 0}, {"cancelling", 0}}));
   jobs.reset();
   EXPECT_TRUE(metrics.training_jobs.Collect().metric.empty());
 }

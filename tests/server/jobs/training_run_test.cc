@@ -27,9 +27,10 @@ struct TrainingRunTest : TrainingGround {
     job.set_name("trainingJobs/j");
     job.set_attempt(2);
     *job.mutable_spec() = TinySpec();
+    ASSERT_TRUE(store->InsertTrainingJob(TestJob("j", "tiny")).ok());
   }
   absl::StatusOr<std::unique_ptr<TrainingRun>> Create() {
-    return TrainingRun::Create({*backend, *store, *blobs, metrics, clock}, job);
+    return TrainingRun::Create({*backend, *store, *blobs, metrics, clock, wall_clock}, job);
   }
   void DamageCorpus() {
     for (const auto& entry :
@@ -199,6 +200,163 @@ TEST_F(TrainingRunTest, ReadsBytesAsTokens) {
   ASSERT_TRUE(run.ok()) << run.status();
   ASSERT_TRUE((*run)->Step().ok());
   EXPECT_EQ((*run)->Model()->file.config.vocabulary, 257);
+}
+
+struct CheckpointTest : TrainingRunTest {
+  void SetUp() override {
+    TrainingRunTest::SetUp();
+    job.mutable_spec()->mutable_checkpoint_interval()->set_seconds(1);
+    job.mutable_spec()->set_validation_share(0.2);
+  }
+  std::unique_ptr<TrainingRun> Begin() {
+    auto run = Create();
+    EXPECT_TRUE(run.ok()) << run.status();
+    return *std::move(run);
+  }
+  // Steps `count` times, with a checkpoint at the end.
+  static void StepAndWrite(TrainingRun& run, int count) {
+    for (int i = 0; i < count; ++i) ASSERT_TRUE(run.Step().ok());
+    const absl::Status written = run.WriteCheckpoint();
+    ASSERT_TRUE(written.ok()) << written;
+  }
+  static std::vector<float> Finish(TrainingRun& run) {
+    while (!run.done()) EXPECT_TRUE(run.Step().ok());
+    return run.Model()->file.parameters.values;
+  }
+  std::filesystem::path FileOf(const std::string& digest) {
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(folder.path() / "blobs")) {
+      if (entry.path().filename() == digest) return entry.path();
+    }
+    return {};
+  }
+  void Damage(const std::string& digest) {
+    const std::filesystem::path file = FileOf(digest);
+    std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+    std::string content = ReadTestFile(file);
+    content[content.size() / 2] ^= 1;
+    WriteTestFile(file, content);
+  }
+  std::vector<int64_t> Steps() {
+    std::vector<int64_t> steps;
+    for (const auto& one : *store->ListTrainingCheckpoints("j")) {
+      steps.push_back(one.checkpoint.step());
+    }
+    return steps;
+  }
+};
+
+using ::testing::ElementsAre;
+
+TEST_F(CheckpointTest, AnotherRunGoesOnFromItBitForBit) {
+  const auto first = Begin();
+  EXPECT_TRUE(first->resumed_message().empty());
+  StepAndWrite(*first, 20);
+  const auto second = Begin();
+  EXPECT_EQ(second->steps_done(), 20);
+  EXPECT_EQ(second->resumed_message(), "The training goes on from its checkpoint at step 20.");
+  EXPECT_EQ(second->Progress()->tokens(), 20 * 4 * 5);
+  EXPECT_EQ(Finish(*second), Finish(*first));
+  EXPECT_EQ(second->Progress()->training_perplexity(), first->Progress()->training_perplexity());
+  EXPECT_EQ(second->Model()->validation_perplexity, first->Model()->validation_perplexity);
+  // Tokens are counted once for each time that they were trained on.
+  EXPECT_EQ(metrics.training_tokens.With("tiny").Value(),
+            static_cast<uint64_t>(2 * first->Progress()->tokens() - 20 * 4 * 5));
+}
+
+TEST_F(CheckpointTest, SaysWhatItIs) {
+  const auto run = Begin();
+  StepAndWrite(*run, 20);
+  const StoredCheckpoint stored = store->ListTrainingCheckpoints("j")->front();
+  const v1::TrainingCheckpoint& checkpoint = stored.checkpoint;
+  EXPECT_EQ(checkpoint.name(), "trainingJobs/j/checkpoints/20");
+  EXPECT_EQ(checkpoint.step(), 20);
+  EXPECT_EQ(checkpoint.attempt(), 2);
+  EXPECT_TRUE(checkpoint.has_create_time());
+  EXPECT_EQ(checkpoint.engine_id(), backend->EngineId(Precision::kF32));
+  EXPECT_EQ(checkpoint.training_perplexity(), run->Progress()->training_perplexity());
+  EXPECT_EQ(checkpoint.validation_perplexity(), run->Progress()->validation_perplexity());
+  EXPECT_EQ(checkpoint.size_bytes(),
+            static_cast<int64_t>(std::filesystem::file_size(FileOf(stored.model_sha256)) +
+                                 std::filesystem::file_size(FileOf(stored.state_sha256))));
+}
+
+TEST_F(CheckpointTest, IsDueWhenTheIntervalHasPassed) {
+  const auto run = Begin();
+  per_reading = absl::Milliseconds(400);  // a step looks at the clock twice
+  ASSERT_TRUE(run->Step().ok());
+  EXPECT_FALSE(run->CheckpointIsDue());
+  ASSERT_TRUE(run->Step().ok());
+  EXPECT_TRUE(run->CheckpointIsDue());
+  ASSERT_TRUE(run->WriteCheckpoint().ok());
+  EXPECT_FALSE(run->CheckpointIsDue());
+}
+
+TEST_F(CheckpointTest, TheNewestAreKeptAndTheFilesOfOthersAreGone) {
+  const auto run = Begin();
+  std::vector<std::string> digests;
+  for (int i = 0; i < 4; ++i) {
+    StepAndWrite(*run, 5);
+    digests.push_back(store->ListTrainingCheckpoints("j")->front().state_sha256);
+  }
+  EXPECT_THAT(Steps(), ElementsAre(20, 15));
+  EXPECT_TRUE(FileOf(digests[0]).empty());
+  EXPECT_TRUE(FileOf(digests[1]).empty());
+  EXPECT_FALSE(FileOf(digests[2]).empty());
+  EXPECT_FALSE(FileOf(digests[3]).empty());
+  EXPECT_TRUE(blobs->Read(Sha256Hex("")).status().code() == absl::StatusCode::kDataLoss);
+  EXPECT_TRUE(store->GetCorpus("text").ok() &&
+              blobs->Read(store->GetCorpus("text")->sha256()).ok());
+}
+
+TEST_F(CheckpointTest, ADamagedOneIsPassedOverForTheOneBefore) {
+  for (const bool of_model : {true, false}) {
+    const auto run = Begin();
+    const int64_t begin = run->steps_done();
+    StepAndWrite(*run, 5);
+    StepAndWrite(*run, 5);
+    const StoredCheckpoint newest = store->ListTrainingCheckpoints("j")->front();
+    Damage(of_model ? newest.model_sha256 : newest.state_sha256);
+    const auto again = Begin();
+    EXPECT_EQ(again->steps_done(), begin + 5);
+    EXPECT_THAT(again->resumed_message(), HasSubstr("is damaged"));
+    // What it writes takes the place of the damaged one.
+    StepAndWrite(*again, 1);
+    EXPECT_THAT(Steps(), ElementsAre(begin + 6, begin + 5));
+  }
+}
+
+TEST_F(CheckpointTest, FailsWhenNoneIsWhole) {
+  const auto run = Begin();
+  StepAndWrite(*run, 5);
+  Damage(store->ListTrainingCheckpoints("j")->front().state_sha256);
+  const absl::Status status = Create().status();
+  EXPECT_EQ(ErrorReason(status), "CHECKPOINT_DAMAGED");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("step 5"));
+}
+
+TEST_F(CheckpointTest, TellsThatTheEngineChanged) {
+  StepAndWrite(*Begin(), 5);
+  backend = *NewBackend("cpu");
+  const auto run = Begin();
+  EXPECT_THAT(run->resumed_message(), HasSubstr("engine_changed: it was on reference/f32/1"));
+  EXPECT_EQ(run->steps_done(), 5);
+  Finish(*run);
+}
+
+TEST_F(CheckpointTest, WhereNothingCanBeWrittenTheTrainingAndWhatWasWrittenStay) {
+  const auto run = Begin();
+  StepAndWrite(*run, 5);
+  ASSERT_TRUE(run->Step().ok());
+  const std::filesystem::path stored = folder.path() / "blobs", aside = folder.path() / "aside";
+  std::filesystem::rename(stored, aside);
+  EXPECT_FALSE(run->WriteCheckpoint().ok());
+  EXPECT_FALSE(run->CheckpointIsDue());  // not again at the next step
+  std::filesystem::rename(aside, stored);
+  EXPECT_THAT(Steps(), ElementsAre(5));
+  EXPECT_EQ(Begin()->steps_done(), 5);
+  StepAndWrite(*run, 1);
+  EXPECT_EQ(Begin()->steps_done(), 7);
 }
 
 }  // namespace

@@ -212,6 +212,12 @@ const BadField kBadFields[] = {
     {"clip", "nan", [](auto& s) { s.set_clip(kNan); }},
     {"epochs", "0", [](auto& s) { s.set_epochs(0); }},
     {"epochs", "1000001", [](auto& s) { s.set_epochs(1'000'001); }},
+    {"checkpoint_interval", "999ms",
+     [](auto& s) { s.mutable_checkpoint_interval()->set_nanos(999'000'000); }},
+    {"checkpoint_interval", "24h1s",
+     [](auto& s) { s.mutable_checkpoint_interval()->set_seconds(86'401); }},
+    {"checkpoints_to_keep", "0", [](auto& s) { s.set_checkpoints_to_keep(0); }},
+    {"checkpoints_to_keep", "101", [](auto& s) { s.set_checkpoints_to_keep(101); }},
 };
 
 TEST_F(TrainingSpecTest, NamesTheFieldAtFault) {
@@ -263,6 +269,9 @@ TEST_F(TrainingSpecTest, TakesEachBoundItself) {
            Change([](auto& s) { s.mutable_config()->set_layers(8); }),
            Change([](auto& s) { s.mutable_learning_rate()->set_peak(1000); }),
            Change([](auto& s) { s.mutable_optimizer()->mutable_adam()->set_beta1(0); }),
+           Change([](auto& s) { s.mutable_checkpoint_interval()->set_seconds(1); }),
+           Change([](auto& s) { s.mutable_checkpoint_interval()->set_seconds(86'400); }),
+           Change([](auto& s) { s.set_checkpoints_to_keep(100); }),
        }) {
     v1::TrainingSpec good = spec;
     change(good);

@@ -99,6 +99,20 @@ TEST_F(TrainingCalls, GetListAndCancelNameTheJob) {
   };
   server_.answers().get_training_job = echo;
   server_.answers().cancel_training_job = echo;
+  server_.answers().pause_training_job = echo;
+  server_.answers().resume_training_job = echo;
+  server_.answers().list_training_checkpoints =
+      [](const v1::ListTrainingCheckpointsRequest& request,
+         v1::ListTrainingCheckpointsResponse& response) {
+        v1::TrainingCheckpoint& one = *response.add_training_checkpoints();
+        one.set_name(request.training_job() + "/checkpoints/7");
+        one.set_step(7);
+        one.set_attempt(2);
+        one.set_size_bytes(9);
+        one.set_engine_id("cpu/f32/1");
+        one.set_training_perplexity(3);
+        return grpc::Status::OK;
+      };
   server_.answers().list_training_jobs = [](const v1::ListTrainingJobsRequest& request,
                                             v1::ListTrainingJobsResponse& response) {
     response.add_training_jobs()->set_name("trainingJobs/page" + request.page_token());
@@ -107,6 +121,19 @@ TEST_F(TrainingCalls, GetListAndCancelNameTheJob) {
   };
   EXPECT_EQ(client_->GetTrainingJob("trainingJobs/a")->name, "trainingJobs/a");
   EXPECT_EQ(client_->CancelTrainingJob("trainingJobs/b")->name, "trainingJobs/b");
+  EXPECT_EQ(client_->PauseTrainingJob("trainingJobs/c")->name, "trainingJobs/c");
+  EXPECT_EQ(client_->ResumeTrainingJob("trainingJobs/d")->name, "trainingJobs/d");
+  const auto checkpoints = client_->ListTrainingCheckpoints("trainingJobs/e");
+  ASSERT_TRUE(checkpoints.ok());
+  ASSERT_EQ(checkpoints->size(), 1);
+  const TrainingCheckpoint& checkpoint = checkpoints->front();
+  EXPECT_EQ(checkpoint.name, "trainingJobs/e/checkpoints/7");
+  EXPECT_EQ(checkpoint.step, 7);
+  EXPECT_EQ(checkpoint.attempt, 2);
+  EXPECT_EQ(checkpoint.size_bytes, 9);
+  EXPECT_EQ(checkpoint.engine_id, "cpu/f32/1");
+  EXPECT_EQ(checkpoint.training_perplexity, 3);
+  EXPECT_FALSE(checkpoint.validation_perplexity.has_value());
   const auto jobs = client_->ListTrainingJobs();
   ASSERT_TRUE(jobs.ok());
   ASSERT_EQ(jobs->size(), 2);
