@@ -17,6 +17,8 @@ struct Capabilities {
   std::vector<Precision> precisions;
   // The queue runs on its caller's thread, so nothing overlaps.
   bool synchronous = false;
+  // RecurrentStack::Step gives Forward's results bit for bit; else within the tolerances.
+  bool step_equals_forward = true;
 };
 
 // INVALID_ARGUMENT, listing those there are, when `precision` is not one of them.

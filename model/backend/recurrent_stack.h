@@ -32,9 +32,9 @@ class RecurrentStack {
   virtual void Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens,
                        View state_in, View state_out, View top) = 0;
 
-  // Gradients with respect to the parameters, through the last Forward(kTraining), from `d_top`
-  // [T*B, H]; no gradient flows into state_in. Writes (not adds to) all of `gradients`, laid out as
-  // StackSlices.
+  // Gradients with respect to the parameters, through the last Forward(kTraining), whose `state_in`
+  // and `top` are still as they were, from `d_top` [T*B, H]; no gradient flows into state_in.
+  // Writes (not adds to) all of `gradients`, laid out as StackSlices.
   virtual void Backward(Queue& queue, View d_top, View gradients) = 0;
 
   // One step of N independent sequences. Row i absorbs tokens[i] into the state in slot slots[i] of
@@ -42,7 +42,7 @@ class RecurrentStack {
   // H]. A row with a negative slot is padding: nothing of it is read or written. Slots of a call
   // are distinct. All old states are read before a new one is written, so a failure leaves all as
   // they were. The result of a row does not depend on the other rows, bit for bit, and equals
-  // Forward's.
+  // Forward's as Capabilities::step_equals_forward says.
   virtual void Step(Queue& queue, View tokens, View slots, View pool, View top) = 0;
 };
 
