@@ -208,22 +208,8 @@ TEST_P(BackendTest, EngineIdNamesBackendAndPrecision) {
 INSTANTIATE_TEST_SUITE_P(AllBackends, BackendTest, testing::ValuesIn(AllEngines()),
                          [](const auto& info) { return EngineName(info.param); });
 
-TEST(BackendList, RefusesAnUnknownNameListingThoseThereAre) {
-  const auto backend = NewBackend("tpu");
-  EXPECT_EQ(backend.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(backend.status().message()),
-              testing::AllOf(testing::HasSubstr("'tpu'"), testing::HasSubstr("reference")));
-}
-
-TEST(BackendList, RefusesMoreThreadsThanABackendWorksWith) {
-  EXPECT_EQ((*NewBackend("cpu", 3))->capabilities().threads, 3);
-  const auto backend = NewBackend("reference", 2);
-  EXPECT_EQ(backend.status().message(), "got 2 threads, wanted 0 to 1 for device 'reference'");
-}
-
-TEST(BackendList, AutoTakesTheFirst) {
-  EXPECT_EQ((*NewBackend("auto"))->capabilities().backend, BackendNames().front());
-}
+// A program may have no such engine on this machine.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(BackendTest);
 
 }  // namespace
 }  // namespace derin

@@ -11,77 +11,10 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "model/backend/backend.h"
-#include "model/backend/backend_list.h"
-#include "model/backend/cpu/cpu_backend.h"
 #include "model/network/parameters.h"
+#include "tests/model/backend/engines.h"
 
 namespace derin {
-
-// A backend and a precision that a test runs with; of the cpu backend also the instruction set and
-// the number of threads.
-struct Engine {
-  std::string backend;
-  Precision precision;
-  cpu::InstructionSet instructions = cpu::InstructionSet::kAvx2;
-  int threads = 1;
-};
-
-inline std::unique_ptr<Backend> MakeBackend(const Engine& engine) {
-  if (engine.backend != "cpu") return *NewBackend(engine.backend);
-  return cpu::NewCpuBackend({.threads = engine.threads, .instructions = engine.instructions});
-}
-
-// All that this machine has: the cpu backend with every instruction set, the lesser ones forced.
-inline std::vector<Engine> AllEngines() {
-  std::vector<Engine> engines;
-  for (const std::string_view name : BackendNames()) {
-    if (name == "cpu") {
-      int threads = 1;
-      for (const cpu::InstructionSet set : cpu::SupportedInstructionSets()) {
-        engines.push_back({"cpu", Precision::kF32, set, threads++});
-      }
-    }
-    auto backend = NewBackend(name);
-    if (!backend.ok()) continue;
-    for (const Precision precision : (*backend)->capabilities().precisions) {
-      if (name == "cpu" && precision == Precision::kF32) continue;
-      engines.push_back({std::string(name), precision, cpu::SupportedInstructionSets().back(), 2});
-    }
-  }
-  return engines;
-}
-
-// Those of AllEngines with `precision`.
-inline std::vector<Engine> EnginesWith(Precision precision) {
-  std::vector<Engine> engines = AllEngines();
-  std::erase_if(engines, [&](const Engine& engine) { return engine.precision != precision; });
-  return engines;
-}
-
-inline std::string EngineName(const Engine& engine) {
-  std::string name = engine.backend + "_" + std::string(PrecisionName(engine.precision));
-  if (engine.backend == "cpu") {
-    name += "_" + std::string(cpu::InstructionSetName(engine.instructions)) + "_" +
-            std::to_string(engine.threads) + "_threads";
-  }
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-}
-
-inline void PrintTo(const Engine& engine, std::ostream* out) { *out << EngineName(engine); }
-
-// The relative error that design section 4 allows against f64.
-inline double Tolerance(const Engine& engine) {
-  switch (engine.precision) {
-    case Precision::kF64:
-      return 1e-10;
-    case Precision::kF32:
-      return engine.backend == "reference" ? 1e-5 : 1e-4;
-    case Precision::kBf16:
-      return 5e-2;
-  }
-  return 0;
-}
 
 // ||got - wanted|| / ||wanted||; infinite when anything is not finite.
 inline double RelativeError(const std::vector<double>& got, const std::vector<double>& wanted) {
