@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "model/backend/view.h"
+#include "model/host_device.h"
 
 namespace derin {
 
@@ -40,9 +41,11 @@ struct StackConfig {
 };
 
 // G: rows of a layer's weights are G * H.
-constexpr int GateCount(Cell cell) { return cell == Cell::kLstm ? 4 : cell == Cell::kGru ? 3 : 1; }
+DERIN_HOST_DEVICE constexpr int GateCount(Cell cell) {
+  return cell == Cell::kLstm ? 4 : cell == Cell::kGru ? 3 : 1;
+}
 // S: vectors of H that a layer carries from step to step: (h, c) for LSTM, h otherwise.
-constexpr int StateVectors(Cell cell) { return cell == Cell::kLstm ? 2 : 1; }
+DERIN_HOST_DEVICE constexpr int StateVectors(Cell cell) { return cell == Cell::kLstm ? 2 : 1; }
 
 // Elements of one sequence's state, [L, S, H].
 constexpr int64_t StateElements(const StackConfig& config) {

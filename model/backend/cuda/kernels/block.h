@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+
+#include "model/host_device.h"
+
+// How the own kernels are written, so that host and device run the same source and get the same
+// bits. A kernel is a plain struct of addresses and sizes, with its name in kName, and of one of
+// two shapes:
+//   - independent items: items() of them, and operator()(item) for each;
+//   - blocks of kThreads threads that share memory: blocks() of them, and operator()(block, shared)
+//     for each, where all that a thread does stands inside Block::ForEachThread.
+// launch.cuh runs them on the device, tests/model/backend/cuda/host_launch.h on the host.
+
+namespace derin::cuda {
+
+struct Block {
+  int64_t index;
+  int threads;
+
+  // Calls body(thread) for each thread, then waits for all of them.
+  template <class Body>
+  DERIN_HOST_DEVICE void ForEachThread(const Body& body) const {
+#ifdef __CUDA_ARCH__
+    body(static_cast<int>(threadIdx.x));
+    __syncthreads();
+#else
+    for (int thread = 0; thread < threads; ++thread) body(thread);
+#endif
+  }
+
+  // values[0] = values[0] + ... + values[threads - 1] as a tree of halves; `threads` is a power of
+  // two.
+  template <class Value>
+  DERIN_HOST_DEVICE void SumTree(Value* values) const {
+    for (int half = threads / 2; half > 0; half /= 2) {
+      ForEachThread([&](int thread) {
+        if (thread < half) values[thread] += values[thread + half];
+      });
+    }
+  }
+};
+
+}  // namespace derin::cuda

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "model/backend/cuda/kernels/block.h"
+
+namespace derin::cuda {
+
+// Sums without atomics, each with a tree that depends on the count alone.
+
+// The sum of squares of each 1,024 elements, in f64.
+struct SquaresOfChunks {
+  static constexpr const char* kName = "SquaresOfChunks";
+  static constexpr int kThreads = 256;
+  static constexpr int kChunk = 1024;
+  struct Shared {
+    double sum[kThreads];
+  };
+  const float* values;  // [count]
+  double* sums;         // [blocks()]
+  int64_t count;
+
+  int64_t blocks() const { return (count + kChunk - 1) / kChunk; }
+  DERIN_HOST_DEVICE void operator()(const Block& block, Shared& shared) const {
+    block.ForEachThread([&](int thread) {
+      const int64_t first = block.index * kChunk;
+      double sum = 0;
+      for (int64_t i = first + thread; i < first + kChunk && i < count; i += kThreads) {
+        sum = std::fma(static_cast<double>(values[i]), static_cast<double>(values[i]), sum);
+      }
+      shared.sum[thread] = sum;
+    });
+    block.SumTree(shared.sum);
+    block.ForEachThread([&](int thread) {
+      if (thread == 0) sums[block.index] = shared.sum[0];
+    });
+  }
+};
+
+// *sum = the sum of `values`.
+struct SumOfDoubles {
+  static constexpr const char* kName = "SumOfDoubles";
+  static constexpr int kThreads = 256;
+  struct Shared {
+    double sum[kThreads];
+  };
+  const double* values;  // [count]
+  double* sum;
+  int64_t count;
+
+  int64_t blocks() const { return 1; }
+  DERIN_HOST_DEVICE void operator()(const Block& block, Shared& shared) const {
+    block.ForEachThread([&](int thread) {
+      double mine = 0;
+      for (int64_t i = thread; i < count; i += kThreads) mine += values[i];
+      shared.sum[thread] = mine;
+    });
+    block.SumTree(shared.sum);
+    block.ForEachThread([&](int thread) {
+      if (thread == 0) *sum = shared.sum[0];
+    });
+  }
+};
+
+// sums[group, column] = the sum of kRows rows of a column; the last group may have fewer.
+struct ColumnSumsOfRows {
+  static constexpr const char* kName = "ColumnSumsOfRows";
+  static constexpr int kRows = 32;
+  const float* values;  // [rows, columns]
+  float* sums;          // [groups(), columns]
+  int64_t rows, columns;
+
+  DERIN_HOST_DEVICE int64_t groups() const { return (rows + kRows - 1) / kRows; }
+  DERIN_HOST_DEVICE int64_t items() const { return groups() * columns; }
+  DERIN_HOST_DEVICE void operator()(int64_t item) const {
+    const int64_t column = item % columns, first = item / columns * kRows;
+    float sum = 0;
+    for (int64_t row = first; row < first + kRows && row < rows; ++row) {
+      sum += values[row * columns + column];
+    }
+    sums[item] = sum;
+  }
+};
+
+// sums[column] = the sum of a column, from the first row down.
+struct ColumnSums {
+  static constexpr const char* kName = "ColumnSums";
+  const float* values;  // [rows, columns]
+  float* sums;          // [columns]
+  int64_t rows, columns;
+
+  DERIN_HOST_DEVICE int64_t items() const { return columns; }
+  DERIN_HOST_DEVICE void operator()(int64_t column) const {
+    float sum = 0;
+    for (int64_t row = 0; row < rows; ++row) sum += values[row * columns + column];
+    sums[column] = sum;
+  }
+};
+
+}  // namespace derin::cuda

@@ -1,0 +1,39 @@
+#include "model/backend/cuda/kernels/window.h"
+
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/model/backend/cuda/host_launch.h"
+
+namespace derin::cuda {
+namespace {
+
+using testing::ElementsAre;
+
+TEST(GatherWindow, AWindowOutsideOfTheCorpusIsAFaultAndReadsNothing) {
+  const std::vector<int32_t> corpus = {5, 6, 7, 8};
+  // The first ends with the corpus; the others begin before it, or end beyond.
+  const std::vector<int64_t> starts = {1, -1, 2};
+  std::vector<int32_t> tokens(6, 9), targets(6, 9);
+  FaultWord fault = 0;
+  GatherWindow kernel{corpus.data(), starts.data(), tokens.data(), targets.data(), &fault, 4, 2, 3};
+  RunOnHost(kernel);
+  EXPECT_THAT(tokens, ElementsAre(6, 0, 0, 7, 0, 0));
+  EXPECT_THAT(targets, ElementsAre(7, -1, -1, 8, -1, -1));
+  EXPECT_EQ(KindOfFault(fault), FaultKind::kStart);
+  EXPECT_EQ(ValueOfFault(fault), 2);
+}
+
+TEST(OneHot, HasAOneForEachTokenAndNoneForWhatIsNoToken) {
+  const std::vector<int32_t> tokens = {2, 0, -7};
+  std::vector<float> x(9, 5);
+  FaultWord fault = 0;
+  RunOnHost(OneHot{tokens.data(), x.data(), &fault, 3, 3});
+  EXPECT_THAT(x, ElementsAre(0, 0, 1, 1, 0, 0, 0, 0, 0));
+  EXPECT_EQ(KindOfFault(fault), FaultKind::kToken);
+  EXPECT_EQ(ValueOfFault(fault), -7);
+}
+
+}  // namespace
+}  // namespace derin::cuda
