@@ -1,0 +1,297 @@
+#include "model/backend/cuda/cuda_backend.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "model/backend/cuda/cuda_queue.h"
+#include "model/backend/cuda/cuda_recording.h"
+#include "model/backend/cuda/cuda_stack.h"
+
+namespace derin::cuda {
+namespace {
+
+CudaQueue& AsCuda(Queue& queue) { return static_cast<CudaQueue&>(queue); }
+
+int64_t Count(const View& view) { return static_cast<int64_t>(view.count); }
+
+class CudaBackend : public Backend {
+ public:
+  CudaBackend(std::shared_ptr<Device> device, std::unique_ptr<CudaQueue> setup)
+      : device_(std::move(device)),
+        capabilities_({.backend = "cuda",
+                       .device = device_->name(),
+                       .instructions = device_->architecture(),
+                       .precisions = {Precision::kF32},
+                       .step_equals_forward = false}),
+        setup_(std::move(setup)) {}
+
+  const Capabilities& capabilities() const override { return capabilities_; }
+  std::string EngineId(Precision precision) const override {
+    return "cuda/" + device_->architecture() + "/" + std::string(PrecisionName(precision)) + "/1";
+  }
+  int64_t FreeBytes() const override { return device_->FreeBytes(); }
+
+  absl::StatusOr<Buffer> Allocate(ElementType type, size_t count, Memory memory) override;
+  absl::StatusOr<std::unique_ptr<Queue>> NewQueue(QueuePriority priority) override {
+    return CudaQueue::Create(device_, priority);
+  }
+  std::unique_ptr<Recording> Record(std::function<void(Queue&)> body) override {
+    return std::make_unique<CudaRecording>(device_, std::move(body));
+  }
+  StackPlan Plan(const StackConfig& config, const StackExtent& extent) const override;
+  absl::StatusOr<std::unique_ptr<RecurrentStack>> NewStack(const StackConfig& config,
+                                                           const StackExtent& extent) override;
+
+  void Upload(Queue& queue, const void* from, View to) override;
+  void Copy(Queue& queue, View from, View to) override;
+  void Zero(Queue& queue, View view) override;
+  absl::Status Download(Queue& queue, View from, void* to) override;
+  void GatherWindow(Queue& queue, View corpus, View starts, View tokens, View targets) override;
+  void ProjectAndLoss(Queue& queue, View top, const HeadViews& head, View targets, View loss,
+                      View d_top, const HeadViews& d_head) override;
+  void SquaredNorm(Queue& queue, View gradients, View squared_norm) override;
+  void Update(Queue& queue, const OptimizerConfig& config, const UpdateViews& views) override;
+  void Logits(Queue& queue, View top, const HeadViews& head, View logits) override;
+  void Sample(Queue& queue, View logits, const SampleViews& views) override;
+  void CopyStates(Queue& queue, View pool, int64_t slot_elements, View from, View to) override;
+
+ private:
+  const RuntimeCalls& runtime() const { return device_->calls().runtime; }
+
+  const std::shared_ptr<Device> device_;
+  const Capabilities capabilities_;
+  mutable absl::Mutex mutex_;
+  // For what is made before there is any work.
+  const std::unique_ptr<CudaQueue> setup_ ABSL_PT_GUARDED_BY(mutex_);
+};
+
+absl::StatusOr<Buffer> CudaBackend::Allocate(ElementType type, size_t count, Memory memory) {
+  if (memory == Memory::kHost) return device_->AllocateOnHost(type, count);
+  auto buffer = device_->Allocate(type, count);
+  if (!buffer.ok() || count == 0) return buffer;
+  absl::MutexLock lock(&mutex_);
+  Zero(*setup_, buffer->view());
+  if (absl::Status status = setup_->Finish(); !status.ok()) return status;
+  return buffer;
+}
+
+StackPlan CudaBackend::Plan(const StackConfig& config, const StackExtent& extent) const {
+  // What a stack keeps for its way back, whatever computes it: each layer's gates and states. A
+  // window that is too large for cuDNN to describe is refused by this.
+  const int64_t least = int64_t{sizeof(float)} * config.layers * extent.steps * extent.batch *
+                        config.hidden * (GateCount(config.cell) + 1);
+  absl::MutexLock lock(&mutex_);
+  StackPlan plan;
+  if (setup_->Begin()) {
+    if (auto exact = CudaStack::Plan(*setup_, config, extent); exact.ok()) plan = *exact;
+  }
+  if (extent.training) plan.reserve_bytes = std::max(plan.reserve_bytes, least);
+  return plan;
+}
+
+absl::StatusOr<std::unique_ptr<RecurrentStack>> CudaBackend::NewStack(const StackConfig& config,
+                                                                      const StackExtent& extent) {
+  if (absl::Status status = CheckPrecision(capabilities_, config.precision); !status.ok()) {
+    return status;
+  }
+  const StackPlan plan = Plan(config, extent);
+  if (absl::Status status =
+          device_->CheckFree(plan.weight_bytes + plan.workspace_bytes + plan.reserve_bytes);
+      !status.ok()) {
+    return status;
+  }
+  absl::MutexLock lock(&mutex_);
+  if (!setup_->Begin()) return setup_->status();
+  return CudaStack::Create(*setup_, config, extent);
+}
+
+void CudaBackend::Upload(Queue& queue, const void* from, View to) {
+  if (AsCuda(queue).Begin()) AsCuda(queue).Upload(from, to.data, to.bytes());
+}
+
+void CudaBackend::Copy(Queue& queue, View from, View to) {
+  DERIN_CHECK(from.type == to.type && from.count == to.count);
+  CudaQueue& cuda = AsCuda(queue);
+  if (!cuda.Begin() || from.empty()) return;
+  cuda.Try(
+      runtime().MemcpyAsync(to.data, from.data, from.bytes(), cudaMemcpyDefault, cuda.stream()),
+      "cudaMemcpyAsync");
+}
+
+void CudaBackend::Zero(Queue& queue, View view) {
+  CudaQueue& cuda = AsCuda(queue);
+  if (!cuda.Begin() || view.empty()) return;
+  cuda.Try(runtime().MemsetAsync(view.data, 0, view.bytes(), cuda.stream()), "cudaMemsetAsync");
+}
+
+absl::Status CudaBackend::Download(Queue& queue, View from, void* to) {
+  CudaQueue& cuda = AsCuda(queue);
+  if (cuda.Begin() && !from.empty()) {
+    cuda.Try(runtime().MemcpyAsync(to, from.data, from.bytes(), cudaMemcpyDefault, cuda.stream()),
+             "cudaMemcpyAsync");
+  }
+  return queue.Finish();
+}
+
+void CudaBackend::GatherWindow(Queue& queue, View corpus, View starts, View tokens, View targets) {
+  CudaQueue& cuda = AsCuda(queue);
+  if (!cuda.Begin()) return;
+  cuda.Launch(cuda::GatherWindow{.corpus = corpus.As<int32_t>(),
+                                 .starts = starts.As<int64_t>(),
+                                 .tokens = tokens.As<int32_t>(),
+                                 .targets = targets.As<int32_t>(),
+                                 .fault = cuda.fault(),
+                                 .corpus_count = Count(corpus),
+                                 .steps = Count(tokens) / Count(starts),
+                                 .batch = Count(starts)});
+}
+
+void CudaBackend::ProjectAndLoss(Queue& queue, View top, const HeadViews& head, View targets,
+                                 View loss, View d_top, const HeadViews& d_head) {
+  CudaQueue& cuda = AsCuda(queue);
+  if (!cuda.Begin()) return;
+  const int64_t rows = Count(targets), V = Count(head.bias), H = Count(head.weight) / V;
+  const int64_t groups = ColumnSumsOfRows{.rows = rows}.groups();
+  auto* losses = static_cast<double*>(
+      cuda.Scratch(rows * sizeof(double) + (rows + groups) * V * sizeof(float)));
+  if (losses == nullptr) return;
+  auto* logits = reinterpret_cast<float*>(losses + rows);
+  float* group_sums = logits + rows * V;
+  double* nats = loss.As<double>();
+
+  cuda.Multiply({.a = top.As<float>(),
+                 .b = head.weight.As<float>(),
+                 .c = logits,
+                 .bias = head.bias.As<float>(),
+                 .transpose_b = true,
+                 .rows = rows,
+                 .columns = V,
+                 .inner = H});
+  cuda.Launch(CountTargets{.targets = targets.As<int32_t>(),
+                           .counted = nats + 1,
+                           .fault = cuda.fault(),
+                           .rows = rows,
+                           .vocabulary = V});
+  // From here on `logits` are their gradients.
+  cuda.Launch(SoftmaxCrossEntropy{.logits = logits,
+                                  .targets = targets.As<int32_t>(),
+                                  .counted = nats + 1,
+                                  .losses = losses,
+                                  .rows = rows,
+                                  .vocabulary = V});
+  cuda.Launch(SumOfDoubles{.values = losses, .sum = nats, .count = rows});
+  if (d_top.empty()) return;
+  cuda.Multiply({.a = logits,
+                 .b = head.weight.As<float>(),
+                 .c = d_top.As<float>(),
+                 .rows = rows,
+                 .columns = H,
+                 .inner = V});
+  cuda.Multiply({.a = logits,
+                 .b = top.As<float>(),
+                 .c = d_head.weight.As<float>(),
+                 .transpose_a = true,
+                 .rows = V,
+                 .columns = H,
+                 .inner = rows});
+  cuda.Launch(ColumnSumsOfRows{.values = logits, .sums = group_sums, .rows = rows, .columns = V});
+  cuda.Launch(ColumnSums{
+      .values = group_sums, .sums = d_head.bias.As<float>(), .rows = groups, .columns = V});
+}
+
+void CudaBackend::SquaredNorm(Queue& queue, View gradients, View squared_norm) {
+  CudaQueue& cuda = AsCuda(queue);
+  if (!cuda.Begin()) return;
+  SquaresOfChunks squares{.values = gradients.As<float>(), .count = Count(gradients)};
+  squares.sums = static_cast<double*>(cuda.Scratch(squares.blocks() * sizeof(double)));
+  if (squares.sums == nullptr) return;
+  cuda.Launch(squares);
+  cuda.Launch(SumOfDoubles{
+      .values = squares.sums, .sum = squared_norm.As<double>(), .count = squares.blocks()});
+}
+
+void CudaBackend::Update(Queue& queue, const OptimizerConfig& config, const UpdateViews& views) {
+  CudaQueue& cuda = AsCuda(queue);
+  if (!cuda.Begin()) return;
+  auto* factors = static_cast<UpdateFactors<float>*>(cuda.Scratch(sizeof(UpdateFactors<float>)));
+  if (factors == nullptr) return;
+  cuda.Launch(PrepareUpdate{.config = config,
+                            .learning_rate = views.learning_rate.As<double>(),
+                            .squared_norm = views.squared_norm.As<double>(),
+                            .step = views.step.As<int64_t>(),
+                            .factors = factors});
+  if (config.kind == OptimizerKind::kAdam) {
+    cuda.Launch(UpdateByAdam{.weights = views.parameters.As<float>(),
+                             .gradients = views.gradients.As<float>(),
+                             .moment1 = views.moment1.As<float>(),
+                             .moment2 = views.moment2.As<float>(),
+                             .factors = factors,
+                             .count = Count(views.parameters)});
+  } else {
+    cuda.Launch(UpdateBySgd{.weights = views.parameters.As<float>(),
+                            .gradients = views.gradients.As<float>(),
+                            .factors = factors,
+                            .count = Count(views.parameters)});
+  }
+}
+
+void CudaBackend::Logits(Queue& queue, View top, const HeadViews& head, View logits) {
+  CudaQueue& cuda = AsCuda(queue);
+  if (!cuda.Begin()) return;
+  const int64_t V = Count(head.bias);
+  cuda.Launch(RowLogits{.top = top.As<float>(),
+                        .weight = head.weight.As<float>(),
+                        .bias = head.bias.As<float>(),
+                        .logits = logits.As<float>(),
+                        .rows = Count(logits) / V,
+                        .vocabulary = V,
+                        .hidden = Count(head.weight) / V});
+}
+
+void CudaBackend::Sample(Queue& queue, View logits, const SampleViews& views) {
+  CudaQueue& cuda = AsCuda(queue);
+  if (!cuda.Begin()) return;
+  auto* scratch = static_cast<float*>(cuda.Scratch(2 * logits.bytes()));
+  if (scratch == nullptr) return;
+  cuda.Launch(SampleRows{.sample = views.rows.Structs<SampleRow>().data(),
+                         .adjustments = views.adjustments.Structs<LogitAdjustment>().data(),
+                         .logits = logits.As<float>(),
+                         .scratch = scratch,
+                         .tokens = views.tokens.As<int32_t>(),
+                         .rankings = views.rankings.Structs<TokenLogProbability>().data(),
+                         .rows = Count(views.tokens),
+                         .vocabulary = static_cast<int32_t>(logits.count / views.tokens.count)});
+}
+
+void CudaBackend::CopyStates(Queue& queue, View pool, int64_t slot_elements, View from, View to) {
+  DERIN_CHECK(from.count == to.count);
+  CudaQueue& cuda = AsCuda(queue);
+  if (!cuda.Begin()) return;
+  auto* read = static_cast<float*>(cuda.Scratch(from.count * slot_elements * sizeof(float)));
+  if (read == nullptr) return;
+  cuda.Launch(ReadSlots{.pool = pool.As<float>(),
+                        .slots = from.As<int32_t>(),
+                        .states = read,
+                        .count = Count(from),
+                        .slot_elements = slot_elements});
+  cuda.Launch(WriteSlots{.states = read,
+                         .slots = to.As<int32_t>(),
+                         .pool = pool.As<float>(),
+                         .count = Count(to),
+                         .slot_elements = slot_elements});
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Backend>> NewCudaBackend(const CudaCalls& calls, int ordinal) {
+  auto device = Device::Open(calls, ordinal);
+  if (!device.ok()) return device.status();
+  auto setup = CudaQueue::Create(*device, QueuePriority::kTraining);
+  if (!setup.ok()) return setup.status();
+  return std::make_unique<CudaBackend>(*std::move(device), *std::move(setup));
+}
+
+}  // namespace derin::cuda

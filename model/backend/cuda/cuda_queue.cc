@@ -1,0 +1,147 @@
+#include "model/backend/cuda/cuda_queue.h"
+
+#include <cstring>
+
+#include "absl/strings/str_format.h"
+
+namespace derin::cuda {
+
+absl::StatusOr<std::unique_ptr<CudaQueue>> CudaQueue::Create(std::shared_ptr<Device> device,
+                                                             QueuePriority priority) {
+  auto queue = std::unique_ptr<CudaQueue>(new CudaQueue(std::move(device)));
+  if (absl::Status status = queue->Prepare(priority); !status.ok()) return status;
+  return queue;
+}
+
+absl::Status CudaQueue::Prepare(QueuePriority priority) {
+  if (absl::Status status = device_->Enter(); !status.ok()) return status;
+  const RuntimeCalls& runtime = device_->calls().runtime;
+  const CudnnCalls& cudnn = device_->calls().cudnn;
+  Attempt attempt(*device_);
+  const int number = priority == QueuePriority::kGeneration ? device_->priority_of_generation()
+                                                            : device_->priority_of_training();
+  // Non-blocking: no implicit order with the legacy stream, which others in the process may use.
+  attempt.Make(
+      stream_, "cudaStreamCreateWithPriority",
+      [&](cudaStream_t* made) {
+        return runtime.StreamCreateWithPriority(made, cudaStreamNonBlocking, number);
+      },
+      runtime.StreamDestroy);
+  const auto make_event = [&](cudaEvent_t* made) {
+    return runtime.EventCreateWithFlags(made, cudaEventDisableTiming);
+  };
+  const auto make_events = [&](Owned<cudaEvent_t>& event) {
+    if (!attempt.status().ok()) return;
+    attempt.Make(event, "cudaEventCreateWithFlags", make_event, runtime.EventDestroy);
+  };
+  for (auto& event : events_) make_events(event);
+  for (auto& event : stage_free_) make_events(event);
+  if (!attempt.status().ok()) return attempt.status();
+  attempt.Make(cudnn_, "cudnnCreate", cudnn.Create, cudnn.Destroy) &&
+      attempt(cudnn.SetStream(cudnn_.get(), stream_.get()), "cudnnSetStream");
+  if (!attempt.status().ok()) return attempt.status();
+
+  auto products = MatrixProducts::Create(*device_);
+  if (!products.ok()) return products.status();
+  products_ = *std::move(products);
+  for (const auto& [buffer, bytes] :
+       {std::pair{&stages_, kStages * kStageBytes}, std::pair{&fault_, sizeof(FaultWord)}}) {
+    auto made = device_->AllocateOnHost(ElementType::kByte, bytes);
+    if (!made.ok()) return made.status();
+    *buffer = *std::move(made);
+  }
+  return absl::OkStatus();
+}
+
+CudaQueue::~CudaQueue() {
+  // Memory that the work still reads goes away with the queue.
+  if (stream_ != nullptr && device_->Enter().ok()) {
+    device_->calls().runtime.StreamSynchronize(stream());
+  }
+}
+
+bool CudaQueue::Begin() {
+  if (status_.ok()) Fail(device_->Enter());
+  return status_.ok();
+}
+
+void CudaQueue::Fail(absl::Status status) {
+  if (status_.ok()) status_ = std::move(status);
+}
+
+Queue::Ticket CudaQueue::Signal() {
+  const Ticket ticket = tickets_++;
+  if (Begin()) {
+    Try(device_->calls().runtime.EventRecord(events_[ticket % kEvents].get(), stream()),
+        "cudaEventRecord");
+  }
+  return ticket;
+}
+
+absl::Status CudaQueue::Wait(Ticket ticket) {
+  // The event of an older ticket is another one's by now, whose work comes after.
+  if (Begin() && Try(device_->calls().runtime.EventSynchronize(events_[ticket % kEvents].get()),
+                     "cudaEventSynchronize")) {
+    ReadFault();
+  }
+  return status_;
+}
+
+void CudaQueue::ReadFault() {
+  const FaultWord fault = *const_cast<volatile FaultWord*>(this->fault());
+  const int32_t value = ValueOfFault(fault);
+  switch (KindOfFault(fault)) {
+    case FaultKind::kNone:
+      return;
+    case FaultKind::kTarget:
+      return Fail(absl::InvalidArgumentError(
+          absl::StrFormat("got target %d, wanted a token of the vocabulary or -1", value)));
+    case FaultKind::kToken:
+      return Fail(absl::InvalidArgumentError(
+          absl::StrFormat("got token %d, wanted one of the vocabulary", value)));
+    case FaultKind::kStart:
+      return Fail(absl::InvalidArgumentError(
+          absl::StrFormat("got a window from token %d on, which the corpus does not hold", value)));
+  }
+}
+
+void CudaQueue::Multiply(const MatrixProduct& product) {
+  if (status_.ok()) Fail(products_->Enqueue(product, stream()));
+}
+
+void CudaQueue::Upload(const void* from, void* to, size_t bytes) {
+  if (bytes == 0) return;
+  const RuntimeCalls& runtime = device_->calls().runtime;
+  const auto copy = [&](const void* source) {
+    return Try(runtime.MemcpyAsync(to, source, bytes, cudaMemcpyHostToDevice, stream()),
+               "cudaMemcpyAsync");
+  };
+  if (bytes > kStageBytes) {
+    if (copy(from)) Try(runtime.StreamSynchronize(stream()), "cudaStreamSynchronize");
+    return;
+  }
+  const auto stage = static_cast<int>(uploads_++ % kStages);
+  const cudaEvent_t free = stage_free_[stage].get();
+  // An event that was never recorded counts as done.
+  if (!Try(runtime.EventSynchronize(free), "cudaEventSynchronize")) return;
+  std::byte* staged = stages_.view().As<std::byte>() + stage * kStageBytes;
+  std::memcpy(staged, from, bytes);
+  if (copy(staged)) Try(runtime.EventRecord(free, stream()), "cudaEventRecord");
+}
+
+void* CudaQueue::Scratch(size_t bytes) {
+  if (!status_.ok()) return nullptr;
+  if (!scratch_.empty() && scratch_.back().view().bytes() >= bytes) {
+    return scratch_.back().view().data;
+  }
+  // While the queue is captured the runtime refuses to allocate.
+  auto buffer = device_->Allocate(ElementType::kByte, bytes);
+  if (!buffer.ok()) {
+    Fail(buffer.status());
+    return nullptr;
+  }
+  scratch_.push_back(*std::move(buffer));
+  return scratch_.back().view().data;
+}
+
+}  // namespace derin::cuda

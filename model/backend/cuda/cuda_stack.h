@@ -1,0 +1,59 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "model/backend/backend.h"
+#include "model/backend/cuda/cuda_queue.h"
+#include "model/backend/cuda/rnn.h"
+
+namespace derin::cuda {
+
+// Windows by cuDNN, single steps by own kernels. Each has the weights in a packing of its own, and
+// only those that the extent asks for.
+class CudaStack : public RecurrentStack {
+ public:
+  // `setup` is used here only.
+  static absl::StatusOr<std::unique_ptr<CudaStack>> Create(CudaQueue& setup,
+                                                           const StackConfig& config,
+                                                           const StackExtent& extent);
+  // The bytes that Create would allocate.
+  static absl::StatusOr<StackPlan> Plan(CudaQueue& setup, const StackConfig& config,
+                                        const StackExtent& extent);
+
+  const StackConfig& config() const override { return config_; }
+  void SetParameters(Queue& queue, View parameters) override;
+  void Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens, View state_in,
+               View state_out, View top) override;
+  void Backward(Queue& queue, View d_top, View gradients) override;
+  void Step(Queue& queue, View tokens, View slots, View pool, View top) override;
+
+ private:
+  CudaStack(const StackConfig& config, const StackExtent& extent)
+      : config_(config), extent_(extent), slices_(StackSlices(config)) {}
+  absl::Status AllocateForWindows(CudaQueue& setup);
+  absl::Status AllocateForSteps(Device& device);
+  // The descriptors of windows of this size, made when they are first wanted; null when that fails,
+  // and then the queue has failed.
+  const Rnn::Window* WindowOf(CudaQueue& queue, int steps, int batch);
+  template <Cell kCell>
+  void StepLayers(CudaQueue& queue, View tokens, View slots, View pool);
+
+  const StackConfig config_;
+  const StackExtent extent_;
+  const std::vector<Slice> slices_;
+
+  std::unique_ptr<Rnn> rnn_;
+  std::map<std::pair<int, int>, Rnn::Window> windows_;  // by steps and batch
+  Buffer chunks_, weights_, d_weights_, x_, d_x_, workspace_, reserve_;
+  int64_t chunk_count_ = 0;
+  // Of the last Forward for training.
+  const Rnn::Window* forwarded_ = nullptr;
+  View state_in_, top_;
+
+  Buffer step_weights_;  // as StackSlices, with the matrices transposed
+  Buffer step_states_;   // [step_rows, L, S, H]
+};
+
+}  // namespace derin::cuda

@@ -1,0 +1,17 @@
+// The suite of every backend on a GPU that is none: link this in place of ../engines.cc.
+
+#include "model/backend/cuda/cuda_backend.h"
+#include "tests/model/backend/cuda/fake_gpu.h"
+#include "tests/model/backend/engines.h"
+
+namespace derin {
+
+std::unique_ptr<Backend> MakeBackend(const Engine&) {
+  // All tests of the program share one, and so does what they leave behind.
+  static cuda::FakeGpu gpu;
+  return *cuda::NewCudaBackend(cuda::FakeGpu::calls(), 0);
+}
+
+std::vector<Engine> AllEngines() { return {{"cuda", Precision::kF32}}; }
+
+}  // namespace derin
