@@ -95,7 +95,7 @@ absl::StatusOr<bool> JobRunner::RunNext() {
   const absl::StatusOr<TrainingJob> job = ledger_.Begin(*id);
   if (job.ok()) {
     Run(*job);
-  } else if (!absl::IsFailedPrecondition(job.status())) {  // that was cancelled just now
+  } else if (!absl::IsFailedPrecondition(job.status())) {  // that was cancelled or paused just now
     return job.status();
   }
   return true;
