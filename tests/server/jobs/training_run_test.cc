@@ -239,7 +239,8 @@ struct CheckpointTest : TrainingRunTest {
   }
   std::vector<int64_t> Steps() {
     std::vector<int64_t> steps;
-    for (const auto& one : *store->ListTrainingCheckpoints("j")) {
+    const auto checkpoints = store->ListTrainingCheckpoints("j");
+    for (const StoredCheckpoint& one : *checkpoints) {
       steps.push_back(one.checkpoint.step());
     }
     return steps;

@@ -37,7 +37,8 @@ class TrainingCheckpointTableTest : public ::testing::Test {
   }
   std::vector<int64_t> Steps(const std::string& job) {
     std::vector<int64_t> steps;
-    for (const auto& one : *training_checkpoint_table::List(*database_, job)) {
+    const auto checkpoints = training_checkpoint_table::List(*database_, job);
+    for (const StoredCheckpoint& one : *checkpoints) {
       steps.push_back(one.checkpoint.step());
     }
     return steps;
