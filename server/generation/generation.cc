@@ -35,7 +35,10 @@ Generation::Generation(GenerationRequest request, std::shared_ptr<Session> sessi
   prompt_start_ = to_absorb_.size();
   to_absorb_.insert(to_absorb_.end(), request_.prompt.begin(), request_.prompt.end());
   // A token must go in for one to come out: a text from nothing begins after `<unk>`.
-  if (to_absorb_.empty()) to_absorb_.push_back(Vocabulary::kUnknown);
+  if (to_absorb_.empty()) {
+    to_absorb_.push_back(Vocabulary::kUnknown);
+    ++prompt_start_;  // it is no part of the prompt
+  }
 }
 
 void Generation::Begin() {

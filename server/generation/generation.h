@@ -76,6 +76,8 @@ class Generation {
   LanguageModel::Row NextRow();
   // Whether that step draws a token; else it absorbs a part of the prompt.
   bool next_draws() const { return absorbed_ + 1 == to_absorb_.size(); }
+  // Whether its prompt is part of its text, which then grows before anything is drawn.
+  bool echoes() const { return request_.echo; }
   // Takes what the step chose; `now` by the engine's clock. A drawn token goes to the outbox, with
   // its `ranking` when its row asked for one.
   void Accept(int32_t token, absl::Duration step_start, absl::Duration now,

@@ -187,7 +187,7 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
   step_end_ = now;
   int started = 0;
   int64_t drawn = 0;
-  std::vector<std::shared_ptr<Generation>> drew;
+  std::vector<std::shared_ptr<Generation>> has_text;
   for (size_t i = 0; i < batch.size(); ++i) {
     Generation& one = *batch[i];
     started += one.waiting();
@@ -199,7 +199,7 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
     one.Accept(chosen_[i], start, now, ranking);
     Record(one, draws);
     drawn += draws;
-    if (draws && !one.complete()) drew.push_back(batch[i]);
+    if ((draws || one.echoes()) && !one.complete()) has_text.push_back(batch[i]);
   }
   metrics_.generation_step_seconds.Record(now - start);
   metrics_.generation_batch_size.Record(static_cast<double>(batch.size()));
@@ -208,7 +208,7 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
   metrics_.prompt_tokens.With(model).Add(static_cast<int64_t>(batch.size()) - drawn);
   metrics_.generated_tokens_rate.Add(drawn);
   // A call that is complete is announced with its end, so that both go in one message.
-  if (!drew.empty()) writer_.Ready(drew);
+  if (!has_text.empty()) writer_.Ready(has_text);
   if (started > 0) {
     absl::MutexLock lock(&mutex_);
     waiting_ -= started;

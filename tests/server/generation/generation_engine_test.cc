@@ -65,6 +65,39 @@ TEST_F(GenerationEngineTest, ManySessionsTogetherGetWhatEachGetsAlone) {
   }
 }
 
+TEST_F(GenerationEngineTest, EchoesAPromptLongerThanItsOutbox) {
+  auto session = Open(1);
+  ASSERT_TRUE(session->TryBegin().ok());
+  Call& call = calls_.emplace_back();
+  GenerationRequest request{.max_tokens = 2};
+  std::string prompt;
+  for (int i = 0; i < 5000; ++i) {
+    request.prompt.push_back(1 + i % 8);
+    version_->tokenizer.AppendBytes(1 + i % 8, prompt);
+  }
+  request.echo = true;
+  call.generation = std::make_shared<Generation>(std::move(request), session, &call.sink);
+  call.sink.set_written([&] { engine_->Written(call.generation.get()); });
+  ASSERT_TRUE(engine_->Start(call.generation).ok());
+  ASSERT_TRUE(call.sink.AwaitEnd().ok());
+  EXPECT_EQ(call.sink.text().substr(0, prompt.size()), prompt);
+  EXPECT_EQ(call.sink.text().size(), prompt.size() + 2);
+  EXPECT_EQ(call.sink.tokens().size(), 2u);
+}
+
+TEST_F(GenerationEngineTest, EchoesNothingWhereThePromptIsNothing) {
+  auto session = Open(1);  // its text begins after `<unk>`, which is nobody's
+  ASSERT_TRUE(session->TryBegin().ok());
+  Call& call = calls_.emplace_back();
+  GenerationRequest request{.max_tokens = 3};
+  request.echo = true;
+  call.generation = std::make_shared<Generation>(std::move(request), session, &call.sink);
+  call.sink.set_written([&] { engine_->Written(call.generation.get()); });
+  ASSERT_TRUE(engine_->Start(call.generation).ok());
+  ASSERT_TRUE(call.sink.AwaitEnd().ok());
+  EXPECT_EQ(call.sink.text().size(), 3u);
+}
+
 TEST_F(GenerationEngineTest, TwoCallsInASessionGoOnWhereOneWouldHave) {
   Call& whole = Start(Open(9), 40);
   ASSERT_TRUE(whole.sink.AwaitEnd().ok());
