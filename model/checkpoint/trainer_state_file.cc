@@ -109,7 +109,7 @@ absl::Status ReadState(const std::string& text, TrainerSnapshot& snapshot) {
 
 }  // namespace
 
-absl::StatusOr<std::string> EncodeTrainerStateFile(const TrainerStateFile& state) {
+absl::StatusOr<std::string> EncodeTrainerStateFile(TrainerStateFile state) {
   nlohmann::ordered_json object;
   for (const auto& [name, value] : IntegersOf(state.snapshot)) object[name] = *value;
   for (const auto& [name, value] : RealsOf(state.snapshot)) object[name] = Real(*value);
@@ -121,9 +121,8 @@ absl::StatusOr<std::string> EncodeTrainerStateFile(const TrainerStateFile& state
   file.metadata[kEngineKey] = state.engine;
   file.metadata[kStateKey] = object.dump();
   for (const auto& [name, values] : TensorsOf(state.snapshot)) {
-    if (!values->empty()) {
-      file.tensors.push_back({name, {static_cast<int64_t>(values->size())}, *values});
-    }
+    const auto count = static_cast<int64_t>(values->size());
+    if (count > 0) file.tensors.push_back({name, {count}, std::move(*values)});
   }
   return EncodeSafetensors(file);
 }

@@ -19,7 +19,7 @@ struct TrainerStateFile {
 };
 
 // INVALID_ARGUMENT when the engine is not UTF-8.
-absl::StatusOr<std::string> EncodeTrainerStateFile(const TrainerStateFile& state);
+absl::StatusOr<std::string> EncodeTrainerStateFile(TrainerStateFile state);
 
 // DATA_LOSS when the file is damaged or contradicts itself, UNIMPLEMENTED when its format version
 // is a newer one; each says what was got and what was wanted. Whether it fits a configuration,

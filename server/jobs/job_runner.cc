@@ -128,23 +128,25 @@ void JobRunner::Run(const TrainingJob& job) {
 
 bool JobRunner::EndsHere(const std::string& id) {
   if (stop_) return true;
-  if (!interrupted_) return false;
+  // Cleared before the ledger is asked, so that one that comes meanwhile is not lost.
+  if (!interrupted_.exchange(false)) return false;
   const absl::StatusOr<TrainingJob::State> state = ledger_.StateOf(id);
-  if (!state.ok()) return false;  // asked again after the next step
   // An interruption may come late, when the job was paused and resumed already.
-  if (*state == TrainingJob::STATE_RUNNING) interrupted_ = false;
-  return *state != TrainingJob::STATE_RUNNING;
+  if (state.ok()) return *state != TrainingJob::STATE_RUNNING;
+  interrupted_ = true;  // asked again after the next step
+  return false;
 }
 
-bool JobRunner::WriteLastCheckpoint(const std::string& id, TrainingRun& run) {
+absl::Status JobRunner::WriteLastCheckpoint(const std::string& id, TrainingRun& run) {
   while (true) {
-    const absl::Status written = run.WriteCheckpoint();
-    if (written.ok()) return true;
+    absl::Status written = run.WriteCheckpoint();
+    if (written.ok()) return written;
     spdlog::error("The last checkpoint of training job {} cannot be written: {}", id,
                   Text(written.message()));
-    if (StoppedWithin(kStoreRetry)) return false;
+    if (!absl::IsResourceExhausted(written) && !absl::IsUnavailable(written)) return written;
+    if (StoppedWithin(kStoreRetry)) return written;
     const auto state = ledger_.StateOf(id);
-    if (state.ok() && *state == TrainingJob::STATE_CANCELLING) return false;
+    if (state.ok() && *state == TrainingJob::STATE_CANCELLING) return written;
   }
 }
 
@@ -159,7 +161,11 @@ JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
   TrainingRun& run = **made;
   absl::Status status;
   if (!run.resumed_message().empty()) {
-    status = ledger_.NoteResumed(id, run.steps_done(), run.resumed_message());
+    const absl::Status noted = ledger_.NoteResumed(id, run.steps_done(), run.resumed_message());
+    if (!noted.ok()) {
+      spdlog::error("An event of training job {} cannot be stored; the training goes on: {}", id,
+                    Text(noted.message()));
+    }
   }
   const auto tell = [&] {
     std::optional<v1::TrainingProgress> progress = run.Progress();
@@ -199,9 +205,9 @@ JobChange JobRunner::Interruption(const std::string& id, TrainingRun& run) {
   if (state.ok() && *state == TrainingJob::STATE_CANCELLING) {
     return {TrainingJob::STATE_CANCELLED, "CANCELLED", "The job was cancelled.", {}};
   }
-  const std::string where = WriteLastCheckpoint(id, run)
-                                ? absl::StrFormat("step %d", run.steps_done())
-                                : "its newest checkpoint";
+  const absl::Status written = WriteLastCheckpoint(id, run);
+  const std::string where =
+      written.ok() ? absl::StrFormat("step %d", run.steps_done()) : "its newest checkpoint";
   if (state.ok() && *state == TrainingJob::STATE_PAUSING) {
     return {TrainingJob::STATE_PAUSED,
             "",

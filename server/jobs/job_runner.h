@@ -45,7 +45,8 @@ class JobRunner {
   // Whether the attempt is to end here: the server stops, or the ledger says so.
   bool EndsHere(const std::string& id);
   // Tries until the disk has room, unless the server stops or the job is cancelled.
-  bool WriteLastCheckpoint(const std::string& id, TrainingRun& run) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status WriteLastCheckpoint(const std::string& id, TrainingRun& run)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // What becomes of a job that was interrupted; writes a checkpoint where it is to go on.
   JobChange Interruption(const std::string& id, TrainingRun& run) ABSL_LOCKS_EXCLUDED(mutex_);
   // Stores the outcome. A model that cannot be published turns it into a failure.

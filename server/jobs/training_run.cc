@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -120,31 +121,38 @@ bool TrainingRun::CheckpointIsDue() const {
 }
 
 absl::Status TrainingRun::WriteCheckpoint() {
-  // Also after a failure, so that a full disk is not tried at each step.
-  last_checkpoint_ = now_;
+  absl::Status status;
+  try {
+    status = TryWriteCheckpoint();
+  } catch (const std::bad_alloc&) {
+    status =
+        absl::ResourceExhaustedError("a checkpoint wants more memory than the process can have");
+  }
+  // From its end on, so that there is training in between however long it takes; also after a
+  // failure, so that a full disk is not tried at each step.
+  last_checkpoint_ = surroundings_.clock();
+  return status;
+}
+
+absl::Status TrainingRun::TryWriteCheckpoint() {
   absl::StatusOr<TrainerSnapshot> snapshot = trainer_->Snapshot();
   if (!snapshot.ok()) return snapshot.status();
+  const int64_t step = snapshot->step;
   Parameters parameters{ParameterLayout(plan_.config.model), std::move(snapshot->parameters)};
-  const absl::StatusOr<std::string> model_bytes = EncodeModelFile(FileOf(std::move(parameters)));
-  if (!model_bytes.ok()) return model_bytes.status();
-  const TrainerStateFile state{.engine = engine_id(), .snapshot = *std::move(snapshot)};
-  const absl::StatusOr<std::string> state_bytes = EncodeTrainerStateFile(state);
-  if (!state_bytes.ok()) return state_bytes.status();
-
-  BlobStore& blobs = surroundings_.blobs;
-  const absl::StatusOr<Blob> model_blob = blobs.Write(*model_bytes);
+  const absl::StatusOr<Blob> model_blob = WriteBlob(EncodeModelFile(FileOf(std::move(parameters))));
   if (!model_blob.ok()) return model_blob.status();
-  const absl::StatusOr<Blob> state_blob = blobs.Write(*state_bytes);
+  const absl::StatusOr<Blob> state_blob =
+      WriteBlob(EncodeTrainerStateFile({.engine = engine_id(), .snapshot = *std::move(snapshot)}));
   if (!state_blob.ok()) return state_blob.status();
+
   StoredCheckpoint stored{.model_sha256 = model_blob->sha256, .state_sha256 = state_blob->sha256};
   v1::TrainingCheckpoint& checkpoint = stored.checkpoint;
-  checkpoint.set_name(
-      absl::StrCat(ResourceName(kTrainingJobs, job_id_), "/checkpoints/", state.snapshot.step));
-  checkpoint.set_step(state.snapshot.step);
+  checkpoint.set_name(absl::StrCat(ResourceName(kTrainingJobs, job_id_), "/checkpoints/", step));
+  checkpoint.set_step(step);
   checkpoint.set_attempt(attempt_);
   *checkpoint.mutable_create_time() = ToTimestamp(surroundings_.wall_clock());
   checkpoint.set_size_bytes(model_blob->size_bytes + state_blob->size_bytes);
-  checkpoint.set_engine_id(state.engine);
+  checkpoint.set_engine_id(engine_id());
   if (const auto progress = Progress(); progress.has_value()) {
     checkpoint.set_training_perplexity(progress->training_perplexity());
     if (progress->has_validation_perplexity()) {
@@ -157,12 +165,18 @@ absl::Status TrainingRun::WriteCheckpoint() {
     return status;
   }
   // The files of those that were dropped. What is left over by a failure goes with the next sweep.
-  const auto swept = blobs.Sweep([this] { return surroundings_.store.DigestsInUse(); });
+  const auto swept =
+      surroundings_.blobs.Sweep([this] { return surroundings_.store.DigestsInUse(); });
   if (!swept.ok()) {
     spdlog::warn("Old checkpoints of training job {} stay on the disk: {}", job_id_,
                  std::string(swept.status().message()));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<Blob> TrainingRun::WriteBlob(const absl::StatusOr<std::string>& content) const {
+  if (!content.ok()) return content.status();
+  return surroundings_.blobs.Write(*content);
 }
 
 ModelFile TrainingRun::FileOf(Parameters parameters) const {

@@ -51,10 +51,11 @@ class TrainingRun {
   // A sentence for people; empty when the training began at its beginning.
   const std::string& resumed_message() const { return resumed_message_; }
 
-  // Whether the job's interval has passed since the last checkpoint, or since the run began.
+  // Whether the job's interval has passed since the last checkpoint was tried, or since the run
+  // began.
   bool CheckpointIsDue() const;
   // Waits for the device, writes both files and stores the record; checkpoints beyond those to keep
-  // are gone then. RESOURCE_EXHAUSTED when the disk is full: all is as before.
+  // are gone then. RESOURCE_EXHAUSTED when the disk or the memory is full: all is as before.
   absl::Status WriteCheckpoint();
 
   // Where it stands; nullopt before the first losses have come back.
@@ -76,6 +77,8 @@ class TrainingRun {
   std::string engine_id() const {
     return surroundings_.backend.EngineId(plan_.config.model.precision);
   }
+  absl::Status TryWriteCheckpoint();
+  absl::StatusOr<Blob> WriteBlob(const absl::StatusOr<std::string>& content) const;
   ModelFile FileOf(Parameters parameters) const;
 
   const Surroundings surroundings_;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <string>
 
@@ -177,14 +178,16 @@ TEST_F(JobRunnerTest, PutsTheRunningJobBackWhenItStops) {
 
 TEST_F(JobRunnerTest, APausedJobFreesTheDeviceAndEndsAsIfItHadNeverPaused) {
   v1::TrainingSpec spec = TinySpec();
-  spec.set_epochs(3000);
+  spec.set_epochs(2000);  // some seconds: not done before it is paused
   Add("whole", spec);
   Add("paused", spec);
   const auto whole = Watch("whole"), paused = Watch("paused");
   runner->Start();
   whole->AwaitEnd();
   paused->AwaitProgress(1);
-  ASSERT_EQ(ledger->Pause("paused")->state(), TrainingJob::STATE_PAUSING);
+  const auto pausing = ledger->Pause("paused");
+  ASSERT_TRUE(pausing.ok()) << pausing.status();
+  ASSERT_EQ(pausing->state(), TrainingJob::STATE_PAUSING);
   runner->Interrupt("paused");
   paused->AwaitEvents(4);
   EXPECT_EQ(paused->States(), "QUEUED RUNNING PAUSING PAUSED");
@@ -215,7 +218,9 @@ TEST_F(JobRunnerTest, AnInterruptionThatComesLateChangesNothing) {
   runner->Start();
   tale->AwaitProgress(1);
   runner->Interrupt("a");  // of a pause that is over: the ledger has it as RUNNING
-  Add("b", TinySpec());
+  // Progress is told once a quarter of a second, so many steps later.
+  const size_t told = tale->told().size();
+  while (tale->told().size() == told) sched_yield();
   EXPECT_EQ(store->GetTrainingJob("a")->state(), TrainingJob::STATE_RUNNING);
   runner->Stop();
   tale->AwaitEvents(3);
