@@ -23,7 +23,9 @@ absl::Status StateCopier::Copy(HiddenStatePool& pool, int32_t from, int32_t to) 
   backend_.Upload(*queue_, &from, from_.view());
   backend_.Upload(*queue_, &to, to_.view());
   backend_.CopyStates(*queue_, pool.view(), pool.slot_elements(), from_.view(), to_.view());
-  return queue_->Finish();
+  absl::Status status = queue_->Finish();
+  if (!status.ok()) queue_ = nullptr;  // a queue that failed once does nothing any more
+  return status;
 }
 
 }  // namespace derin::server

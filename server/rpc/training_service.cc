@@ -159,26 +159,30 @@ grpc::ServerWriteReactor<v1::WatchTrainingJobResponse>* TrainingService::WatchTr
                           *request);
 }
 
+grpc::ServerUnaryReactor* TrainingService::Change(
+    grpc::CallbackServerContext* context, std::string_view method, const std::string& name,
+    v1::TrainingJob* response,
+    absl::StatusOr<v1::TrainingJob> (TrainingJobs::*change)(const std::string& id)) {
+  return AnswerUnary(context, admission_, method, response,
+                     [&](const Caller&) -> absl::StatusOr<v1::TrainingJob> {
+                       auto id = ParseResourceName(kTrainingJobs, name, "name");
+                       if (!id.ok()) return id.status();
+                       return (jobs_.*change)(*id);
+                     });
+}
+
 grpc::ServerUnaryReactor* TrainingService::PauseTrainingJob(
     grpc::CallbackServerContext* context, const v1::PauseTrainingJobRequest* request,
     v1::TrainingJob* response) {
-  return AnswerUnary(context, admission_, "TrainingService/PauseTrainingJob", response,
-                     [&](const Caller&) -> absl::StatusOr<v1::TrainingJob> {
-                       auto id = ParseResourceName(kTrainingJobs, request->name(), "name");
-                       if (!id.ok()) return id.status();
-                       return jobs_.Pause(*id);
-                     });
+  return Change(context, "TrainingService/PauseTrainingJob", request->name(), response,
+                &TrainingJobs::Pause);
 }
 
 grpc::ServerUnaryReactor* TrainingService::ResumeTrainingJob(
     grpc::CallbackServerContext* context, const v1::ResumeTrainingJobRequest* request,
     v1::TrainingJob* response) {
-  return AnswerUnary(context, admission_, "TrainingService/ResumeTrainingJob", response,
-                     [&](const Caller&) -> absl::StatusOr<v1::TrainingJob> {
-                       auto id = ParseResourceName(kTrainingJobs, request->name(), "name");
-                       if (!id.ok()) return id.status();
-                       return jobs_.Resume(*id);
-                     });
+  return Change(context, "TrainingService/ResumeTrainingJob", request->name(), response,
+                &TrainingJobs::Resume);
 }
 
 grpc::ServerUnaryReactor* TrainingService::ListTrainingCheckpoints(
@@ -202,12 +206,8 @@ grpc::ServerUnaryReactor* TrainingService::ListTrainingCheckpoints(
 grpc::ServerUnaryReactor* TrainingService::CancelTrainingJob(
     grpc::CallbackServerContext* context, const v1::CancelTrainingJobRequest* request,
     v1::TrainingJob* response) {
-  return AnswerUnary(context, admission_, "TrainingService/CancelTrainingJob", response,
-                     [&](const Caller&) -> absl::StatusOr<v1::TrainingJob> {
-                       auto id = ParseResourceName(kTrainingJobs, request->name(), "name");
-                       if (!id.ok()) return id.status();
-                       return jobs_.Cancel(*id);
-                     });
+  return Change(context, "TrainingService/CancelTrainingJob", request->name(), response,
+                &TrainingJobs::Cancel);
 }
 
 void TrainingService::StopWatching() { jobs_.StopWatching(ServerStopping()); }

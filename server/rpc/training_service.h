@@ -40,6 +40,11 @@ class TrainingService final : public v1::TrainingService::CallbackService {
   void StopWatching();
 
  private:
+  // Answers a call that changes the state of the job `name`; `method` as AnswerUnary has it.
+  grpc::ServerUnaryReactor* Change(
+      grpc::CallbackServerContext* context, std::string_view method, const std::string& name,
+      v1::TrainingJob* response,
+      absl::StatusOr<v1::TrainingJob> (TrainingJobs::*change)(const std::string& id));
   absl::StatusOr<v1::ListTrainingJobsResponse> List(const v1::ListTrainingJobsRequest& request);
 
   Admission& admission_;
