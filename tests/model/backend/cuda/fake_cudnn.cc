@@ -1,5 +1,6 @@
 #include "tests/model/backend/cuda/fake_cudnn.h"
 
+#include <Eigen/Core>
 #include <map>
 #include <memory>
 #include <vector>
@@ -27,11 +28,14 @@ struct Dropout {
   bool set = false;
 };
 
+// Aligned as a GPU's memory is: the order of Eigen's sums depends on where an array begins.
+using Numbers = std::vector<float, Eigen::aligned_allocator<float>>;
+
 // One stack's passes; it lies where the caller's reserve does, as long as the fake lasts.
 struct Pass {
   reference::ReferenceStack<float> stack;
   HostQueue queue;
-  std::vector<float> gradients;
+  Numbers gradients;
   bool data_done = false;
 };
 std::map<const void*, std::unique_ptr<Pass>>& Passes() {
@@ -153,10 +157,10 @@ View Floats(const void* data, size_t count) {
 }
 
 // The state of two parts as the reference has it, [S, L, B, H].
-std::vector<float> Join(const StackConfig& config, int batch, const void* h, const void* c) {
+Numbers Join(const StackConfig& config, int batch, const void* h, const void* c) {
   const auto *from_h = static_cast<const float*>(h), *from_c = static_cast<const float*>(c);
   const int64_t count = int64_t{config.layers} * batch * config.hidden;
-  std::vector<float> joined(from_h, from_h + count);
+  Numbers joined(from_h, from_h + count);
   if (c != nullptr) joined.insert(joined.end(), from_c, from_c + count);
   return joined;
 }
@@ -185,12 +189,12 @@ struct ForwardCall {
     }
     auto pass = std::make_unique<Pass>(
         Pass{{config, {.steps = x.steps, .batch = x.batch, .training = training}}, {}, {}, false});
-    std::vector<float> flat(Parameters(config));
+    Numbers flat(Parameters(config));
     for (const Part& part : PartsOf(config)) {
       const auto* from = static_cast<const float*>(weights) + part.packed;
       std::copy(from, from + part.rows * part.columns, flat.begin() + part.canonical);
     }
-    std::vector<float> before = Join(config, x.batch, hx, cx), after(before.size());
+    Numbers before = Join(config, x.batch, hx, cx), after(before.size());
     pass->stack.SetParameters(pass->queue, Floats(flat.data(), flat.size()));
     pass->stack.Forward(pass->queue, training ? ForwardMode::kTraining : ForwardMode::kInference,
                         x.steps, x.batch, {tokens.data(), tokens.size(), ElementType::kI32},
