@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Where there is a CUDA compiler, the gate has built the CUDA backend and its kernels.
+# Where there is a CUDA compiler, the gate has built the CUDA backend and its kernels; and the folder that proves them on a
+# GPU stands on its own and says, stage by stage, that there is none here.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -13,3 +14,22 @@ if [[ ! -e $library ]]; then
   exit 1
 fi
 echo "the CUDA backend was built"
+
+tests/gpu/pack.sh
+if [[ -e /dev/nvidia0 ]]; then
+  echo "a GPU is here: build/gpu-proof/run.sh OUT proves the backend on it"
+  exit
+fi
+proof=$PWD/build/gpu-proof out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+status=0
+(cd / && env -i "$proof/run.sh" "$out" >"$out/printed.txt" 2>&1) || status=$?
+# All stages: eight of our programs', and PyTorch's, which may not be here either.
+ran=$(grep -cE '^(facts|smoke|weight offsets|parity|determinism|recipe|training|sampling) +not run .* no device: ' "$out/table.txt" || true)
+peer=$(grep -cE '^PyTorch +not run .* (no device|no PyTorch): ' "$out/table.txt" || true)
+if [[ $status -ne 2 || $ran -ne 8 || $peer -ne 1 ]]; then
+  cat "$out/printed.txt" >&2
+  echo "15-cuda.sh: without a GPU the proof's exit status is $status, wanted 2, and $ran + $peer of its stages say so, wanted 8 + 1" >&2
+  exit 1
+fi
+echo "the proof for a GPU stands on its own"

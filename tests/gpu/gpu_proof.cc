@@ -1,0 +1,134 @@
+// gpu_proof STAGE: one JSON document a line on standard output, each with `passed`. Exit status 0:
+// all passed, 1: not, 2: bad usage, 3: there is no GPU that works here.
+
+#include <iostream>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_format.h"
+#include "model/backend/cuda/cuda_backend.h"
+#include "tests/gpu/eager_backend.h"
+#include "tests/gpu/proof.h"
+
+namespace derin {
+namespace {
+
+constexpr int kVocabulary = 28;  // of the recipe
+constexpr Cell kCells[] = {Cell::kLstm, Cell::kGru, Cell::kVanillaTanh, Cell::kVanillaRelu};
+
+const std::vector<StackConfig> kTable = {{.layers = 2, .hidden = 256, .vocabulary = kVocabulary},
+                                         {.layers = 1, .hidden = 1024, .vocabulary = kVocabulary},
+                                         {.layers = 3, .hidden = 512, .vocabulary = kVocabulary},
+                                         {.layers = 2, .hidden = 2048, .vocabulary = kVocabulary}};
+
+// Prints findings and remembers whether one was bad.
+class Report {
+ public:
+  void Add(const char* what, Finding finding) {
+    if (!finding.ok()) {
+      finding =
+          nlohmann::json{{"passed", false}, {"error", std::string(finding.status().message())}};
+    }
+    nlohmann::json& line = *finding;
+    line["what"] = what;
+    passed_ = passed_ && line["passed"].get<bool>();
+    // Flushed, so that what was found stays when a later one ends the process.
+    std::cout << line.dump() << std::endl;
+  }
+  int exit_status() const { return passed_ ? 0 : 1; }
+
+ private:
+  bool passed_ = true;
+};
+
+Finding Facts(const Backend& backend) {
+  int driver = 0, runtime = 0;
+  if (cudaDriverGetVersion(&driver) != cudaSuccess ||
+      cudaRuntimeGetVersion(&runtime) != cudaSuccess) {
+    return absl::InternalError("cudaDriverGetVersion or cudaRuntimeGetVersion failed");
+  }
+  return nlohmann::json{{"passed", cudnnGetVersion() / 10000 == 9},
+                        {"device", backend.capabilities().device},
+                        {"architecture", backend.capabilities().instructions},
+                        {"engine", backend.EngineId(Precision::kF32)},
+                        {"free_bytes", backend.FreeBytes()},
+                        {"cuda_driver_supports", driver},
+                        {"cuda_runtime", runtime},
+                        {"cudnn", cudnnGetVersion()},
+                        {"cublaslt", cublasLtGetVersion()}};
+}
+
+void Offsets(Report& report) {
+  std::vector<StackConfig> configs;
+  for (const Cell cell : kCells) {
+    for (StackConfig config : kTable) {
+      config.cell = cell;
+      configs.push_back(config);
+    }
+    configs.push_back({.cell = cell, .layers = 3, .hidden = 5, .vocabulary = 7});
+  }
+  report.Add("weight offsets", WeightOffsets(cuda::DeviceCalls(), configs));
+}
+
+void Determinism(Backend& backend, Report& report) {
+  for (const Cell cell : kCells) {
+    StackConfig config{.cell = cell, .vocabulary = kVocabulary};
+    report.Add("step bits", StepBits(backend, config, 1024));
+    report.Add("training digest", TrainingDigests(backend, config, 300));
+  }
+}
+
+void Training(Backend& backend, double seconds, Report& report) {
+  EagerBackend eager(backend);
+  for (const StackConfig& config : kTable) {
+    report.Add("training with graph", TrainingSpeed(backend, config, seconds));
+    report.Add("training without graph", TrainingSpeed(eager, config, seconds));
+  }
+}
+
+void Sampling(Backend& backend, double seconds, Report& report) {
+  for (const int batch : {1, 32, 256, 1024}) {
+    report.Add("sampling", SamplingSpeed(backend, kTable.front(), batch, seconds));
+  }
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("What one visit to a GPU has to show");
+  std::string stage, text;
+  double seconds = 2;
+  app.add_option("stage", stage)
+      ->required()
+      ->check(CLI::IsMember(
+          {"facts", "smoke", "offsets", "determinism", "recipe", "training", "sampling"}));
+  app.add_option("--text", text, "of the recipe");
+  app.add_option("--seconds", seconds, "of each measurement")->check(CLI::Range(0.01, 60.0));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  auto opened = cuda::NewCudaBackend(cuda::DeviceCalls(), 0);
+  Report report;
+  if (absl::IsUnavailable(opened.status())) {
+    report.Add("device",
+               absl::UnavailableError(absl::StrFormat("no device: %s", opened.status().message())));
+    return 3;
+  }
+  if (!opened.ok()) {
+    report.Add("device", opened.status());
+    return 1;
+  }
+  Backend& backend = **opened;
+  if (stage == "facts") report.Add("facts", Facts(backend));
+  if (stage == "smoke") report.Add("smoke", Smoke(backend));
+  if (stage == "offsets") Offsets(report);
+  if (stage == "determinism") Determinism(backend, report);
+  if (stage == "recipe") report.Add("recipe", Recipe(backend, text, 1, 500));
+  if (stage == "training") Training(backend, seconds, report);
+  if (stage == "sampling") Sampling(backend, seconds, report);
+  return report.exit_status();
+}
+
+}  // namespace
+}  // namespace derin
+
+int main(int argc, char** argv) { return derin::Main(argc, argv); }
