@@ -215,7 +215,7 @@ def main():
             results["device"] = next((line["device"] for line in findings if "device" in line), "no device")
         if name == "weight offsets" and status == "passed":
             (out / "weight_offsets.json").write_text(
-                json.dumps({"device": results["device"], **findings[0]}, separators=(",", ":")) + "\n")
+                json.dumps({"device": results["device"], "library": results["libraries"]["libcudnn.so.9"], **findings[0]}, separators=(",", ":")) + "\n")
             findings = []
         seconds = round(time.monotonic() - started, 1)
         results["stages"][name] = {"status": status, "reason": reason, "seconds": seconds, "findings": findings}
