@@ -143,12 +143,13 @@ void JobWatchers::DeliverOne(const std::string& job_id) {
 
 JobWatch::~JobWatch() {
   absl::MutexLock lock(&watchers_.mutex_);
-  watchers_.mailboxes_[job_id_].watches.erase(this);
-  watchers_.DropIfUnused(job_id_);
+  // First: on_news may ask for what the mailbox has.
   const auto not_called = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(watchers_.mutex_) {
     return watchers_.called_ != this;
   };
   watchers_.mutex_.Await(absl::Condition(&not_called));
+  watchers_.mailboxes_[job_id_].watches.erase(this);
+  watchers_.DropIfUnused(job_id_);
 }
 
 absl::StatusOr<std::optional<v1::WatchTrainingJobResponse>> JobWatch::Next() {

@@ -178,7 +178,7 @@ TEST_F(JobRunnerTest, PutsTheRunningJobBackWhenItStops) {
 
 TEST_F(JobRunnerTest, APausedJobFreesTheDeviceAndEndsAsIfItHadNeverPaused) {
   v1::TrainingSpec spec = TinySpec();
-  spec.set_epochs(2000);  // some seconds: not done before it is paused
+  spec.set_epochs(1000);  // some seconds: not done before it is paused
   Add("whole", spec);
   Add("paused", spec);
   const auto whole = Watch("whole"), paused = Watch("paused");

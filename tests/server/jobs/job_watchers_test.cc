@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <memory>
@@ -12,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "server/status/error.h"
+#include "tests/model/backend/cpu/sleeping_thread.h"
 #include "tests/server/storage/stored_resources.h"
 #include "tests/temporary_folder.h"
 
@@ -198,6 +201,29 @@ TEST_F(JobWatchersTest, AWatcherThatLeftIsNotCalledAgain) {
   Enter(TrainingJob::STATE_RUNNING);
   const auto last = Watch();  // destroyed only after the news was delivered
   EXPECT_THAT(Listen(*last), ElementsAre("snapshot at 0", "event 1", "event 2"));
+}
+
+TEST_F(JobWatchersTest, TheCallUnderWayMayAskAWatchThatLeavesAJobThatIsOver) {
+  absl::Notification called, released;
+  std::unique_ptr<JobWatch> watch;
+  JobWatch* leaver = nullptr;
+  watch = *watchers->Watch("j", 0, [&] {
+    if (!called.HasBeenNotified()) called.Notify();
+    released.WaitForNotification();
+    EXPECT_TRUE(leaver->Next().ok());
+  });
+  leaver = watch.get();
+  Enter(TrainingJob::STATE_CANCELLED);
+  called.WaitForNotification();
+  std::atomic<pid_t> id = 0;
+  std::thread leaving([&] {
+    id = gettid();
+    watch.reset();
+  });
+  while (id == 0) sched_yield();
+  cpu::WaitUntilItSleeps(id);
+  released.Notify();
+  leaving.join();
 }
 
 TEST_F(JobWatchersTest, AddsTheLatestProgressToAJob) {
