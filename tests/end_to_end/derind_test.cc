@@ -253,10 +253,10 @@ class KilledTrainingTest : public DerindTest {
         v1::TrainingService::NewStub(channel)->CreateTrainingJob(&context, request, &job);
     ASSERT_TRUE(status.ok()) << status.error_message();
   }
-  // Watches until `enough`, or until the job is over.
+  // Watches until `enough`, or until the job is over; under a sanitizer that takes its time.
   template <typename Enough>
   void Watch(const std::shared_ptr<grpc::Channel>& channel, const std::string& id, Enough enough) {
-    TestContext context;
+    grpc::ClientContext context;
     v1::WatchTrainingJobRequest request;
     request.set_name("trainingJobs/" + id);
     const auto reader = v1::TrainingService::NewStub(channel)->WatchTrainingJob(&context, request);
