@@ -59,6 +59,7 @@ CpuStack::CpuStack(Device& device, const StackConfig& config, const StackExtent&
       Hp_(panels_.padded()),
       words_(memory_.bf16 ? 2 : 1),
       k_words_(Hp_ / words_),
+      rows_for_whole_step_(RowsForWholeStep(memory_)),
       cell_forward_(CellForwardOf(kernels_, config.cell)),
       cell_backward_(CellBackwardOf(kernels_, config.cell)) {
   live_.reserve(extent.step_rows);

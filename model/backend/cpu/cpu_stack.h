@@ -59,6 +59,8 @@ class CpuStack : public RecurrentStack {
     const int32_t *tokens, *slots;  // [N]
     float *pool, *top;              // [slots, L, S, H], [N, H]
   };
+  // From how many rows for each worker on a task is some rows through all layers.
+  static int64_t RowsForWholeStep(const StackMemory& memory);
   void StepByRows(Turn& turn, const StepViews& views);
   void StepByPanels(Turn& turn, const StepViews& views);
   void GatherStates(const StepViews& views, int64_t first, int64_t count);
@@ -114,6 +116,7 @@ class CpuStack : public RecurrentStack {
   const int64_t Hp_;       // hidden units to a multiple of 16
   const int64_t words_;    // elements of a word: 2 with bf16
   const int64_t k_words_;  // words of a row of h
+  const int64_t rows_for_whole_step_;
   void (*const cell_forward_)(const CellForwardArgs&);
   void (*const cell_backward_)(const CellBackwardArgs&);
 

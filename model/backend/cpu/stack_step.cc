@@ -20,6 +20,11 @@ constexpr int64_t kWeightBytesOfCache = int64_t{8} << 20;
 
 }  // namespace
 
+int64_t CpuStack::RowsForWholeStep(const StackMemory& memory) {
+  return memory.Plan().weight_bytes <= kWeightBytesOfCache ? kRowsWorthAllWeights
+                                                           : kRowsWorthMemory;
+}
+
 void CpuStack::Step(Queue& queue, View tokens, View slots, View pool, View top) {
   DERIN_CHECK(static_cast<int>(tokens.count) <= extent_.step_rows);
   if (!static_cast<CpuQueue&>(queue).ok()) return;
@@ -31,9 +36,7 @@ void CpuStack::Step(Queue& queue, View tokens, View slots, View pool, View top) 
   const StepViews views{tokens.As<int32_t>(), slots.As<int32_t>(), pool.As<float>(),
                         top.As<float>()};
   const auto rows = static_cast<int64_t>(live_.size());
-  const int64_t wanted =
-      memory_.Plan().weight_bytes <= kWeightBytesOfCache ? kRowsWorthAllWeights : kRowsWorthMemory;
-  if (rows >= wanted * turn.workers()) {
+  if (rows >= rows_for_whole_step_ * turn.workers()) {
     StepByRows(turn, views);
   } else {
     StepByPanels(turn, views);
