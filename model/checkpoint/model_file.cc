@@ -85,15 +85,18 @@ absl::StatusOr<StackConfig> ParseConfig(const std::string& text) {
 
   StackConfig config{.cell = *cell, .precision = *precision};
   // The limits of StackConfig.
-  const auto layers = IntegerMember(*object, "layers", 1, 8);
-  if (!layers.ok()) return layers.status();
-  const auto hidden = IntegerMember(*object, "hidden", 1, 2048);
-  if (!hidden.ok()) return hidden.status();
-  const auto vocabulary = IntegerMember(*object, "vocabulary", 2, 1024);
-  if (!vocabulary.ok()) return vocabulary.status();
-  config.layers = static_cast<int>(*layers);
-  config.hidden = static_cast<int>(*hidden);
-  config.vocabulary = static_cast<int>(*vocabulary);
+  const struct {
+    const char* name;
+    int lowest, highest;
+    int& place;
+  } members[] = {{"layers", 1, 8, config.layers},
+                 {"hidden", 1, 2048, config.hidden},
+                 {"vocabulary", 2, 1024, config.vocabulary}};
+  for (const auto& member : members) {
+    const auto value = IntegerMember(*object, member.name, member.lowest, member.highest);
+    if (!value.ok()) return value.status();
+    member.place = static_cast<int>(*value);
+  }
   return config;
 }
 
