@@ -36,6 +36,13 @@ absl::StatusOr<StackPlan> CudaStack::Plan(CudaQueue& setup, const StackConfig& c
     plan.workspace_bytes += extent.step_rows * plan.slot_bytes;
   }
   if (window == 0) return plan;
+  if (LstmWindows::Serves(setup.device(), config, extent)) {
+    const StackPlan windows = LstmWindows::Plan(config, extent);
+    plan.weight_bytes += windows.weight_bytes;
+    plan.workspace_bytes += windows.workspace_bytes;
+    plan.reserve_bytes = windows.reserve_bytes;
+    return plan;
+  }
   auto rnn = Rnn::Create(setup.device(), setup.cudnn(), config);
   if (!rnn.ok()) return rnn.status();
   auto sizes = (*rnn)->MakeWindow(setup.cudnn(), extent.steps, extent.batch);
@@ -64,6 +71,12 @@ absl::StatusOr<std::unique_ptr<CudaStack>> CudaStack::Create(CudaQueue& setup,
 
 absl::Status CudaStack::AllocateForWindows(CudaQueue& setup) {
   Device& device = setup.device();
+  if (LstmWindows::Serves(device, config_, extent_)) {
+    auto lstm = LstmWindows::Create(device, config_, extent_);
+    if (!lstm.ok()) return lstm.status();
+    lstm_ = *std::move(lstm);
+    return absl::OkStatus();
+  }
   auto rnn = Rnn::Create(device, setup.cudnn(), config_);
   if (!rnn.ok()) return rnn.status();
   rnn_ = *std::move(rnn);
@@ -119,6 +132,7 @@ void CudaStack::SetParameters(Queue& queue, View parameters) {
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin()) return;
   const float* canonical = parameters.As<float>();
+  if (lstm_ != nullptr) lstm_->SetParameters(cuda, parameters);
   if (rnn_ != nullptr) {
     cuda.Launch(PackWeights{.chunks = static_cast<const Chunk*>(chunks_.view().data),
                             .canonical = canonical,
@@ -162,6 +176,10 @@ void CudaStack::Forward(Queue& queue, ForwardMode mode, int steps, int batch, Vi
   DERIN_CHECK(!training || extent_.training);
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin()) return;
+  if (lstm_ != nullptr) {
+    lstm_->Forward(cuda, steps, batch, tokens, state_in, state_out, top);
+    return;
+  }
   const Rnn::Window* window = WindowOf(cuda, steps, batch);
   if (window == nullptr) return;
   const CudnnCalls& cudnn = cuda.device().calls().cudnn;
@@ -188,9 +206,13 @@ void CudaStack::Forward(Queue& queue, ForwardMode mode, int steps, int batch, Vi
 }
 
 void CudaStack::Backward(Queue& queue, View d_top, View gradients) {
-  DERIN_CHECK(forwarded_ != nullptr);
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin()) return;
+  if (lstm_ != nullptr) {
+    lstm_->Backward(cuda, d_top, gradients);
+    return;
+  }
+  DERIN_CHECK(forwarded_ != nullptr);
   const CudaCalls& calls = cuda.device().calls();
   const Rnn::Window& window = *forwarded_;
   const StateParts in(state_in_, config_.cell);

@@ -6,12 +6,13 @@
 
 #include "model/backend/backend.h"
 #include "model/backend/cuda/cuda_queue.h"
+#include "model/backend/cuda/lstm_windows.h"
 #include "model/backend/cuda/rnn.h"
 
 namespace derin::cuda {
 
-// Windows by cuDNN, single steps by own kernels. Each has the weights in a packing of its own, and
-// only those that the extent asks for.
+// Windows by own kernels where those serve, else by cuDNN; single steps by own kernels. Each has
+// the weights in a packing of its own, and only those that the extent asks for.
 class CudaStack : public RecurrentStack {
  public:
   // `setup` is used here only.
@@ -44,6 +45,8 @@ class CudaStack : public RecurrentStack {
   const StackExtent extent_;
   const std::vector<Slice> slices_;
 
+  // One of the two, where the extent has windows.
+  std::unique_ptr<LstmWindows> lstm_;
   std::unique_ptr<Rnn> rnn_;
   std::map<std::pair<int, int>, Rnn::Window> windows_;  // by steps and batch
   Buffer chunks_, weights_, d_weights_, x_, d_x_, workspace_, reserve_;

@@ -67,6 +67,7 @@ absl::Status Device::ReadFacts() {
           "cudaDeviceGetStreamPriorityRange");
   if (!attempt.status().ok()) return attempt.status();
   name_ = facts.name;
+  multiprocessors_ = facts.multiProcessorCount;
   architecture_ = absl::StrFormat("sm_%d%d", facts.major, facts.minor);
   if (facts.major < 8) {
     return absl::FailedPreconditionError(

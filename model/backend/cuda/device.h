@@ -47,6 +47,7 @@ class Device : public std::enable_shared_from_this<Device> {
   absl::StatusOr<Buffer> Allocate(ElementType type, size_t count);
   absl::StatusOr<Buffer> AllocateOnHost(ElementType type, size_t count);
 
+  int multiprocessors() const { return multiprocessors_; }
   int priority_of_training() const { return priority_of_training_; }
   int priority_of_generation() const { return priority_of_generation_; }
 
@@ -57,6 +58,7 @@ class Device : public std::enable_shared_from_this<Device> {
   const CudaCalls calls_;
   const int ordinal_;
   std::string name_, architecture_;
+  int multiprocessors_ = 0;
   int priority_of_training_ = 0, priority_of_generation_ = 0;
 
   mutable absl::Mutex mutex_;

@@ -7,6 +7,7 @@
 #include "model/backend/cuda/kernels/chunks.h"
 #include "model/backend/cuda/kernels/head.h"
 #include "model/backend/cuda/kernels/loss.h"
+#include "model/backend/cuda/kernels/lstm_window.h"
 #include "model/backend/cuda/kernels/states.h"
 #include "model/backend/cuda/kernels/step.h"
 #include "model/backend/cuda/kernels/sums.h"
@@ -22,15 +23,20 @@ using Launcher = cudaError_t (*)(const Kernel&, cudaStream_t);
 template <class... Kernel>
 struct KernelList {
   using Launchers = std::tuple<Launcher<Kernel>...>;
+
+  template <class... More>
+  static KernelList<Kernel..., More...> With(WindowVariants<More...>);
 };
 
 // Every own kernel. A new one takes its place here and is compiled with the others.
-using OwnKernels =
+using SmallKernels =
     KernelList<GatherWindow, OneHot, PackWeights, UnpackGradients, CountTargets,
                SoftmaxCrossEntropy, SquaresOfChunks, SumOfDoubles, ColumnSumsOfRows, ColumnSums,
                PrepareUpdate, UpdateBySgd, UpdateByAdam, ReadSlots, WriteSlots, Transpose,
                StepLayer<Cell::kVanillaTanh>, StepLayer<Cell::kVanillaRelu>, StepLayer<Cell::kGru>,
-               StepLayer<Cell::kLstm>, FinishStep, RowLogits, SampleRows>;
+               StepLayer<Cell::kLstm>, FinishStep, RowLogits, SampleRows, InputTable, SumOfTwo>;
+using OwnKernels =
+    decltype(decltype(SmallKernels::With(LstmForwardVariants()))::With(LstmBackwardVariants()));
 
 using Kernels = OwnKernels::Launchers;
 

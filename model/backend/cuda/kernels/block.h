@@ -6,11 +6,14 @@
 
 // How the own kernels are written, so that host and device run the same source and get the same
 // bits. A kernel is a plain struct of addresses and sizes, with its name in kName, and of one of
-// two shapes:
+// three shapes:
 //   - independent items: items() of them, and operator()(item) for each;
 //   - blocks of kThreads threads that share memory: blocks() of them, and operator()(block, shared)
-//     for each, where all that a thread does stands inside Block::ForEachThread.
-// launch.cuh runs them on the device, tests/model/backend/cuda/host_launch.h on the host.
+//     for each, where all that a thread does stands inside Block::ForEachThread;
+//   - blocks that stay for `steps` steps: Begin(block, shared, of) and then Step(block, shared, of,
+//     step) for each, where of(thread) are a thread's Registers, which stay as `shared` does. A
+//     step may read what the other blocks' steps before it have written.
+// kernel_list.cu runs them on the device, tests/model/backend/cuda/host_launch.h on the host.
 
 namespace derin::cuda {
 
@@ -24,6 +27,17 @@ struct Block {
 #ifdef __CUDA_ARCH__
     body(static_cast<int>(threadIdx.x));
     __syncthreads();
+#else
+    for (int thread = 0; thread < threads; ++thread) body(thread);
+#endif
+  }
+
+  // Calls body(thread) for each thread, then waits for those of the thread's warp alone.
+  template <class Body>
+  DERIN_HOST_DEVICE void ForEachThreadOfWarps(const Body& body) const {
+#ifdef __CUDA_ARCH__
+    body(static_cast<int>(threadIdx.x));
+    __syncwarp();
 #else
     for (int thread = 0; thread < threads; ++thread) body(thread);
 #endif

@@ -21,6 +21,15 @@ struct RandomStack {
     config.vocabulary = RandomInteger(2, 300, random);
     batch = RandomInteger(1, 33, random);
     steps = RandomInteger(1, 9, random);
+    Fill(random);
+  }
+  RandomStack(const StackConfig& config, int batch, int steps, std::mt19937& random)
+      : config(config), batch(batch), steps(steps) {
+    Fill(random);
+  }
+
+  // All but the sizes.
+  void Fill(std::mt19937& random) {
     for (size_t i = 0; i < size_t(steps) * batch; ++i) {
       tokens.push_back(RandomInteger(0, config.vocabulary - 1, random));
       // Not all count, but the first.

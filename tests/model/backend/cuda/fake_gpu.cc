@@ -63,6 +63,7 @@ RuntimeCalls FakeRuntime() {
             *facts = {};
             std::strcpy(facts->name, "Fake H100");
             facts->major = FakeGpu::current()->compute_major;
+            facts->multiProcessorCount = FakeGpu::current()->multiprocessors;
             return cudaSuccess;
           },
       .SetDevice = [](int) { return cudaSuccess; },

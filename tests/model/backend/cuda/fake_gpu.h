@@ -39,6 +39,7 @@ class FakeGpu {
 
   int devices = 1;
   int compute_major = 9;
+  int multiprocessors = 132;
   size_t total_bytes = size_t{80} << 30;
 
   // Implementation, for the functions behind the table.

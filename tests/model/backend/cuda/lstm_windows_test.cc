@@ -1,0 +1,63 @@
+#include "model/backend/cuda/lstm_windows.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "model/backend/cuda/cuda_backend.h"
+#include "tests/model/backend/cuda/fake_gpu.h"
+
+namespace derin::cuda {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+
+class LstmWindowsTest : public testing::Test {
+ protected:
+  bool Serves(const StackConfig& config, int batch) {
+    return LstmWindows::Serves(**Device::Open(FakeGpu::calls(), 0), config,
+                               {.steps = 2, .batch = batch, .training = true});
+  }
+
+  FakeGpu gpu_{};
+};
+
+TEST_F(LstmWindowsTest, ServesWhatHasRoomOnTheDevice) {
+  EXPECT_TRUE(Serves({.hidden = 256}, 32));
+  EXPECT_TRUE(Serves({.hidden = 256}, 128));
+  EXPECT_FALSE(Serves({.hidden = 256}, 129));
+  EXPECT_TRUE(Serves({.hidden = 1024}, 32));
+  EXPECT_FALSE(Serves({.hidden = 1024}, 33));
+  EXPECT_FALSE(Serves({.hidden = 1028}, 1));
+  EXPECT_FALSE(Serves({.hidden = 6}, 1));  // not in fours
+  EXPECT_FALSE(Serves({.cell = Cell::kGru, .hidden = 256}, 32));
+  EXPECT_FALSE(Serves({.hidden = 256, .precision = Precision::kBf16}, 32));
+  gpu_.multiprocessors = 15;
+  EXPECT_FALSE(Serves({.hidden = 256}, 1));
+}
+
+TEST_F(LstmWindowsTest, WantsNothingOfCudnn) {
+  const auto backend = *NewCudaBackend(FakeGpu::calls(), 0);
+  gpu_.ClearLog();
+  ASSERT_TRUE(backend->NewStack({.vocabulary = 3}, {.steps = 2, .batch = 2}).ok());
+  EXPECT_THAT(gpu_.log(), Not(Contains(HasSubstr("cudnn"))));
+}
+
+TEST_F(LstmWindowsTest, ATokenOutsideOfTheVocabularyIsAFault) {
+  const auto backend = *NewCudaBackend(FakeGpu::calls(), 0);
+  const auto queue = *backend->NewQueue(QueuePriority::kTraining);
+  const StackConfig config{.layers = 1, .hidden = 4, .vocabulary = 3};
+  const auto stack = *backend->NewStack(config, {.steps = 1, .batch = 2});
+  const auto floats = [&](size_t count) { return *backend->Allocate(ElementType::kF32, count); };
+  Buffer parameters = floats(StackSlices(config).back().offset + 16), in = floats(16),
+         out = floats(16), top = floats(8), tokens = *backend->Allocate(ElementType::kI32, 2);
+  const int32_t ids[] = {0, 3};
+  backend->Upload(*queue, ids, tokens.view());
+  stack->SetParameters(*queue, parameters.view());
+  stack->Forward(*queue, ForwardMode::kInference, 1, 2, tokens.view(), in.view(), out.view(),
+                 top.view());
+  EXPECT_THAT(std::string(queue->Finish().message()), HasSubstr("3"));
+}
+
+}  // namespace
+}  // namespace derin::cuda
