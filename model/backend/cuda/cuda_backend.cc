@@ -154,12 +154,10 @@ void CudaBackend::ProjectAndLoss(Queue& queue, View top, const HeadViews& head, 
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin()) return;
   const int64_t rows = Count(targets), V = Count(head.bias), H = Count(head.weight) / V;
-  const int64_t groups = ColumnSumsOfRows{.rows = rows}.groups();
-  auto* losses = static_cast<double*>(
-      cuda.Scratch(rows * sizeof(double) + (rows + groups) * V * sizeof(float)));
+  auto* losses =
+      static_cast<double*>(cuda.Scratch(rows * sizeof(double) + rows * V * sizeof(float)));
   if (losses == nullptr) return;
   auto* logits = reinterpret_cast<float*>(losses + rows);
-  float* group_sums = logits + rows * V;
   double* nats = loss.As<double>();
 
   cuda.Multiply({.a = top.As<float>(),
@@ -197,9 +195,8 @@ void CudaBackend::ProjectAndLoss(Queue& queue, View top, const HeadViews& head, 
                  .rows = V,
                  .columns = H,
                  .inner = rows});
-  cuda.Launch(ColumnSumsOfRows{.values = logits, .sums = group_sums, .rows = rows, .columns = V});
-  cuda.Launch(ColumnSums{
-      .values = group_sums, .sums = d_head.bias.As<float>(), .rows = groups, .columns = V});
+  cuda.Launch(
+      ColumnSums{.values = logits, .sums = d_head.bias.As<float>(), .rows = rows, .columns = V});
 }
 
 void CudaBackend::SquaredNorm(Queue& queue, View gradients, View squared_norm) {

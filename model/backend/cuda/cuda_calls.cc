@@ -22,6 +22,7 @@ const CudaCalls& DeviceCalls() {
               .StreamCreateWithPriority = &cudaStreamCreateWithPriority,
               .StreamDestroy = &cudaStreamDestroy,
               .StreamSynchronize = &cudaStreamSynchronize,
+              .StreamWaitEvent = &cudaStreamWaitEvent,
               .StreamBeginCapture = &cudaStreamBeginCapture,
               .StreamEndCapture = &cudaStreamEndCapture,
               .EventCreateWithFlags = &cudaEventCreateWithFlags,

@@ -28,6 +28,7 @@ struct RuntimeCalls {
   decltype(&cudaStreamCreateWithPriority) StreamCreateWithPriority;
   decltype(&cudaStreamDestroy) StreamDestroy;
   decltype(&cudaStreamSynchronize) StreamSynchronize;
+  decltype(&cudaStreamWaitEvent) StreamWaitEvent;
   decltype(&cudaStreamBeginCapture) StreamBeginCapture;
   decltype(&cudaStreamEndCapture) StreamEndCapture;
   decltype(&cudaEventCreateWithFlags) EventCreateWithFlags;

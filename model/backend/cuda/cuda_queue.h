@@ -37,9 +37,13 @@ class CudaQueue : public Queue {
 
   template <class Kernel>
   bool Launch(const Kernel& kernel) {
+    return LaunchOn(stream(), kernel);
+  }
+  // On another stream of the device.
+  template <class Kernel>
+  bool LaunchOn(cudaStream_t stream, const Kernel& kernel) {
     return status_.ok() &&
-           Try(std::get<Launcher<Kernel>>(device_->calls().kernels)(kernel, stream()),
-               Kernel::kName);
+           Try(std::get<Launcher<Kernel>>(device_->calls().kernels)(kernel, stream), Kernel::kName);
   }
   // Computes `product`; see MatrixProducts.
   void Multiply(const MatrixProduct& product);

@@ -31,8 +31,8 @@ struct KernelList {
 // Every own kernel. A new one takes its place here and is compiled with the others.
 using SmallKernels =
     KernelList<GatherWindow, OneHot, PackWeights, UnpackGradients, CountTargets,
-               SoftmaxCrossEntropy, SquaresOfChunks, SumOfDoubles, ColumnSumsOfRows, ColumnSums,
-               PrepareUpdate, UpdateBySgd, UpdateByAdam, ReadSlots, WriteSlots, Transpose,
+               SoftmaxCrossEntropy, SquaresOfChunks, SumOfDoubles, ColumnSums, PrepareUpdate,
+               UpdateBySgd, UpdateByAdam, ReadSlots, WriteSlots, Transpose,
                StepLayer<Cell::kVanillaTanh>, StepLayer<Cell::kVanillaRelu>, StepLayer<Cell::kGru>,
                StepLayer<Cell::kLstm>, FinishStep, RowLogits, SampleRows, InputTable, SumOfTwo>;
 using OwnKernels =

@@ -43,7 +43,7 @@ struct Sizes {
   bool training;
 
   int64_t weights() const { return parameters + 4 * hidden * (layers + vocabulary); }
-  int64_t d_gates() const { return training ? window * 4 * hidden : 0; }
+  int64_t d_gates() const { return training ? layers * window * 4 * hidden : 0; }
   int64_t d_h() const { return training ? window * hidden : 0; }
   int64_t x() const { return training ? window * vocabulary : 0; }
   int64_t input() const { return layers > 1 ? window * 4 * hidden : 0; }
@@ -64,7 +64,8 @@ StackPlan LstmWindows::Plan(const StackConfig& config, const StackExtent& extent
   const Sizes sizes(config, extent);
   constexpr int64_t kReal = sizeof(float);
   return {.weight_bytes = kReal * sizes.weights(),
-          .workspace_bytes = kReal * (sizes.input() + sizes.d_gates() + sizes.d_h() + sizes.x()),
+          .workspace_bytes = kReal * (sizes.input() + sizes.d_gates() + sizes.d_h() + sizes.x()) +
+                             (extent.training ? int64_t{MatrixProducts::kWorkspaceBytes} : 0),
           .reserve_bytes = kReal * (2 * sizes.states + sizes.gates())};
 }
 
@@ -88,6 +89,11 @@ absl::StatusOr<std::unique_ptr<LstmWindows>> LstmWindows::Create(Device& device,
     auto allocated = device.Allocate(ElementType::kF32, count);
     if (!allocated.ok()) return allocated.status();
     *buffer = *std::move(allocated);
+  }
+  if (extent.training) {
+    auto branch = Branch::Create(device, QueuePriority::kTraining);
+    if (!branch.ok()) return branch.status();
+    windows->branch_ = *std::move(branch);
   }
   return windows;
 }
@@ -163,67 +169,64 @@ void LstmWindows::Forward(CudaQueue& queue, int steps, int batch, View tokens, V
 void LstmWindows::Backward(CudaQueue& queue, View d_top, View gradients) {
   const int64_t H = config_.hidden, rows = int64_t{steps_} * batch_;
   const RuntimeCalls& runtime = queue.device().calls().runtime;
+  queue.Try(
+      runtime.MemsetAsync(d_gates_.view().data, 0xff, d_gates_.view().bytes(), queue.stream()),
+      "cudaMemsetAsync");
   for (int layer = config_.layers - 1; layer >= 0; --layer) {
     const bool last = layer == config_.layers - 1;
-    queue.Try(runtime.MemsetAsync(d_gates_.view().data, 0xff, rows * 4 * H * sizeof(float),
-                                  queue.stream()),
-              "cudaMemsetAsync");
     LaunchFirst(LstmBackwardVariants(), queue,
                 LstmBackwardViews{.weight_hh = Weight(LayerSlices(layer).weight_hh),
                                   .gates = OfLayer(gates_, layer),
                                   .c = OfLayer(c_, layer),
                                   .d_h = (last ? d_top : d_h_.view()).As<float>(),
-                                  .d_gates = d_gates_.view().As<float>(),
+                                  .d_gates = OfLayer(d_gates_, layer),
                                   .steps = steps_,
                                   .batch = batch_,
                                   .hidden = config_.hidden});
+    branch_->Fork(queue);
     GradientsOfLayer(queue, layer, gradients.As<float>());
     if (layer == 0) continue;
-    queue.Multiply({.a = d_gates_.view().As<float>(),
+    queue.Multiply({.a = OfLayer(d_gates_, layer),
                     .b = Weight(LayerSlices(layer).weight_ih),
                     .c = d_h_.view().As<float>(),
                     .rows = rows,
                     .columns = H,
                     .inner = 4 * H});
   }
+  branch_->Join(queue);
 }
 
 void LstmWindows::GradientsOfLayer(CudaQueue& queue, int layer, float* gradients) {
   const int64_t H = config_.hidden, rows = int64_t{steps_} * batch_, state = int64_t{batch_} * H;
   const LayerSlices at(layer);
-  const float* d_gates = d_gates_.view().As<float>();
+  const float* d_gates = OfLayer(d_gates_, layer);
   const auto of_weights = [&](int slice, const float* input, int64_t inputs) {
-    queue.Multiply({.a = d_gates,
-                    .b = input,
-                    .c = gradients + slices_[slice].offset,
-                    .transpose_a = true,
-                    .rows = 4 * H,
-                    .columns = inputs,
-                    .inner = rows});
+    branch_->Multiply(queue, {.a = d_gates,
+                              .b = input,
+                              .c = gradients + slices_[slice].offset,
+                              .transpose_a = true,
+                              .rows = 4 * H,
+                              .columns = inputs,
+                              .inner = rows});
   };
   of_weights(at.weight_hh, OfLayer(h_, layer), H);
   if (layer > 0) {
     of_weights(at.weight_ih, OfLayer(h_, layer - 1) + state, H);
   } else {
     float* x = x_.view().As<float>();
-    queue.Launch(OneHot{.tokens = tokens_.As<int32_t>(),
-                        .x = x,
-                        .fault = queue.fault(),
-                        .rows = rows,
-                        .vocabulary = config_.vocabulary});
+    branch_->Launch(queue, OneHot{.tokens = tokens_.As<int32_t>(),
+                                  .x = x,
+                                  .fault = queue.fault(),
+                                  .rows = rows,
+                                  .vocabulary = config_.vocabulary});
     of_weights(at.weight_ih, x, config_.vocabulary);
   }
-  ColumnSumsOfRows groups{.values = d_gates, .rows = rows, .columns = 4 * H};
-  groups.sums = static_cast<float*>(queue.Scratch(groups.groups() * 4 * H * sizeof(float)));
-  if (groups.sums == nullptr) return;
-  queue.Launch(groups);
   // Both biases have the same gradient.
-  for (const int slice : {at.bias_ih, at.bias_hh}) {
-    queue.Launch(ColumnSums{.values = groups.sums,
-                            .sums = gradients + slices_[slice].offset,
-                            .rows = groups.groups(),
-                            .columns = 4 * H});
-  }
+  branch_->Launch(queue, ColumnSums{.values = d_gates,
+                                    .sums = gradients + slices_[at.bias_ih].offset,
+                                    .again = gradients + slices_[at.bias_hh].offset,
+                                    .rows = rows,
+                                    .columns = 4 * H});
 }
 
 }  // namespace derin::cuda

@@ -4,6 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "model/backend/backend.h"
+#include "model/backend/cuda/branch.h"
 #include "model/backend/cuda/cuda_queue.h"
 #include "model/backend/stack_layout.h"
 
@@ -38,20 +39,22 @@ class LstmWindows {
   const float* Weight(int slice) const {
     return weights_.view().As<float>() + slices_[slice].offset;
   }
+  // On the branch: nothing of the way back waits for them.
   void GradientsOfLayer(CudaQueue& queue, int layer, float* gradients);
 
   const StackConfig config_;
   const StackExtent extent_;
   const std::vector<Slice> slices_;
 
-  Buffer weights_;        // as StackSlices
-  Buffer biases_;         // [L, 4H], of input and state together
-  Buffer table_;          // [V, 4H], of the first layer
-  Buffer h_, c_;          // [L, 1 + T, B, H]
-  Buffer gates_;          // [L, T, B, 4H]
-  Buffer input_;          // [T, B, 4H], of the layers above the first
-  Buffer d_gates_, d_h_;  // [T, B, 4H], [T, B, H]
-  Buffer x_;              // [T, B, V], one-hot, for the first layer's gradients
+  Buffer weights_;                  // as StackSlices
+  Buffer biases_;                   // [L, 4H], of input and state together
+  Buffer table_;                    // [V, 4H], of the first layer
+  Buffer h_, c_;                    // [L, 1 + T, B, H]
+  Buffer gates_, d_gates_;          // [L, T, B, 4H]
+  Buffer input_;                    // [T, B, 4H], of the layers above the first
+  Buffer d_h_;                      // [T, B, H]
+  Buffer x_;                        // [T, B, V], one-hot, for the first layer's gradients
+  std::unique_ptr<Branch> branch_;  // for training
   // Of the last Forward.
   int steps_ = 0, batch_ = 0;
   View tokens_;

@@ -24,6 +24,9 @@ struct MatrixProduct {
 // library's first choice among those that add in an order that does not vary.
 class MatrixProducts {
  public:
+  // NVIDIA's advice for Hopper is 32 MiB (cuBLAS documentation, cublasSetWorkspace).
+  static constexpr size_t kWorkspaceBytes = size_t{32} << 20;
+
   static absl::StatusOr<std::unique_ptr<MatrixProducts>> Create(Device& device);
 
   absl::Status Enqueue(const MatrixProduct& product, cudaStream_t stream);
@@ -41,9 +44,6 @@ class MatrixProducts {
   explicit MatrixProducts(Device& device) : device_(device) {}
   static Key KeyOf(const MatrixProduct& product);
   absl::StatusOr<Plan> MakePlan(const MatrixProduct& product);
-
-  // NVIDIA's advice for Hopper is 32 MiB (cuBLAS documentation, cublasSetWorkspace).
-  static constexpr size_t kWorkspaceBytes = size_t{32} << 20;
 
   Device& device_;
   Owned<cublasLtHandle_t> handle_;

@@ -63,38 +63,37 @@ struct SumOfDoubles {
   }
 };
 
-// sums[group, column] = the sum of kRows rows of a column; the last group may have fewer.
-struct ColumnSumsOfRows {
-  static constexpr const char* kName = "ColumnSumsOfRows";
-  static constexpr int kRows = 32;
-  const float* values;  // [rows, columns]
-  float* sums;          // [groups(), columns]
-  int64_t rows, columns;
-
-  DERIN_HOST_DEVICE int64_t groups() const { return (rows + kRows - 1) / kRows; }
-  DERIN_HOST_DEVICE int64_t items() const { return groups() * columns; }
-  DERIN_HOST_DEVICE void operator()(int64_t item) const {
-    const int64_t column = item % columns, first = item / columns * kRows;
-    float sum = 0;
-    for (int64_t row = first; row < first + kRows && row < rows; ++row) {
-      sum += values[row * columns + column];
-    }
-    sums[item] = sum;
-  }
-};
-
-// sums[column] = the sum of a column, from the first row down.
+// sums[column] = the sum of a column; `again`, where it is, gets the same.
 struct ColumnSums {
   static constexpr const char* kName = "ColumnSums";
+  static constexpr int kColumns = 32, kParts = 32, kThreads = kColumns * kParts;
+  struct Shared {
+    float sum[kParts][kColumns];
+  };
   const float* values;  // [rows, columns]
   float* sums;          // [columns]
+  float* again;         // [columns], or null
   int64_t rows, columns;
 
-  DERIN_HOST_DEVICE int64_t items() const { return columns; }
-  DERIN_HOST_DEVICE void operator()(int64_t column) const {
-    float sum = 0;
-    for (int64_t row = 0; row < rows; ++row) sum += values[row * columns + column];
-    sums[column] = sum;
+  DERIN_HOST_DEVICE int64_t blocks() const { return (columns + kColumns - 1) / kColumns; }
+  DERIN_HOST_DEVICE void operator()(const Block& block, Shared& shared) const {
+    const int64_t first = block.index * kColumns;
+    block.ForEachThread([&](int thread) {
+      const int64_t column = first + thread % kColumns;
+      float sum = 0;
+      for (int64_t row = thread / kColumns; column < columns && row < rows; row += kParts) {
+        sum += values[row * columns + column];
+      }
+      shared.sum[thread / kColumns][thread % kColumns] = sum;
+    });
+    block.ForEachThread([&](int thread) {
+      const int64_t column = first + thread;
+      if (thread >= kColumns || column >= columns) return;
+      float sum = 0;
+      for (int part = 0; part < kParts; ++part) sum += shared.sum[part][thread];
+      sums[column] = sum;
+      if (again != nullptr) again[column] = sum;
+    });
   }
 };
 

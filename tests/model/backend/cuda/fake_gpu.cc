@@ -15,6 +15,14 @@ FakeGpu* the_gpu = nullptr;
 
 using Work = std::vector<std::function<void()>>;
 
+// What was captured on the stream before it was recorded.
+struct FakeEvent {
+  FakeGpu::Stream* stream = nullptr;
+  Work* capture = nullptr;
+};
+
+FakeEvent* Fake(cudaEvent_t event) { return reinterpret_cast<FakeEvent*>(event); }
+
 FakeGpu::Stream* Fake(cudaStream_t stream) {
   DERIN_CHECK(stream != nullptr);  // the legacy stream
   return reinterpret_cast<FakeGpu::Stream*>(stream);
@@ -121,6 +129,12 @@ RuntimeCalls FakeRuntime() {
             DERIN_FAKE_CALL("cudaStreamSynchronize");
             return NotWhileCapturing();
           },
+      .StreamWaitEvent =
+          [](cudaStream_t stream, cudaEvent_t event, unsigned) {
+            DERIN_FAKE_CALL("cudaStreamWaitEvent");
+            return FakeGpu::current()->WaitFor(Fake(stream), Fake(event)->stream,
+                                               Fake(event)->capture);
+          },
       .StreamBeginCapture =
           [](cudaStream_t stream, cudaStreamCaptureMode mode) {
             DERIN_FAKE_CALL("cudaStreamBeginCapture");
@@ -132,6 +146,7 @@ RuntimeCalls FakeRuntime() {
       .StreamEndCapture =
           [](cudaStream_t stream, cudaGraph_t* graph) {
             FakeGpu::current()->Log("cudaStreamEndCapture");
+            if (!FakeGpu::current()->forks_.empty()) return cudaErrorStreamCaptureUnjoined;
             *graph = reinterpret_cast<cudaGraph_t>(Fake(stream)->capture);
             Fake(stream)->capture = nullptr;
             --FakeGpu::current()->captures_;
@@ -141,17 +156,18 @@ RuntimeCalls FakeRuntime() {
           [](cudaEvent_t* to, unsigned flags) {
             DERIN_FAKE_CALL("cudaEventCreateWithFlags");
             if (flags != cudaEventDisableTiming) return cudaErrorInvalidValue;
-            *to = reinterpret_cast<cudaEvent_t>(new int);
+            *to = reinterpret_cast<cudaEvent_t>(new FakeEvent);
             return cudaSuccess;
           },
       .EventDestroy =
           [](cudaEvent_t event) {
-            delete reinterpret_cast<int*>(event);
+            delete Fake(event);
             return cudaSuccess;
           },
       .EventRecord =
-          [](cudaEvent_t, cudaStream_t) {
+          [](cudaEvent_t event, cudaStream_t stream) {
             DERIN_FAKE_CALL("cudaEventRecord");
+            *Fake(event) = {Fake(stream), Fake(stream)->capture};
             return cudaSuccess;
           },
       .EventSynchronize =
@@ -227,6 +243,17 @@ cudaError_t FakeGpu::Free(void* memory) {
   used_bytes_ -= found->second;
   allocations_.erase(found);
   std::free(memory);
+  return cudaSuccess;
+}
+
+cudaError_t FakeGpu::WaitFor(Stream* waiting, Stream* waited_for, Work* capture) {
+  if (capture == nullptr) return cudaSuccess;  // nothing runs later than it is enqueued
+  if (waiting->capture == nullptr) {
+    waiting->capture = capture;
+    forks_.insert(waiting);
+  } else if (forks_.erase(waited_for) > 0) {
+    waited_for->capture = nullptr;
+  }
   return cudaSuccess;
 }
 

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,10 @@ class FakeGpu {
   cudaError_t Free(void* memory);
   // Runs `work`, or keeps it for the graph.
   cudaError_t Enqueue(const char* call, Stream* stream, std::function<void()> work);
+  // Takes `waiting` into the capture that `waited_for` belongs to, or `waited_for` out of it.
+  cudaError_t WaitFor(Stream* waiting, Stream* waited_for,
+                      std::vector<std::function<void()>>* capture);
+  std::set<Stream*> forks_;  // captured with another stream, which has yet to wait for them
   bool capturing() const { return captures_ > 0; }
   size_t used_bytes() const { return used_bytes_; }
   int captures_ = 0;
