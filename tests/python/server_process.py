@@ -31,6 +31,7 @@ class ServerProcess:
         self._reader.start()
         addresses = dict(line.split() for line in port_file.read_text().splitlines())
         self.address = addresses["grpc"]
+        self.metrics_address = addresses["metrics"]
 
     def _read(self):
         with self._process.stdout as lines:
