@@ -32,6 +32,8 @@ inline constexpr EnumName<client::Tokenization> kTokenizationNames[] = {
 };
 inline constexpr EnumName<client::Precision> kPrecisionNames[] = {
     {client::Precision::kF32, "f32"},
+    {client::Precision::kTf32, "tf32"},
+    {client::Precision::kF16, "f16"},
     {client::Precision::kBf16, "bf16"},
 };
 inline constexpr EnumName<client::Partition> kPartitionNames[] = {

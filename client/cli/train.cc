@@ -81,7 +81,7 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
     AddEnum(command, "--tokens", spec.config.tokenization, kTokenizationNames,
             "what one token is: a Unicode character, or a byte of UTF-8 [characters]");
     AddEnum(command, "--precision", spec.config.precision, kPrecisionNames,
-            "of products; bf16 is quicker, where the server's device has it [f32]");
+            "of products; all but f32 are quicker, where the server's device has them [f32]");
   });
   in("Training", [&] {
     AddNumber(command, "--batch", spec.batch, "rows of a minibatch, 1 to 512 [32]");

@@ -36,16 +36,20 @@ std::string_view PrecisionName(Precision precision) {
       return "f64";
     case Precision::kBf16:
       return "bf16";
+    case Precision::kTf32:
+      return "tf32";
+    case Precision::kF16:
+      return "f16";
   }
   return "";
 }
 
 absl::StatusOr<Precision> ParsePrecision(std::string_view name) {
-  for (Precision precision : {Precision::kF32, Precision::kF64, Precision::kBf16}) {
+  for (Precision precision : kPrecisions) {
     if (PrecisionName(precision) == name) return precision;
   }
   return absl::InvalidArgumentError(
-      absl::StrFormat("got precision '%s', wanted f32, bf16 or f64", std::string(name)));
+      absl::StrFormat("got precision '%s', wanted f32, tf32, f16, bf16 or f64", std::string(name)));
 }
 
 }  // namespace derin

@@ -18,10 +18,14 @@ std::string_view CellName(Cell cell);
 absl::StatusOr<Cell> ParseCell(std::string_view name);
 
 // What products are computed in. Parameters, gradients, moments, accumulators and states are f32,
-// but f64 with kF64. With kBf16 the factors of a product are rounded to bfloat16, to nearest even.
-enum class Precision { kF32, kF64, kBf16 };
+// but f64 with kF64. The factors of a product are rounded with kBf16 to bfloat16 and with kF16 to
+// half precision, to nearest even, with kTf32 to the 10 bits of fraction of NVIDIA's
+// TensorFloat-32.
+enum class Precision { kF32, kF64, kBf16, kTf32, kF16 };
+inline constexpr Precision kPrecisions[] = {Precision::kF32, Precision::kTf32, Precision::kF16,
+                                            Precision::kBf16, Precision::kF64};
 
-// `f32`, `f64`, `bf16`: the names used in files, engine ids and on the command line.
+// `f32`, `tf32`, `f16`, `bf16`, `f64`: the names used in files, engine ids and on the command line.
 std::string_view PrecisionName(Precision precision);
 absl::StatusOr<Precision> ParsePrecision(std::string_view name);
 

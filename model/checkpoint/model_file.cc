@@ -18,7 +18,7 @@ namespace {
 using nlohmann::json;
 
 // The newest format that this program reads.
-constexpr int kFormat = 2;
+constexpr int kFormat = 3;
 constexpr char kKind[] = "model file";
 constexpr char kConfigKey[] = "derin.config";
 constexpr char kTokenizationKey[] = "derin.tokenization";
@@ -31,7 +31,19 @@ absl::Status Damaged(const absl::FormatSpec<Args...>& format, const Args&... arg
 }
 
 // The oldest format that can say `config`, so that older programs read what they can.
-int FormatOf(const StackConfig& config) { return config.precision == Precision::kBf16 ? 2 : 1; }
+int FormatOf(const StackConfig& config) {
+  switch (config.precision) {
+    case Precision::kF32:
+    case Precision::kF64:
+      return 1;
+    case Precision::kBf16:
+      return 2;
+    case Precision::kTf32:
+    case Precision::kF16:
+      return 3;
+  }
+  return kFormat;
+}
 
 std::string EncodeConfig(const StackConfig& config) {
   const nlohmann::ordered_json object = {{"cell", CellName(config.cell)},

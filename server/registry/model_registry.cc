@@ -42,7 +42,7 @@ absl::StatusOr<Published> ModelRegistry::Publish(const ModelFile& model, v1::Mod
                                                  JobUpdate update) {
   if (ToProto(model.config.precision) == v1::PRECISION_UNSPECIFIED) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("got a model in %s to publish, wanted f32 or bf16",
+        absl::StrFormat("got a model in %s to publish, wanted f32, tf32, f16 or bf16",
                         std::string(PrecisionName(model.config.precision))));
   }
   const absl::StatusOr<std::string> file = EncodeModelFile(model);

@@ -86,6 +86,10 @@ absl::StatusOr<Precision> FromProto(v1::Precision precision, std::string_view fi
       return Precision::kF32;
     case v1::PRECISION_BF16:
       return Precision::kBf16;
+    case v1::PRECISION_TF32:
+      return Precision::kTf32;
+    case v1::PRECISION_F16:
+      return Precision::kF16;
     default:
       return UnknownValue(field, precision, "Precision");
   }
@@ -97,6 +101,10 @@ v1::Precision ToProto(Precision precision) {
       return v1::PRECISION_F32;
     case Precision::kBf16:
       return v1::PRECISION_BF16;
+    case Precision::kTf32:
+      return v1::PRECISION_TF32;
+    case Precision::kF16:
+      return v1::PRECISION_F16;
     case Precision::kF64:
       break;
   }

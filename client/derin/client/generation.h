@@ -152,7 +152,7 @@ struct GenerateStart {
   // What computes the text, such as `cpu/f32/1`; the same id means the same bits.
   std::string engine_id;
   // Whether that is another engine than the version's own precision asks for: a version trained in
-  // bf16 is computed in f32 where the server's device has no bf16.
+  // bf16, say, is computed in f32 where the server's device has no bf16.
   bool engine_changed = false;
 };
 

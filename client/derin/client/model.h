@@ -38,6 +38,10 @@ enum class Precision {
   kF32,
   // Products of bfloat16 factors.
   kBf16,
+  // Products of factors rounded to TensorFloat-32.
+  kTf32,
+  // Products of half-precision factors, with a dynamic loss scale.
+  kF16,
 };
 
 // The network: recurrent layers of equal size and a linear head to the vocabulary. In replies

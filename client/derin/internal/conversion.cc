@@ -40,8 +40,11 @@ constexpr EnumPairs<Cell, v1::Cell, 4> kCells{{{Cell::kVanillaTanh, v1::CELL_VAN
 constexpr EnumPairs<Tokenization, v1::Tokenization, 2> kTokenizations{
     {{Tokenization::kCharacters, v1::TOKENIZATION_CHARACTERS},
      {Tokenization::kBytes, v1::TOKENIZATION_BYTES}}};
-constexpr EnumPairs<Precision, v1::Precision, 2> kPrecisions{
-    {{Precision::kF32, v1::PRECISION_F32}, {Precision::kBf16, v1::PRECISION_BF16}}};
+constexpr EnumPairs<Precision, v1::Precision, 4> kPrecisions{
+    {{Precision::kF32, v1::PRECISION_F32},
+     {Precision::kBf16, v1::PRECISION_BF16},
+     {Precision::kTf32, v1::PRECISION_TF32},
+     {Precision::kF16, v1::PRECISION_F16}}};
 constexpr EnumPairs<Partition, v1::Partition, 2> kPartitions{
     {{Partition::kSequential, v1::PARTITION_SEQUENTIAL},
      {Partition::kRandom, v1::PARTITION_RANDOM}}};

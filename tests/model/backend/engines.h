@@ -52,6 +52,10 @@ inline double Tolerance(const Engine& engine) {
       return engine.backend == "reference" ? 1e-5 : 1e-4;
     case Precision::kBf16:
       return 5e-2;
+    case Precision::kTf32:
+      return 5e-3;
+    case Precision::kF16:
+      return 1e-2;
   }
   return 0;
 }

@@ -49,7 +49,7 @@ absl::Status StatusWith(const std::string& key, const std::string& value) {
 
 TEST(ModelFile, ComesBackAsItWas) {
   for (const Cell cell : {Cell::kVanillaTanh, Cell::kVanillaRelu, Cell::kGru, Cell::kLstm}) {
-    for (const Precision precision : {Precision::kF32, Precision::kF64, Precision::kBf16}) {
+    for (const Precision precision : kPrecisions) {
       ModelFile model = SmallModel(cell);
       model.config.precision = precision;
       const auto decoded = DecodeModelFile(EncodeModelFile(model).value());
@@ -115,19 +115,22 @@ TEST(ModelFile, WithAnyBitFlippedIsRefusedOrTheSameModel) {
 }
 
 TEST(ModelFile, OfANewerFormatIsUnimplemented) {
-  const absl::Status status = StatusWith("derin.format", "3");
+  const absl::Status status = StatusWith("derin.format", "4");
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("format version 3; this program reads 1 to 2"));
-  EXPECT_EQ(StatusWith("derin.format", "2"), absl::OkStatus());
+              HasSubstr("format version 4; this program reads 1 to 3"));
+  EXPECT_EQ(StatusWith("derin.format", "3"), absl::OkStatus());
   for (const char* format : {"0", "-1", "one", "", "1.5", "99999999999"}) {
     EXPECT_EQ(StatusWith("derin.format", format).code(), absl::StatusCode::kDataLoss) << format;
   }
 }
 
 TEST(ModelFile, HasTheOldestFormatThatCanSayItsPrecision) {
-  const std::pair<Precision, const char*> formats[] = {
-      {Precision::kF32, "1"}, {Precision::kF64, "1"}, {Precision::kBf16, "2"}};
+  const std::pair<Precision, const char*> formats[] = {{Precision::kF32, "1"},
+                                                       {Precision::kF64, "1"},
+                                                       {Precision::kBf16, "2"},
+                                                       {Precision::kTf32, "3"},
+                                                       {Precision::kF16, "3"}};
   for (const auto& [precision, format] : formats) {
     ModelFile model = SmallModel();
     model.config.precision = precision;

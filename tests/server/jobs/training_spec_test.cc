@@ -236,7 +236,8 @@ TEST_F(TrainingSpecTest, NamesTheFieldAtFault) {
 TEST_F(TrainingSpecTest, TakesThePrecisionsThatTheBackendHasAndRefusesTheOthers) {
   for (const std::string_view name : BackendNames()) {
     backend = *NewBackend(name);
-    for (const Precision precision : {Precision::kF32, Precision::kBf16}) {
+    for (const Precision precision :
+         OfferedPrecisions({std::begin(kPrecisions), std::end(kPrecisions)})) {
       spec.mutable_config()->set_precision(ToProto(precision));
       const auto plan = Resolve();
       if (CheckPrecision(backend->capabilities(), precision).ok()) {
@@ -251,13 +252,16 @@ TEST_F(TrainingSpecTest, TakesThePrecisionsThatTheBackendHasAndRefusesTheOthers)
 }
 
 TEST_F(TrainingSpecTest, APrecisionThatIsNotThereIsRefusedListingThoseOnOffer) {
-  spec.mutable_config()->set_precision(v1::PRECISION_BF16);
-  const absl::Status status = Resolve().status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(ErrorField(status), "training_job.spec.config.precision");
-  EXPECT_THAT(std::string(status.message()),
-              AllOf(HasSubstr("got precision bf16"), HasSubstr("backend reference"),
-                    HasSubstr("it has f32"), Not(HasSubstr("f64"))));
+  for (const Precision precision : {Precision::kTf32, Precision::kF16, Precision::kBf16}) {
+    spec.mutable_config()->set_precision(ToProto(precision));
+    const absl::Status status = Resolve().status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(ErrorField(status), "training_job.spec.config.precision");
+    EXPECT_THAT(
+        std::string(status.message()),
+        AllOf(HasSubstr("got precision " + std::string(PrecisionName(precision))),
+              HasSubstr("backend reference"), HasSubstr("it has f32"), Not(HasSubstr("f64"))));
+  }
 }
 
 TEST_F(TrainingSpecTest, TakesEachBoundItself) {

@@ -17,7 +17,8 @@ TEST(ProtoConversion, EveryValueOfTheModelHasOneInTheApi) {
   for (const Tokenization tokens : {Tokenization::kCharacters, Tokenization::kBytes}) {
     EXPECT_EQ(*FromProto(ToProto(tokens), "tokenization"), tokens);
   }
-  for (const Precision precision : {Precision::kF32, Precision::kBf16}) {
+  for (const Precision precision :
+       OfferedPrecisions({std::begin(kPrecisions), std::end(kPrecisions)})) {
     EXPECT_EQ(*FromProto(ToProto(precision), "precision"), precision);
   }
   for (const Normalization normalization : {Normalization::kRaw, Normalization::kD2lLetters}) {
@@ -46,8 +47,8 @@ TEST(ProtoConversion, DoublePrecisionHasNoNameInTheApi) {
     EXPECT_NE(*FromProto(static_cast<v1::Precision>(value), "p"), Precision::kF64) << value;
   }
   EXPECT_THAT(OfferedPrecisions({Precision::kF32, Precision::kF64}), ElementsAre(Precision::kF32));
-  EXPECT_THAT(OfferedPrecisions({Precision::kF32, Precision::kBf16}),
-              ElementsAre(Precision::kF32, Precision::kBf16));
+  EXPECT_THAT(OfferedPrecisions({std::begin(kPrecisions), std::end(kPrecisions)}),
+              ElementsAre(Precision::kF32, Precision::kTf32, Precision::kF16, Precision::kBf16));
 }
 
 TEST(ProtoConversion, AnEmptyConfigIsTheRecipe) {
