@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -37,7 +38,7 @@ struct HeadViews {
   View bias;    // [V]
 };
 
-// What Update reads and writes; `count` of all but the last three are alike.
+// What Update reads and writes; `count` of the first four are alike.
 struct UpdateViews {
   View parameters;
   View gradients;
@@ -46,6 +47,8 @@ struct UpdateViews {
   View learning_rate;  // f64 [1]
   View squared_norm;   // f64 [1], of SquaredNorm
   View step;           // i64 [1], optimiser steps done; Update adds one
+  // f64 [2], the factor of LossScale and the good steps in a row, where NeedsLossScale; else empty.
+  View loss_scale;
 };
 
 // What Sample reads and writes, for N rows.
@@ -87,9 +90,14 @@ class Backend {
 
   virtual StackPlan Plan(const StackConfig& config, const StackExtent& extent) const = 0;
   // RESOURCE_EXHAUSTED with the bytes wanted and free; INVALID_ARGUMENT for a precision that is not
-  // among the capabilities.
-  virtual absl::StatusOr<std::unique_ptr<RecurrentStack>> NewStack(const StackConfig& config,
-                                                                   const StackExtent& extent) = 0;
+  // among the capabilities. `saved_choice` is the choice() of an earlier stack: it is taken again
+  // where this backend can; else, and when it is empty, one is made anew.
+  virtual absl::StatusOr<std::unique_ptr<RecurrentStack>> NewStack(
+      const StackConfig& config, const StackExtent& extent, std::string_view saved_choice) = 0;
+  absl::StatusOr<std::unique_ptr<RecurrentStack>> NewStack(const StackConfig& config,
+                                                           const StackExtent& extent) {
+    return NewStack(config, extent, "");
+  }
 
   // `from` may be changed as soon as Upload returns.
   virtual void Upload(Queue& queue, const void* from, View to) = 0;
@@ -110,7 +118,8 @@ class Backend {
                               View loss, View d_top, const HeadViews& d_head) = 0;
   // Sum of squares into f64 [1], added in f64.
   virtual void SquaredNorm(Queue& queue, View gradients, View squared_norm) = 0;
-  // Clip by the global norm, then one optimiser step.
+  // Clip by the global norm, then one optimiser step. With a loss scale, a step whose norm is not
+  // finite is skipped: only the scale changes.
   virtual void Update(Queue& queue, const OptimizerConfig& config, const UpdateViews& views) = 0;
 
   // `logits` [N, V] = top [N, H] W^T + b; the bits of a row do not depend on the other rows.

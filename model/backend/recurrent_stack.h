@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string_view>
+
 #include "model/backend/queue.h"
 #include "model/backend/stack_config.h"
 #include "model/backend/view.h"
@@ -22,6 +24,9 @@ class RecurrentStack {
   virtual ~RecurrentStack() = default;
 
   virtual const StackConfig& config() const = 0;
+  // What the backend has chosen by measurement, for Backend::NewStack to take again: with another
+  // choice the bits differ. Empty where there is nothing to choose.
+  virtual std::string_view choice() const { return ""; }
 
   // Takes the weights from `parameters`, laid out as StackSlices. Needed before first use and after
   // every change.
@@ -34,8 +39,9 @@ class RecurrentStack {
 
   // Gradients with respect to the parameters, through the last Forward(kTraining), whose `state_in`
   // and `top` are still as they were, from `d_top` [T*B, H]; no gradient flows into state_in.
-  // Writes (not adds to) all of `gradients`, laid out as StackSlices.
-  virtual void Backward(Queue& queue, View d_top, View gradients) = 0;
+  // Writes (not adds to) all of `gradients`, laid out as StackSlices. `loss_scale` is that of
+  // UpdateViews: on the way back all is as many times as large, and not in `gradients` any more.
+  virtual void Backward(Queue& queue, View d_top, View loss_scale, View gradients) = 0;
 
   // One step of N independent sequences. Row i absorbs tokens[i] into the state in slot slots[i] of
   // `pool` [slots, L, S, H] and leaves its top h in top[i]; `tokens` and `slots` i32 [N], `top` [N,

@@ -33,6 +33,10 @@ constexpr ElementType StateType(Precision precision) {
   return precision == Precision::kF64 ? ElementType::kF64 : ElementType::kF32;
 }
 
+// Whether gradients are computed scaled up, or the small ones would be lost
+// (RecurrentStack::Backward).
+constexpr bool NeedsLossScale(Precision precision) { return precision == Precision::kF16; }
+
 // A stack of `layers` recurrent layers over one-hot tokens.
 struct StackConfig {
   Cell cell = Cell::kLstm;

@@ -19,9 +19,10 @@ namespace {
 using nlohmann::json;
 
 constexpr char kKind[] = "trainer state file";
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr char kEngineKey[] = "derin.engine";
 constexpr char kStateKey[] = "derin.state";
+constexpr char kChoiceKey[] = "derin.choice";
 
 // A tensor's name and its place.
 template <typename Snapshot>
@@ -31,6 +32,7 @@ auto TensorsOf(Snapshot& snapshot) {
       {"moment1", &snapshot.moment1},
       {"moment2", &snapshot.moment2},
       {"hidden", &snapshot.hidden},
+      {"loss_scale", &snapshot.loss_scale},
       {"best_parameters", &snapshot.best_parameters}};
 }
 
@@ -117,9 +119,11 @@ absl::StatusOr<std::string> EncodeTrainerStateFile(TrainerStateFile state) {
     if (value->has_value()) object[name] = Real(**value);
   }
   Safetensors file;
-  file.metadata[kFormatKey] = absl::StrFormat("%d", kFormat);
+  // The oldest format that can say it, so that older programs read what they can.
+  file.metadata[kFormatKey] = state.snapshot.loss_scale.empty() ? "1" : "2";
   file.metadata[kEngineKey] = state.engine;
   file.metadata[kStateKey] = object.dump();
+  if (!state.snapshot.choice.empty()) file.metadata[kChoiceKey] = state.snapshot.choice;
   for (const auto& [name, values] : TensorsOf(state.snapshot)) {
     const auto count = static_cast<int64_t>(values->size());
     if (count > 0) file.tensors.push_back({name, {count}, std::move(*values)});
@@ -146,6 +150,9 @@ absl::StatusOr<TrainerStateFile> DecodeTrainerStateFile(absl::Span<const char> b
   if (!text.ok()) return text.status();
   if (absl::Status status = ReadState(*text, state.snapshot); !status.ok()) {
     return DamagedFile(kKind, absl::StrFormat("%s: %s", kStateKey, status.message()));
+  }
+  if (const auto choice = file->metadata.find(kChoiceKey); choice != file->metadata.end()) {
+    state.snapshot.choice = choice->second;
   }
   const auto places = TensorsOf(state.snapshot);
   for (Tensor& tensor : file->tensors) {

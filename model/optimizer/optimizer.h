@@ -40,6 +40,29 @@ DERIN_HOST_DEVICE inline double IntegerPower(double base, int64_t exponent) {
   return result;
 }
 
+// The dynamic loss scale of f16: gradients are computed that many times as large, so that half
+// precision holds the small ones too. As torch.amp.GradScaler by default, but with bounds.
+struct LossScale {
+  static constexpr double kFirst = 65536;
+  static constexpr double kLeast = 1;
+  static constexpr double kMost = 1 << 24;
+  static constexpr int kGrowthInterval = 2000;  // good steps in a row
+};
+
+// Moves `scale`, {the factor, a power of two; good steps in a row}, past a step of this norm. False
+// when the norm is not finite: the step is to be skipped.
+DERIN_HOST_DEVICE inline bool AdvanceLossScale(double squared_norm, double* scale) {
+  const bool finite = squared_norm - squared_norm == 0;
+  scale[1] = finite ? scale[1] + 1 : 0;
+  if (!finite) {
+    scale[0] = scale[0] / 2 > LossScale::kLeast ? scale[0] / 2 : LossScale::kLeast;
+  } else if (scale[1] >= LossScale::kGrowthInterval) {
+    scale[0] = scale[0] * 2 < LossScale::kMost ? scale[0] * 2 : LossScale::kMost;
+    scale[1] = 0;
+  }
+  return finite;
+}
+
 // What is the same for every element in one step.
 template <typename Real>
 struct UpdateFactors {

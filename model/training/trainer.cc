@@ -66,6 +66,7 @@ absl::Status Trainer::Allocate(absl::Span<const int32_t> tokens, const Parameter
       {&state_.moment2, real, moments >= 2 ? parameters : 0},
       {&state_.best_parameters, real, config_.validation_share > 0 ? parameters : 0},
       {&state_.optimizer_step, ElementType::kI64, 1},
+      {&state_.loss_scale, ElementType::kF64, NeedsLossScale(model.precision) ? 2u : 0u},
       {&state_.hidden, real, state},
       {&hidden_out_, real, state},
       {&gradients_, real, parameters},
@@ -83,19 +84,31 @@ absl::Status Trainer::Allocate(absl::Span<const int32_t> tokens, const Parameter
     if (!buffer.ok()) return buffer.status();
     *one.buffer = *std::move(buffer);
   }
-  auto stack =
-      backend_.NewStack(model, {.steps = config_.steps, .batch = config_.batch, .training = true});
-  if (!stack.ok()) return stack.status();
-  stack_ = *std::move(stack);
+  if (absl::Status status = MakeStack(""); !status.ok()) return status;
   auto queue = backend_.NewQueue(QueuePriority::kTraining);
   if (!queue.ok()) return queue.status();
   queue_ = *std::move(queue);
-  recorded_step_ = backend_.Record([this](Queue& recording) { EnqueueStep(recording); });
 
   backend_.Upload(*queue_, tokens.data(), corpus_.view());
   UploadReals(backend_, *queue_, initial.values, state_.parameters.view());
+  if (const View scale = state_.loss_scale.view(); !scale.empty()) {
+    const double first[] = {LossScale::kFirst, 0};
+    backend_.Upload(*queue_, first, scale);
+  }
   stack_->SetParameters(*queue_, state_.parameters.view().Slice(0, layout_.stack_count()));
   return queue_->Finish();
+}
+
+absl::Status Trainer::MakeStack(std::string_view saved_choice) {
+  const StackExtent extent{.steps = config_.steps, .batch = config_.batch, .training = true};
+  // The memory of the old one first.
+  recorded_step_.reset();
+  stack_.reset();
+  auto stack = backend_.NewStack(config_.model, extent, saved_choice);
+  if (!stack.ok()) return stack.status();
+  stack_ = *std::move(stack);
+  recorded_step_ = backend_.Record([this](Queue& recording) { EnqueueStep(recording); });
+  return absl::OkStatus();
 }
 
 absl::Status Trainer::Step() {
@@ -132,7 +145,11 @@ void Trainer::EnqueueStep(Queue& queue) {
                   state_.hidden.view(), hidden_out_.view(), top_.view());
   backend_.ProjectAndLoss(queue, top_.view(), head, targets_.view(),
                           step_figures_.view().Slice(0, 2), d_top_.view(), d_head);
-  stack_->Backward(queue, d_top_.view(), gradients.Slice(0, stack_count));
+  const View loss_scale = state_.loss_scale.view();
+  stack_->Backward(queue, d_top_.view(), loss_scale, gradients.Slice(0, stack_count));
+  if (!loss_scale.empty()) {
+    backend_.Copy(queue, loss_scale.Slice(0, 1), step_figures_.view().Slice(3, 1));
+  }
 
   const View squared_norm = step_figures_.view().Slice(2, 1);
   backend_.SquaredNorm(queue, gradients, squared_norm);
@@ -143,7 +160,8 @@ void Trainer::EnqueueStep(Queue& queue) {
                    .moment2 = state_.moment2.view(),
                    .learning_rate = learning_rate_.view(),
                    .squared_norm = squared_norm,
-                   .step = state_.optimizer_step.view()});
+                   .step = state_.optimizer_step.view(),
+                   .loss_scale = loss_scale});
   stack_->SetParameters(queue, parameters.Slice(0, stack_count));
   backend_.Copy(queue, hidden_out_.view(), state_.hidden.view());
 }
@@ -189,7 +207,8 @@ absl::Status Trainer::CollectFigures(int64_t until_step) {
     const int slot = static_cast<int>(progress.step % kRing);
     if (absl::Status status = queue_->Wait(pending_[slot].ticket); !status.ok()) return status;
     const double* figures = ring_.view().As<double>() + slot * kFigures;
-    if (!std::isfinite(figures[0]) || !std::isfinite(figures[2])) {
+    const bool skipped = !std::isfinite(figures[2]) && figures[3] > LossScale::kLeast;
+    if (!std::isfinite(figures[0]) || !(std::isfinite(figures[2]) || skipped)) {
       return absl::OutOfRangeError(
           absl::StrFormat("the training diverged at step %d: its loss is %g nats and its "
                           "gradient's squared norm %g",
@@ -199,7 +218,7 @@ absl::Status Trainer::CollectFigures(int64_t until_step) {
     progress.tokens += static_cast<int64_t>(figures[1]);
     progress.epoch_loss.nats += figures[0];
     progress.epoch_loss.tokens += static_cast<int64_t>(figures[1]);
-    progress.gradient_norm = std::sqrt(figures[2]);
+    if (!skipped) progress.gradient_norm = std::sqrt(figures[2]);
     progress.learning_rate = pending_[slot].learning_rate;
   }
   return absl::OkStatus();
@@ -214,11 +233,13 @@ absl::StatusOr<TrainerSnapshot> Trainer::Snapshot() {
                            .epoch = state_.epoch,
                            .step_in_epoch = state_.step_in_epoch,
                            .progress = state_.progress};
+  snapshot.choice = std::string(stack_->choice());
   const std::pair<const Buffer*, std::vector<float>*> parts[] = {
       {&state_.parameters, &snapshot.parameters},
       {&state_.moment1, &snapshot.moment1},
       {&state_.moment2, &snapshot.moment2},
       {&state_.hidden, &snapshot.hidden},
+      {&state_.loss_scale, &snapshot.loss_scale},
       {&state_.best_parameters, &snapshot.best_parameters}};
   for (const auto& [buffer, values] : parts) {
     values->resize(buffer->view().count);
@@ -249,7 +270,17 @@ absl::Status Trainer::CheckSnapshot(const TrainerSnapshot& snapshot) const {
   status.Update(elements("moment2", snapshot.moment2, state_.moment2));
   status.Update(elements("hidden", snapshot.hidden, state_.hidden));
   status.Update(elements("best_parameters", snapshot.best_parameters, state_.best_parameters));
+  status.Update(elements("loss_scale", snapshot.loss_scale, state_.loss_scale));
   if (!status.ok()) return status;
+  if (!snapshot.loss_scale.empty() &&
+      !(snapshot.loss_scale[0] >= LossScale::kLeast && snapshot.loss_scale[0] <= LossScale::kMost &&
+        snapshot.loss_scale[1] >= 0 && snapshot.loss_scale[1] < LossScale::kGrowthInterval)) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("loss_scale of the snapshot: got %g after %g good steps, wanted %g to %g "
+                        "after less than %d",
+                        snapshot.loss_scale[0], snapshot.loss_scale[1], LossScale::kLeast,
+                        LossScale::kMost, LossScale::kGrowthInterval));
+  }
   if (snapshot.epoch < 0 || snapshot.epoch > config_.epochs) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "epoch of the snapshot: got %d, wanted 0 to %d", snapshot.epoch, config_.epochs));
@@ -273,6 +304,9 @@ absl::Status Trainer::CheckSnapshot(const TrainerSnapshot& snapshot) const {
 
 absl::Status Trainer::Restore(const TrainerSnapshot& snapshot) {
   if (absl::Status status = CheckSnapshot(snapshot); !status.ok()) return status;
+  if (!snapshot.choice.empty() && snapshot.choice != stack_->choice()) {
+    if (absl::Status status = MakeStack(snapshot.choice); !status.ok()) return status;
+  }
   state_.step = snapshot.step;
   state_.epoch = snapshot.epoch;
   state_.step_in_epoch = snapshot.step_in_epoch;
@@ -283,6 +317,7 @@ absl::Status Trainer::Restore(const TrainerSnapshot& snapshot) {
   UploadReals(backend_, *queue_, snapshot.moment1, state_.moment1.view());
   UploadReals(backend_, *queue_, snapshot.moment2, state_.moment2.view());
   UploadReals(backend_, *queue_, snapshot.hidden, state_.hidden.view());
+  UploadReals(backend_, *queue_, snapshot.loss_scale, state_.loss_scale.view());
   UploadReals(backend_, *queue_, snapshot.best_parameters, state_.best_parameters.view());
   backend_.Upload(*queue_, &snapshot.optimizer_step, state_.optimizer_step.view());
   stack_->SetParameters(*queue_, state_.parameters.view().Slice(0, layout_.stack_count()));

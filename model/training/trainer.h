@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -50,6 +52,7 @@ struct TrainerProgress {
 struct TrainerState {
   Buffer parameters, moment1, moment2;  // flat, as ParameterLayout
   Buffer optimizer_step;                // i64 [1]
+  Buffer loss_scale;                    // of UpdateViews
   Buffer hidden;                        // carried from minibatch to minibatch, [S, L, B, H]
   Buffer best_parameters;  // of the best validation perplexity; empty when nothing is held out
   int64_t step = 0;        // enqueued so far
@@ -64,7 +67,9 @@ struct TrainerSnapshot {
   std::vector<float> parameters, moment1, moment2;  // each empty or as ParameterLayout
   std::vector<float> hidden;                        // [S, L, B, H]
   std::vector<float> best_parameters;
-  int64_t optimizer_step = 0;  // updates done, at most `step`: a skipped one does not count
+  std::vector<float> loss_scale;  // of UpdateViews, exact in f32
+  std::string choice;             // RecurrentStack::choice()
+  int64_t optimizer_step = 0;     // updates done, at most `step`: a skipped one does not count
   int64_t step = 0;
   int64_t epoch = 0;
   int64_t step_in_epoch = 0;
@@ -86,7 +91,8 @@ class Trainer {
 
   // One minibatch: forward, loss, backward, clip, update. After the last one of an epoch also the
   // validation. Losses come back at most two steps late, and all at an epoch's end. OUT_OF_RANGE
-  // with the step when the loss or the gradient is not finite: the training diverged.
+  // with the step when the loss or the gradient is not finite: the training diverged. With a loss
+  // scale that can still fall, a gradient that is not finite is a step that was skipped.
   absl::Status Step();
   bool done() const { return state_.epoch == config_.epochs; }
 
@@ -95,10 +101,14 @@ class Trainer {
   // Share of the work that is enqueued, in [0, 1].
   double FractionDone() const;
 
+  // How the stack is computed: see RecurrentStack::choice.
+  std::string_view choice() const { return stack_->choice(); }
+
   // Waits for all that is enqueued. UNIMPLEMENTED for f64, whose numbers no file holds.
   absl::StatusOr<TrainerSnapshot> Snapshot();
   // Goes on from there, whatever it was doing. INVALID_ARGUMENT, naming the field, when the
-  // snapshot is not one of this configuration and text; the trainer is as before then.
+  // snapshot is not one of this configuration and text; the trainer is as before then. Takes the
+  // snapshot's choice of how the stack is computed, where the backend still can.
   absl::Status Restore(const TrainerSnapshot& snapshot);
 
   // What is worth publishing now: the weights of the best validation perplexity where tokens are
@@ -108,6 +118,8 @@ class Trainer {
  private:
   Trainer(Backend& backend, const TrainingConfig& config, BatchIterator batches);
   absl::Status Allocate(absl::Span<const int32_t> tokens, const Parameters& initial);
+  // The stack with an earlier choice, or one of its own.
+  absl::Status MakeStack(std::string_view saved_choice);
   void EnqueueStep(Queue& queue);
   absl::Status CheckSnapshot(const TrainerSnapshot& snapshot) const;
   void BeginEpoch();
@@ -134,8 +146,8 @@ class Trainer {
   std::vector<int64_t> starts_on_host_;
 
   // Figures of the last few steps on their way back: nats, target tokens, squared norm of the
-  // gradient.
-  static constexpr int kFigures = 3;
+  // gradient, the loss scale it was computed with (0 where there is none).
+  static constexpr int kFigures = 4;
   struct PendingStep {
     Queue::Ticket ticket = 0;
     double learning_rate = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <new>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -58,6 +59,9 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundi
   if (!trainer.ok()) return trainer.status();
   run->trainer_ = *std::move(trainer);
   if (absl::Status status = run->Resume(); !status.ok()) return status;
+  if (const std::string_view choice = run->trainer_->choice(); !choice.empty()) {
+    spdlog::info("Training job {} on {} is computed by {}", run->job_id_, run->engine_id(), choice);
+  }
   run->now_ = run->last_checkpoint_ = surroundings.clock();
   run->counted_tokens_ = run->trainer_->progress().tokens;
   run->throughput_.Add(run->now_, run->counted_tokens_, run->trainer_->FractionDone());

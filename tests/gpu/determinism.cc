@@ -148,11 +148,16 @@ Finding TrainingDigests(Backend& backend, const StackConfig& config, int steps) 
   const auto first = DigestOfTraining(backend, config, steps);
   const auto second = DigestOfTraining(backend, config, steps);
   const auto without_graph = DigestOfTraining(eager, config, steps);
+  const TrainingConfig sizes{.model = config};
+  const auto choice = ChoiceOf(backend, config, sizes.batch, sizes.steps);
+  if (!choice.ok()) return choice.status();
   for (const auto* digest : {&first, &second, &without_graph}) {
     if (!digest->ok()) return digest->status();
   }
   return nlohmann::json{{"passed", *first == *second && *first == *without_graph},
                         {"cell", std::string(CellName(config.cell))},
+                        {"precision", std::string(PrecisionName(config.precision))},
+                        {"choice", *choice},
                         {"steps", steps},
                         {"first", *first},
                         {"second", *second},

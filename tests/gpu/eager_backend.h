@@ -30,8 +30,9 @@ class EagerBackend : public Backend {
     return backend_.Plan(config, extent);
   }
   absl::StatusOr<std::unique_ptr<RecurrentStack>> NewStack(const StackConfig& config,
-                                                           const StackExtent& extent) override {
-    return backend_.NewStack(config, extent);
+                                                           const StackExtent& extent,
+                                                           std::string_view choice) override {
+    return backend_.NewStack(config, extent, choice);
   }
   void Upload(Queue& queue, const void* from, View to) override {
     backend_.Upload(queue, from, to);

@@ -73,15 +73,21 @@ void Determinism(Backend& backend, Report& report) {
   for (const Cell cell : kCells) {
     StackConfig config{.cell = cell, .vocabulary = kVocabulary};
     report.Add("step bits", StepBits(backend, config, 1024));
-    report.Add("training digest", TrainingDigests(backend, config, 300));
+    for (const Precision precision : backend.capabilities().precisions) {
+      config.precision = precision;
+      report.Add("training digest", TrainingDigests(backend, config, 300));
+    }
   }
 }
 
 void Training(Backend& backend, double seconds, Report& report) {
   EagerBackend eager(backend);
-  for (const StackConfig& config : kTable) {
-    report.Add("training with graph", TrainingSpeed(backend, config, seconds));
-    report.Add("training without graph", TrainingSpeed(eager, config, seconds));
+  for (const Precision precision : backend.capabilities().precisions) {
+    for (StackConfig config : kTable) {
+      config.precision = precision;
+      report.Add("training with graph", TrainingSpeed(backend, config, seconds));
+      report.Add("training without graph", TrainingSpeed(eager, config, seconds));
+    }
   }
 }
 
@@ -119,10 +125,20 @@ int Main(int argc, char** argv) {
   }
   Backend& backend = **opened;
   if (stage == "facts") report.Add("facts", Facts(backend));
-  if (stage == "smoke") report.Add("smoke", Smoke(backend));
+  const auto in_each_type = [&](const char* what, const auto& show) {
+    for (const Precision precision : backend.capabilities().precisions) {
+      report.Add(what, show(precision));
+    }
+  };
+  if (stage == "smoke") {
+    in_each_type("smoke", [&](Precision precision) { return Smoke(backend, precision); });
+  }
   if (stage == "offsets") Offsets(report);
   if (stage == "determinism") Determinism(backend, report);
-  if (stage == "recipe") report.Add("recipe", Recipe(backend, text, 1, 500));
+  if (stage == "recipe") {
+    in_each_type("recipe",
+                 [&](Precision precision) { return Recipe(backend, precision, text, 1, 500); });
+  }
   if (stage == "training") Training(backend, seconds, report);
   if (stage == "sampling") Sampling(backend, seconds, report);
   return report.exit_status();

@@ -16,7 +16,7 @@ namespace derin {
 using Finding = absl::StatusOr<nlohmann::json>;
 
 // A small LSTM learns a text of six tokens by heart, on the graph of a step.
-Finding Smoke(Backend& backend);
+Finding Smoke(Backend& backend, Precision precision);
 
 // Where cuDNN puts each tensor: for each of `configs` its runs {canonical, packed, count}, in
 // elements. Passed when they cover the whole canonical buffer, each element once.
@@ -31,8 +31,13 @@ Finding TrainingDigests(Backend& backend, const StackConfig& config, int steps);
 Finding StepBits(Backend& backend, const StackConfig& config, int most);
 
 // The recipe of the design on the text at `path`. Passed when one of the last ten of `epochs` is at
-// or under a perplexity of 1.1.
-Finding Recipe(Backend& backend, const std::string& path, uint64_t seed, int epochs);
+// or under a perplexity of 1.1, in bf16 of 1.15.
+Finding Recipe(Backend& backend, Precision precision, const std::string& path, uint64_t seed,
+               int epochs);
+
+// How a training's stack of this size is computed: RecurrentStack::choice().
+absl::StatusOr<std::string> ChoiceOf(Backend& backend, const StackConfig& config, int batch,
+                                     int steps);
 
 // Tokens per second, the median of five stretches that together take `seconds`.
 Finding TrainingSpeed(Backend& backend, const StackConfig& config, double seconds);

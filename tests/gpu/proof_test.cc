@@ -18,7 +18,12 @@ class ProofTest : public testing::Test {
   const StackConfig config_{.layers = 2, .hidden = 8, .vocabulary = 5};
 };
 
-TEST_F(ProofTest, LearnsATextByHeart) { EXPECT_TRUE((*Smoke(*backend_))["passed"]); }
+TEST_F(ProofTest, LearnsATextByHeart) {
+  for (const Precision precision : backend_->capabilities().precisions) {
+    const nlohmann::json found = *Smoke(*backend_, precision);
+    EXPECT_TRUE(found["passed"]) << found;
+  }
+}
 
 TEST_F(ProofTest, FindsTheSameDigestWithAndWithoutGraphAndAnotherForOtherSteps) {
   const nlohmann::json found = *TrainingDigests(*backend_, config_, 4);
@@ -61,7 +66,7 @@ TEST_F(ProofTest, WritesWhereEachTensorLies) {
 
 TEST_F(ProofTest, SaysWhichCallFailed) {
   gpu_.FailNext("cudnnRNNForward", CUDNN_STATUS_EXECUTION_FAILED);
-  EXPECT_THAT(std::string(Smoke(*backend_).status().message()),
+  EXPECT_THAT(std::string(Smoke(*backend_, Precision::kF32).status().message()),
               testing::HasSubstr("cudnnRNNForward"));
 }
 
@@ -70,12 +75,14 @@ TEST_F(ProofTest, MeasuresTokensPerSecond) {
        {*TrainingSpeed(*backend_, config_, 0.01), *SamplingSpeed(*backend_, config_, 3, 0.01)}) {
     EXPECT_GT(found["tokens_per_second"], 0);
     EXPECT_LE(found["least"], found["most"]);
+    EXPECT_EQ(found["precision"], "f32");
   }
 }
 
 TEST_F(ProofTest, TheRecipeNeedsItsText) {
-  EXPECT_THAT(std::string(Recipe(*backend_, "/nowhere/text", 1, 1).status().message()),
-              testing::HasSubstr("/nowhere/text"));
+  EXPECT_THAT(
+      std::string(Recipe(*backend_, Precision::kF32, "/nowhere/text", 1, 1).status().message()),
+      testing::HasSubstr("/nowhere/text"));
 }
 
 }  // namespace

@@ -31,17 +31,34 @@ Finding Measure(absl::StatusOr<std::unique_ptr<Work>> work, const StackConfig& c
     if (stretch > 0) rates.push_back(static_cast<double>(runs * (*work)->tokens()) / elapsed);
   }
   std::sort(rates.begin(), rates.end());
-  return nlohmann::json{{"passed", true},          {"cell", std::string(CellName(config.cell))},
-                        {"layers", config.layers}, {"hidden", config.hidden},
-                        {"batch", batch},          {"tokens_per_second", rates[kStretches / 2]},
-                        {"least", rates.front()},  {"most", rates.back()}};
+  return nlohmann::json{{"passed", true},
+                        {"cell", std::string(CellName(config.cell))},
+                        {"layers", config.layers},
+                        {"hidden", config.hidden},
+                        {"precision", std::string(PrecisionName(config.precision))},
+                        {"batch", batch},
+                        {"tokens_per_second", rates[kStretches / 2]},
+                        {"least", rates.front()},
+                        {"most", rates.back()}};
 }
 
 }  // namespace
 
+absl::StatusOr<std::string> ChoiceOf(Backend& backend, const StackConfig& config, int batch,
+                                     int steps) {
+  auto stack = backend.NewStack(config, {.steps = steps, .batch = batch, .training = true});
+  if (!stack.ok()) return stack.status();
+  return std::string((*stack)->choice());
+}
+
 Finding TrainingSpeed(Backend& backend, const StackConfig& config, double seconds) {
   const WorkShape shape{.model = config};
-  return Measure(NewTrainingWork(backend, shape), config, shape.batch, seconds);
+  Finding found = Measure(NewTrainingWork(backend, shape), config, shape.batch, seconds);
+  if (!found.ok()) return found;
+  const auto choice = ChoiceOf(backend, config, shape.batch, shape.steps);
+  if (!choice.ok()) return choice.status();
+  (*found)["choice"] = *choice;
+  return found;
 }
 
 Finding SamplingSpeed(Backend& backend, const StackConfig& config, int batch, double seconds) {

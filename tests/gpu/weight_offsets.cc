@@ -8,7 +8,7 @@ namespace derin {
 namespace {
 
 Finding OffsetsOf(cuda::CudaQueue& queue, const StackConfig& config) {
-  auto rnn = cuda::Rnn::Create(queue.device(), queue.cudnn(), config);
+  auto rnn = cuda::Rnn::Create(queue.device(), queue.cudnn(), config, CUDNN_RNN_ALGO_STANDARD);
   if (!rnn.ok()) return rnn.status();
   auto space = queue.device().Allocate(ElementType::kF32, (*rnn)->weights());
   if (!space.ok()) return space.status();

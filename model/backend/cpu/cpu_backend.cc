@@ -40,7 +40,8 @@ class CpuBackend : public HostBackend {
   }
 
   absl::StatusOr<std::unique_ptr<RecurrentStack>> NewStack(const StackConfig& config,
-                                                           const StackExtent& extent) override {
+                                                           const StackExtent& extent,
+                                                           std::string_view) override {
     if (absl::Status status = CheckStack(config, extent); !status.ok()) return status;
     return CpuStack::Create(*device_, config, extent);
   }
@@ -53,6 +54,7 @@ class CpuBackend : public HostBackend {
     if (Ok(queue)) cpu::SquaredNorm(AsCpu(queue), gradients, squared_norm);
   }
   void Update(Queue& queue, const OptimizerConfig& config, const UpdateViews& views) override {
+    DERIN_CHECK(views.loss_scale.empty());
     if (Ok(queue)) cpu::Update(AsCpu(queue), config, views);
   }
   void Logits(Queue& queue, View top, const HeadViews& head, View logits) override {

@@ -16,7 +16,8 @@ constexpr int64_t kGradientRows = 2048;
 
 }  // namespace
 
-void CpuStack::Backward(Queue& queue, View d_top, View gradients) {
+void CpuStack::Backward(Queue& queue, View d_top, View loss_scale, View gradients) {
+  DERIN_CHECK(loss_scale.empty());
   if (!static_cast<CpuQueue&>(queue).ok()) return;
   Turn turn(static_cast<CpuQueue&>(queue));
   float* to = gradients.As<float>();

@@ -1,14 +1,21 @@
 #include "model/backend/cuda/cuda_backend.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "model/backend/cuda/algorithm_timing.h"
 #include "model/backend/cuda/cuda_queue.h"
 #include "model/backend/cuda/cuda_recording.h"
 #include "model/backend/cuda/cuda_stack.h"
+#include "model/backend/cuda/lstm_windows.h"
+#include "model/backend/cuda/rnn_algorithm.h"
 
 namespace derin::cuda {
 namespace {
@@ -21,11 +28,12 @@ class CudaBackend : public Backend {
  public:
   CudaBackend(std::shared_ptr<Device> device, std::unique_ptr<CudaQueue> setup)
       : device_(std::move(device)),
-        capabilities_({.backend = "cuda",
-                       .device = device_->name(),
-                       .instructions = device_->architecture(),
-                       .precisions = {Precision::kF32},
-                       .step_equals_forward = false}),
+        capabilities_(
+            {.backend = "cuda",
+             .device = device_->name(),
+             .instructions = device_->architecture(),
+             .precisions = {Precision::kF32, Precision::kTf32, Precision::kF16, Precision::kBf16},
+             .step_equals_forward = false}),
         setup_(std::move(setup)) {}
 
   const Capabilities& capabilities() const override { return capabilities_; }
@@ -43,7 +51,8 @@ class CudaBackend : public Backend {
   }
   StackPlan Plan(const StackConfig& config, const StackExtent& extent) const override;
   absl::StatusOr<std::unique_ptr<RecurrentStack>> NewStack(const StackConfig& config,
-                                                           const StackExtent& extent) override;
+                                                           const StackExtent& extent,
+                                                           std::string_view saved_choice) override;
 
   void Upload(Queue& queue, const void* from, View to) override;
   void Copy(Queue& queue, View from, View to) override;
@@ -59,13 +68,28 @@ class CudaBackend : public Backend {
   void CopyStates(Queue& queue, View pool, int64_t slot_elements, View from, View to) override;
 
  private:
+  // Size and type of a training's windows.
+  using WindowKey = std::tuple<Cell, int, int, int, Precision, int, int>;
+  static WindowKey KeyOf(const StackConfig& config, const StackExtent& extent) {
+    return {config.cell,      config.layers, config.hidden, config.vocabulary,
+            config.precision, extent.steps,  extent.batch};
+  }
+
   const RuntimeCalls& runtime() const { return device_->calls().runtime; }
+  // Of all algorithms that a stack may get, or of that one that it has got before, the most bytes.
+  StackPlan PlanAlgorithms(const StackConfig& config, const StackExtent& extent) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<cudnnRNNAlgo_t> ChooseAlgorithm(const StackConfig& config,
+                                                 const StackExtent& extent)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::shared_ptr<Device> device_;
   const Capabilities capabilities_;
   mutable absl::Mutex mutex_;
   // For what is made before there is any work.
   const std::unique_ptr<CudaQueue> setup_ ABSL_PT_GUARDED_BY(mutex_);
+  // What was measured, as long as the process lasts: on this GPU and this cuDNN.
+  std::map<WindowKey, cudnnRNNAlgo_t> algorithms_ ABSL_GUARDED_BY(mutex_);
 };
 
 absl::StatusOr<Buffer> CudaBackend::Allocate(ElementType type, size_t count, Memory memory) {
@@ -85,15 +109,54 @@ StackPlan CudaBackend::Plan(const StackConfig& config, const StackExtent& extent
                         config.hidden * (GateCount(config.cell) + 1);
   absl::MutexLock lock(&mutex_);
   StackPlan plan;
-  if (setup_->Begin()) {
-    if (auto exact = CudaStack::Plan(*setup_, config, extent); exact.ok()) plan = *exact;
-  }
+  if (setup_->Begin()) plan = PlanAlgorithms(config, extent);
   if (extent.training) plan.reserve_bytes = std::max(plan.reserve_bytes, least);
   return plan;
 }
 
-absl::StatusOr<std::unique_ptr<RecurrentStack>> CudaBackend::NewStack(const StackConfig& config,
-                                                                      const StackExtent& extent) {
+StackPlan CudaBackend::PlanAlgorithms(const StackConfig& config, const StackExtent& extent) const {
+  std::vector<cudnnRNNAlgo_t> algorithms = AlgorithmsFor(config, extent);
+  if (const auto known = algorithms_.find(KeyOf(config, extent));
+      extent.training && known != algorithms_.end()) {
+    algorithms = {known->second};
+  }
+  StackPlan most;
+  for (const cudnnRNNAlgo_t algorithm : algorithms) {
+    const auto plan = CudaStack::Plan(*setup_, config, extent, algorithm);
+    if (!plan.ok()) continue;
+    most.slot_bytes = plan->slot_bytes;
+    most.weight_bytes = std::max(most.weight_bytes, plan->weight_bytes);
+    most.workspace_bytes = std::max(most.workspace_bytes, plan->workspace_bytes);
+    most.reserve_bytes = std::max(most.reserve_bytes, plan->reserve_bytes);
+  }
+  return most;
+}
+
+// In this process and not in a child: what cuDNN may refuse with an error that lasts is not among
+// AlgorithmsFor, and what fails here fails a queue of its own.
+absl::StatusOr<cudnnRNNAlgo_t> CudaBackend::ChooseAlgorithm(const StackConfig& config,
+                                                            const StackExtent& extent) {
+  if (!extent.training || extent.steps == 0 || LstmWindows::Serves(*device_, config, extent)) {
+    return CUDNN_RNN_ALGO_STANDARD;
+  }
+  const WindowKey key = KeyOf(config, extent);
+  if (const auto known = algorithms_.find(key); known != algorithms_.end()) return known->second;
+  std::unique_ptr<CudaQueue> queue;
+  const auto time = [&](cudnnRNNAlgo_t algorithm) -> absl::StatusOr<double> {
+    if (queue == nullptr || !queue->status().ok()) {
+      auto created = CudaQueue::Create(device_, QueuePriority::kTraining);
+      if (!created.ok()) return created.status();
+      queue = *std::move(created);
+    }
+    return TimeOfTraining(*queue, config, extent, algorithm);
+  };
+  const auto quickest = QuickestAlgorithm(AlgorithmsFor(config, extent), time);
+  if (quickest.ok()) algorithms_[key] = *quickest;
+  return quickest;
+}
+
+absl::StatusOr<std::unique_ptr<RecurrentStack>> CudaBackend::NewStack(
+    const StackConfig& config, const StackExtent& extent, std::string_view saved_choice) {
   if (absl::Status status = CheckPrecision(capabilities_, config.precision); !status.ok()) {
     return status;
   }
@@ -105,7 +168,13 @@ absl::StatusOr<std::unique_ptr<RecurrentStack>> CudaBackend::NewStack(const Stac
   }
   absl::MutexLock lock(&mutex_);
   if (!setup_->Begin()) return setup_->status();
-  return CudaStack::Create(*setup_, config, extent);
+  if (const auto saved = FindAlgorithm(AlgorithmsFor(config, extent), saved_choice)) {
+    auto stack = CudaStack::Create(*setup_, config, extent, *saved);
+    if (!absl::IsUnimplemented(stack.status())) return stack;
+  }
+  const auto algorithm = ChooseAlgorithm(config, extent);
+  if (!algorithm.ok()) return algorithm.status();
+  return CudaStack::Create(*setup_, config, extent, *algorithm);
 }
 
 void CudaBackend::Upload(Queue& queue, const void* from, View to) {
@@ -213,24 +282,26 @@ void CudaBackend::SquaredNorm(Queue& queue, View gradients, View squared_norm) {
 void CudaBackend::Update(Queue& queue, const OptimizerConfig& config, const UpdateViews& views) {
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin()) return;
-  auto* factors = static_cast<UpdateFactors<float>*>(cuda.Scratch(sizeof(UpdateFactors<float>)));
-  if (factors == nullptr) return;
+  auto* update = static_cast<PreparedUpdate*>(cuda.Scratch(sizeof(PreparedUpdate)));
+  if (update == nullptr) return;
+  double* loss_scale = views.loss_scale.empty() ? nullptr : views.loss_scale.As<double>();
   cuda.Launch(PrepareUpdate{.config = config,
                             .learning_rate = views.learning_rate.As<double>(),
                             .squared_norm = views.squared_norm.As<double>(),
                             .step = views.step.As<int64_t>(),
-                            .factors = factors});
+                            .loss_scale = loss_scale,
+                            .update = update});
   if (config.kind == OptimizerKind::kAdam) {
     cuda.Launch(UpdateByAdam{.weights = views.parameters.As<float>(),
                              .gradients = views.gradients.As<float>(),
                              .moment1 = views.moment1.As<float>(),
                              .moment2 = views.moment2.As<float>(),
-                             .factors = factors,
+                             .update = update,
                              .count = Count(views.parameters)});
   } else {
     cuda.Launch(UpdateBySgd{.weights = views.parameters.As<float>(),
                             .gradients = views.gradients.As<float>(),
-                            .factors = factors,
+                            .update = update,
                             .count = Count(views.parameters)});
   }
 }

@@ -8,7 +8,8 @@
 
 namespace derin::cuda {
 
-// GPU number `ordinal`, through `calls`. f32 without TF32. Errors as of Device::Open.
+// GPU number `ordinal`, through `calls`. Windows are computed in all types that it has, steps in
+// f32. Errors as of Device::Open.
 absl::StatusOr<std::unique_ptr<Backend>> NewCudaBackend(const CudaCalls& calls, int ordinal);
 
 }  // namespace derin::cuda

@@ -29,6 +29,7 @@ const CudaCalls& DeviceCalls() {
               .EventDestroy = &cudaEventDestroy,
               .EventRecord = &cudaEventRecord,
               .EventSynchronize = &cudaEventSynchronize,
+              .EventElapsedTime = &cudaEventElapsedTime,
               .GraphInstantiate = &cudaGraphInstantiate,
               .GraphDestroy = &cudaGraphDestroy,
               .GraphLaunch = &cudaGraphLaunch,

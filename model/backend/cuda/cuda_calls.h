@@ -35,6 +35,7 @@ struct RuntimeCalls {
   decltype(&cudaEventDestroy) EventDestroy;
   decltype(&cudaEventRecord) EventRecord;
   decltype(&cudaEventSynchronize) EventSynchronize;
+  decltype(&cudaEventElapsedTime) EventElapsedTime;
   decltype(&cudaGraphInstantiate) GraphInstantiate;
   decltype(&cudaGraphDestroy) GraphDestroy;
   decltype(&cudaGraphLaunch) GraphLaunch;

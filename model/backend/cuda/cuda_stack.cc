@@ -1,8 +1,10 @@
 #include "model/backend/cuda/cuda_stack.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "absl/strings/str_format.h"
+#include "model/backend/cuda/rnn_algorithm.h"
 #include "model/backend/stack_layout.h"
 
 namespace derin::cuda {
@@ -15,27 +17,55 @@ int64_t ParameterCount(const std::vector<Slice>& slices) {
 }
 
 // The state's h, and its c where it has one, of [S, L, B, H].
+template <class Number>
 struct StateParts {
-  StateParts(const View& state, Cell cell)
-      : h(state.As<float>()),
-        c(cell == Cell::kLstm ? state.As<float>() + state.count / 2 : nullptr) {}
-  float *h, *c;
+  StateParts(Number* state, size_t count, Cell cell)
+      : h(state), c(cell == Cell::kLstm ? state + count / 2 : nullptr) {}
+  Number *h, *c;
+};
+
+template <class Number>
+Number* Elements(const Buffer& buffer) {
+  return static_cast<Number*>(buffer.view().data);
+}
+
+// Calls body(Number()) with the type of a precision's data.
+template <class Body>
+void WithNumber(Precision precision, const Body& body) {
+  if (precision == Precision::kF16) return body(F16());
+  if (precision == Precision::kBf16) return body(Bf16());
+  body(float());
+}
+
+// Elements of the arrays that windows need beside weights and cuDNN's own memory.
+struct WindowElements {
+  WindowElements(const StackConfig& config, const StackExtent& extent)
+      : x(int64_t{extent.steps} * extent.batch * Rnn::InputColumns(config)) {
+    if (Rnn::ElementBytes(config.precision) == sizeof(float)) return;
+    state = extent.batch * StateElements(config);
+    top = int64_t{extent.steps} * extent.batch * config.hidden;
+  }
+  int64_t x;
+  int64_t state = 0, top = 0;  // of the narrow copies
 };
 
 }  // namespace
 
+std::string_view CudaStack::choice() const {
+  if (lstm_ != nullptr) return "own-kernels";
+  return rnn_ == nullptr ? "" : AlgorithmName(rnn_->algorithm());
+}
+
 absl::StatusOr<StackPlan> CudaStack::Plan(CudaQueue& setup, const StackConfig& config,
-                                          const StackExtent& extent) {
+                                          const StackExtent& extent, cudnnRNNAlgo_t algorithm) {
   constexpr int64_t kReal = sizeof(float);
   StackPlan plan;
-  const int64_t parameters = ParameterCount(StackSlices(config));
-  const int64_t window = int64_t{extent.steps} * extent.batch;
   plan.slot_bytes = kReal * StateElements(config);
   if (extent.step_rows > 0) {
-    plan.weight_bytes += kReal * parameters;
+    plan.weight_bytes += kReal * ParameterCount(StackSlices(config));
     plan.workspace_bytes += extent.step_rows * plan.slot_bytes;
   }
-  if (window == 0) return plan;
+  if (extent.steps == 0) return plan;
   if (LstmWindows::Serves(setup.device(), config, extent)) {
     const StackPlan windows = LstmWindows::Plan(config, extent);
     plan.weight_bytes += windows.weight_bytes;
@@ -43,14 +73,16 @@ absl::StatusOr<StackPlan> CudaStack::Plan(CudaQueue& setup, const StackConfig& c
     plan.reserve_bytes = windows.reserve_bytes;
     return plan;
   }
-  auto rnn = Rnn::Create(setup.device(), setup.cudnn(), config);
+  auto rnn = Rnn::Create(setup.device(), setup.cudnn(), config, algorithm);
   if (!rnn.ok()) return rnn.status();
   auto sizes = (*rnn)->MakeWindow(setup.cudnn(), extent.steps, extent.batch);
   if (!sizes.ok()) return sizes.status();
-  const int copies = extent.training ? 2 : 1;  // the weights' and the input's gradients
+  const int copies = extent.training ? 2 : 1;  // the gradients' too
+  const WindowElements elements(config, extent);
   plan.weight_bytes += copies * static_cast<int64_t>((*rnn)->weight_bytes());
   plan.workspace_bytes +=
-      copies * kReal * window * config.vocabulary +
+      static_cast<int64_t>(Rnn::ElementBytes(config.precision)) *
+          (copies * (elements.x + elements.top) + 2 * elements.state) +
       static_cast<int64_t>(std::max(sizes->training.workspace, sizes->inference.workspace));
   if (extent.training) plan.reserve_bytes = static_cast<int64_t>(sizes->training.reserve);
   return plan;
@@ -58,10 +90,13 @@ absl::StatusOr<StackPlan> CudaStack::Plan(CudaQueue& setup, const StackConfig& c
 
 absl::StatusOr<std::unique_ptr<CudaStack>> CudaStack::Create(CudaQueue& setup,
                                                              const StackConfig& config,
-                                                             const StackExtent& extent) {
+                                                             const StackExtent& extent,
+                                                             cudnnRNNAlgo_t algorithm) {
   auto stack = std::unique_ptr<CudaStack>(new CudaStack(config, extent));
   if (extent.steps > 0) {
-    if (absl::Status status = stack->AllocateForWindows(setup); !status.ok()) return status;
+    if (absl::Status status = stack->AllocateForWindows(setup, algorithm); !status.ok()) {
+      return status;
+    }
   }
   if (extent.step_rows > 0) {
     if (absl::Status status = stack->AllocateForSteps(setup.device()); !status.ok()) return status;
@@ -69,7 +104,7 @@ absl::StatusOr<std::unique_ptr<CudaStack>> CudaStack::Create(CudaQueue& setup,
   return stack;
 }
 
-absl::Status CudaStack::AllocateForWindows(CudaQueue& setup) {
+absl::Status CudaStack::AllocateForWindows(CudaQueue& setup, cudnnRNNAlgo_t algorithm) {
   Device& device = setup.device();
   if (LstmWindows::Serves(device, config_, extent_)) {
     auto lstm = LstmWindows::Create(device, config_, extent_);
@@ -77,30 +112,29 @@ absl::Status CudaStack::AllocateForWindows(CudaQueue& setup) {
     lstm_ = *std::move(lstm);
     return absl::OkStatus();
   }
-  auto rnn = Rnn::Create(device, setup.cudnn(), config_);
+  auto rnn = Rnn::Create(device, setup.cudnn(), config_, algorithm);
   if (!rnn.ok()) return rnn.status();
   rnn_ = *std::move(rnn);
   auto window = rnn_->MakeWindow(setup.cudnn(), extent_.steps, extent_.batch);
   if (!window.ok()) return window.status();
-  const size_t x = size_t{1} * extent_.steps * extent_.batch * config_.vocabulary;
-  struct Wanted {
-    Buffer* buffer;
-    ElementType type;
-    size_t count;
-  };
+  const size_t element = Rnn::ElementBytes(config_.precision);
+  const WindowElements elements(config_, extent_);
   const bool training = extent_.training;
-  const Wanted wanted[] = {
-      {&weights_, ElementType::kF32, rnn_->weights()},
-      {&d_weights_, ElementType::kF32, training ? rnn_->weights() : 0},
-      {&x_, ElementType::kF32, x},
-      {&d_x_, ElementType::kF32, training ? x : 0},
-      {&workspace_, ElementType::kByte,
-       std::max(window->training.workspace, window->inference.workspace)},
-      {&reserve_, ElementType::kByte, training ? window->training.reserve : 0}};
-  for (const Wanted& one : wanted) {
-    auto buffer = device.Allocate(one.type, one.count);
+  const std::pair<Buffer*, size_t> wanted[] = {
+      {&weights_, rnn_->weight_bytes()},
+      {&d_weights_, training ? rnn_->weight_bytes() : 0},
+      {&x_, element * elements.x},
+      {&d_x_, training ? element * elements.x : 0},
+      {&narrow_state_in_, element * elements.state},
+      {&narrow_state_out_, element * elements.state},
+      {&narrow_top_, element * elements.top},
+      {&narrow_d_top_, training ? element * elements.top : 0},
+      {&workspace_, std::max(window->training.workspace, window->inference.workspace)},
+      {&reserve_, training ? window->training.reserve : 0}};
+  for (const auto& [place, bytes] : wanted) {
+    auto buffer = device.Allocate(ElementType::kByte, bytes);
     if (!buffer.ok()) return buffer.status();
-    *one.buffer = *std::move(buffer);
+    *place = *std::move(buffer);
   }
   windows_.emplace(std::pair(extent_.steps, extent_.batch), *std::move(window));
 
@@ -111,7 +145,7 @@ absl::Status CudaStack::AllocateForWindows(CudaQueue& setup) {
   if (!table.ok()) return table.status();
   chunks_ = *std::move(table);
   setup.Upload(chunks->data(), chunks_.view().data, chunks_.view().bytes());
-  // Between the tensors there may be gaps that nothing else writes.
+  // Between the tensors and in rows of padding there is what nothing else writes.
   setup.Try(device.calls().runtime.MemsetAsync(weights_.view().data, 0, weights_.view().bytes(),
                                                setup.stream()),
             "cudaMemsetAsync");
@@ -131,21 +165,25 @@ absl::Status CudaStack::AllocateForSteps(Device& device) {
 void CudaStack::SetParameters(Queue& queue, View parameters) {
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin()) return;
-  const float* canonical = parameters.As<float>();
   if (lstm_ != nullptr) lstm_->SetParameters(cuda, parameters);
   if (rnn_ != nullptr) {
-    cuda.Launch(PackWeights{.chunks = static_cast<const Chunk*>(chunks_.view().data),
-                            .canonical = canonical,
-                            .packed = weights_.view().As<float>(),
-                            .chunk_count = chunk_count_});
+    WithNumber(config_.precision, [&](auto number) { Pack<decltype(number)>(cuda, parameters); });
   }
   if (extent_.step_rows == 0) return;
   for (const Slice& slice : slices_) {
-    cuda.Launch(Transpose{.from = canonical + slice.offset,
+    cuda.Launch(Transpose{.from = parameters.As<float>() + slice.offset,
                           .to = step_weights_.view().As<float>() + slice.offset,
                           .rows = slice.shape[0],
                           .columns = slice.shape.size() > 1 ? slice.shape[1] : 1});
   }
+}
+
+template <class Number>
+void CudaStack::Pack(CudaQueue& queue, View parameters) {
+  queue.Launch(PackWeights<Number>{.chunks = Elements<const Chunk>(chunks_),
+                                   .canonical = parameters.As<float>(),
+                                   .packed = Elements<Number>(weights_),
+                                   .chunk_count = chunk_count_});
 }
 
 const Rnn::Window* CudaStack::WindowOf(CudaQueue& queue, int steps, int batch) {
@@ -182,30 +220,60 @@ void CudaStack::Forward(Queue& queue, ForwardMode mode, int steps, int batch, Vi
   }
   const Rnn::Window* window = WindowOf(cuda, steps, batch);
   if (window == nullptr) return;
-  const CudnnCalls& cudnn = cuda.device().calls().cudnn;
-  cuda.Launch(OneHot{.tokens = tokens.As<int32_t>(),
-                     .x = x_.view().As<float>(),
-                     .fault = cuda.fault(),
-                     .rows = int64_t{steps} * batch,
-                     .vocabulary = config_.vocabulary});
-  if (!cuda.status().ok()) return;
-  const StateParts in(state_in, config_.cell), out(state_out, config_.cell);
-  const TemporarySpace& space = training ? window->training : window->inference;
-  cuda.Try(cudnn.RNNForward(cuda.cudnn(), rnn_->descriptor(),
-                            training ? CUDNN_FWD_MODE_TRAINING : CUDNN_FWD_MODE_INFERENCE, nullptr,
-                            window->x.get(), x_.view().data, window->y.get(), top.data,
-                            window->state.get(), in.h, out.h, window->state.get(), in.c, out.c,
-                            rnn_->weight_bytes(), weights_.view().data, space.workspace,
-                            workspace_.view().data, training ? space.reserve : 0,
-                            training ? reserve_.view().data : nullptr),
-           "cudnnRNNForward");
-  if (!training) return;
-  forwarded_ = window;
-  state_in_ = state_in;
-  top_ = top;
+  WithNumber(config_.precision, [&](auto number) {
+    RunForward<decltype(number)>(cuda, *window, training, tokens, state_in, state_out, top);
+  });
 }
 
-void CudaStack::Backward(Queue& queue, View d_top, View gradients) {
+template <class Number>
+void CudaStack::RunForward(CudaQueue& queue, const Rnn::Window& window, bool training, View tokens,
+                           View state_in, View state_out, View top) {
+  constexpr bool kNarrow = !std::is_same_v<Number, float>;
+  const CudnnCalls& cudnn = queue.device().calls().cudnn;
+  const auto states = static_cast<int64_t>(state_in.count);
+  queue.Launch(OneHot<Number>{.tokens = tokens.As<int32_t>(),
+                              .x = Elements<Number>(x_),
+                              .fault = queue.fault(),
+                              .rows = static_cast<int64_t>(tokens.count),
+                              .vocabulary = config_.vocabulary,
+                              .columns = Rnn::InputColumns(config_)});
+  Number *from, *to, *y;
+  if constexpr (kNarrow) {
+    from = Elements<Number>(narrow_state_in_);
+    to = Elements<Number>(narrow_state_out_);
+    y = Elements<Number>(narrow_top_);
+    queue.Launch(Narrow<Number>{.from = state_in.As<float>(), .to = from, .count = states});
+  } else {
+    from = state_in.As<float>();
+    to = state_out.As<float>();
+    y = top.As<float>();
+  }
+  if (!queue.status().ok()) return;
+  const StateParts<Number> in(from, state_in.count, config_.cell),
+      out(to, state_in.count, config_.cell);
+  const TemporarySpace& space = training ? window.training : window.inference;
+  queue.Try(
+      cudnn.RNNForward(queue.cudnn(), rnn_->descriptor(),
+                       training ? CUDNN_FWD_MODE_TRAINING : CUDNN_FWD_MODE_INFERENCE, nullptr,
+                       window.x.get(), x_.view().data, window.y.get(), y, window.state.get(), in.h,
+                       out.h, window.state.get(), in.c, out.c, rnn_->weight_bytes(),
+                       weights_.view().data, space.workspace, workspace_.view().data,
+                       training ? space.reserve : 0, training ? reserve_.view().data : nullptr),
+      "cudnnRNNForward");
+  if constexpr (kNarrow) {
+    queue.Launch(Widen<Number>{.from = to, .to = state_out.As<float>(), .count = states});
+    queue.Launch(
+        Widen<Number>{.from = y, .to = top.As<float>(), .count = static_cast<int64_t>(top.count)});
+  }
+  if (!training) return;
+  forwarded_ = &window;
+  state_in_ = from;
+  state_elements_ = state_in.count;
+  top_ = y;
+}
+
+void CudaStack::Backward(Queue& queue, View d_top, View loss_scale, View gradients) {
+  DERIN_CHECK(loss_scale.empty() != NeedsLossScale(config_.precision));
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin()) return;
   if (lstm_ != nullptr) {
@@ -213,31 +281,50 @@ void CudaStack::Backward(Queue& queue, View d_top, View gradients) {
     return;
   }
   DERIN_CHECK(forwarded_ != nullptr);
-  const CudaCalls& calls = cuda.device().calls();
+  WithNumber(config_.precision, [&](auto number) {
+    RunBackward<decltype(number)>(cuda, d_top, loss_scale, gradients);
+  });
+}
+
+template <class Number>
+void CudaStack::RunBackward(CudaQueue& queue, View d_top, View loss_scale, View gradients) {
+  const CudaCalls& calls = queue.device().calls();
   const Rnn::Window& window = *forwarded_;
-  const StateParts in(state_in_, config_.cell);
+  const StateParts<const Number> in(static_cast<const Number*>(state_in_), state_elements_,
+                                    config_.cell);
+  const double* scale = loss_scale.empty() ? nullptr : loss_scale.As<double>();
+  const void* dy = d_top.data;
+  if constexpr (!std::is_same_v<Number, float>) {
+    dy = narrow_d_top_.view().data;
+    queue.Launch(Narrow<Number>{.from = d_top.As<float>(),
+                                .to = Elements<Number>(narrow_d_top_),
+                                .scale = scale,
+                                .count = static_cast<int64_t>(d_top.count)});
+    if (!queue.status().ok()) return;
+  }
   // The data first: it leaves in the reserve what the weights' gradients are made of, and those are
   // only ever added.
-  cuda.Try(calls.cudnn.RNNBackwardData_v8(
-               cuda.cudnn(), rnn_->descriptor(), nullptr, window.y.get(), top_.data, d_top.data,
-               window.x.get(), d_x_.view().data, window.state.get(), in.h, nullptr, nullptr,
-               window.state.get(), in.c, nullptr, nullptr, rnn_->weight_bytes(),
-               weights_.view().data, window.training.workspace, workspace_.view().data,
-               window.training.reserve, reserve_.view().data),
-           "cudnnRNNBackwardData_v8") &&
-      cuda.Try(calls.runtime.MemsetAsync(d_weights_.view().data, 0, d_weights_.view().bytes(),
-                                         cuda.stream()),
-               "cudaMemsetAsync") &&
-      cuda.Try(calls.cudnn.RNNBackwardWeights_v8(
-                   cuda.cudnn(), rnn_->descriptor(), CUDNN_WGRAD_MODE_ADD, nullptr, window.x.get(),
-                   x_.view().data, window.state.get(), in.h, window.y.get(), top_.data,
-                   rnn_->weight_bytes(), d_weights_.view().data, window.training.workspace,
-                   workspace_.view().data, window.training.reserve, reserve_.view().data),
-               "cudnnRNNBackwardWeights_v8") &&
-      cuda.Launch(UnpackGradients{.chunks = static_cast<const Chunk*>(chunks_.view().data),
-                                  .packed = d_weights_.view().As<float>(),
-                                  .canonical = gradients.As<float>(),
-                                  .chunk_count = chunk_count_});
+  queue.Try(
+      calls.cudnn.RNNBackwardData_v8(
+          queue.cudnn(), rnn_->descriptor(), nullptr, window.y.get(), top_, dy, window.x.get(),
+          d_x_.view().data, window.state.get(), in.h, nullptr, nullptr, window.state.get(), in.c,
+          nullptr, nullptr, rnn_->weight_bytes(), weights_.view().data, window.training.workspace,
+          workspace_.view().data, window.training.reserve, reserve_.view().data),
+      "cudnnRNNBackwardData_v8") &&
+      queue.Try(calls.runtime.MemsetAsync(d_weights_.view().data, 0, d_weights_.view().bytes(),
+                                          queue.stream()),
+                "cudaMemsetAsync") &&
+      queue.Try(calls.cudnn.RNNBackwardWeights_v8(
+                    queue.cudnn(), rnn_->descriptor(), CUDNN_WGRAD_MODE_ADD, nullptr,
+                    window.x.get(), x_.view().data, window.state.get(), in.h, window.y.get(), top_,
+                    rnn_->weight_bytes(), d_weights_.view().data, window.training.workspace,
+                    workspace_.view().data, window.training.reserve, reserve_.view().data),
+                "cudnnRNNBackwardWeights_v8") &&
+      queue.Launch(UnpackGradients<Number>{.chunks = Elements<const Chunk>(chunks_),
+                                           .packed = Elements<const Number>(d_weights_),
+                                           .canonical = gradients.As<float>(),
+                                           .scale = scale,
+                                           .chunk_count = chunk_count_});
 }
 
 template <Cell kCell>

@@ -15,29 +15,39 @@ namespace derin::cuda {
 // the weights in a packing of its own, and only those that the extent asks for.
 class CudaStack : public RecurrentStack {
  public:
-  // `setup` is used here only.
+  // `setup` is used here only. UNIMPLEMENTED when cuDNN has not got it by `algorithm`.
   static absl::StatusOr<std::unique_ptr<CudaStack>> Create(CudaQueue& setup,
                                                            const StackConfig& config,
-                                                           const StackExtent& extent);
+                                                           const StackExtent& extent,
+                                                           cudnnRNNAlgo_t algorithm);
   // The bytes that Create would allocate.
   static absl::StatusOr<StackPlan> Plan(CudaQueue& setup, const StackConfig& config,
-                                        const StackExtent& extent);
+                                        const StackExtent& extent, cudnnRNNAlgo_t algorithm);
 
   const StackConfig& config() const override { return config_; }
+  std::string_view choice() const override;
   void SetParameters(Queue& queue, View parameters) override;
   void Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens, View state_in,
                View state_out, View top) override;
-  void Backward(Queue& queue, View d_top, View gradients) override;
+  void Backward(Queue& queue, View d_top, View loss_scale, View gradients) override;
   void Step(Queue& queue, View tokens, View slots, View pool, View top) override;
 
  private:
   CudaStack(const StackConfig& config, const StackExtent& extent)
       : config_(config), extent_(extent), slices_(StackSlices(config)) {}
-  absl::Status AllocateForWindows(CudaQueue& setup);
+  absl::Status AllocateForWindows(CudaQueue& setup, cudnnRNNAlgo_t algorithm);
   absl::Status AllocateForSteps(Device& device);
   // The descriptors of windows of this size, made when they are first wanted; null when that fails,
   // and then the queue has failed.
   const Rnn::Window* WindowOf(CudaQueue& queue, int steps, int batch);
+  // As the public ones, with data of the type `Number`.
+  template <class Number>
+  void Pack(CudaQueue& queue, View parameters);
+  template <class Number>
+  void RunForward(CudaQueue& queue, const Rnn::Window& window, bool training, View tokens,
+                  View state_in, View state_out, View top);
+  template <class Number>
+  void RunBackward(CudaQueue& queue, View d_top, View loss_scale, View gradients);
   template <Cell kCell>
   void StepLayers(CudaQueue& queue, View tokens, View slots, View pool);
 
@@ -50,10 +60,13 @@ class CudaStack : public RecurrentStack {
   std::unique_ptr<Rnn> rnn_;
   std::map<std::pair<int, int>, Rnn::Window> windows_;  // by steps and batch
   Buffer chunks_, weights_, d_weights_, x_, d_x_, workspace_, reserve_;
+  // With 16 bits, copies of what the caller has in f32.
+  Buffer narrow_state_in_, narrow_state_out_, narrow_top_, narrow_d_top_;
   int64_t chunk_count_ = 0;
   // Of the last Forward for training.
   const Rnn::Window* forwarded_ = nullptr;
-  View state_in_, top_;
+  const void *state_in_ = nullptr, *top_ = nullptr;
+  size_t state_elements_ = 0;
 
   Buffer step_weights_;  // as StackSlices, with the matrices transposed
   Buffer step_states_;   // [step_rows, L, S, H]

@@ -93,6 +93,8 @@ absl::Status Device::Check(cudnnStatus_t error, const char* call) {
   if (error == CUDNN_STATUS_SUCCESS) return absl::OkStatus();
   const std::string message = absl::StrFormat("%s: %s", call, calls_.cudnn.GetErrorString(error));
   if (error == CUDNN_STATUS_ALLOC_FAILED) return absl::ResourceExhaustedError(message);
+  // Its statuses come in thousands, the kind in the thousands' place (cudnn_graph.h).
+  if (error / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000) return absl::UnimplementedError(message);
   return absl::InternalError(message);
 }
 

@@ -27,7 +27,8 @@ class Device : public std::enable_shared_from_this<Device> {
   // Such as `sm_90`.
   const std::string& architecture() const { return architecture_; }
 
-  // Ok, or what went wrong, with the call's name: RESOURCE_EXHAUSTED out of memory, UNAVAILABLE
+  // Ok, or what went wrong, with the call's name: RESOURCE_EXHAUSTED out of memory, UNIMPLEMENTED
+  // for what cuDNN does not support, UNAVAILABLE
   // when the GPU is of no use to this process any more, INTERNAL else.
   absl::Status Check(cudaError_t error, const char* call);
   absl::Status Check(cudnnStatus_t error, const char* call);

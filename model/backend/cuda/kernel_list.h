@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "model/backend/cuda/kernels/chunks.h"
+#include "model/backend/cuda/kernels/half.h"
 #include "model/backend/cuda/kernels/head.h"
 #include "model/backend/cuda/kernels/loss.h"
 #include "model/backend/cuda/kernels/lstm_window.h"
@@ -30,9 +31,11 @@ struct KernelList {
 
 // Every own kernel. A new one takes its place here and is compiled with the others.
 using SmallKernels =
-    KernelList<GatherWindow, OneHot, PackWeights, UnpackGradients, CountTargets,
-               SoftmaxCrossEntropy, SquaresOfChunks, SumOfDoubles, ColumnSums, PrepareUpdate,
-               UpdateBySgd, UpdateByAdam, ReadSlots, WriteSlots, Transpose,
+    KernelList<GatherWindow, OneHot<float>, OneHot<F16>, OneHot<Bf16>, PackWeights<float>,
+               PackWeights<F16>, PackWeights<Bf16>, UnpackGradients<float>, UnpackGradients<F16>,
+               UnpackGradients<Bf16>, Narrow<F16>, Narrow<Bf16>, Widen<F16>, Widen<Bf16>,
+               CountTargets, SoftmaxCrossEntropy, SquaresOfChunks, SumOfDoubles, ColumnSums,
+               PrepareUpdate, UpdateBySgd, UpdateByAdam, ReadSlots, WriteSlots, Transpose,
                StepLayer<Cell::kVanillaTanh>, StepLayer<Cell::kVanillaRelu>, StepLayer<Cell::kGru>,
                StepLayer<Cell::kLstm>, FinishStep, RowLogits, SampleRows, InputTable, SumOfTwo>;
 using OwnKernels =

@@ -214,11 +214,12 @@ void LstmWindows::GradientsOfLayer(CudaQueue& queue, int layer, float* gradients
     of_weights(at.weight_ih, OfLayer(h_, layer - 1) + state, H);
   } else {
     float* x = x_.view().As<float>();
-    branch_->Launch(queue, OneHot{.tokens = tokens_.As<int32_t>(),
-                                  .x = x,
-                                  .fault = queue.fault(),
-                                  .rows = rows,
-                                  .vocabulary = config_.vocabulary});
+    branch_->Launch(queue, OneHot<float>{.tokens = tokens_.As<int32_t>(),
+                                         .x = x,
+                                         .fault = queue.fault(),
+                                         .rows = rows,
+                                         .vocabulary = config_.vocabulary,
+                                         .columns = config_.vocabulary});
     of_weights(at.weight_ih, x, config_.vocabulary);
   }
   // Both biases have the same gradient.

@@ -17,16 +17,28 @@ struct TemporarySpace {
   size_t reserve = 0;
 };
 
-// cuDNN's description of a stack: f32 throughout, without TF32, over dense one-hot input
-// [T, B, V]. The batch is always full, so the sequences are described as packed, which wants no
-// conversion; there is no dropout.
+// cuDNN's description of a stack over dense one-hot input [T, B, columns]: data, weights and
+// carried states of 16 bits with kF16 and kBf16, else of 32. The batch is always full, so the
+// sequences are described as packed, which wants no conversion; there is no dropout.
 class Rnn {
  public:
   static absl::StatusOr<std::unique_ptr<Rnn>> Create(Device& device, cudnnHandle_t handle,
-                                                     const StackConfig& config);
+                                                     const StackConfig& config,
+                                                     cudnnRNNAlgo_t algorithm);
 
+  // Of data and weights.
+  static constexpr size_t ElementBytes(Precision precision) {
+    return precision == Precision::kF16 || precision == Precision::kBf16 ? 2 : 4;
+  }
+  // Columns of the input: but in f32 a multiple of 8, which tensor cores want.
+  static constexpr int InputColumns(const StackConfig& config) {
+    return config.precision == Precision::kF32 ? config.vocabulary
+                                               : (config.vocabulary + 7) / 8 * 8;
+  }
+
+  cudnnRNNAlgo_t algorithm() const { return algorithm_; }
   // Elements of the weight space.
-  size_t weights() const { return weight_bytes_ / sizeof(float); }
+  size_t weights() const { return weight_bytes_ / ElementBytes(config_.precision); }
   size_t weight_bytes() const { return weight_bytes_; }
   cudnnRNNDescriptor_t descriptor() const { return rnn_.get(); }
 
@@ -44,10 +56,12 @@ class Rnn {
   absl::StatusOr<Window> MakeWindow(cudnnHandle_t handle, int steps, int batch) const;
 
  private:
-  Rnn(Device& device, const StackConfig& config) : device_(device), config_(config) {}
+  Rnn(Device& device, const StackConfig& config, cudnnRNNAlgo_t algorithm)
+      : device_(device), config_(config), algorithm_(algorithm) {}
 
   Device& device_;
   const StackConfig config_;
+  const cudnnRNNAlgo_t algorithm_;
   Owned<cudnnDropoutDescriptor_t> dropout_;
   Owned<cudnnRNNDescriptor_t> rnn_;
   size_t weight_bytes_ = 0;

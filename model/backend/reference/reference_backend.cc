@@ -55,7 +55,8 @@ class ReferenceBackend : public HostBackend {
   }
 
   absl::StatusOr<std::unique_ptr<RecurrentStack>> NewStack(const StackConfig& config,
-                                                           const StackExtent& extent) override {
+                                                           const StackExtent& extent,
+                                                           std::string_view) override {
     if (absl::Status status = CheckStack(config, extent); !status.ok()) return status;
     if (config.precision == Precision::kF64) {
       return std::make_unique<ReferenceStack<double>>(config, extent);
@@ -80,6 +81,7 @@ class ReferenceBackend : public HostBackend {
   }
 
   void Update(Queue& queue, const OptimizerConfig& config, const UpdateViews& views) override {
+    DERIN_CHECK(views.loss_scale.empty());
     if (!Ok(queue)) return;
     WithRealType(views.parameters,
                  [&](auto real) { reference::Update<decltype(real)>(config, views); });

@@ -140,7 +140,8 @@ void ReferenceStack<Real>::WriteGradients(int layer_index, const Matrix<Real>& d
 }
 
 template <typename Real>
-void ReferenceStack<Real>::Backward(Queue&, View d_top, View gradients) {
+void ReferenceStack<Real>::Backward(Queue&, View d_top, View loss_scale, View gradients) {
+  DERIN_CHECK(loss_scale.empty());
   const Index H = config_.hidden, T = steps_, B = batch_, rows = PaddedRows(B);
   // Padding rows get no gradient from above, so they add nothing to any sum.
   Matrix<Real> d_output = Matrix<Real>::Zero(T * rows, H);

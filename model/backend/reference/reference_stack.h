@@ -20,7 +20,7 @@ class ReferenceStack : public RecurrentStack {
   void SetParameters(Queue& queue, View parameters) override;
   void Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens, View state_in,
                View state_out, View top) override;
-  void Backward(Queue& queue, View d_top, View gradients) override;
+  void Backward(Queue& queue, View d_top, View loss_scale, View gradients) override;
   void Step(Queue& queue, View tokens, View slots, View pool, View top) override;
 
  private:

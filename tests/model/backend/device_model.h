@@ -48,7 +48,12 @@ class DeviceModel {
         gradients_(Reals(layout_.count())),
         moment1_(Reals(layout_.count(), 0)),
         moment2_(Reals(layout_.count(), 0)),
-        optimizer_step_(*backend_->Allocate(ElementType::kI64, 1)) {}
+        optimizer_step_(*backend_->Allocate(ElementType::kI64, 1)),
+        loss_scale_(
+            *backend_->Allocate(ElementType::kF64, NeedsLossScale(config_.precision) ? 2 : 0)) {
+    const double first[] = {LossScale::kFirst, 0};
+    if (!loss_scale_.view().empty()) backend_->Upload(*queue_, first, loss_scale_.view());
+  }
 
   Backend& backend() { return *backend_; }
   Queue& queue() { return *queue_; }
@@ -89,6 +94,7 @@ class DeviceModel {
   }
   View parameters() const { return parameters_.view(); }
   View gradients() const { return gradients_.view(); }
+  View loss_scale() const { return loss_scale_.view(); }
   HeadViews Head(View flat) const {
     const Slice &weight = layout_.head_weight(), &bias = layout_.head_bias();
     return {flat.Slice(weight.offset, weight.count), flat.Slice(bias.offset, bias.count)};
@@ -116,7 +122,8 @@ class DeviceModel {
     if (backward) {
       backend_->ProjectAndLoss(*queue_, top.view(), Head(parameters_.view()), wanted.view(),
                                loss.view(), d_top.view(), Head(gradients_.view()));
-      stack_->Backward(*queue_, d_top.view(), gradients_.view().Slice(0, layout_.stack_count()));
+      stack_->Backward(*queue_, d_top.view(), loss_scale_.view(),
+                       gradients_.view().Slice(0, layout_.stack_count()));
     } else {
       backend_->ProjectAndLoss(*queue_, top.view(), Head(parameters_.view()), wanted.view(),
                                loss.view(), View{}, HeadViews{});
@@ -134,7 +141,7 @@ class DeviceModel {
     backend_->SquaredNorm(*queue_, gradients_.view(), norm.view());
     backend_->Update(*queue_, config,
                      {parameters_.view(), gradients_.view(), moment1_.view(), moment2_.view(),
-                      rate.view(), norm.view(), optimizer_step_.view()});
+                      rate.view(), norm.view(), optimizer_step_.view(), loss_scale_.view()});
     Repack();
   }
 
@@ -149,7 +156,7 @@ class DeviceModel {
   ParameterLayout layout_;
   int steps_, batch_;
   std::unique_ptr<RecurrentStack> stack_;
-  Buffer parameters_, gradients_, moment1_, moment2_, optimizer_step_;
+  Buffer parameters_, gradients_, moment1_, moment2_, optimizer_step_, loss_scale_;
 };
 
 // The start that training uses, as doubles.

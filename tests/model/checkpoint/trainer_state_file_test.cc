@@ -43,6 +43,8 @@ void ExpectSame(const TrainerStateFile& got, const TrainerStateFile& wanted) {
   EXPECT_EQ(a.moment2, b.moment2);
   EXPECT_EQ(a.hidden, b.hidden);
   EXPECT_EQ(a.best_parameters, b.best_parameters);
+  EXPECT_EQ(a.loss_scale, b.loss_scale);
+  EXPECT_EQ(a.choice, b.choice);
   EXPECT_EQ(a.optimizer_step, b.optimizer_step);
   EXPECT_EQ(a.step, b.step);
   EXPECT_EQ(a.epoch, b.epoch);
@@ -122,10 +124,24 @@ TEST(TrainerStateFile, ATrainingGoesOnFromItBitForBit) {
   EXPECT_EQ(second->progress().best_perplexity, whole->progress().best_perplexity);
 }
 
+TEST(TrainerStateFile, KeepsTheLossScaleAndTheChoiceOfTheEngine) {
+  TrainerStateFile state = State();
+  const auto format = [](const TrainerStateFile& of) {
+    const std::string bytes = EncodeTrainerStateFile(of).value();
+    ExpectSame(DecodeTrainerStateFile(bytes).value(), of);
+    return DecodeSafetensors(bytes)->metadata.at("derin.format");
+  };
+  EXPECT_EQ(format(state), "1");
+  state.snapshot.choice = "persist-static";
+  EXPECT_EQ(format(state), "1");
+  state.snapshot.loss_scale = {0x1p24f, 1999};
+  EXPECT_EQ(format(state), "2");
+}
+
 TEST(TrainerStateFile, RefusesDamageOfEveryKindSayingWhat) {
-  const absl::Status newer = StatusWith("derin.format", "2");
+  const absl::Status newer = StatusWith("derin.format", "3");
   EXPECT_EQ(newer.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_THAT(newer.message(), HasSubstr("trainer state file has format version 2"));
+  EXPECT_THAT(newer.message(), HasSubstr("trainer state file has format version 3"));
   const auto expect_damage = [](const absl::Status& status, const char* what) {
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << what;
     EXPECT_THAT(status.message(), HasSubstr("damaged trainer state file"));

@@ -89,5 +89,33 @@ TYPED_TEST(Update, OfAdamStartsWithAStepOfTheRate) {
   }
 }
 
+TEST(LossScale, HalvesWhenTheNormIsNotFiniteAndDoublesAfterSoManyGoodSteps) {
+  double scale[] = {LossScale::kFirst, 0};
+  for (int step = 1; step < LossScale::kGrowthInterval; ++step) {
+    ASSERT_TRUE(AdvanceLossScale(1, scale));
+    ASSERT_EQ(scale[0], LossScale::kFirst);
+    ASSERT_EQ(scale[1], step);
+  }
+  ASSERT_TRUE(AdvanceLossScale(0, scale));
+  EXPECT_EQ(scale[0], 2 * LossScale::kFirst);
+  EXPECT_EQ(scale[1], 0);
+  ASSERT_TRUE(AdvanceLossScale(1, scale));
+  EXPECT_FALSE(AdvanceLossScale(INFINITY, scale));
+  EXPECT_EQ(scale[0], LossScale::kFirst);
+  EXPECT_EQ(scale[1], 0);
+  EXPECT_FALSE(AdvanceLossScale(NAN, scale));
+  EXPECT_EQ(scale[0], LossScale::kFirst / 2);
+}
+
+TEST(LossScale, StaysWithinItsBounds) {
+  double least[] = {LossScale::kLeast, 0};
+  EXPECT_FALSE(AdvanceLossScale(INFINITY, least));
+  EXPECT_EQ(least[0], LossScale::kLeast);
+  double most[] = {LossScale::kMost, LossScale::kGrowthInterval - 1};
+  EXPECT_TRUE(AdvanceLossScale(1, most));
+  EXPECT_EQ(most[0], LossScale::kMost);
+  EXPECT_EQ(most[1], 0);
+}
+
 }  // namespace
 }  // namespace derin

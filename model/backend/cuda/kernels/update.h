@@ -7,18 +7,28 @@
 
 namespace derin::cuda {
 
-// Counts the step, and works out once what is the same for all elements.
+// What PrepareUpdate leaves to the others.
+struct PreparedUpdate {
+  UpdateFactors<float> factors;
+  bool skipped;
+};
+
+// Counts the step, and works out once what is the same for all elements; with a loss scale, moves
+// it on, and where the gradient overflowed skips the step.
 struct PrepareUpdate {
   static constexpr const char* kName = "PrepareUpdate";
   OptimizerConfig config;
   const double* learning_rate;
   const double* squared_norm;
   int64_t* step;
-  UpdateFactors<float>* factors;
+  double* loss_scale;  // [2], or null
+  PreparedUpdate* update;
 
   DERIN_HOST_DEVICE int64_t items() const { return 1; }
   DERIN_HOST_DEVICE void operator()(int64_t) const {
-    *factors = MakeUpdateFactors<float>(config, *learning_rate, *squared_norm, ++*step);
+    update->skipped = loss_scale != nullptr && !AdvanceLossScale(*squared_norm, loss_scale);
+    if (update->skipped) return;
+    update->factors = MakeUpdateFactors<float>(config, *learning_rate, *squared_norm, ++*step);
   }
 };
 
@@ -26,12 +36,13 @@ struct UpdateBySgd {
   static constexpr const char* kName = "UpdateBySgd";
   float* weights;          // [count]
   const float* gradients;  // [count]
-  const UpdateFactors<float>* factors;
+  const PreparedUpdate* update;
   int64_t count;
 
   DERIN_HOST_DEVICE int64_t items() const { return count; }
   DERIN_HOST_DEVICE void operator()(int64_t i) const {
-    weights[i] = SgdUpdate(weights[i], gradients[i], *factors);
+    if (update->skipped) return;
+    weights[i] = SgdUpdate(weights[i], gradients[i], update->factors);
   }
 };
 
@@ -41,12 +52,13 @@ struct UpdateByAdam {
   const float* gradients;  // [count]
   float* moment1;          // [count]
   float* moment2;          // [count]
-  const UpdateFactors<float>* factors;
+  const PreparedUpdate* update;
   int64_t count;
 
   DERIN_HOST_DEVICE int64_t items() const { return count; }
   DERIN_HOST_DEVICE void operator()(int64_t i) const {
-    weights[i] = AdamUpdate(weights[i], gradients[i], moment1[i], moment2[i], *factors);
+    if (update->skipped) return;
+    weights[i] = AdamUpdate(weights[i], gradients[i], moment1[i], moment2[i], update->factors);
   }
 };
 

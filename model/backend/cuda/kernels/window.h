@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "model/backend/cuda/kernels/fault.h"
+#include "model/backend/cuda/kernels/half.h"
 #include "model/host_device.h"
 
 namespace derin::cuda {
@@ -32,22 +33,24 @@ struct GatherWindow {
   }
 };
 
-// x[row] is one in column tokens[row] and zero elsewhere: cuDNN wants its input dense.
+// x[row] is one in column tokens[row] and zero elsewhere: cuDNN wants its input dense. It may have
+// more columns than there are tokens.
+template <class Number>
 struct OneHot {
   static constexpr const char* kName = "OneHot";
   const int32_t* tokens;  // [rows]
-  float* x;               // [rows, vocabulary]
+  Number* x;              // [rows, columns]
   FaultWord* fault;
-  int64_t rows, vocabulary;
+  int64_t rows, vocabulary, columns;
 
-  DERIN_HOST_DEVICE int64_t items() const { return rows * vocabulary; }
+  DERIN_HOST_DEVICE int64_t items() const { return rows * columns; }
   DERIN_HOST_DEVICE void operator()(int64_t item) const {
-    const int32_t token = tokens[item / vocabulary];
-    const int64_t column = item % vocabulary;
+    const int32_t token = tokens[item / columns];
+    const int64_t column = item % columns;
     if (column == 0 && (token < 0 || token >= vocabulary)) {
       RaiseFault(fault, FaultKind::kToken, token);
     }
-    x[item] = token == column ? 1.0f : 0.0f;
+    x[item] = RoundTo<Number>(token == column ? 1.0f : 0.0f);
   }
 };
 

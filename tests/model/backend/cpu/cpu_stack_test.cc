@@ -257,7 +257,7 @@ TEST_P(CpuStackTest, ASmallerWindowThanPlannedLeavesNothingBehindForTheNext) {
       model.Write(gradient.view(), d_top);
       model.stack().Forward(model.queue(), ForwardMode::kTraining, steps, batch, ids.view(),
                             in.view(), out.view(), top.view());
-      model.stack().Backward(model.queue(), gradient.view(), gradients.view());
+      model.stack().Backward(model.queue(), gradient.view(), View{}, gradients.view());
       EXPECT_THAT(model.Read(gradient.view()), HasTheBitsOf(d_top)) << "d_top was changed";
       return Result{model.Read(top.view()), model.Read(out.view()), model.Read(gradients.view())};
     };
@@ -291,7 +291,7 @@ TEST_P(CpuStackTest, OnAQueueThatFailedNothingIsTouched) {
                      top.view());
   model.stack().Forward(model.queue(), ForwardMode::kTraining, 2, 3, tokens.view(), in.view(),
                         out.view(), top.view());
-  model.stack().Backward(model.queue(), d_top.view(),
+  model.stack().Backward(model.queue(), d_top.view(), View{},
                          gradients.view().Slice(0, model.layout().stack_count()));
   model.backend().Logits(model.queue(), top.view(), head, d_top.view());
 

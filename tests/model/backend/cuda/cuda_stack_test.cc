@@ -24,15 +24,17 @@ TEST_F(CudaStackTest, PlanIsWhatIsAllocated) {
   for (const StackExtent extent :
        {StackExtent{.steps = 7, .batch = 5, .training = true}, StackExtent{.steps = 7, .batch = 5},
         StackExtent{.step_rows = 9}, StackExtent{.steps = 3, .batch = 2, .step_rows = 4}}) {
-    const StackConfig config{.layers = 3, .hidden = 8, .vocabulary = 11};
-    const StackPlan plan = backend_->Plan(config, extent);
-    const int64_t before = backend_->FreeBytes();
-    auto stack = *backend_->NewStack(config, extent);
-    const int64_t used = before - backend_->FreeBytes();
-    const int64_t planned = plan.weight_bytes + plan.workspace_bytes + plan.reserve_bytes;
-    // All but the table of chunks.
-    EXPECT_GE(used, planned);
-    EXPECT_LE(used, planned + 4096);
+    for (const Precision precision : backend_->capabilities().precisions) {
+      const StackConfig config{.layers = 3, .hidden = 8, .vocabulary = 11, .precision = precision};
+      const StackPlan plan = backend_->Plan(config, extent);
+      const int64_t before = backend_->FreeBytes();
+      auto stack = *backend_->NewStack(config, extent);
+      const int64_t used = before - backend_->FreeBytes();
+      const int64_t planned = plan.weight_bytes + plan.workspace_bytes + plan.reserve_bytes;
+      // All but the table of chunks.
+      EXPECT_GE(used, planned);
+      EXPECT_LE(used, planned + 65536);
+    }
   }
 }
 
@@ -47,9 +49,29 @@ TEST_F(CudaStackTest, TheWayBackIsTheDataThenCleanMemoryThenTheWeights) {
   stack->Forward(*queue_, ForwardMode::kTraining, 2, 1, tokens.view(), in.view(), out.view(),
                  top.view());
   gpu_.ClearLog();
-  stack->Backward(*queue_, d_top.view(), gradients.view());
+  stack->Backward(*queue_, d_top.view(), View{}, gradients.view());
   EXPECT_THAT(gpu_.log(), ElementsAre("cudnnRNNBackwardData_v8", "cudaMemsetAsync", "set",
                                       "cudnnRNNBackwardWeights_v8", "UnpackGradients"));
+  EXPECT_TRUE(queue_->Finish().ok());
+}
+
+TEST_F(CudaStackTest, NumbersOf16BitsAreMadeAndTakenAtTheEdges) {
+  const StackConfig config{
+      .layers = 1, .hidden = 2, .vocabulary = 3, .precision = Precision::kBf16};
+  auto stack = *backend_->NewStack(config, {.steps = 2, .batch = 1, .training = true});
+  const auto floats = [&](size_t count) { return *backend_->Allocate(ElementType::kF32, count); };
+  Buffer parameters = floats(StackSlices(config).back().offset + 8), gradients = floats(64),
+         in = floats(4), out = floats(4), top = floats(4), d_top = floats(4);
+  Buffer tokens = *backend_->Allocate(ElementType::kI32, 2);
+  gpu_.ClearLog();
+  stack->SetParameters(*queue_, parameters.view());
+  stack->Forward(*queue_, ForwardMode::kTraining, 2, 1, tokens.view(), in.view(), out.view(),
+                 top.view());
+  stack->Backward(*queue_, d_top.view(), View{}, gradients.view());
+  EXPECT_THAT(gpu_.log(),
+              ElementsAre("PackWeights", "OneHot", "Narrow", "cudnnRNNForward", "Widen", "Widen",
+                          "Narrow", "cudnnRNNBackwardData_v8", "cudaMemsetAsync", "set",
+                          "cudnnRNNBackwardWeights_v8", "UnpackGradients"));
   EXPECT_TRUE(queue_->Finish().ok());
 }
 
@@ -74,9 +96,8 @@ TEST_F(CudaStackTest, WhatCudnnRefusesFailsTheQueueWithTheCallsName) {
 }
 
 TEST_F(CudaStackTest, PrecisionsThatAreNotThereAreRefused) {
-  EXPECT_EQ(
-      backend_->NewStack({.vocabulary = 3, .precision = Precision::kBf16}, {}).status().code(),
-      absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(backend_->NewStack({.vocabulary = 3, .precision = Precision::kF64}, {}).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "model/backend/cuda/kernels/half.h"
 #include "model/backend/host_backend.h"
 #include "model/backend/reference/reference_stack.h"
 #include "tests/model/backend/cuda/fake_gpu.h"
@@ -16,12 +17,16 @@ struct Handle {
   FakeGpu::Stream* stream = nullptr;
 };
 struct Tensor {
+  cudnnDataType_t type;
   std::vector<int> sizes, strides;
 };
 struct Sequences {
+  cudnnDataType_t type;
   int steps, batch, size;
 };
 struct Stack {
+  cudnnDataType_t type;
+  cudnnRNNAlgo_t algorithm;
   StackConfig config;
 };
 struct Dropout {
@@ -30,6 +35,31 @@ struct Dropout {
 
 // Aligned as a GPU's memory is: the order of Eigen's sums depends on where an array begins.
 using Numbers = std::vector<float, Eigen::aligned_allocator<float>>;
+
+size_t Bytes(cudnnDataType_t type) { return type == CUDNN_DATA_FLOAT ? 4 : 2; }
+
+float Load(cudnnDataType_t type, const void* from, int64_t i) {
+  if (type == CUDNN_DATA_HALF) return ToFloat(static_cast<const F16*>(from)[i]);
+  if (type == CUDNN_DATA_BFLOAT16) return ToFloat(static_cast<const Bf16*>(from)[i]);
+  return static_cast<const float*>(from)[i];
+}
+void Store(cudnnDataType_t type, float value, void* to, int64_t i) {
+  if (type == CUDNN_DATA_HALF) {
+    static_cast<F16*>(to)[i] = RoundTo<F16>(value);
+  } else if (type == CUDNN_DATA_BFLOAT16) {
+    static_cast<Bf16*>(to)[i] = RoundTo<Bf16>(value);
+  } else {
+    static_cast<float*>(to)[i] = value;
+  }
+}
+Numbers LoadAll(cudnnDataType_t type, const void* from, int64_t count) {
+  Numbers values(count);
+  for (int64_t i = 0; i < count; ++i) values[i] = Load(type, from, i);
+  return values;
+}
+void StoreAll(cudnnDataType_t type, const float* values, int64_t count, void* to) {
+  for (int64_t i = 0; i < count; ++i) Store(type, values[i], to, i);
+}
 
 // One stack's passes; it lies where the caller's reserve does, as long as the fake lasts.
 struct Pass {
@@ -95,9 +125,9 @@ std::vector<Part> PartsOf(const StackConfig& config) {
   }
   return parts;
 }
-size_t WeightBytes(const StackConfig& config) {
-  const Part last = PartsOf(config).back();
-  return sizeof(float) * (last.packed + last.rows * last.columns + kGap);
+size_t WeightBytes(const Stack& stack) {
+  const Part last = PartsOf(stack.config).back();
+  return Bytes(stack.type) * (last.packed + last.rows * last.columns + kGap);
 }
 
 cudnnStatus_t SetStack(cudnnRNNDescriptor_t to, cudnnRNNAlgo_t algorithm, cudnnRNNMode_t mode,
@@ -107,19 +137,24 @@ cudnnStatus_t SetStack(cudnnRNNDescriptor_t to, cudnnRNNAlgo_t algorithm, cudnnR
                        int32_t projection, int32_t layers, cudnnDropoutDescriptor_t dropout,
                        uint32_t flags) {
   DERIN_FAKE_CALL("cudnnSetRNNDescriptor_v8");
-  // DEFAULT_MATH would be TF32.
-  if (algorithm != CUDNN_RNN_ALGO_STANDARD || bias != CUDNN_RNN_DOUBLE_BIAS ||
-      direction != CUDNN_UNIDIRECTIONAL || input != CUDNN_LINEAR_INPUT ||
-      data != CUDNN_DATA_FLOAT || math != CUDNN_DATA_FLOAT || math_type != CUDNN_FMA_MATH ||
-      projection != hidden || dropout == nullptr || !Fake(dropout)->set ||
-      flags != CUDNN_RNN_PADDED_IO_DISABLED) {
+  // DEFAULT_MATH is TF32.
+  const bool narrow = data == CUDNN_DATA_HALF || data == CUDNN_DATA_BFLOAT16;
+  if ((narrow ? math_type != CUDNN_TENSOR_OP_MATH
+              : math_type != CUDNN_FMA_MATH && math_type != CUDNN_DEFAULT_MATH) ||
+      (algorithm != CUDNN_RNN_ALGO_STANDARD && data == CUDNN_DATA_BFLOAT16) ||
+      bias != CUDNN_RNN_DOUBLE_BIAS || direction != CUDNN_UNIDIRECTIONAL ||
+      input != CUDNN_LINEAR_INPUT || (!narrow && data != CUDNN_DATA_FLOAT) ||
+      math != CUDNN_DATA_FLOAT || projection != hidden || dropout == nullptr ||
+      !Fake(dropout)->set || flags != CUDNN_RNN_PADDED_IO_DISABLED) {
     return CUDNN_STATUS_BAD_PARAM;
   }
   const Cell cell = mode == CUDNN_LSTM       ? Cell::kLstm
                     : mode == CUDNN_GRU      ? Cell::kGru
                     : mode == CUDNN_RNN_TANH ? Cell::kVanillaTanh
                                              : Cell::kVanillaRelu;
-  Fake(to)->config = {.cell = cell, .layers = layers, .hidden = hidden, .vocabulary = input_size};
+  *Fake(to) = {data,
+               algorithm,
+               {.cell = cell, .layers = layers, .hidden = hidden, .vocabulary = input_size}};
   return CUDNN_STATUS_SUCCESS;
 }
 
@@ -129,7 +164,7 @@ cudnnStatus_t GetWeightParams(cudnnHandle_t, cudnnRNNDescriptor_t stack, int32_t
                               cudnnTensorDescriptor_t bias, void** bias_at) {
   DERIN_FAKE_CALL("cudnnGetRNNWeightParams");
   const StackConfig& config = Fake(stack)->config;
-  if (bytes != WeightBytes(config)) return CUDNN_STATUS_BAD_PARAM;
+  if (bytes != WeightBytes(*Fake(stack))) return CUDNN_STATUS_BAD_PARAM;
   const int G = GateCount(config.cell), tensors = 4 * config.layers;
   const std::vector<Part> parts = PartsOf(config);
   const LayerSlices at(layer);
@@ -138,8 +173,10 @@ cudnnStatus_t GetWeightParams(cudnnHandle_t, cudnnRNNDescriptor_t stack, int32_t
   };
   const auto give = [&](const Part& part, cudnnTensorDescriptor_t to, void** address) {
     const int rows = static_cast<int>(part.rows), columns = static_cast<int>(part.columns);
-    *Fake(to) = {{1, rows, columns}, {rows * columns, columns, 1}};
-    *address = static_cast<float*>(const_cast<void*>(space)) + part.packed;
+    const cudnnDataType_t type = Fake(stack)->type;
+    *Fake(to) = {type, {1, rows, columns}, {rows * columns, columns, 1}};
+    *address = static_cast<std::byte*>(const_cast<void*>(space)) +
+               part.packed * static_cast<int64_t>(Bytes(type));
   };
   give(part_of(linear >= G ? at.weight_hh : at.weight_ih), matrix, matrix_at);
   give(part_of(linear >= G ? at.bias_hh : at.bias_ih), bias, bias_at);
@@ -157,29 +194,32 @@ View Floats(const void* data, size_t count) {
 }
 
 // The state of two parts as the reference has it, [S, L, B, H].
-Numbers Join(const StackConfig& config, int batch, const void* h, const void* c) {
-  const auto *from_h = static_cast<const float*>(h), *from_c = static_cast<const float*>(c);
-  const int64_t count = int64_t{config.layers} * batch * config.hidden;
-  Numbers joined(from_h, from_h + count);
-  if (c != nullptr) joined.insert(joined.end(), from_c, from_c + count);
+Numbers Join(const Stack& stack, int batch, const void* h, const void* c) {
+  const int64_t count = int64_t{stack.config.layers} * batch * stack.config.hidden;
+  Numbers joined = LoadAll(stack.type, h, count);
+  if (c == nullptr) return joined;
+  const Numbers of_c = LoadAll(stack.type, c, count);
+  joined.insert(joined.end(), of_c.begin(), of_c.end());
   return joined;
 }
 
 struct ForwardCall {
-  StackConfig config;
+  Stack stack;
   Sequences x;
   bool training;
-  const float* input;
+  const void* input;
   void *y, *hy, *cy;
   const void *hx, *cx, *weights;
   void* reserve;
 
   void operator()() const {
+    const StackConfig& config = stack.config;
+    FakeGpu::current()->milliseconds += FakeGpu::current()->milliseconds_of[stack.algorithm];
     std::vector<int32_t> tokens;
     for (int row = 0; row < x.steps * x.batch; ++row) {
       int ones = 0;
       for (int v = 0; v < x.size; ++v) {
-        const float value = input[int64_t{row} * x.size + v];
+        const float value = Load(stack.type, input, int64_t{row} * x.size + v);
         if (value == 1) tokens.push_back(v);
         ones += value == 1;
         if (value != 0 && value != 1) ones = -x.size;
@@ -191,18 +231,21 @@ struct ForwardCall {
         Pass{{config, {.steps = x.steps, .batch = x.batch, .training = training}}, {}, {}, false});
     Numbers flat(Parameters(config));
     for (const Part& part : PartsOf(config)) {
-      const auto* from = static_cast<const float*>(weights) + part.packed;
-      std::copy(from, from + part.rows * part.columns, flat.begin() + part.canonical);
+      for (int64_t i = 0; i < part.rows * part.columns; ++i) {
+        flat[part.canonical + i] = Load(stack.type, weights, part.packed + i);
+      }
     }
-    Numbers before = Join(config, x.batch, hx, cx), after(before.size());
+    Numbers before = Join(stack, x.batch, hx, cx), after(before.size()),
+            top(size_t{1} * x.steps * x.batch * config.hidden);
     pass->stack.SetParameters(pass->queue, Floats(flat.data(), flat.size()));
     pass->stack.Forward(pass->queue, training ? ForwardMode::kTraining : ForwardMode::kInference,
                         x.steps, x.batch, {tokens.data(), tokens.size(), ElementType::kI32},
                         Floats(before.data(), before.size()), Floats(after.data(), after.size()),
-                        Floats(y, size_t{1} * x.steps * x.batch * config.hidden));
-    const size_t count = size_t{1} * config.layers * x.batch * config.hidden;
-    std::copy_n(after.data(), count, static_cast<float*>(hy));
-    if (cy != nullptr) std::copy_n(after.data() + count, count, static_cast<float*>(cy));
+                        Floats(top.data(), top.size()));
+    StoreAll(stack.type, top.data(), static_cast<int64_t>(top.size()), y);
+    const int64_t count = int64_t{config.layers} * x.batch * config.hidden;
+    StoreAll(stack.type, after.data(), count, hy);
+    if (cy != nullptr) StoreAll(stack.type, after.data() + count, count, cy);
     if (training) Passes()[reserve] = std::move(pass);
   }
 };
@@ -213,8 +256,10 @@ cudnnStatus_t Run(const char* call, cudnnHandle_t handle, std::function<void()> 
              : CUDNN_STATUS_EXECUTION_FAILED;
 }
 
-bool IsState(cudnnTensorDescriptor_t tensor, const StackConfig& config, int batch) {
-  return Fake(tensor)->sizes == std::vector{config.layers, batch, config.hidden} &&
+bool IsState(cudnnTensorDescriptor_t tensor, const Stack& stack, int batch) {
+  const StackConfig& config = stack.config;
+  return Fake(tensor)->type == stack.type &&
+         Fake(tensor)->sizes == std::vector{config.layers, batch, config.hidden} &&
          Fake(tensor)->strides == std::vector{batch * config.hidden, config.hidden, 1};
 }
 
@@ -231,16 +276,16 @@ cudnnStatus_t Forward(cudnnHandle_t handle, cudnnRNNDescriptor_t stack, cudnnFor
   const Sequences in = *Fake(x_of), out = *Fake(y_of);
   const bool training = mode == CUDNN_FWD_MODE_TRAINING, lstm = config.cell == Cell::kLstm;
   if (lengths != nullptr || in.size != config.vocabulary || out.size != config.hidden ||
-      in.steps != out.steps || in.batch != out.batch || !IsState(h_of, config, in.batch) ||
-      !IsState(c_of, config, in.batch) || (cx != nullptr) != lstm || (cy != nullptr) != lstm ||
-      hx == hy || weight_bytes != WeightBytes(config) || workspace_bytes < WorkspaceBytes(in) ||
-      workspace == nullptr || (training && reserve_bytes < ReserveBytes(config, in)) ||
-      (reserve != nullptr) != training) {
+      in.steps != out.steps || in.batch != out.batch || in.type != Fake(stack)->type ||
+      out.type != in.type || !IsState(h_of, *Fake(stack), in.batch) ||
+      !IsState(c_of, *Fake(stack), in.batch) || (cx != nullptr) != lstm ||
+      (cy != nullptr) != lstm || hx == hy || weight_bytes != WeightBytes(*Fake(stack)) ||
+      workspace_bytes < WorkspaceBytes(in) || workspace == nullptr ||
+      (training && reserve_bytes < ReserveBytes(config, in)) || (reserve != nullptr) != training) {
     return CUDNN_STATUS_BAD_PARAM;
   }
   return Run("cudnnRNNForward", handle,
-             ForwardCall{config, in, training, static_cast<const float*>(x), y, hy, cy, hx, cx,
-                         weights, reserve});
+             ForwardCall{*Fake(stack), in, training, x, y, hy, cy, hx, cx, weights, reserve});
 }
 
 cudnnStatus_t BackwardData(cudnnHandle_t handle, cudnnRNNDescriptor_t stack, const int32_t* lengths,
@@ -253,15 +298,17 @@ cudnnStatus_t BackwardData(cudnnHandle_t handle, cudnnRNNDescriptor_t stack, con
   const StackConfig config = Fake(stack)->config;
   const Sequences in = *Fake(x_of), out = *Fake(y_of);
   if (lengths != nullptr || dx == nullptr || dhy != nullptr || dhx != nullptr || dcy != nullptr ||
-      dcx != nullptr || !IsState(h_of, config, in.batch) || weight_bytes != WeightBytes(config) ||
-      workspace_bytes < WorkspaceBytes(in) || reserve_bytes < ReserveBytes(config, in)) {
+      dcx != nullptr || !IsState(h_of, *Fake(stack), in.batch) ||
+      weight_bytes != WeightBytes(*Fake(stack)) || workspace_bytes < WorkspaceBytes(in) ||
+      reserve_bytes < ReserveBytes(config, in)) {
     return CUDNN_STATUS_BAD_PARAM;
   }
-  const size_t count = size_t{1} * out.steps * out.batch * out.size;
-  return Run("cudnnRNNBackwardData_v8", handle, [=] {
+  const int64_t count = int64_t{out.steps} * out.batch * out.size;
+  return Run("cudnnRNNBackwardData_v8", handle, [=, type = out.type] {
     Pass& pass = *Passes().at(reserve);
+    const Numbers d_top = LoadAll(type, dy, count);
     pass.gradients.resize(Parameters(config));
-    pass.stack.Backward(pass.queue, Floats(dy, count),
+    pass.stack.Backward(pass.queue, Floats(d_top.data(), d_top.size()), View{},
                         Floats(pass.gradients.data(), pass.gradients.size()));
     pass.data_done = true;
   });
@@ -275,17 +322,18 @@ cudnnStatus_t BackwardWeights(cudnnHandle_t handle, cudnnRNNDescriptor_t stack,
                               size_t reserve_bytes, void* reserve) {
   const StackConfig config = Fake(stack)->config;
   const Sequences in = *Fake(x_of);
-  if (mode != CUDNN_WGRAD_MODE_ADD || lengths != nullptr || weight_bytes != WeightBytes(config) ||
-      workspace_bytes < WorkspaceBytes(in) || reserve_bytes < ReserveBytes(config, in)) {
+  if (mode != CUDNN_WGRAD_MODE_ADD || lengths != nullptr ||
+      weight_bytes != WeightBytes(*Fake(stack)) || workspace_bytes < WorkspaceBytes(in) ||
+      reserve_bytes < ReserveBytes(config, in)) {
     return CUDNN_STATUS_BAD_PARAM;
   }
-  return Run("cudnnRNNBackwardWeights_v8", handle, [=] {
+  return Run("cudnnRNNBackwardWeights_v8", handle, [=, type = in.type] {
     const Pass& pass = *Passes().at(reserve);
     for (const Part& part : PartsOf(config)) {
       for (int64_t i = 0; i < part.rows * part.columns; ++i) {
         // Without the data's gradients there is nothing to make the weights' of.
-        static_cast<float*>(gradients)[part.packed + i] +=
-            pass.data_done ? pass.gradients[part.canonical + i] : NAN;
+        const float gradient = pass.data_done ? pass.gradients[part.canonical + i] : NAN;
+        Store(type, Load(type, gradients, part.packed + i) + gradient, gradients, part.packed + i);
       }
     }
   });
@@ -308,15 +356,15 @@ CudnnCalls FakeCudnn() {
       .SetTensorNdDescriptor =
           [](cudnnTensorDescriptor_t to, cudnnDataType_t type, int dimensions, const int* sizes,
              const int* strides) {
-            if (type != CUDNN_DATA_FLOAT || dimensions != 3) return CUDNN_STATUS_BAD_PARAM;
-            *Fake(to) = {{sizes, sizes + 3}, {strides, strides + 3}};
+            if (dimensions != 3) return CUDNN_STATUS_BAD_PARAM;
+            *Fake(to) = {type, {sizes, sizes + 3}, {strides, strides + 3}};
             return CUDNN_STATUS_SUCCESS;
           },
       .GetTensorNdDescriptor =
           [](const cudnnTensorDescriptor_t from, int wanted, cudnnDataType_t* type, int* dimensions,
              int* sizes, int* strides) {
             if (wanted < 3) return CUDNN_STATUS_BAD_PARAM;
-            *type = CUDNN_DATA_FLOAT;
+            *type = Fake(from)->type;
             *dimensions = 3;
             std::copy_n(Fake(from)->sizes.begin(), 3, sizes);
             std::copy_n(Fake(from)->strides.begin(), 3, strides);
@@ -339,25 +387,31 @@ CudnnCalls FakeCudnn() {
           [](cudnnRNNDataDescriptor_t to, cudnnDataType_t type, cudnnRNNDataLayout_t layout,
              int steps, int batch, int size, const int* lengths, void*) {
             DERIN_FAKE_CALL("cudnnSetRNNDataDescriptor");
-            if (type != CUDNN_DATA_FLOAT || layout != CUDNN_RNN_DATA_LAYOUT_SEQ_MAJOR_PACKED ||
-                steps < 1 || batch < 1) {
+            if (layout != CUDNN_RNN_DATA_LAYOUT_SEQ_MAJOR_PACKED || steps < 1 || batch < 1) {
               return CUDNN_STATUS_BAD_PARAM;
             }
             for (int b = 0; b < batch; ++b) {
               if (lengths[b] != steps) return CUDNN_STATUS_BAD_PARAM;
             }
-            *Fake(to) = {steps, batch, size};
+            *Fake(to) = {type, steps, batch, size};
             return CUDNN_STATUS_SUCCESS;
           },
       .GetRNNWeightSpaceSize =
           [](cudnnHandle_t, cudnnRNNDescriptor_t stack, size_t* bytes) {
-            *bytes = WeightBytes(Fake(stack)->config);
+            *bytes = WeightBytes(*Fake(stack));
             return CUDNN_STATUS_SUCCESS;
           },
       .GetRNNWeightParams = &GetWeightParams,
       .GetRNNTempSpaceSizes =
           [](cudnnHandle_t, cudnnRNNDescriptor_t stack, cudnnForwardMode_t mode,
              cudnnRNNDataDescriptor_t x, size_t* workspace, size_t* reserve) {
+            // As the real one, which lets the descriptor pass.
+            const StackConfig& config = Fake(stack)->config;
+            if (Fake(stack)->algorithm == CUDNN_RNN_ALGO_PERSIST_STATIC_SMALL_H &&
+                config.hidden > (GateCount(config.cell) == 1 ? 256 : 128)) {
+              return CUDNN_STATUS_NOT_SUPPORTED;
+            }
+            DERIN_FAKE_CALL("cudnnGetRNNTempSpaceSizes");
             *workspace = WorkspaceBytes(*Fake(x));
             *reserve =
                 mode == CUDNN_FWD_MODE_TRAINING ? ReserveBytes(Fake(stack)->config, *Fake(x)) : 0;

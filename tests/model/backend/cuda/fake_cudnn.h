@@ -4,7 +4,8 @@
 
 namespace derin::cuda {
 
-// See FakeGpu. Stacks of f32 by the reference backend.
+// See FakeGpu. Stacks by the reference backend in f32, of data that is rounded where it has 16
+// bits.
 CudnnCalls FakeCudnn();
 
 }  // namespace derin::cuda

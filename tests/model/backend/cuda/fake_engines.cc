@@ -14,6 +14,11 @@ std::unique_ptr<Backend> MakeBackend(const Engine& engine) {
   return *cuda::NewCudaBackend(cuda::FakeGpu::calls(), 0);
 }
 
-std::vector<Engine> AllEngines() { return {{"cuda", Precision::kF32}}; }
+std::vector<Engine> AllEngines() {
+  return {{"cuda", Precision::kF32},
+          {"cuda", Precision::kTf32},
+          {"cuda", Precision::kF16},
+          {"cuda", Precision::kBf16}};
+}
 
 }  // namespace derin

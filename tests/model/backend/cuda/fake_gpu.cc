@@ -15,10 +15,11 @@ FakeGpu* the_gpu = nullptr;
 
 using Work = std::vector<std::function<void()>>;
 
-// What was captured on the stream before it was recorded.
+// What was captured on the stream before it was recorded, and when that was.
 struct FakeEvent {
   FakeGpu::Stream* stream = nullptr;
   Work* capture = nullptr;
+  double milliseconds = 0;
 };
 
 FakeEvent* Fake(cudaEvent_t event) { return reinterpret_cast<FakeEvent*>(event); }
@@ -155,7 +156,9 @@ RuntimeCalls FakeRuntime() {
       .EventCreateWithFlags =
           [](cudaEvent_t* to, unsigned flags) {
             DERIN_FAKE_CALL("cudaEventCreateWithFlags");
-            if (flags != cudaEventDisableTiming) return cudaErrorInvalidValue;
+            if (flags != cudaEventDisableTiming && flags != cudaEventDefault) {
+              return cudaErrorInvalidValue;
+            }
             *to = reinterpret_cast<cudaEvent_t>(new FakeEvent);
             return cudaSuccess;
           },
@@ -167,13 +170,19 @@ RuntimeCalls FakeRuntime() {
       .EventRecord =
           [](cudaEvent_t event, cudaStream_t stream) {
             DERIN_FAKE_CALL("cudaEventRecord");
-            *Fake(event) = {Fake(stream), Fake(stream)->capture};
+            *Fake(event) = {Fake(stream), Fake(stream)->capture, FakeGpu::current()->milliseconds};
             return cudaSuccess;
           },
       .EventSynchronize =
           [](cudaEvent_t) {
             DERIN_FAKE_CALL("cudaEventSynchronize");
             return NotWhileCapturing();
+          },
+      .EventElapsedTime =
+          [](float* to, cudaEvent_t start, cudaEvent_t stop) {
+            DERIN_FAKE_CALL("cudaEventElapsedTime");
+            *to = static_cast<float>(Fake(stop)->milliseconds - Fake(start)->milliseconds);
+            return cudaSuccess;
           },
       .GraphInstantiate =
           [](cudaGraphExec_t* to, cudaGraph_t graph, unsigned long long) {

@@ -13,8 +13,13 @@ std::unique_ptr<Backend> MakeBackend(const Engine& engine) {
 }
 
 std::vector<Engine> AllEngines() {
-  if (!cuda::NewCudaBackend(cuda::DeviceCalls(), 0).ok()) return {};
-  return {{"cuda", Precision::kF32}};
+  const auto backend = cuda::NewCudaBackend(cuda::DeviceCalls(), 0);
+  std::vector<Engine> engines;
+  if (!backend.ok()) return engines;
+  for (const Precision precision : (*backend)->capabilities().precisions) {
+    engines.push_back({"cuda", precision});
+  }
+  return engines;
 }
 
 }  // namespace derin

@@ -11,6 +11,8 @@
 namespace derin::cuda {
 namespace {
 
+constexpr cudnnRNNAlgo_t kStandard = CUDNN_RNN_ALGO_STANDARD;
+
 class RnnTest : public testing::Test {
  protected:
   FakeGpu gpu_{};
@@ -21,22 +23,25 @@ class RnnTest : public testing::Test {
 TEST_F(RnnTest, TheWeightMapTakesEveryParameterToAPlaceOfItsOwn) {
   for (const Cell cell : {Cell::kVanillaTanh, Cell::kVanillaRelu, Cell::kGru, Cell::kLstm}) {
     // Matrices of more than one chunk, and of a part of one.
-    const StackConfig config{.cell = cell, .layers = 2, .hidden = 40, .vocabulary = 28};
-    auto rnn = *Rnn::Create(*device_, queue_->cudnn(), config);
-    Buffer space = *device_->Allocate(ElementType::kF32, rnn->weights());
-    const std::vector<Chunk> chunks = *rnn->WeightMap(queue_->cudnn(), space.view().data);
-    std::set<int64_t> canonical, packed;
-    for (const Chunk& chunk : chunks) {
-      EXPECT_LE(chunk.count, Chunk::kMost);
-      for (int i = 0; i < chunk.count; ++i) {
-        EXPECT_TRUE(canonical.insert(chunk.canonical + i).second);
-        EXPECT_TRUE(packed.insert(chunk.packed + i).second);
+    for (const Precision precision : {Precision::kF32, Precision::kTf32, Precision::kF16}) {
+      const StackConfig config{
+          .cell = cell, .layers = 2, .hidden = 40, .vocabulary = 28, .precision = precision};
+      auto rnn = *Rnn::Create(*device_, queue_->cudnn(), config, kStandard);
+      Buffer space = *device_->Allocate(ElementType::kByte, rnn->weight_bytes());
+      const std::vector<Chunk> chunks = *rnn->WeightMap(queue_->cudnn(), space.view().data);
+      std::set<int64_t> canonical, packed;
+      for (const Chunk& chunk : chunks) {
+        EXPECT_LE(chunk.count, Chunk::kMost);
+        for (int i = 0; i < chunk.count; ++i) {
+          EXPECT_TRUE(canonical.insert(chunk.canonical + i).second);
+          EXPECT_TRUE(packed.insert(chunk.PackedAt(i)).second);
+        }
       }
+      const Slice last = StackSlices(config).back();
+      EXPECT_EQ(static_cast<int64_t>(canonical.size()), last.offset + last.count);
+      EXPECT_EQ(*canonical.rbegin(), last.offset + last.count - 1);
+      EXPECT_LT(*packed.rbegin(), static_cast<int64_t>(rnn->weights()));
     }
-    const Slice last = StackSlices(config).back();
-    EXPECT_EQ(static_cast<int64_t>(canonical.size()), last.offset + last.count);
-    EXPECT_EQ(*canonical.rbegin(), last.offset + last.count - 1);
-    EXPECT_LT(*packed.rbegin(), static_cast<int64_t>(rnn->weights()));
   }
 }
 
@@ -55,8 +60,8 @@ TEST_F(RnnTest, WeightsThatOverlapAreRefused) {
   };
   auto device = *Device::Open(calls, 0);
   auto queue = *CudaQueue::Create(device, QueuePriority::kTraining);
-  auto rnn = *Rnn::Create(*device, queue->cudnn(), config);
-  Buffer space = *device->Allocate(ElementType::kF32, rnn->weights());
+  auto rnn = *Rnn::Create(*device, queue->cudnn(), config, kStandard);
+  Buffer space = *device->Allocate(ElementType::kByte, rnn->weight_bytes());
   const auto map = rnn->WeightMap(queue->cudnn(), space.view().data);
   EXPECT_EQ(map.status().code(), absl::StatusCode::kInternal);
   EXPECT_THAT(std::string(map.status().message()), testing::HasSubstr("overlap"));
@@ -75,8 +80,8 @@ TEST_F(RnnTest, MatricesOfAnotherShapeAreRefused) {
   };
   auto device = *Device::Open(calls, 0);
   auto queue = *CudaQueue::Create(device, QueuePriority::kTraining);
-  auto rnn = *Rnn::Create(*device, queue->cudnn(), {.hidden = 4, .vocabulary = 3});
-  Buffer space = *device->Allocate(ElementType::kF32, rnn->weights());
+  auto rnn = *Rnn::Create(*device, queue->cudnn(), {.hidden = 4, .vocabulary = 3}, kStandard);
+  Buffer space = *device->Allocate(ElementType::kByte, rnn->weight_bytes());
   EXPECT_THAT(std::string(rnn->WeightMap(queue->cudnn(), space.view().data).status().message()),
               testing::HasSubstr("got a matrix [3, 4]"));
 }
@@ -84,9 +89,10 @@ TEST_F(RnnTest, MatricesOfAnotherShapeAreRefused) {
 TEST_F(RnnTest, AFailureNamesTheCall) {
   gpu_.FailNext("cudnnSetRNNDescriptor_v8", CUDNN_STATUS_NOT_SUPPORTED);
   EXPECT_THAT(
-      std::string(Rnn::Create(*device_, queue_->cudnn(), {.vocabulary = 3}).status().message()),
+      std::string(
+          Rnn::Create(*device_, queue_->cudnn(), {.vocabulary = 3}, kStandard).status().message()),
       testing::StartsWith("cudnnSetRNNDescriptor_v8: "));
-  auto rnn = *Rnn::Create(*device_, queue_->cudnn(), {.vocabulary = 3});
+  auto rnn = *Rnn::Create(*device_, queue_->cudnn(), {.vocabulary = 3}, kStandard);
   gpu_.FailNext("cudnnSetRNNDataDescriptor", CUDNN_STATUS_BAD_PARAM);
   EXPECT_THAT(std::string(rnn->MakeWindow(queue_->cudnn(), 2, 2).status().message()),
               testing::StartsWith("cudnnSetRNNDataDescriptor: "));

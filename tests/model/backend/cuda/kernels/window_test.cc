@@ -29,10 +29,19 @@ TEST(OneHot, HasAOneForEachTokenAndNoneForWhatIsNoToken) {
   const std::vector<int32_t> tokens = {2, 0, -7};
   std::vector<float> x(9, 5);
   FaultWord fault = 0;
-  RunOnHost(OneHot{tokens.data(), x.data(), &fault, 3, 3});
+  RunOnHost(OneHot<float>{tokens.data(), x.data(), &fault, 3, 3, 3});
   EXPECT_THAT(x, ElementsAre(0, 0, 1, 1, 0, 0, 0, 0, 0));
   EXPECT_EQ(KindOfFault(fault), FaultKind::kToken);
   EXPECT_EQ(ValueOfFault(fault), -7);
+}
+
+TEST(OneHot, MayHaveMoreColumnsThanTokensAndNumbersOf16Bits) {
+  const std::vector<int32_t> tokens = {2, 3};
+  std::vector<Bf16> x(8, Bf16{7});
+  FaultWord fault = 0;
+  RunOnHost(OneHot<Bf16>{tokens.data(), x.data(), &fault, 2, 3, 4});
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(ToFloat(x[i]), i == 2 || i == 7 ? 1 : 0) << i;
+  EXPECT_EQ(KindOfFault(fault), FaultKind::kToken) << "a column of padding is no token";
 }
 
 }  // namespace

@@ -1,0 +1,186 @@
+// What the backend promises beyond the suite of every backend: its choice of algorithm, and the
+// loss scale of f16.
+
+#include "model/backend/cuda/cuda_backend.h"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "model/training/trainer.h"
+#include "tests/model/backend/cuda/fake_gpu.h"
+#include "tests/model/backend/device_model.h"
+
+namespace derin::cuda {
+namespace {
+
+class CudaBackendTest : public testing::Test {
+ protected:
+  static constexpr StackExtent kTraining{.steps = 2, .batch = 2, .training = true};
+
+  // How many windows went forward while a stack was made.
+  int Windows(Backend& backend, const StackConfig& config, std::string_view saved,
+              std::string* choice) {
+    gpu_.ClearLog();
+    auto stack = *backend.NewStack(config, kTraining, saved);
+    *choice = std::string(stack->choice());
+    return static_cast<int>(std::count(gpu_.log().begin(), gpu_.log().end(), "cudnnRNNForward"));
+  }
+
+  FakeGpu gpu_{};
+  std::unique_ptr<Backend> backend_ = *NewCudaBackend(FakeGpu::calls(), 0);
+  const StackConfig config_{
+      .layers = 1, .hidden = 4, .vocabulary = 3, .precision = Precision::kF16};
+};
+
+TEST_F(CudaBackendTest, TakesTheQuickestAlgorithmAndMeasuresOnceForEachSize) {
+  gpu_.milliseconds_of[CUDNN_RNN_ALGO_PERSIST_STATIC] = 0.5;
+  std::string choice;
+  EXPECT_GT(Windows(*backend_, config_, "", &choice), 0);
+  EXPECT_EQ(choice, "persist-static");
+  gpu_.milliseconds_of[CUDNN_RNN_ALGO_STANDARD] = 0.1;
+  EXPECT_EQ(Windows(*backend_, config_, "", &choice), 0);
+  EXPECT_EQ(choice, "persist-static");
+  StackConfig larger = config_;
+  larger.hidden = 5;
+  EXPECT_GT(Windows(*backend_, larger, "", &choice), 0);
+  EXPECT_EQ(choice, "standard");
+}
+
+TEST_F(CudaBackendTest, ASavedChoiceIsTakenAgainWithoutMeasuring) {
+  std::string choice;
+  EXPECT_EQ(Windows(*backend_, config_, "small-h", &choice), 0);
+  EXPECT_EQ(choice, "small-h");
+  // One that this type has not got, and one of another engine.
+  StackConfig bf16 = config_;
+  bf16.precision = Precision::kBf16;
+  EXPECT_EQ(Windows(*backend_, bf16, "persist-static", &choice), 0);
+  EXPECT_EQ(choice, "standard");
+  EXPECT_GT(Windows(*backend_, config_, "of-another-engine", &choice), 0);
+  EXPECT_EQ(choice, "standard");
+}
+
+TEST_F(CudaBackendTest, AnAlgorithmThatFailsIsOutAndTheBackendGoesOn) {
+  gpu_.milliseconds_of[CUDNN_RNN_ALGO_PERSIST_STATIC] = 0.5;
+  gpu_.FailNext("cudnnRNNForward",
+                CUDNN_STATUS_EXECUTION_FAILED);  // of the first, the standard one
+  std::string choice;
+  Windows(*backend_, config_, "", &choice);
+  EXPECT_EQ(choice, "persist-static");
+  EXPECT_EQ(backend_->NewStack(config_, {.step_rows = 1}).value()->choice(), "");
+}
+
+// On the GPU of the suite: DeviceModel makes its own backend.
+TEST(LossScale, ScalesTheWayBackSoThatSmallGradientsAreNotLost) {
+  DeviceModel model({"cuda", Precision::kF16}, {.layers = 1, .hidden = 2, .vocabulary = 3}, 1, 1);
+  model.SetParameters(InitialValues(model.config(), 3));
+  // Gradients that half precision would round to zero.
+  const std::vector<double> d_top = {1e-9, -1e-9};
+  const auto gradients = [&](double scale) {
+    Buffer top = model.Reals(2), in = model.Reals(4, 0.5), out = model.Reals(4),
+           back = model.Reals(2);
+    Buffer flat = model.Reals(StackSlices(model.config()).back().offset + 8);
+    Buffer tokens = model.Integers({1});
+    const double state[] = {scale, 0};
+    model.backend().Upload(model.queue(), state, model.loss_scale());
+    model.Write(back.view(), d_top);
+    model.stack().Forward(model.queue(), ForwardMode::kTraining, 1, 1, tokens.view(), in.view(),
+                          out.view(), top.view());
+    model.stack().Backward(model.queue(), back.view(), model.loss_scale(), flat.view());
+    double sum = 0;
+    for (const double gradient : model.Read(flat.view())) sum += std::abs(gradient);
+    return sum;
+  };
+  EXPECT_EQ(gradients(1), 0);
+  const double scaled = gradients(65536);
+  EXPECT_GT(scaled, 1e-10);
+  EXPECT_LT(scaled, 1e-7);
+}
+
+class HalfTraining : public CudaBackendTest {
+ protected:
+  std::unique_ptr<Trainer> NewTrainer(Backend& backend, double peak = 2) {
+    std::vector<int32_t> tokens;
+    for (int i = 0; i < 400; ++i) tokens.push_back(1 + i % 3);
+    const TrainingConfig config{
+        .model = {.layers = 2, .hidden = 8, .vocabulary = 4, .precision = Precision::kF16},
+        .learning_rate = {.peak = peak},
+        .batch = 4,
+        .steps = 5,
+        .epochs = 4,
+        .seed = 3};
+    return *Trainer::Create(backend, config, tokens, InitialParameters(config.model, config.seed));
+  }
+};
+
+TEST_F(HalfTraining, AGradientThatOverflowsIsSkippedAndTheScaleFalls) {
+  auto trainer = NewTrainer(*backend_);
+  TrainerSnapshot start = *trainer->Snapshot();
+  EXPECT_THAT(start.loss_scale, testing::ElementsAre(65536, 0));
+  // So large that no gradient fits.
+  start.loss_scale = {1 << 24, 1999};
+  ASSERT_TRUE(trainer->Restore(start).ok());
+  int64_t done = 0;
+  TrainerSnapshot now;
+  while (done == 0) {
+    ASSERT_TRUE(trainer->Step().ok());
+    now = *trainer->Snapshot();
+    done = now.optimizer_step;
+    if (done == 0) {
+      EXPECT_EQ(now.parameters, start.parameters);
+      EXPECT_EQ(now.loss_scale[0], 0x1p24f * std::pow(0.5f, static_cast<float>(now.step)));
+    }
+    ASSERT_LT(now.step, 20);
+  }
+  EXPECT_GT(now.step, 1);
+  EXPECT_EQ(now.loss_scale[1], 1);
+  EXPECT_NE(now.parameters, start.parameters);
+  EXPECT_EQ(trainer->progress().step, now.step) << "a skipped step is one as well";
+}
+
+TEST_F(HalfTraining, GoesOnBitForBitWithTheScaleAndTheChoiceOfACheckpoint) {
+  gpu_.milliseconds_of[CUDNN_RNN_ALGO_PERSIST_STATIC] = 0.5;
+  auto whole = NewTrainer(*backend_);
+  EXPECT_EQ(whole->choice(), "persist-static");
+  for (int step = 0; step < 30; ++step) ASSERT_TRUE(whole->Step().ok());
+  const TrainerSnapshot middle = *whole->Snapshot();
+  EXPECT_EQ(middle.choice, "persist-static");
+  while (!whole->done()) ASSERT_TRUE(whole->Step().ok());
+  const TrainerSnapshot end = *whole->Snapshot();
+
+  // Another process, which would choose otherwise.
+  gpu_.milliseconds_of[CUDNN_RNN_ALGO_PERSIST_STATIC] = 2;
+  const auto another = *NewCudaBackend(FakeGpu::calls(), 0);
+  auto resumed = NewTrainer(*another);
+  EXPECT_EQ(resumed->choice(), "standard");
+  ASSERT_TRUE(resumed->Restore(middle).ok());
+  EXPECT_EQ(resumed->choice(), "persist-static");
+  while (!resumed->done()) ASSERT_TRUE(resumed->Step().ok());
+  EXPECT_EQ(resumed->Snapshot()->parameters, end.parameters);
+  EXPECT_EQ(resumed->Snapshot()->loss_scale, end.loss_scale);
+  EXPECT_LT(*resumed->progress().epoch_perplexity, 2);
+}
+
+TEST_F(HalfTraining, ALossThatIsNotFiniteIsADivergenceAndNoOverflow) {
+  auto trainer = NewTrainer(*backend_, 1e30);
+  absl::Status status;
+  while (status.ok() && !trainer->done()) status = trainer->Step();
+  EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
+}
+
+TEST_F(HalfTraining, AScaleOutOfBoundsIsNoneOfASnapshot) {
+  auto trainer = NewTrainer(*backend_);
+  TrainerSnapshot snapshot = *trainer->Snapshot();
+  for (const std::vector<float>& scale :
+       {std::vector<float>{}, {0.5f, 0}, {0x1p25f, 0}, {NAN, 0}, {64, -1}, {64, 2000}}) {
+    snapshot.loss_scale = scale;
+    const absl::Status status = trainer->Restore(snapshot);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), testing::HasSubstr("loss_scale"));
+  }
+}
+
+}  // namespace
+}  // namespace derin::cuda

@@ -1,0 +1,97 @@
+#include "model/backend/cuda/kernels/update.h"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/model/backend/cuda/host_launch.h"
+
+namespace derin::cuda {
+namespace {
+
+using testing::ElementsAre;
+
+class UpdateKernels : public testing::Test {
+ protected:
+  void Run(OptimizerKind kind, double squared_norm, double* loss_scale) {
+    const double rate = 0.5;
+    PreparedUpdate update;
+    RunOnHost(PrepareUpdate{{.kind = kind}, &rate, &squared_norm, &step_, loss_scale, &update});
+    if (kind == OptimizerKind::kAdam) {
+      RunOnHost(UpdateByAdam{weights_.data(), gradients_.data(), moment1_.data(), moment2_.data(),
+                             &update, 2});
+    } else {
+      RunOnHost(UpdateBySgd{weights_.data(), gradients_.data(), &update, 2});
+    }
+  }
+
+  int64_t step_ = 3;
+  std::vector<float> weights_ = {1, 2}, gradients_ = {0.5f, -0.25f};
+  std::vector<float> moment1_ = {1, 1}, moment2_ = {2, 2};
+};
+
+TEST_F(UpdateKernels, AStepWhoseGradientOverflowedAdvancesNothingButTheScale) {
+  for (const OptimizerKind kind : {OptimizerKind::kSgd, OptimizerKind::kAdam}) {
+    for (const double norm :
+         {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+      double scale[] = {64, 17};
+      Run(kind, norm, scale);
+      EXPECT_THAT(scale, ElementsAre(32, 0));
+      EXPECT_EQ(step_, 3);
+      EXPECT_THAT(weights_, ElementsAre(1, 2));
+      EXPECT_THAT(moment1_, ElementsAre(1, 1));
+      EXPECT_THAT(moment2_, ElementsAre(2, 2));
+    }
+  }
+}
+
+TEST_F(UpdateKernels, AGoodStepIsTheSameWithAScale) {
+  Run(OptimizerKind::kSgd, 0.3125, nullptr);
+  const std::vector<float> wanted = weights_;
+  weights_ = {1, 2};
+  double scale[] = {64, 17};
+  Run(OptimizerKind::kSgd, 0.3125, scale);
+  EXPECT_EQ(weights_, wanted);
+  EXPECT_THAT(weights_, ElementsAre(0.75f, 2.125f));
+  EXPECT_THAT(scale, ElementsAre(64, 18));
+  EXPECT_EQ(step_, 5);
+}
+
+TEST_F(UpdateKernels, WithoutAScaleEveryStepCounts) {
+  Run(OptimizerKind::kSgd, std::numeric_limits<double>::quiet_NaN(), nullptr);
+  EXPECT_EQ(step_, 4);
+}
+
+TEST(UpdateKernel, IsTheArithmeticOfTheOptimizers) {
+  const OptimizerConfig config{.kind = OptimizerKind::kAdam, .clip = 0.5};
+  const double rate = 0.01, norm2 = 4;
+  int64_t step = 2;
+  PreparedUpdate update;
+  RunOnHost(PrepareUpdate{config, &rate, &norm2, &step, nullptr, &update});
+  EXPECT_EQ(step, 3);
+  const UpdateFactors<float>& factors = update.factors;
+  const auto wanted_factors = MakeUpdateFactors<float>(config, rate, norm2, 3);
+  EXPECT_EQ(factors.clip, wanted_factors.clip);
+  EXPECT_EQ(factors.correction2, wanted_factors.correction2);
+
+  std::vector<float> weights = {1, -2}, moment1 = {0.1f, 0.2f}, moment2 = {0.3f, 0.4f};
+  const std::vector<float> gradients = {0.5f, -1.5f}, before = weights;
+  std::vector<float> wanted1 = moment1, wanted2 = moment2;
+  RunOnHost(
+      UpdateByAdam{weights.data(), gradients.data(), moment1.data(), moment2.data(), &update, 2});
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(weights[i], AdamUpdate(before[i], gradients[i], wanted1[i], wanted2[i], factors));
+    EXPECT_EQ(moment1[i], wanted1[i]);
+    EXPECT_EQ(moment2[i], wanted2[i]);
+  }
+  weights = before;
+  RunOnHost(UpdateBySgd{weights.data(), gradients.data(), &update, 2});
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(weights[i], SgdUpdate(before[i], gradients[i], factors));
+  }
+}
+
+}  // namespace
+}  // namespace derin::cuda
