@@ -69,20 +69,30 @@ void Offsets(Report& report) {
   report.Add("weight offsets", WeightOffsets(cuda::DeviceCalls(), configs));
 }
 
-void Determinism(Backend& backend, Report& report) {
+void Determinism(Backend& backend, const std::vector<Precision>& types, Report& report) {
   for (const Cell cell : kCells) {
     StackConfig config{.cell = cell, .vocabulary = kVocabulary};
     report.Add("step bits", StepBits(backend, config, 1024));
-    for (const Precision precision : backend.capabilities().precisions) {
+    for (const Precision precision : types) {
       config.precision = precision;
       report.Add("training digest", TrainingDigests(backend, config, 300));
     }
   }
 }
 
-void Training(Backend& backend, double seconds, Report& report) {
+// Without cuDNN's kernels, of which a tool that watches memory may say what it likes.
+void OwnKernels(Backend& backend, Report& report) {
+  report.Add("kernel bits", KernelBits(cuda::DeviceCalls()));
+  report.Add("operations", Operations(backend));
+  for (const Cell cell : kCells) {
+    report.Add("step bits", StepBits(backend, {.cell = cell, .hidden = 16, .vocabulary = 5}, 9));
+  }
+}
+
+void Training(Backend& backend, const std::vector<Precision>& types, double seconds,
+              Report& report) {
   EagerBackend eager(backend);
-  for (const Precision precision : backend.capabilities().precisions) {
+  for (const Precision precision : types) {
     for (StackConfig config : kTable) {
       config.precision = precision;
       report.Add("training with graph", TrainingSpeed(backend, config, seconds));
@@ -99,13 +109,14 @@ void Sampling(Backend& backend, double seconds, Report& report) {
 
 int Main(int argc, char** argv) {
   CLI::App app("What one visit to a GPU has to show");
-  std::string stage, text;
+  std::string stage, text, type;
   double seconds = 2;
   app.add_option("stage", stage)
       ->required()
-      ->check(CLI::IsMember(
-          {"facts", "smoke", "offsets", "determinism", "recipe", "training", "sampling"}));
+      ->check(CLI::IsMember({"facts", "smoke", "offsets", "determinism", "recipe", "training",
+                             "sampling", "kernels"}));
   app.add_option("--text", text, "of the recipe");
+  app.add_option("--type", type, "the only one of its kind that is shown, such as f16");
   app.add_option("--seconds", seconds, "of each measurement")->check(CLI::Range(0.01, 60.0));
   try {
     app.parse(argc, argv);
@@ -124,9 +135,18 @@ int Main(int argc, char** argv) {
     return 1;
   }
   Backend& backend = **opened;
+  std::vector<Precision> types = backend.capabilities().precisions;
+  if (!type.empty()) {
+    const auto one = ParsePrecision(type);
+    if (!one.ok()) {
+      report.Add("type", one.status());
+      return 2;
+    }
+    types = {*one};
+  }
   if (stage == "facts") report.Add("facts", Facts(backend));
   const auto in_each_type = [&](const char* what, const auto& show) {
-    for (const Precision precision : backend.capabilities().precisions) {
+    for (const Precision precision : types) {
       report.Add(what, show(precision));
     }
   };
@@ -134,12 +154,13 @@ int Main(int argc, char** argv) {
     in_each_type("smoke", [&](Precision precision) { return Smoke(backend, precision); });
   }
   if (stage == "offsets") Offsets(report);
-  if (stage == "determinism") Determinism(backend, report);
+  if (stage == "determinism") Determinism(backend, types, report);
   if (stage == "recipe") {
     in_each_type("recipe",
                  [&](Precision precision) { return Recipe(backend, precision, text, 1, 500); });
   }
-  if (stage == "training") Training(backend, seconds, report);
+  if (stage == "kernels") OwnKernels(backend, report);
+  if (stage == "training") Training(backend, types, seconds, report);
   if (stage == "sampling") Sampling(backend, seconds, report);
   return report.exit_status();
 }

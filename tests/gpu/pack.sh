@@ -33,6 +33,7 @@ for program in "$folder"/bin/*; do
   bundle "$build/bin/$(basename "$program")"
 done
 cp tests/golden/*.json "$folder/golden"
+cp -r tests/golden/cudnn "$folder/golden"
 cp deploy/demo/lantern_bay.txt "$folder/data/recipe.txt"
 cp tests/gpu/{run.sh,stages.py,peer_torch.py} "$folder"
 

@@ -1,4 +1,5 @@
-"""PyTorch does what gpu_proof's stages `training` and `sampling` do, in f32 without TF32, eager and on CUDA graphs.
+"""PyTorch does what gpu_proof's stages `training` and `sampling` do, eager and on CUDA graphs: training in f32 without TF32,
+in TF32 and by autocast in f16 (with a constant loss scale) and bf16, sampling in f32.
 
 One JSON document a line, as gpu_proof prints them; exit status 3 where there is no GPU or no PyTorch.
 """
@@ -12,6 +13,8 @@ import time
 
 NO_DEVICE = 3
 VOCABULARY, BATCH, STEPS = 28, 32, 35
+PRECISIONS = ["f32", "tf32", "f16", "bf16"]
+LOSS_SCALE = 65536.0  # of f16
 SHAPES = [(2, 256), (1, 1024), (3, 512), (2, 2048)]
 SAMPLING_BATCHES = [1, 32, 256, 1024]
 # Minibatches that are drawn beforehand, so that no time goes into random numbers.
@@ -53,8 +56,11 @@ class Training(Model):
 
     tokens_of_unit = BATCH * STEPS
 
-    def __init__(self, layers, hidden, device):
+    def __init__(self, layers, hidden, device, precision):
         super().__init__(layers, hidden, BATCH, device)
+        narrow = {"f16": torch.float16, "bf16": torch.bfloat16}.get(precision)
+        self.cast = lambda: torch.autocast(device, narrow or torch.bfloat16, enabled=narrow is not None, cache_enabled=False)
+        self.scale = LOSS_SCALE if precision == "f16" else 1.0
         self.optimizer = torch.optim.SGD(self.parameters, lr=2.0, fused=True)
         self.text = torch.randint(VOCABULARY, (MINIBATCHES, STEPS + 1, BATCH), device=device)
         self.tokens = self.text[0].clone()
@@ -66,10 +72,15 @@ class Training(Model):
         self.next = (self.next + 1) % MINIBATCHES
 
     def body(self):
-        hidden, state = self.rnn(self.identity[self.tokens[:-1]], self.state)
-        self.loss = functional.cross_entropy(self.head(hidden).flatten(0, 1), self.tokens[1:].flatten())
+        with self.cast():
+            hidden, state = self.rnn(self.identity[self.tokens[:-1]], self.state)
+            self.loss = functional.cross_entropy(self.head(hidden).flatten(0, 1), self.tokens[1:].flatten())
         self.optimizer.zero_grad(set_to_none=True)
-        self.loss.backward()
+        if self.scale == 1:
+            self.loss.backward()
+        else:
+            (self.loss * self.scale).backward()
+            torch._foreach_mul_([one.grad for one in self.parameters], 1 / self.scale)
         nn.utils.clip_grad_norm_(self.parameters, 1.0, foreach=True)
         self.optimizer.step()
         self.keep(state)
@@ -162,23 +173,31 @@ def measure(what, make, row, seconds):
     return line["passed"]
 
 
+def allow_tf32(allow):
+    torch.backends.cuda.matmul.allow_tf32 = allow
+    torch.backends.cudnn.allow_tf32 = allow
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
+    parser.add_argument("--type", choices=PRECISIONS, help="the only one that is trained in")
     options = parser.parse_args()
     if not torch.cuda.is_available():
         give_up(f"no device: PyTorch {torch.__version__} sees no GPU")
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
     print(json.dumps({"what": "versions", "passed": True, "torch": torch.__version__, "cuda": torch.version.cuda,
                       "cudnn": torch.backends.cudnn.version(), "gpu": torch.cuda.get_device_name()}), flush=True)
     passed = True
+    for precision in [options.type] if options.type else PRECISIONS:
+        allow_tf32(precision == "tf32")
+        for how in ("eager", "with graph"):
+            for layers, hidden in SHAPES:
+                row = {"layers": layers, "hidden": hidden, "batch": BATCH, "precision": precision}
+                passed &= measure(f"training {how}", lambda: Training(layers, hidden, "cuda", precision), row, options.seconds)
+    allow_tf32(False)
     for how in ("eager", "with graph"):
-        for layers, hidden in SHAPES:
-            row = {"layers": layers, "hidden": hidden, "batch": BATCH}
-            passed &= measure(f"training {how}", lambda: Training(layers, hidden, "cuda"), row, options.seconds)
         for batch in SAMPLING_BATCHES:
-            row = {"layers": 2, "hidden": 256, "batch": batch}
+            row = {"layers": 2, "hidden": 256, "batch": batch, "precision": "f32"}
             passed &= measure(f"sampling {how}", lambda: Sampling(2, 256, batch, "cuda"), row, options.seconds)
     sys.exit(0 if passed else 1)
 

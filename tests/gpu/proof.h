@@ -30,6 +30,13 @@ Finding TrainingDigests(Backend& backend, const StackConfig& config, int steps);
 // are NaN; passed when each row's state, top h, logits and token have the same bits as among all.
 Finding StepBits(Backend& backend, const StackConfig& config, int most);
 
+// The kernels at the edges of windows on small arrays; passed when they leave the bits that they
+// leave on the host.
+Finding KernelBits(const cuda::CudaCalls& calls);
+
+// All operations around a stack on small arrays; passed when they run and add up.
+Finding Operations(Backend& backend);
+
 // The recipe of the design on the text at `path`. Passed when one of the last ten of `epochs` is at
 // or under a perplexity of 1.1, in bf16 of 1.15.
 Finding Recipe(Backend& backend, Precision precision, const std::string& path, uint64_t seed,

@@ -56,6 +56,16 @@ TEST_F(ProofTest, NoticesARowThatDependsOnTheOthers) {
   }
 }
 
+TEST_F(ProofTest, RunsTheOwnKernelsAndComparesTheirBits) {
+  const nlohmann::json found = *KernelBits(cuda::FakeGpu::calls());
+  EXPECT_TRUE(found["passed"]) << found;
+  EXPECT_EQ(found["compared"], 13);
+  EXPECT_TRUE((*Operations(*backend_))["passed"]);
+  gpu_.FailNext("OneHot", cudaErrorInvalidConfiguration);
+  EXPECT_THAT(std::string(KernelBits(cuda::FakeGpu::calls()).status().message()),
+              testing::StartsWith("OneHot"));
+}
+
 TEST_F(ProofTest, WritesWhereEachTensorLies) {
   const nlohmann::json found = *WeightOffsets(cuda::FakeGpu::calls(), {config_});
   EXPECT_TRUE(found["passed"]) << found;
@@ -65,9 +75,9 @@ TEST_F(ProofTest, WritesWhereEachTensorLies) {
 }
 
 TEST_F(ProofTest, SaysWhichCallFailed) {
-  gpu_.FailNext("cudnnRNNForward", CUDNN_STATUS_EXECUTION_FAILED);
+  gpu_.FailNext("SoftmaxCrossEntropy", cudaErrorInvalidConfiguration);
   EXPECT_THAT(std::string(Smoke(*backend_, Precision::kF32).status().message()),
-              testing::HasSubstr("cudnnRNNForward"));
+              testing::HasSubstr("SoftmaxCrossEntropy"));
 }
 
 TEST_F(ProofTest, MeasuresTokensPerSecond) {

@@ -39,11 +39,22 @@ class Judging(unittest.TestCase):
             return stages.judge_parity(status, path, 5, "")
 
     def test_parity_wants_every_golden_test_on_the_gpu(self):
-        golden = [("AllBackends/Golden", f"Test/cuda_f32_{i}", False) for i in range(stages.GOLDEN_TESTS)]
+        golden = [("AllBackends/Golden", f"Test/cuda_{precision}_{i}", False)
+                  for precision in stages.TYPES for i in range(stages.GOLDEN_TESTS // len(stages.TYPES))]
         self.assertEqual(self.parity(0, *golden)[0], "passed")
         self.assertEqual(self.parity(0, *golden[1:])[0], "failed")
         self.assertEqual(self.parity(1, *golden[1:], ("AllBackends/Golden", "Test/cuda_f32_0", True))[0], "failed")
         self.assertEqual(self.parity(0, ("CudaCalls", "NoneIsMissing", False))[0], "not run")
+
+    def test_places_of_tensors_are_those_of_the_golden_file(self):
+        stack = {"cell": "gru", "layers": 1, "hidden": 2, "vocabulary": 3, "weight_space_elements": 9, "runs": [[0, 0, 9]]}
+        moved = {**stack, "runs": [[0, 1, 8]]}
+        golden = {"device": "A GPU", "cudnn": 91900, "stacks": [stack]}
+        self.assertEqual(stages.as_first_seen({"cudnn": 91900, "stacks": [stack]}, golden),
+                         ("passed", "as cuDNN 91900 had them on A GPU"))
+        self.assertEqual(stages.as_first_seen({"cudnn": 91900, "stacks": [moved]}, golden)[0], "failed")
+        self.assertEqual(stages.as_first_seen({"cudnn": 92000, "stacks": [moved]}, golden),
+                         ("passed", "not as in cuDNN 91900: [('gru', 1, 2, 3)]"))
 
     def test_parity_without_its_file_failed(self):
         self.assertEqual(stages.judge_parity(-6, pathlib.Path("/nowhere/parity.json"), 5, "")[0], "failed")
@@ -68,17 +79,19 @@ class Running(unittest.TestCase):
 class Table(unittest.TestCase):
     def test_shows_the_speeds_beside_each_other(self):
         def line(what, speed):
-            return {"what": what, "layers": 2, "hidden": 256, "batch": 32, "tokens_per_second": speed}
+            return {"what": what, "layers": 2, "hidden": 256, "batch": 32, "precision": "f16", "tokens_per_second": speed}
 
         def stage(*findings):
             return {"status": "passed", "reason": "", "seconds": 1.5, "findings": findings}
 
         text = stages.table({"device": "A GPU", "libraries": {}, "stages": {
-            "training": stage(line("training with graph", 3e6), line("training without graph", 2e6)),
+            "training": stage({**line("training with graph", 3e6), "choice": "small-h"}, line("training without graph", 2e6)),
             "PyTorch": stage({"what": "versions"}, line("training eager", 1e6), line("training with graph", 1.5e6))}})
         self.assertIn("device: A GPU", text)
         row = next(row for row in text.splitlines() if "2 x 256, 32" in row)
-        self.assertEqual(row.split()[-5:], ["3,000,000", "2,000,000", "1,000,000", "1,500,000", "2.00"])
+        self.assertEqual(row.split()[-6:], ["3,000,000", "2,000,000", "1,000,000", "1,500,000", "2.00", "small-h"])
+        self.assertIn("training, LSTM f16", text)
+        self.assertNotIn("training, LSTM bf16", text)
         self.assertRegex(text, r"smoke +not run .*not reached")
         self.assertNotIn("sampling, LSTM", text)
 

@@ -56,7 +56,8 @@ Finding WeightOffsets(const cuda::CudaCalls& calls, const std::vector<StackConfi
     passed = passed && (*stack)["passed"].get<bool>();
     stacks.push_back(*std::move(stack));
   }
-  return nlohmann::json{{"passed", passed}, {"stacks", stacks}};
+  return nlohmann::json{
+      {"passed", passed}, {"cudnn", calls.cudnn.GetVersion()}, {"stacks", stacks}};
 }
 
 }  // namespace derin

@@ -38,6 +38,7 @@ const CudaCalls& DeviceCalls() {
       .cudnn =
           {
               .GetErrorString = &cudnnGetErrorString,
+              .GetVersion = &cudnnGetVersion,
               .Create = &cudnnCreate,
               .Destroy = &cudnnDestroy,
               .SetStream = &cudnnSetStream,

@@ -44,6 +44,7 @@ struct RuntimeCalls {
 
 struct CudnnCalls {
   decltype(&cudnnGetErrorString) GetErrorString;
+  decltype(&cudnnGetVersion) GetVersion;
   decltype(&cudnnCreate) Create;
   decltype(&cudnnDestroy) Destroy;
   decltype(&cudnnSetStream) SetStream;

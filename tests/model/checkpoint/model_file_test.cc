@@ -144,7 +144,7 @@ TEST(ModelFile, InAnUnknownPrecisionNamesTheKnownOnes) {
       "derin.config", R"({"cell":"lstm","layers":2,"hidden":3,"vocabulary":5,"precision":"f8"})");
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("derin.config: got precision 'f8', wanted f32, bf16 or f64"));
+              HasSubstr("derin.config: got precision 'f8', wanted f32, tf32, f16, bf16 or f64"));
 }
 
 TEST(ModelFile, WithoutPartOfItsMetadataIsRefusedByName) {

@@ -17,8 +17,9 @@ struct Chunk {
   // Of whole rows, the last of which may be shorter; both `count` where there is but one.
   int32_t columns, stride;
 
-  DERIN_HOST_DEVICE int64_t PackedAt(int64_t i) const {
-    return packed + i / columns * stride + i % columns;
+  DERIN_HOST_DEVICE int64_t PackedAt(int32_t i) const {
+    const int32_t row = i / columns;
+    return packed + int64_t{row} * stride + (i - row * columns);
   }
 };
 
@@ -34,7 +35,7 @@ struct PackWeights {
   DERIN_HOST_DEVICE int64_t items() const { return chunk_count * Chunk::kMost; }
   DERIN_HOST_DEVICE void operator()(int64_t item) const {
     const Chunk& chunk = chunks[item / Chunk::kMost];
-    const int64_t i = item % Chunk::kMost;
+    const auto i = static_cast<int32_t>(item % Chunk::kMost);
     if (i < chunk.count)
       packed[chunk.PackedAt(i)] = RoundTo<Number>(canonical[chunk.canonical + i]);
   }
@@ -53,7 +54,7 @@ struct UnpackGradients {
   DERIN_HOST_DEVICE int64_t items() const { return chunk_count * Chunk::kMost; }
   DERIN_HOST_DEVICE void operator()(int64_t item) const {
     const Chunk& chunk = chunks[item / Chunk::kMost];
-    const int64_t i = item % Chunk::kMost;
+    const auto i = static_cast<int32_t>(item % Chunk::kMost);
     if (i >= chunk.count) return;
     const float value = ToFloat(packed[chunk.PackedAt(i)]);
     canonical[chunk.canonical + i] =

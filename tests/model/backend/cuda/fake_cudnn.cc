@@ -344,6 +344,7 @@ cudnnStatus_t BackwardWeights(cudnnHandle_t handle, cudnnRNNDescriptor_t stack,
 CudnnCalls FakeCudnn() {
   return {
       .GetErrorString = [](cudnnStatus_t) -> const char* { return "a stack went wrong"; },
+      .GetVersion = []() -> size_t { return 90000; },
       .Create = &Create<Handle>,
       .Destroy = &Destroy<Handle, cudnnHandle_t>,
       .SetStream =
