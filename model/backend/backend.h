@@ -56,6 +56,8 @@ struct SampleViews {
   View rows;         // N SampleRow as bytes
   View adjustments;  // LogitAdjustments as bytes, where rows say; may be empty
   View tokens;       // i32 [N], written
+  // Added to the rows' positions: how many steps it is since they were written.
+  int64_t advance = 0;
   // N rankings of kRankingSize TokenLogProbabilities as bytes, written where rows ask for one; may
   // be empty when none does.
   View rankings;

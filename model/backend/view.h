@@ -51,6 +51,12 @@ struct View {
     return {static_cast<std::byte*>(data) + offset * ElementSize(type), slice_count, type};
   }
 
+  // `part_count` elements of type `part_type` from byte `offset` on, of a view of bytes.
+  View Part(size_t offset, size_t part_count, ElementType part_type) const {
+    DERIN_CHECK(type == ElementType::kByte);
+    return {Slice(offset, part_count * ElementSize(part_type)).data, part_count, part_type};
+  }
+
   // The elements, where they are in the host's reach.
   template <typename T>
   T* As() const {

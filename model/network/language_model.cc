@@ -1,12 +1,25 @@
 #include "model/network/language_model.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <utility>
 #include <vector>
 
 #include "model/check.h"
 
 namespace derin {
+namespace {
+
+constexpr size_t kInputBytes = sizeof(SampleRow) + 2 * sizeof(int32_t);  // of a row
+
+}  // namespace
+
+LanguageModel::Inputs::Inputs(const View& bytes, size_t rows)
+    : all(bytes.Slice(0, rows * kInputBytes)),
+      samples(bytes.Slice(0, rows * sizeof(SampleRow))),
+      tokens(bytes.Part(rows * sizeof(SampleRow), rows, ElementType::kI32)),
+      slots(bytes.Part(rows * (sizeof(SampleRow) + sizeof(int32_t)), rows, ElementType::kI32)) {}
 
 absl::StatusOr<std::unique_ptr<LanguageModel>> LanguageModel::Create(Backend& backend,
                                                                      const StackConfig& config,
@@ -17,22 +30,28 @@ absl::StatusOr<std::unique_ptr<LanguageModel>> LanguageModel::Create(Backend& ba
   const ElementType real = StateType(config.precision);
   DERIN_CHECK(real == ElementType::kF32);
   auto model = std::unique_ptr<LanguageModel>(new LanguageModel(backend, max_rows));
-  const std::pair<Buffer*, std::pair<ElementType, size_t>> wanted[] = {
-      {&model->parameters_, {real, parameters.layout.count()}},
-      {&model->tokens_, {ElementType::kI32, N}},
-      {&model->slots_, {ElementType::kI32, N}},
-      {&model->zero_slots_, {ElementType::kI32, N}},
-      {&model->fresh_slots_, {ElementType::kI32, N}},
-      {&model->samples_, {ElementType::kByte, N * sizeof(SampleRow)}},
-      {&model->adjustments_, {ElementType::kByte, adjustments * sizeof(LogitAdjustment)}},
-      {&model->top_, {real, N * H}},
-      {&model->logits_, {real, N * V}},
-      {&model->next_, {ElementType::kI32, N}},
-      {&model->rankings_, {ElementType::kByte, N * kRankingSize * sizeof(TokenLogProbability)}}};
-  for (const auto& [buffer, size] : wanted) {
-    auto allocated = backend.Allocate(size.first, size.second);
+  struct Wanted {
+    Buffer* buffer;
+    ElementType type;
+    size_t count;
+    Memory memory = Memory::kDevice;
+  };
+  const Wanted wanted[] = {
+      {&model->parameters_, real, parameters.values.size()},
+      {&model->inputs_, ElementType::kByte, N * kInputBytes},
+      {&model->host_inputs_, ElementType::kByte, N * kInputBytes, Memory::kHost},
+      {&model->adjustments_, ElementType::kByte, adjustments * sizeof(LogitAdjustment)},
+      {&model->top_, real, N * H},
+      {&model->logits_, real, N * V},
+      {&model->next_, ElementType::kI32, kMostSteps * N},
+      {&model->host_next_, ElementType::kI32, kMostSteps * N, Memory::kHost},
+      {&model->rankings_, ElementType::kByte, N * kRankingSize * sizeof(TokenLogProbability)},
+      {&model->zero_slots_, ElementType::kI32, N},
+      {&model->fresh_slots_, ElementType::kI32, N}};
+  for (const Wanted& one : wanted) {
+    auto allocated = backend.Allocate(one.type, one.count, one.memory);
     if (!allocated.ok()) return allocated.status();
-    *buffer = *std::move(allocated);
+    *one.buffer = *std::move(allocated);
   }
   auto stack = backend.NewStack(config, StackExtent{.step_rows = max_rows});
   if (!stack.ok()) return stack.status();
@@ -63,52 +82,105 @@ void LanguageModel::ZeroFreshStates(Queue& queue, HiddenStatePool& pool,
                       zero_slots_.view().Slice(0, host_fresh_.size()), fresh);
 }
 
-void LanguageModel::CollectSamples(absl::Span<const Row> rows) {
-  host_samples_.clear();
+size_t LanguageModel::RowsFor(size_t rows) const {
+  if (backend_.capabilities().synchronous) return rows;
+  return std::min(std::bit_ceil(rows), static_cast<size_t>(max_rows_));
+}
+
+void LanguageModel::PutInputs(Queue& queue, absl::Span<const Row> rows, size_t size) {
+  const Inputs inputs(host_inputs_.view(), size);
+  const auto samples = inputs.samples.Structs<SampleRow>();
+  auto* tokens = inputs.tokens.As<int32_t>();
+  auto* slots = inputs.slots.As<int32_t>();
   host_adjustments_.clear();
-  for (const Row& row : rows) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Row& row = rows[i];
     DERIN_CHECK(row.sample.ranked <= kMostRanked);
     DERIN_CHECK(row.adjustments.size() <= static_cast<size_t>(kMostAdjustments));
-    SampleRow& sample = host_samples_.emplace_back(row.sample);
-    sample.first_adjustment = static_cast<int32_t>(host_adjustments_.size());
-    sample.adjustment_count = static_cast<int32_t>(row.adjustments.size());
+    tokens[i] = row.token;
+    slots[i] = row.slot;
+    samples[i] = row.sample;
+    samples[i].first_adjustment = static_cast<int32_t>(host_adjustments_.size());
+    samples[i].adjustment_count = static_cast<int32_t>(row.adjustments.size());
     host_adjustments_.insert(host_adjustments_.end(), row.adjustments.begin(),
                              row.adjustments.end());
   }
+  for (size_t i = rows.size(); i < size; ++i) {
+    tokens[i] = 0;
+    slots[i] = -1;
+    samples[i] = {.forced_token = 0};
+  }
+  if (host_adjustments_.empty()) return;
+  backend_.Upload(queue, host_adjustments_.data(),
+                  adjustments_.view().Slice(0, host_adjustments_.size() * sizeof(LogitAdjustment)));
+}
+
+void LanguageModel::Enqueue(Queue& queue, View pool, size_t rows, int steps) {
+  const size_t H = config().hidden, V = config().vocabulary;
+  const Inputs inputs(inputs_.view(), rows);
+  const View top = top_.view().Slice(0, rows * H), logits = logits_.view().Slice(0, rows * V);
+  backend_.Copy(queue, Inputs(host_inputs_.view(), rows).all, inputs.all);
+  View tokens = inputs.tokens;
+  for (int step = 0; step < steps; ++step) {
+    const View chosen = next_.view().Slice(step * rows, rows);
+    stack_->Step(queue, tokens, inputs.slots, pool, top);
+    backend_.Logits(queue, top, head_, logits);
+    backend_.Sample(queue, logits,
+                    {.rows = inputs.samples,
+                     .adjustments = adjustments_.view(),
+                     .tokens = chosen,
+                     .advance = step,
+                     .rankings = rankings_.view()});
+    tokens = chosen;
+  }
+  backend_.Copy(queue, next_.view().Slice(0, steps * rows),
+                host_next_.view().Slice(0, steps * rows));
+}
+
+void LanguageModel::Run(Queue& queue, View pool, size_t rows, int steps) {
+  if (backend_.capabilities().synchronous) return Enqueue(queue, pool, rows, steps);
+  if (recorded_on_ != &queue) recordings_.clear();
+  recorded_on_ = &queue;
+  std::unique_ptr<Recording>& recording = recordings_[{pool.data, rows, steps}];
+  if (recording == nullptr) {
+    recording =
+        backend_.Record([this, pool, rows, steps](Queue& on) { Enqueue(on, pool, rows, steps); });
+  }
+  recording->Run(queue);
 }
 
 absl::Status LanguageModel::Step(Queue& queue, HiddenStatePool& pool, absl::Span<const Row> rows,
                                  absl::Span<int32_t> next,
                                  absl::Span<TokenLogProbability> rankings) {
-  const size_t N = rows.size(), H = config().hidden, V = config().vocabulary;
+  const size_t N = rows.size();
   DERIN_CHECK(N >= 1 && static_cast<int>(N) <= max_rows_ && next.size() == N);
+  const size_t size = RowsFor(N);
   ZeroFreshStates(queue, pool, rows);
-  host_tokens_.resize(N);
-  host_slots_.resize(N);
-  for (size_t i = 0; i < N; ++i) {
-    host_tokens_[i] = rows[i].token;
-    host_slots_[i] = rows[i].slot;
+  PutInputs(queue, rows, size);
+  Run(queue, pool.view(), size, 1);
+  const View ranked = rankings_.view().Slice(0, rankings.size() * sizeof(TokenLogProbability));
+  absl::Status status =
+      rankings.empty() ? queue.Finish() : backend_.Download(queue, ranked, rankings.data());
+  if (status.ok()) std::memcpy(next.data(), host_next_.view().data, N * sizeof(int32_t));
+  return status;
+}
+
+absl::Status LanguageModel::Steps(Queue& queue, HiddenStatePool& pool, absl::Span<const Row> rows,
+                                  int steps, absl::Span<int32_t> next) {
+  const size_t N = rows.size();
+  DERIN_CHECK(N >= 1 && static_cast<int>(N) <= max_rows_ && steps >= 1 && steps <= kMostSteps &&
+              next.size() == N * steps);
+  for (const Row& row : rows) DERIN_CHECK(row.sample.forced_token < 0 && row.sample.ranked < 0);
+  const size_t size = RowsFor(N);
+  ZeroFreshStates(queue, pool, rows);
+  PutInputs(queue, rows, size);
+  Run(queue, pool.view(), size, steps);
+  if (absl::Status status = queue.Finish(); !status.ok()) return status;
+  const auto* chosen = host_next_.view().As<int32_t>();
+  for (int step = 0; step < steps; ++step) {
+    std::copy_n(chosen + step * size, N, next.data() + step * N);
   }
-  CollectSamples(rows);
-  const View tokens = tokens_.view().Slice(0, N), slots = slots_.view().Slice(0, N),
-             samples = samples_.view().Slice(0, N * sizeof(SampleRow)),
-             adjustments =
-                 adjustments_.view().Slice(0, host_adjustments_.size() * sizeof(LogitAdjustment)),
-             top = top_.view().Slice(0, N * H), logits = logits_.view().Slice(0, N * V),
-             chosen = next_.view().Slice(0, N),
-             ranked = rankings_.view().Slice(0, rankings.size() * sizeof(TokenLogProbability));
-  backend_.Upload(queue, host_tokens_.data(), tokens);
-  backend_.Upload(queue, host_slots_.data(), slots);
-  backend_.Upload(queue, host_samples_.data(), samples);
-  if (!host_adjustments_.empty()) backend_.Upload(queue, host_adjustments_.data(), adjustments);
-  stack_->Step(queue, tokens, slots, pool.view(), top);
-  backend_.Logits(queue, top, head_, logits);
-  backend_.Sample(
-      queue, logits,
-      {.rows = samples, .adjustments = adjustments, .tokens = chosen, .rankings = ranked});
-  absl::Status status = backend_.Download(queue, chosen, next.data());
-  if (!status.ok() || rankings.empty()) return status;
-  return backend_.Download(queue, ranked, rankings.data());
+  return absl::OkStatus();
 }
 
 }  // namespace derin

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -35,34 +36,65 @@ class LanguageModel {
   // its ranking, `rankings` is [N, kRankingSize] and gets it. Blocks until the tokens are there. A
   // row's result does not depend on the other rows, bit for bit. After an error every state in the
   // pool is as it was. One thread at a time.
+  //
+  // Where the backend records, so are steps, in sizes of powers of two with rows of padding: a
+  // queue that has stepped the model lives as long as the model is stepped.
   absl::Status Step(Queue& queue, HiddenStatePool& pool, absl::Span<const Row> rows,
                     absl::Span<int32_t> next, absl::Span<TokenLogProbability> rankings = {});
+
+  // The same `steps` times, at most kMostSteps, each absorbing what the one before has chosen, with
+  // one wait in all: next[step * N + i] for rows[i]. For rows that need nobody in between: they
+  // draw, rank nothing, and keep their adjustments.
+  absl::Status Steps(Queue& queue, HiddenStatePool& pool, absl::Span<const Row> rows, int steps,
+                     absl::Span<int32_t> next);
+  static constexpr int kMostSteps = 16;
 
   const StackConfig& config() const { return stack_->config(); }
   int max_rows() const { return max_rows_; }
 
  private:
-  // Copies slot 0 to the slots of the rows that start.
-  void ZeroFreshStates(Queue& queue, HiddenStatePool& pool, absl::Span<const Row> rows);
-
-  // Fills host_samples_ and host_adjustments_.
-  void CollectSamples(absl::Span<const Row> rows);
+  // What the device is told of a step of so many rows: one piece of memory, moved at once.
+  struct Inputs {
+    Inputs(const View& bytes, size_t rows);
+    View all, samples, tokens, slots;
+  };
 
   LanguageModel(Backend& backend, int max_rows) : backend_(backend), max_rows_(max_rows) {}
+
+  // Copies slot 0 to the slots of the rows that start.
+  void ZeroFreshStates(Queue& queue, HiddenStatePool& pool, absl::Span<const Row> rows);
+  // Fills host_inputs_, behind `rows` with padding to `size` rows, and adjustments_.
+  void PutInputs(Queue& queue, absl::Span<const Row> rows, size_t size);
+  // All of `steps` steps of `rows` rows, from host_inputs_ to host_next_.
+  void Enqueue(Queue& queue, View pool, size_t rows, int steps);
+  // The same from a recording, where there are such.
+  void Run(Queue& queue, View pool, size_t rows, int steps);
+  // How many rows are computed for `rows` of them.
+  size_t RowsFor(size_t rows) const;
 
   Backend& backend_;
   const int max_rows_;
   Buffer parameters_;
   HeadViews head_;
   std::unique_ptr<RecurrentStack> stack_;
-  Buffer tokens_, slots_, samples_;  // inputs [max_rows]
+  Buffer inputs_, host_inputs_;      // Inputs for max_rows
   Buffer adjustments_;               // [max_rows, min(V, kMostAdjustments)]
-  Buffer top_, logits_, next_;       // [max_rows, H], [max_rows, V], [max_rows]
+  Buffer top_, logits_;              // [max_rows, H], [max_rows, V]
+  Buffer next_, host_next_;          // [kMostSteps, max_rows]
   Buffer rankings_;                  // [max_rows, kRankingSize]
   Buffer zero_slots_, fresh_slots_;  // [max_rows]
-  std::vector<int32_t> host_tokens_, host_slots_, host_fresh_;  // of the step under way
-  std::vector<SampleRow> host_samples_;
+  std::vector<int32_t> host_fresh_;  // of the step under way
   std::vector<LogitAdjustment> host_adjustments_;
+
+  // What recordings depend on.
+  struct RecordingKey {
+    const void* pool;
+    size_t rows;
+    int steps;
+    auto operator<=>(const RecordingKey&) const = default;
+  };
+  std::map<RecordingKey, std::unique_ptr<Recording>> recordings_;
+  const Queue* recorded_on_ = nullptr;
 };
 
 }  // namespace derin

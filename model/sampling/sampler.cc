@@ -8,8 +8,8 @@ namespace derin {
 int32_t SampleToken(const SampleRow& row, absl::Span<const LogitAdjustment> adjustments,
                     absl::Span<const float> logits, absl::Span<float> scratch) {
   DERIN_CHECK(logits.size() >= 2 && scratch.size() == 2 * logits.size());
-  return SampleRowToken(row, adjustments.data(), logits.data(), static_cast<int32_t>(logits.size()),
-                        scratch.data());
+  return SampleRowToken(row, 0, adjustments.data(), logits.data(),
+                        static_cast<int32_t>(logits.size()), scratch.data());
 }
 
 }  // namespace derin

@@ -35,16 +35,19 @@ DERIN_HOST_DEVICE inline float PenalizedLogit(float logit, int32_t count,
          (settings.presence_penalty + static_cast<float>(count) * settings.frequency_penalty);
 }
 
+// Writes the logit of one adjustment's token.
+DERIN_HOST_DEVICE inline void AdjustOne(const SampleRow& row, const LogitAdjustment& one,
+                                        const float* logits, float* adjusted) {
+  const float penalized = PenalizedLogit(UsableLogit(logits[one.token]), one.count, row.settings);
+  adjusted[one.token] = one.bias < -FLT_MAX ? NAN : UsableLogit(penalized + one.bias);
+}
+
 // The row's logits after penalties, bias, allowed and banned tokens: usable ones, and NaN for
 // tokens that must not be drawn. `own` are the row's adjustments.
 DERIN_HOST_DEVICE inline void AdjustLogits(const SampleRow& row, const LogitAdjustment* own,
                                            const float* logits, int32_t V, float* adjusted) {
   for (int32_t i = 0; i < V; ++i) adjusted[i] = row.only_adjusted ? NAN : UsableLogit(logits[i]);
-  for (int32_t i = 0; i < row.adjustment_count; ++i) {
-    const LogitAdjustment& one = own[i];
-    const float penalized = PenalizedLogit(UsableLogit(logits[one.token]), one.count, row.settings);
-    adjusted[one.token] = one.bias < -FLT_MAX ? NAN : UsableLogit(penalized + one.bias);
-  }
+  for (int32_t i = 0; i < row.adjustment_count; ++i) AdjustOne(row, own[i], logits, adjusted);
 }
 
 // The id with the largest of logits[first] ... logits[V - 1], the lowest of equal ones;
@@ -68,10 +71,14 @@ DERIN_HOST_DEVICE inline int32_t LowestAllowed(const float* adjusted, int32_t fi
   return first;
 }
 
+DERIN_HOST_DEVICE inline float WeightOf(float logit, float largest, float temperature) {
+  return Exp((UsableLogit(logit) - largest) / temperature);
+}
+
 // p = exp((logits - largest) / temperature), and 0 for ids below `first`; `temperature` above 0.
 DERIN_HOST_DEVICE inline void WeighTokens(const float* logits, float largest, float temperature,
                                           int32_t first, int32_t V, float* p) {
-  for (int32_t i = 0; i < V; ++i) p[i] = Exp((UsableLogit(logits[i]) - largest) / temperature);
+  for (int32_t i = 0; i < V; ++i) p[i] = WeightOf(logits[i], largest, temperature);
   for (int32_t i = 0; i < first; ++i) p[i] = 0;
 }
 
@@ -83,6 +90,7 @@ DERIN_HOST_DEVICE inline int32_t CountFrom(const float* p, int32_t V, uint32_t l
 
 DERIN_HOST_DEVICE inline double SumFrom(const float* p, int32_t V, uint32_t least_bits) {
   double sum = 0;
+  DERIN_UNROLLED_BY(8)
   for (int32_t i = 0; i < V; ++i) sum += BitsOf(p[i]) >= least_bits ? p[i] : 0;
   return sum;
 }
@@ -180,7 +188,16 @@ DERIN_HOST_DEVICE inline void KeepTopP(float* p, int32_t V, float share) {
 DERIN_HOST_DEVICE inline int32_t DrawFrom(const float* p, int32_t V, float u) {
   const double wanted = u * SumFrom(p, V, 0);
   double sum = 0;
-  for (int32_t i = 0; i < V; ++i) {
+  int32_t i = 0;
+  // Eight at a time as long as none of them is the one.
+  for (; i + 8 <= V; i += 8) {
+    double next = sum;
+    DERIN_UNROLLED
+    for (int j = 0; j < 8; ++j) next += p[i + j];
+    if (next > wanted) break;
+    sum = next;
+  }
+  for (; i < V; ++i) {
     sum += p[i];
     if (sum > wanted) return i;
   }
@@ -224,8 +241,31 @@ DERIN_HOST_DEVICE inline void RankTokens(const float* logits, int32_t V, int32_t
   }
 }
 
-// SampleToken on plain addresses.
-DERIN_HOST_DEVICE inline int32_t SampleRowToken(const SampleRow& row,
+// The number in [0, 1) by which `row` draws its token, `advance` tokens after its position.
+DERIN_HOST_DEVICE inline float UniformOf(const SampleRow& row, int64_t advance) {
+  const auto position = static_cast<uint64_t>(row.position + advance);
+  const PhiloxBlock random =
+      Philox4x32(RandomPurpose::kSampling, static_cast<uint32_t>(position),
+                 static_cast<uint32_t>(position >> 32), row.stream, row.seed);
+  return UnitUniform(random.word[0]);
+}
+
+// The token drawn by `u` from the weights `p` of `logits`, as adjusted, of which `largest` is the
+// largest.
+DERIN_HOST_DEVICE inline int32_t DrawToken(const SamplingSettings& settings, float u,
+                                           const float* logits, float largest, int32_t V,
+                                           float* p) {
+  if (settings.top_k > 0) KeepTopK(p, V, settings.top_k);
+  if (settings.typical_p < 1) {
+    KeepTypical(logits, largest, settings.temperature, V, settings.typical_p, p);
+  }
+  if (settings.top_p < 1) KeepTopP(p, V, settings.top_p);
+  if (settings.min_p > 0) KeepMinP(p, V, settings.min_p);
+  return DrawFrom(p, V, u);
+}
+
+// SampleToken on plain addresses, `advance` tokens after the row's position.
+DERIN_HOST_DEVICE inline int32_t SampleRowToken(const SampleRow& row, int64_t advance,
                                                 const LogitAdjustment* adjustments,
                                                 const float* logits, int32_t V, float* scratch) {
   if (row.forced_token >= 0) return row.forced_token;
@@ -241,19 +281,8 @@ DERIN_HOST_DEVICE inline int32_t SampleRowToken(const SampleRow& row,
   const float largest = UsableLogit(logits[best]);
   if (largest < -FLT_MAX) return adjusts ? LowestAllowed(logits, first, V) : best;
   if (settings.temperature == 0) return best;
-
   WeighTokens(logits, largest, settings.temperature, first, V, p);
-  if (settings.top_k > 0) KeepTopK(p, V, settings.top_k);
-  if (settings.typical_p < 1) {
-    KeepTypical(logits, largest, settings.temperature, V, settings.typical_p, p);
-  }
-  if (settings.top_p < 1) KeepTopP(p, V, settings.top_p);
-  if (settings.min_p > 0) KeepMinP(p, V, settings.min_p);
-  const auto position = static_cast<uint64_t>(row.position);
-  const PhiloxBlock random =
-      Philox4x32(RandomPurpose::kSampling, static_cast<uint32_t>(position),
-                 static_cast<uint32_t>(position >> 32), row.stream, row.seed);
-  return DrawFrom(p, V, UnitUniform(random.word[0]));
+  return DrawToken(settings, UniformOf(row, advance), logits, largest, V, p);
 }
 
 }  // namespace derin

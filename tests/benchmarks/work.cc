@@ -27,9 +27,11 @@ class TrainingWork : public Work {
 class GenerationWork : public Work {
  public:
   explicit GenerationWork(const WorkShape& shape)
-      : Work(shape.batch, shape.ForwardFlops() * shape.batch),
+      : Work(int64_t{shape.batch} * shape.steps_at_once,
+             shape.ForwardFlops() * shape.batch * shape.steps_at_once),
+        steps_(shape.steps_at_once),
         rows_(shape.batch),
-        next_(shape.batch) {}
+        next_(rows_.size() * steps_) {}
 
   absl::Status Prepare(Backend& backend, const WorkShape& shape) {
     auto model =
@@ -54,15 +56,19 @@ class GenerationWork : public Work {
   }
 
   absl::Status Run() override {
-    absl::Status status = model_->Step(*queue_, *pool_, rows_, absl::MakeSpan(next_));
+    const auto next = absl::MakeSpan(next_);
+    absl::Status status = steps_ == 1 ? model_->Step(*queue_, *pool_, rows_, next)
+                                      : model_->Steps(*queue_, *pool_, rows_, steps_, next);
+    const absl::Span<const int32_t> last = next.subspan(next.size() - rows_.size());
     for (size_t i = 0; i < rows_.size(); ++i) {
-      rows_[i].token = next_[i];
-      ++rows_[i].sample.position;
+      rows_[i].token = last[i];
+      rows_[i].sample.position += steps_;
     }
     return status;
   }
 
  private:
+  const int steps_;
   std::unique_ptr<LanguageModel> model_;
   std::unique_ptr<HiddenStatePool> pool_;
   std::unique_ptr<Queue> queue_;

@@ -12,8 +12,9 @@ namespace derin {
 // What is measured: sizes of the work, and on what.
 struct WorkShape {
   StackConfig model;
-  int batch = 32;  // training: B; generation: N
-  int steps = 35;  // training: T
+  int batch = 32;         // training: B; generation: N
+  int steps = 35;         // training: T
+  int steps_at_once = 1;  // generation: with one wait
   int threads = 2;
   cpu::InstructionSet instructions = cpu::SupportedInstructionSets().back();
 
@@ -46,7 +47,7 @@ class Work {
 
 // The whole training step on a random text: forward, loss, backward, norm, clip at 1, SGD, packing.
 absl::StatusOr<std::unique_ptr<Work>> NewTrainingWork(Backend& backend, const WorkShape& shape);
-// One step of N sessions: the stack, the head and the draw.
+// One step of N sessions, or `steps_at_once`: the stack, the head and the draw.
 absl::StatusOr<std::unique_ptr<Work>> NewGenerationWork(Backend& backend, const WorkShape& shape);
 
 }  // namespace derin

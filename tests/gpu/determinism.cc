@@ -222,6 +222,7 @@ Finding StepBits(Backend& backend, const StackConfig& config, int most) {
   }
   return nlohmann::json{{"passed", wrong == 0 && not_finite == 0},
                         {"cell", std::string(CellName(config.cell))},
+                        {"precision", std::string(PrecisionName(config.precision))},
                         {"logits_not_finite", not_finite},
                         {"batches", batches}};
 }

@@ -23,7 +23,7 @@ const std::vector<StackConfig> kTable = {{.layers = 2, .hidden = 256, .vocabular
 // Prints findings and remembers whether one was bad.
 class Report {
  public:
-  void Add(const char* what, Finding finding) {
+  void Add(const std::string& what, Finding finding) {
     if (!finding.ok()) {
       finding =
           nlohmann::json{{"passed", false}, {"error", std::string(finding.status().message())}};
@@ -72,9 +72,9 @@ void Offsets(Report& report) {
 void Determinism(Backend& backend, const std::vector<Precision>& types, Report& report) {
   for (const Cell cell : kCells) {
     StackConfig config{.cell = cell, .vocabulary = kVocabulary};
-    report.Add("step bits", StepBits(backend, config, 1024));
     for (const Precision precision : types) {
       config.precision = precision;
+      report.Add("step bits", StepBits(backend, config, 1024));
       report.Add("training digest", TrainingDigests(backend, config, 300));
     }
   }
@@ -101,9 +101,17 @@ void Training(Backend& backend, const std::vector<Precision>& types, double seco
   }
 }
 
-void Sampling(Backend& backend, double seconds, Report& report) {
-  for (const int batch : {1, 32, 256, 1024}) {
-    report.Add("sampling", SamplingSpeed(backend, kTable.front(), batch, seconds));
+void Sampling(Backend& backend, const std::vector<Precision>& types, double seconds,
+              Report& report) {
+  for (const Precision precision : types) {
+    StackConfig config = kTable.front();
+    config.precision = precision;
+    for (const int steps : {1, 8}) {
+      const std::string what = absl::StrFormat("sampling by %d", steps);
+      for (const int batch : {1, 32, 256, 1024}) {
+        report.Add(what, SamplingSpeed(backend, config, batch, steps, seconds));
+      }
+    }
   }
 }
 
@@ -161,7 +169,7 @@ int Main(int argc, char** argv) {
   }
   if (stage == "kernels") OwnKernels(backend, report);
   if (stage == "training") Training(backend, types, seconds, report);
-  if (stage == "sampling") Sampling(backend, seconds, report);
+  if (stage == "sampling") Sampling(backend, types, seconds, report);
   return report.exit_status();
 }
 

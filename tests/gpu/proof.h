@@ -48,6 +48,8 @@ absl::StatusOr<std::string> ChoiceOf(Backend& backend, const StackConfig& config
 
 // Tokens per second, the median of five stretches that together take `seconds`.
 Finding TrainingSpeed(Backend& backend, const StackConfig& config, double seconds);
-Finding SamplingSpeed(Backend& backend, const StackConfig& config, int batch, double seconds);
+// `steps` at a time between two round trips to the host.
+Finding SamplingSpeed(Backend& backend, const StackConfig& config, int batch, int steps,
+                      double seconds);
 
 }  // namespace derin

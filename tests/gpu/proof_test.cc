@@ -32,9 +32,13 @@ TEST_F(ProofTest, FindsTheSameDigestWithAndWithoutGraphAndAnotherForOtherSteps) 
 }
 
 TEST_F(ProofTest, FindsTheSameBitsForEachRow) {
-  const nlohmann::json found = *StepBits(*backend_, config_, 70);
-  EXPECT_TRUE(found["passed"]) << found;
-  EXPECT_EQ(found["batches"].size(), 8);  // of 1, 7, 64 and 70 rows
+  for (const Precision precision : {Precision::kF32, Precision::kBf16}) {
+    StackConfig config = config_;
+    config.precision = precision;
+    const nlohmann::json found = *StepBits(*backend_, config, 70);
+    EXPECT_TRUE(found["passed"]) << found;
+    EXPECT_EQ(found["batches"].size(), 8);  // of 1, 7, 64 and 70 rows
+  }
 }
 
 // A backend whose logits depend on how many rows there are.
@@ -82,7 +86,8 @@ TEST_F(ProofTest, SaysWhichCallFailed) {
 
 TEST_F(ProofTest, MeasuresTokensPerSecond) {
   for (const nlohmann::json& found :
-       {*TrainingSpeed(*backend_, config_, 0.01), *SamplingSpeed(*backend_, config_, 3, 0.01)}) {
+       {*TrainingSpeed(*backend_, config_, 0.01), *SamplingSpeed(*backend_, config_, 3, 1, 0.01),
+        *SamplingSpeed(*backend_, config_, 3, 8, 0.01)}) {
     EXPECT_GT(found["tokens_per_second"], 0);
     EXPECT_LE(found["least"], found["most"]);
     EXPECT_EQ(found["precision"], "f32");

@@ -61,8 +61,9 @@ Finding TrainingSpeed(Backend& backend, const StackConfig& config, double second
   return found;
 }
 
-Finding SamplingSpeed(Backend& backend, const StackConfig& config, int batch, double seconds) {
-  const WorkShape shape{.model = config, .batch = batch};
+Finding SamplingSpeed(Backend& backend, const StackConfig& config, int batch, int steps,
+                      double seconds) {
+  const WorkShape shape{.model = config, .batch = batch, .steps_at_once = steps};
   return Measure(NewGenerationWork(backend, shape), config, batch, seconds);
 }
 

@@ -186,8 +186,8 @@ void Sample(CpuQueue& queue, View logits, const SampleViews& views) {
   const auto sample = [&](int64_t i, int worker) {
     const float* of_row = logits.As<float>() + i * V;
     int32_t& token = views.tokens.As<int32_t>()[i];
-    token = SampleRowToken(rows[i], adjustments.data(), of_row, static_cast<int32_t>(V),
-                           scratch + worker * of_worker);
+    token = SampleRowToken(rows[i], views.advance, adjustments.data(), of_row,
+                           static_cast<int32_t>(V), scratch + worker * of_worker);
     if (rows[i].ranked < 0) return;
     RankTokens(of_row, static_cast<int32_t>(V), token, rows[i].ranked, &rankings[i * kRankingSize]);
   };

@@ -22,6 +22,9 @@ namespace {
 
 CudaQueue& AsCuda(Queue& queue) { return static_cast<CudaQueue&>(queue); }
 
+// Up to here a kernel copies faster than the GPU's engine for it.
+constexpr size_t kLittle = 256 * 1024;
+
 int64_t Count(const View& view) { return static_cast<int64_t>(view.count); }
 
 class CudaBackend : public Backend {
@@ -185,6 +188,11 @@ void CudaBackend::Copy(Queue& queue, View from, View to) {
   DERIN_CHECK(from.type == to.type && from.count == to.count);
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin() || from.empty()) return;
+  if (from.bytes() <= kLittle) {
+    cuda.Launch(
+        CopyBytes{.from = from.data, .to = to.data, .bytes = static_cast<int64_t>(from.bytes())});
+    return;
+  }
   cuda.Try(
       runtime().MemcpyAsync(to.data, from.data, from.bytes(), cudaMemcpyDefault, cuda.stream()),
       "cudaMemcpyAsync");
@@ -322,16 +330,16 @@ void CudaBackend::Logits(Queue& queue, View top, const HeadViews& head, View log
 void CudaBackend::Sample(Queue& queue, View logits, const SampleViews& views) {
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin()) return;
-  auto* scratch = static_cast<float*>(cuda.Scratch(2 * logits.bytes()));
-  if (scratch == nullptr) return;
+  const auto V = static_cast<int32_t>(logits.count / views.tokens.count);
+  DERIN_CHECK(V <= SampleRows::kMostTokens);
   cuda.Launch(SampleRows{.sample = views.rows.Structs<SampleRow>().data(),
                          .adjustments = views.adjustments.Structs<LogitAdjustment>().data(),
                          .logits = logits.As<float>(),
-                         .scratch = scratch,
+                         .advance = views.advance,
                          .tokens = views.tokens.As<int32_t>(),
                          .rankings = views.rankings.Structs<TokenLogProbability>().data(),
                          .rows = Count(views.tokens),
-                         .vocabulary = static_cast<int32_t>(logits.count / views.tokens.count)});
+                         .vocabulary = V});
 }
 
 void CudaBackend::CopyStates(Queue& queue, View pool, int64_t slot_elements, View from, View to) {

@@ -5,16 +5,11 @@
 
 #include "absl/strings/str_format.h"
 #include "model/backend/cuda/rnn_algorithm.h"
-#include "model/backend/stack_layout.h"
 
 namespace derin::cuda {
 namespace {
 
 CudaQueue& AsCuda(Queue& queue) { return static_cast<CudaQueue&>(queue); }
-
-int64_t ParameterCount(const std::vector<Slice>& slices) {
-  return slices.back().offset + slices.back().count;
-}
 
 // The state's h, and its c where it has one, of [S, L, B, H].
 template <class Number>
@@ -62,8 +57,8 @@ absl::StatusOr<StackPlan> CudaStack::Plan(CudaQueue& setup, const StackConfig& c
   StackPlan plan;
   plan.slot_bytes = kReal * StateElements(config);
   if (extent.step_rows > 0) {
-    plan.weight_bytes += kReal * ParameterCount(StackSlices(config));
-    plan.workspace_bytes += extent.step_rows * plan.slot_bytes;
+    plan.weight_bytes += Stepper::WeightBytes(config);
+    plan.workspace_bytes += Stepper::WorkspaceBytes(config, extent.step_rows);
   }
   if (extent.steps == 0) return plan;
   if (LstmWindows::Serves(setup.device(), config, extent)) {
@@ -99,7 +94,9 @@ absl::StatusOr<std::unique_ptr<CudaStack>> CudaStack::Create(CudaQueue& setup,
     }
   }
   if (extent.step_rows > 0) {
-    if (absl::Status status = stack->AllocateForSteps(setup.device()); !status.ok()) return status;
+    auto stepper = Stepper::Create(setup.device(), config, extent.step_rows);
+    if (!stepper.ok()) return stepper.status();
+    stack->stepper_ = *std::move(stepper);
   }
   return stack;
 }
@@ -152,16 +149,6 @@ absl::Status CudaStack::AllocateForWindows(CudaQueue& setup, cudnnRNNAlgo_t algo
   return setup.Finish();
 }
 
-absl::Status CudaStack::AllocateForSteps(Device& device) {
-  auto weights = device.Allocate(ElementType::kF32, ParameterCount(slices_));
-  if (!weights.ok()) return weights.status();
-  auto states = device.Allocate(ElementType::kF32, extent_.step_rows * StateElements(config_));
-  if (!states.ok()) return states.status();
-  step_weights_ = *std::move(weights);
-  step_states_ = *std::move(states);
-  return absl::OkStatus();
-}
-
 void CudaStack::SetParameters(Queue& queue, View parameters) {
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin()) return;
@@ -169,13 +156,7 @@ void CudaStack::SetParameters(Queue& queue, View parameters) {
   if (rnn_ != nullptr) {
     WithNumber(config_.precision, [&](auto number) { Pack<decltype(number)>(cuda, parameters); });
   }
-  if (extent_.step_rows == 0) return;
-  for (const Slice& slice : slices_) {
-    cuda.Launch(Transpose{.from = parameters.As<float>() + slice.offset,
-                          .to = step_weights_.view().As<float>() + slice.offset,
-                          .rows = slice.shape[0],
-                          .columns = slice.shape.size() > 1 ? slice.shape[1] : 1});
-  }
+  if (stepper_ != nullptr) stepper_->SetParameters(cuda, parameters.As<float>());
 }
 
 template <class Number>
@@ -327,57 +308,9 @@ void CudaStack::RunBackward(CudaQueue& queue, View d_top, View loss_scale, View 
                                            .chunk_count = chunk_count_});
 }
 
-template <Cell kCell>
-void CudaStack::StepLayers(CudaQueue& queue, View tokens, View slots, View pool) {
-  const float* flat = step_weights_.view().As<float>();
-  for (int layer = 0; layer < config_.layers; ++layer) {
-    const LayerSlices at(layer);
-    queue.Launch(StepLayer<kCell>{.weight_ih = flat + slices_[at.weight_ih].offset,
-                                  .weight_hh = flat + slices_[at.weight_hh].offset,
-                                  .bias_ih = flat + slices_[at.bias_ih].offset,
-                                  .bias_hh = flat + slices_[at.bias_hh].offset,
-                                  .tokens = tokens.As<int32_t>(),
-                                  .slots = slots.As<int32_t>(),
-                                  .pool = pool.As<float>(),
-                                  .states = step_states_.view().As<float>(),
-                                  .fault = queue.fault(),
-                                  .layer = layer,
-                                  .layers = config_.layers,
-                                  .hidden = config_.hidden,
-                                  .vocabulary = config_.vocabulary,
-                                  .rows = static_cast<int64_t>(tokens.count)});
-  }
-}
-
 void CudaStack::Step(Queue& queue, View tokens, View slots, View pool, View top) {
-  DERIN_CHECK(static_cast<int>(tokens.count) <= extent_.step_rows);
-  CudaQueue& cuda = AsCuda(queue);
-  if (!cuda.Begin()) return;
-  switch (config_.cell) {
-    case Cell::kVanillaTanh:
-      StepLayers<Cell::kVanillaTanh>(cuda, tokens, slots, pool);
-      break;
-    case Cell::kVanillaRelu:
-      StepLayers<Cell::kVanillaRelu>(cuda, tokens, slots, pool);
-      break;
-    case Cell::kGru:
-      StepLayers<Cell::kGru>(cuda, tokens, slots, pool);
-      break;
-    case Cell::kLstm:
-      StepLayers<Cell::kLstm>(cuda, tokens, slots, pool);
-      break;
-  }
-  cuda.Launch(FinishStep{
-      .states = step_states_.view().As<float>(),
-      .slots = slots.As<int32_t>(),
-      .tokens = tokens.As<int32_t>(),
-      .pool = pool.As<float>(),
-      .top = top.As<float>(),
-      .rows = static_cast<int64_t>(tokens.count),
-      .slot_elements = StateElements(config_),
-      .top_offset = int64_t{config_.layers - 1} * StateVectors(config_.cell) * config_.hidden,
-      .hidden = config_.hidden,
-      .vocabulary = config_.vocabulary});
+  DERIN_CHECK(stepper_ != nullptr);
+  if (AsCuda(queue).Begin()) stepper_->Step(AsCuda(queue), tokens, slots, pool, top);
 }
 
 }  // namespace derin::cuda

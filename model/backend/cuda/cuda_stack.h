@@ -8,11 +8,12 @@
 #include "model/backend/cuda/cuda_queue.h"
 #include "model/backend/cuda/lstm_windows.h"
 #include "model/backend/cuda/rnn.h"
+#include "model/backend/cuda/stepper.h"
 
 namespace derin::cuda {
 
-// Windows by own kernels where those serve, else by cuDNN; single steps by own kernels. Each has
-// the weights in a packing of its own, and only those that the extent asks for.
+// Windows by own kernels where those serve, else by cuDNN; single steps by a Stepper. Each has the
+// weights in a packing of its own, and only those that the extent asks for.
 class CudaStack : public RecurrentStack {
  public:
   // `setup` is used here only. UNIMPLEMENTED when cuDNN has not got it by `algorithm`.
@@ -34,9 +35,8 @@ class CudaStack : public RecurrentStack {
 
  private:
   CudaStack(const StackConfig& config, const StackExtent& extent)
-      : config_(config), extent_(extent), slices_(StackSlices(config)) {}
+      : config_(config), extent_(extent) {}
   absl::Status AllocateForWindows(CudaQueue& setup, cudnnRNNAlgo_t algorithm);
-  absl::Status AllocateForSteps(Device& device);
   // The descriptors of windows of this size, made when they are first wanted; null when that fails,
   // and then the queue has failed.
   const Rnn::Window* WindowOf(CudaQueue& queue, int steps, int batch);
@@ -48,12 +48,9 @@ class CudaStack : public RecurrentStack {
                   View state_in, View state_out, View top);
   template <class Number>
   void RunBackward(CudaQueue& queue, View d_top, View loss_scale, View gradients);
-  template <Cell kCell>
-  void StepLayers(CudaQueue& queue, View tokens, View slots, View pool);
 
   const StackConfig config_;
   const StackExtent extent_;
-  const std::vector<Slice> slices_;
 
   // One of the two, where the extent has windows.
   std::unique_ptr<LstmWindows> lstm_;
@@ -68,8 +65,7 @@ class CudaStack : public RecurrentStack {
   const void *state_in_ = nullptr, *top_ = nullptr;
   size_t state_elements_ = 0;
 
-  Buffer step_weights_;  // as StackSlices, with the matrices transposed
-  Buffer step_states_;   // [step_rows, L, S, H]
+  std::unique_ptr<Stepper> stepper_;
 };
 
 }  // namespace derin::cuda

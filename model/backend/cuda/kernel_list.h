@@ -5,13 +5,17 @@
 #include <tuple>
 
 #include "model/backend/cuda/kernels/chunks.h"
+#include "model/backend/cuda/kernels/copy.h"
+#include "model/backend/cuda/kernels/float_step.h"
 #include "model/backend/cuda/kernels/half.h"
 #include "model/backend/cuda/kernels/head.h"
 #include "model/backend/cuda/kernels/loss.h"
 #include "model/backend/cuda/kernels/lstm_window.h"
+#include "model/backend/cuda/kernels/sample.h"
 #include "model/backend/cuda/kernels/states.h"
 #include "model/backend/cuda/kernels/step.h"
 #include "model/backend/cuda/kernels/sums.h"
+#include "model/backend/cuda/kernels/tensor_step.h"
 #include "model/backend/cuda/kernels/update.h"
 #include "model/backend/cuda/kernels/window.h"
 
@@ -35,9 +39,13 @@ using SmallKernels =
                PackWeights<F16>, PackWeights<Bf16>, UnpackGradients<float>, UnpackGradients<F16>,
                UnpackGradients<Bf16>, Narrow<F16>, Narrow<Bf16>, Widen<F16>, Widen<Bf16>,
                CountTargets, SoftmaxCrossEntropy, SquaresOfChunks, SumOfDoubles, ColumnSums,
-               PrepareUpdate, UpdateBySgd, UpdateByAdam, ReadSlots, WriteSlots, Transpose,
-               StepLayer<Cell::kVanillaTanh>, StepLayer<Cell::kVanillaRelu>, StepLayer<Cell::kGru>,
-               StepLayer<Cell::kLstm>, FinishStep, RowLogits, SampleRows, InputTable, SumOfTwo>;
+               PrepareUpdate, UpdateBySgd, UpdateByAdam, ReadSlots, WriteSlots, CopyBytes,
+               PackStepRows, PackStepFragments<F16>, PackStepFragments<Bf16>, StepStarts<float>,
+               StepStarts<F16>, StepStarts<Bf16>, FloatStepLayer<SmallFloatTile>,
+               FloatStepLayer<MediumFloatTile>, FloatStepLayer<LargeFloatTile>,
+               TensorStepLayer<SmallTensorTile<F16>>, TensorStepLayer<LargeTensorTile<F16>>,
+               TensorStepLayer<SmallTensorTile<Bf16>>, TensorStepLayer<LargeTensorTile<Bf16>>,
+               FinishStep, RowLogits, SampleRows, InputTable, SumOfTwo>;
 using OwnKernels =
     decltype(decltype(SmallKernels::With(LstmForwardVariants()))::With(LstmBackwardVariants()));
 

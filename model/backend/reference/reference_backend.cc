@@ -105,7 +105,9 @@ class ReferenceBackend : public HostBackend {
         std::copy(from, from + V, of_row.begin());
       });
       int32_t& token = views.tokens.As<int32_t>()[i];
-      token = SampleToken(rows[i], adjustments, of_row, absl::MakeSpan(scratch));
+      SampleRow row = rows[i];
+      row.position += views.advance;
+      token = SampleToken(row, adjustments, of_row, absl::MakeSpan(scratch));
       if (rows[i].ranked < 0) continue;
       RankTokens(of_row.data(), static_cast<int32_t>(V), token, rows[i].ranked,
                  &rankings[i * kRankingSize]);

@@ -71,6 +71,26 @@ TEST_P(LanguageModelTest, TenTokensAndTenMoreEqualTwenty) {
   EXPECT_EQ(parts, twenty);
 }
 
+TEST_P(LanguageModelTest, SeveralStepsWithOneWaitAreThoseOneByOne) {
+  const auto alone = Generate(1, 3, 7, 12), other = Generate(2, 5, 8, 12);
+  std::vector<LanguageModel::Row> rows = {
+      {.token = 3, .slot = 1, .from_zero = true, .sample = {.seed = 7}},
+      {.token = 5, .slot = 2, .from_zero = true, .sample = {.seed = 8}}};
+  for (int step = 0; step < 12; step += 4) {
+    std::vector<int32_t> next(8);
+    ASSERT_TRUE(model_->Steps(*queue_, *pool_, rows, 4, absl::MakeSpan(next)).ok());
+    for (int i = 0; i < 4; ++i) {
+      EXPECT_EQ(next[2 * i], alone[step + i]);
+      EXPECT_EQ(next[2 * i + 1], other[step + i]);
+    }
+    for (size_t i = 0; i < 2; ++i) {
+      rows[i].token = next[6 + i];
+      rows[i].from_zero = false;
+      rows[i].sample.position += 4;
+    }
+  }
+}
+
 TEST_P(LanguageModelTest, AForcedTokenIsWhatComesOut) {
   LanguageModel::Row row{.token = 1, .slot = 1};
   row.sample.forced_token = 6;
