@@ -82,6 +82,13 @@ class Backend {
   // What results depend on: equal ids promise equal bits. Such as `reference/f32/1`.
   virtual std::string EngineId(Precision precision) const = 0;
   virtual int64_t FreeBytes() const = 0;
+  // Ok while the device works. UNAVAILABLE, with the call that failed, once it is of no use to this
+  // process any more; then so fails whatever is asked of it.
+  virtual absl::Status health() const { return absl::OkStatus(); }
+  // `told`, in place of an earlier one, is called once with what health says when the device stops
+  // to work, or at once when it has. By any thread, in the middle of an operation, so it asks
+  // nothing of the backend. OnLost waits while the earlier one is called; empty: nobody is told.
+  virtual void OnLost(std::function<void(const absl::Status&)> /*told*/) {}
 
   // Zeroed. RESOURCE_EXHAUSTED with the bytes wanted and free.
   virtual absl::StatusOr<Buffer> Allocate(ElementType type, size_t count,

@@ -1,10 +1,13 @@
 #include "model/backend/backend_list.h"
 
-#include <string>
+#include <optional>
+#include <utility>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "model/backend/cpu/cpu_backend.h"
+#include "model/backend/gpu_loader.h"
 #include "model/backend/reference/reference_backend.h"
 
 namespace derin {
@@ -20,6 +23,30 @@ constexpr ListedBackend kBackends[] = {
      cpu::kMostThreads},
     {"reference", [](int) { return reference::NewReferenceBackend(); }, 1}};
 
+absl::Status CheckThreads(int threads, int most, std::string_view device) {
+  if (threads >= 0 && threads <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "got %d threads, wanted 0 to %d for device '%s'", threads, most, std::string(device)));
+}
+
+// The GPU's number in `cuda` or `cuda:N`.
+std::optional<int> GpuNumber(std::string_view device) {
+  constexpr std::string_view kCuda = "cuda";
+  if (device == kCuda) return 0;
+  int number = 0;
+  if (!device.starts_with(kCuda) || device.size() < kCuda.size() + 2 ||
+      device[kCuda.size()] != ':') {
+    return std::nullopt;
+  }
+  const std::string_view digits = device.substr(kCuda.size() + 1);
+  // SimpleAtoi also takes signs and spaces.
+  if (digits.find_first_not_of("0123456789") != std::string_view::npos ||
+      !absl::SimpleAtoi(absl::string_view(digits.data(), digits.size()), &number)) {
+    return std::nullopt;
+  }
+  return number;
+}
+
 }  // namespace
 
 std::vector<std::string_view> BackendNames() {
@@ -28,20 +55,41 @@ std::vector<std::string_view> BackendNames() {
   return names;
 }
 
-absl::StatusOr<std::unique_ptr<Backend>> NewBackend(std::string_view device, int threads) {
-  for (const ListedBackend& backend : kBackends) {
-    if (device != "auto" && device != backend.name) continue;
-    if (threads < 0 || threads > backend.most_threads) {
-      return absl::InvalidArgumentError(
-          absl::StrFormat("got %d threads, wanted 0 to %d for device '%s'", threads,
-                          backend.most_threads, std::string(backend.name)));
-    }
-    return backend.make(threads);
+absl::StatusOr<ChosenBackend> ChooseBackend(std::string_view device, int threads,
+                                            const GpuMaker& gpu) {
+  const bool automatic = device == "auto";
+  ChosenBackend chosen;
+  if (const std::optional<int> number = automatic ? 0 : GpuNumber(device); number.has_value()) {
+    // A GPU has the processor's thread that calls it and no other.
+    const absl::Status takes = CheckThreads(threads, 1, "cuda");
+    if (!takes.ok() && !automatic) return takes;
+    auto made = takes.ok() ? gpu(*number)
+                           : absl::UnavailableError("threads of the processor are asked for");
+    if (made.ok()) return ChosenBackend{.backend = *std::move(made), .why_no_gpu = ""};
+    if (!automatic) return made.status();
+    chosen.why_no_gpu = std::string(made.status().message());
   }
-  std::string names = "auto";
-  for (const std::string_view name : BackendNames()) names += ", " + std::string(name);
+  for (const ListedBackend& backend : kBackends) {
+    if (!automatic && device != backend.name) continue;
+    if (absl::Status status = CheckThreads(threads, backend.most_threads, backend.name);
+        !status.ok()) {
+      return status;
+    }
+    chosen.backend = backend.make(threads);
+    return chosen;
+  }
+  std::string names = "auto, cuda, cuda:N";
+  for (const std::string_view name : BackendNames()) {
+    absl::StrAppend(&names, ", ", std::string(name));
+  }
   return absl::InvalidArgumentError(
       absl::StrFormat("got device '%s', wanted one of: %s", std::string(device), names));
+}
+
+absl::StatusOr<std::unique_ptr<Backend>> NewBackend(std::string_view device, int threads) {
+  auto chosen = ChooseBackend(device, threads, [](int ordinal) { return NewGpuBackend(ordinal); });
+  if (!chosen.ok()) return chosen.status();
+  return std::move(chosen->backend);
 }
 
 }  // namespace derin

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@ struct Capabilities {
   std::string device;        // such as the processor's name
   std::string instructions;  // what its kernels are built for, such as `avx512-bf16`; may be empty
   int threads = 1;           // of the processor that work on one operation
+  int64_t memory_bytes = 0;  // that the device has
   std::vector<Precision> precisions;
   // The queue runs on its caller's thread, so nothing overlaps.
   bool synchronous = false;

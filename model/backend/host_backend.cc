@@ -33,16 +33,19 @@ std::string ProcLine(const char* path, std::string_view key) {
   return "";
 }
 
+int64_t MemoryBytes(std::string_view key) {
+  return std::strtoll(ProcLine("/proc/meminfo", key).c_str(), nullptr, 10) * 1024;
+}
+
 }  // namespace
 
 HostBackend::HostBackend(Capabilities capabilities) : capabilities_(std::move(capabilities)) {
+  capabilities_.memory_bytes = MemoryBytes("MemTotal");
   capabilities_.device = ProcLine("/proc/cpuinfo", "model name");
   capabilities_.synchronous = true;
 }
 
-int64_t HostBackend::FreeBytes() const {
-  return std::strtoll(ProcLine("/proc/meminfo", "MemAvailable").c_str(), nullptr, 10) * 1024;
-}
+int64_t HostBackend::FreeBytes() const { return MemoryBytes("MemAvailable"); }
 
 absl::Status HostBackend::CheckFree(int64_t wanted) const {
   const int64_t free = FreeBytes();

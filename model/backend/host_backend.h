@@ -43,7 +43,7 @@ class HostBackend : public Backend {
   void CopyStates(Queue& queue, View pool, int64_t slot_elements, View from, View to) override;
 
  protected:
-  // `capabilities.device` and `synchronous` are filled in here.
+  // `capabilities.device`, `memory_bytes` and `synchronous` are filled in here.
   explicit HostBackend(Capabilities capabilities);
 
   static bool Ok(Queue& queue) { return static_cast<HostQueue&>(queue).ok(); }

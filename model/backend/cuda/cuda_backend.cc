@@ -35,6 +35,7 @@ class CudaBackend : public Backend {
             {.backend = "cuda",
              .device = device_->name(),
              .instructions = device_->architecture(),
+             .memory_bytes = device_->total_bytes(),
              .precisions = {Precision::kF32, Precision::kTf32, Precision::kF16, Precision::kBf16},
              .step_equals_forward = false}),
         setup_(std::move(setup)) {}
@@ -44,6 +45,10 @@ class CudaBackend : public Backend {
     return "cuda/" + device_->architecture() + "/" + std::string(PrecisionName(precision)) + "/1";
   }
   int64_t FreeBytes() const override { return device_->FreeBytes(); }
+  absl::Status health() const override { return device_->lost(); }
+  void OnLost(std::function<void(const absl::Status&)> told) override {
+    device_->OnLost(std::move(told));
+  }
 
   absl::StatusOr<Buffer> Allocate(ElementType type, size_t count, Memory memory) override;
   absl::StatusOr<std::unique_ptr<Queue>> NewQueue(QueuePriority priority) override {

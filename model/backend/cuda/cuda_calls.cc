@@ -8,6 +8,8 @@ const CudaCalls& DeviceCalls() {
           {
               .GetErrorName = &cudaGetErrorName,
               .GetErrorString = &cudaGetErrorString,
+              .PeekAtLastError = &cudaPeekAtLastError,
+              .DriverGetVersion = &cudaDriverGetVersion,
               .GetDeviceCount = &cudaGetDeviceCount,
               .GetDeviceProperties = &cudaGetDeviceProperties,
               .SetDevice = &cudaSetDevice,

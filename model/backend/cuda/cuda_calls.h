@@ -14,6 +14,8 @@ namespace derin::cuda {
 struct RuntimeCalls {
   decltype(&cudaGetErrorName) GetErrorName;
   decltype(&cudaGetErrorString) GetErrorString;
+  decltype(&cudaPeekAtLastError) PeekAtLastError;
+  decltype(&cudaDriverGetVersion) DriverGetVersion;
   decltype(&cudaGetDeviceCount) GetDeviceCount;
   decltype(&cudaGetDeviceProperties) GetDeviceProperties;
   decltype(&cudaSetDevice) SetDevice;

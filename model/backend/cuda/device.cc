@@ -32,6 +32,22 @@ bool EndsAllUse(cudaError_t error) {
   }
 }
 
+// Why the runtime counts no GPUs.
+absl::Status NoGpu(const RuntimeCalls& runtime, cudaError_t error) {
+  int known = 0;
+  // A driver that is not there has version 0.
+  if (error == cudaErrorInsufficientDriver && runtime.DriverGetVersion(&known) == cudaSuccess &&
+      known > 0) {
+    constexpr int kWanted = CUDART_VERSION / 1000;
+    return absl::UnavailableError(
+        absl::StrFormat("the NVIDIA driver is too old: it is for CUDA %d.%d, wanted one for CUDA "
+                        "%d.0 or newer (version 580 or newer)",
+                        known / 1000, known % 1000 / 10, kWanted));
+  }
+  return absl::UnavailableError(absl::StrFormat(
+      "no GPU: %s", error == cudaSuccess ? "there is none" : runtime.GetErrorString(error)));
+}
+
 absl::Status NotEnough(int64_t wanted, int64_t free) {
   return absl::ResourceExhaustedError(
       absl::StrFormat("wanted %d bytes of the GPU's memory, %d are free", wanted, free));
@@ -44,9 +60,7 @@ absl::StatusOr<std::shared_ptr<Device>> Device::Open(const CudaCalls& calls, int
   int count = 0;
   if (const cudaError_t error = calls.runtime.GetDeviceCount(&count);
       error != cudaSuccess || count == 0) {
-    return absl::UnavailableError(
-        absl::StrFormat("no GPU: %s", error == cudaSuccess ? "there is none"
-                                                           : calls.runtime.GetErrorString(error)));
+    return NoGpu(calls.runtime, error);
   }
   if (ordinal < 0 || ordinal >= count) {
     return absl::NotFoundError(absl::StrFormat(
@@ -68,6 +82,7 @@ absl::Status Device::ReadFacts() {
   if (!attempt.status().ok()) return attempt.status();
   name_ = facts.name;
   multiprocessors_ = facts.multiProcessorCount;
+  total_bytes_ = static_cast<int64_t>(facts.totalGlobalMem);
   architecture_ = absl::StrFormat("sm_%d%d", facts.major, facts.minor);
   if (facts.major < 8) {
     return absl::FailedPreconditionError(
@@ -83,26 +98,50 @@ absl::Status Device::Check(cudaError_t error, const char* call) {
       absl::StrFormat("%s: %s (%s)", call, calls_.runtime.GetErrorString(error),
                       calls_.runtime.GetErrorName(error));
   if (error == cudaErrorMemoryAllocation) return absl::ResourceExhaustedError(message);
-  if (!EndsAllUse(error)) return absl::InternalError(message);
-  absl::MutexLock lock(&mutex_);
-  if (lost_.ok()) lost_ = absl::UnavailableError("the GPU is lost to this process: " + message);
-  return lost_;
+  return EndsAllUse(error) ? Lose(message) : absl::InternalError(message);
 }
 
 absl::Status Device::Check(cudnnStatus_t error, const char* call) {
   if (error == CUDNN_STATUS_SUCCESS) return absl::OkStatus();
   const std::string message = absl::StrFormat("%s: %s", call, calls_.cudnn.GetErrorString(error));
-  if (error == CUDNN_STATUS_ALLOC_FAILED) return absl::ResourceExhaustedError(message);
   // Its statuses come in thousands, the kind in the thousands' place (cudnn_graph.h).
   if (error / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000) return absl::UnimplementedError(message);
-  return absl::InternalError(message);
+  return LibraryError(message, error == CUDNN_STATUS_ALLOC_FAILED);
 }
 
 absl::Status Device::Check(cublasStatus_t error, const char* call) {
   if (error == CUBLAS_STATUS_SUCCESS) return absl::OkStatus();
-  const std::string message = absl::StrFormat("%s: %s", call, calls_.blas.GetStatusString(error));
-  if (error == CUBLAS_STATUS_ALLOC_FAILED) return absl::ResourceExhaustedError(message);
-  return absl::InternalError(message);
+  return LibraryError(absl::StrFormat("%s: %s", call, calls_.blas.GetStatusString(error)),
+                      error == CUBLAS_STATUS_ALLOC_FAILED);
+}
+
+absl::Status Device::LibraryError(const std::string& message, bool of_memory) {
+  // An error that ends all use stays the runtime's last one.
+  const cudaError_t last = calls_.runtime.PeekAtLastError();
+  if (EndsAllUse(last)) {
+    return Lose(absl::StrFormat("%s: %s (%s)", message, calls_.runtime.GetErrorString(last),
+                                calls_.runtime.GetErrorName(last)));
+  }
+  return of_memory ? absl::ResourceExhaustedError(message) : absl::InternalError(message);
+}
+
+absl::Status Device::Lose(const std::string& message) {
+  absl::Status first;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!lost_.ok()) return lost_;
+    first = lost_ = absl::UnavailableError("the GPU is lost to this process: " + message);
+  }
+  absl::MutexLock lock(&telling_mutex_);
+  if (told_) std::exchange(told_, nullptr)(first);
+  return first;
+}
+
+void Device::OnLost(std::function<void(const absl::Status&)> told) {
+  absl::MutexLock lock(&telling_mutex_);
+  told_ = std::move(told);
+  const absl::Status status = lost();
+  if (told_ && !status.ok()) std::exchange(told_, nullptr)(status);
 }
 
 absl::Status Device::lost() const {

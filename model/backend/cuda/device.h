@@ -18,8 +18,9 @@ namespace derin::cuda {
 class Device : public std::enable_shared_from_this<Device> {
  public:
   // GPU number `ordinal` of those that the process sees. UNAVAILABLE when there is none that works
-  // here, NOT_FOUND with their number when `ordinal` is beyond them, FAILED_PRECONDITION when the
-  // GPU is older than what the kernels are built for (compute capability 8.0).
+  // here, with both versions when the driver is too old, NOT_FOUND with their number when `ordinal`
+  // is beyond them, FAILED_PRECONDITION when the GPU is older than what the kernels are built for
+  // (compute capability 8.0).
   static absl::StatusOr<std::shared_ptr<Device>> Open(const CudaCalls& calls, int ordinal);
 
   const CudaCalls& calls() const { return calls_; }
@@ -36,10 +37,14 @@ class Device : public std::enable_shared_from_this<Device> {
 
   // The error that ended the GPU's use, once there was one.
   absl::Status lost() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Backend::OnLost.
+  void OnLost(std::function<void(const absl::Status&)> told)
+      ABSL_LOCKS_EXCLUDED(mutex_, telling_mutex_);
 
   // Makes this GPU the calling thread's own, which every call of the runtime refers to.
   absl::Status Enter();
   int64_t FreeBytes();
+  int64_t total_bytes() const { return total_bytes_; }
   // RESOURCE_EXHAUSTED with both numbers when `wanted` bytes are not free.
   absl::Status CheckFree(int64_t wanted);
 
@@ -55,15 +60,22 @@ class Device : public std::enable_shared_from_this<Device> {
  private:
   Device(const CudaCalls& calls, int ordinal) : calls_(calls), ordinal_(ordinal) {}
   absl::Status ReadFacts();
+  // `message` says what ended the GPU's use. What ended it first.
+  absl::Status Lose(const std::string& message) ABSL_LOCKS_EXCLUDED(mutex_, telling_mutex_);
+  // Of one of the libraries, which do not say whether the GPU can be used any more.
+  absl::Status LibraryError(const std::string& message, bool of_memory);
 
   const CudaCalls calls_;
   const int ordinal_;
   std::string name_, architecture_;
   int multiprocessors_ = 0;
+  int64_t total_bytes_ = 0;
   int priority_of_training_ = 0, priority_of_generation_ = 0;
 
   mutable absl::Mutex mutex_;
   absl::Status lost_ ABSL_GUARDED_BY(mutex_);
+  absl::Mutex telling_mutex_;
+  std::function<void(const absl::Status&)> told_ ABSL_GUARDED_BY(telling_mutex_);
 };
 
 // A handle or descriptor of one of the libraries, destroyed as it wants to be.

@@ -1,5 +1,5 @@
-// What the backend promises beyond the suite of every backend: its choice of algorithm, and the
-// loss scale of f16.
+// What the backend promises beyond the suite of every backend: its choice of algorithm, the loss
+// scale of f16, and what becomes of a GPU that is full or lost.
 
 #include "model/backend/cuda/cuda_backend.h"
 
@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "model/training/trainer.h"
@@ -15,6 +16,8 @@
 
 namespace derin::cuda {
 namespace {
+
+using testing::HasSubstr;
 
 class CudaBackendTest : public testing::Test {
  protected:
@@ -180,6 +183,38 @@ TEST_F(HalfTraining, AScaleOutOfBoundsIsNoneOfASnapshot) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(status.message()), testing::HasSubstr("loss_scale"));
   }
+}
+
+TEST_F(CudaBackendTest, SaysWhatTheGpuIs) {
+  EXPECT_EQ(backend_->capabilities().backend, "cuda");
+  EXPECT_EQ(backend_->capabilities().device, "Fake H100");
+  EXPECT_EQ(backend_->capabilities().memory_bytes, int64_t{80} << 30);
+  EXPECT_THAT(backend_->EngineId(Precision::kF32), HasSubstr("cuda/sm_90/f32/"));
+}
+
+TEST_F(CudaBackendTest, AStackThatCannotFitIsRefusedWithBothNumbers) {
+  const StackConfig config{.layers = 2, .hidden = 64, .vocabulary = 10};
+  const StackExtent extent{.steps = 35, .batch = 32, .training = true};
+  const StackPlan plan = backend_->Plan(config, extent);
+  gpu_.total_bytes = gpu_.used_bytes() + 1000;
+  EXPECT_EQ(backend_->NewStack(config, extent).status(),
+            absl::ResourceExhaustedError(
+                absl::StrFormat("wanted %d bytes of the GPU's memory, 1000 are free",
+                                plan.weight_bytes + plan.workspace_bytes + plan.reserve_bytes)));
+}
+
+TEST_F(CudaBackendTest, IsWellUntilTheGpuIsLost) {
+  absl::Status told;
+  backend_->OnLost([&](const absl::Status& status) { told = status; });
+  auto queue = *backend_->NewQueue(QueuePriority::kTraining);
+  EXPECT_TRUE(backend_->health().ok());
+  gpu_.FailNext("cudaEventSynchronize", cudaErrorIllegalAddress);
+  const absl::Status failed = queue->Finish();
+  EXPECT_EQ(failed, backend_->health());
+  EXPECT_EQ(backend_->health().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(backend_->health().message()), HasSubstr("cudaEventSynchronize"));
+  EXPECT_EQ(told, backend_->health());
+  EXPECT_EQ(backend_->FreeBytes(), 0);
 }
 
 }  // namespace

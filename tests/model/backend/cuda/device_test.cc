@@ -36,6 +36,17 @@ TEST_F(DeviceTest, WithoutAGpuSaysTheRuntimesReason) {
   EXPECT_EQ(Message(Open().status()), "no GPU: there is none");
 }
 
+TEST_F(DeviceTest, ADriverThatIsTooOldIsNamedWithBothVersions) {
+  gpu_.driver_version = 12040;
+  gpu_.FailNext("cudaGetDeviceCount", cudaErrorInsufficientDriver);
+  EXPECT_EQ(Message(Open().status()),
+            "the NVIDIA driver is too old: it is for CUDA 12.4, wanted one for CUDA 13.0 or newer "
+            "(version 580 or newer)");
+  gpu_.driver_version = 0;  // of none
+  gpu_.FailNext("cudaGetDeviceCount", cudaErrorInsufficientDriver);
+  EXPECT_EQ(Message(Open().status()), "no GPU: it went wrong");
+}
+
 TEST_F(DeviceTest, ANumberBeyondTheGpusIsRefusedWithHowManyThereAre) {
   EXPECT_EQ(Open(1).status().code(), StatusCode::kNotFound);
   EXPECT_THAT(Message(Open(1).status()), HasSubstr("got GPU number 1, and this process sees 1"));
@@ -67,6 +78,33 @@ TEST_F(DeviceTest, AfterAnErrorThatEndsItsUseNothingIsTriedAnyMore) {
   EXPECT_THAT(Message(device->Allocate(ElementType::kF32, 4).status()),
               HasSubstr("the GPU is lost to this process: cudaEventSynchronize"));
   EXPECT_THAT(gpu_.log(), testing::IsEmpty());
+}
+
+TEST_F(DeviceTest, WhatEndsItsUseInsideALibraryIsSeen) {
+  auto device = *Open();
+  gpu_.last_error = cudaErrorInvalidValue;
+  EXPECT_EQ(device->Check(CUDNN_STATUS_EXECUTION_FAILED, "cudnnRNNForward").code(),
+            StatusCode::kInternal);
+  gpu_.last_error = cudaErrorIllegalAddress;
+  EXPECT_EQ(device->Check(CUDNN_STATUS_EXECUTION_FAILED, "cudnnRNNForward").code(),
+            StatusCode::kUnavailable);
+  EXPECT_THAT(Message(device->lost()), HasSubstr("cudnnRNNForward: a stack went wrong: it went "
+                                                 "wrong (cudaErrorIllegalAddress)"));
+}
+
+TEST_F(DeviceTest, TellsOnceThatItIsLost) {
+  auto device = *Open();
+  std::vector<std::string> told;
+  const auto tell = [&](const absl::Status& status) { told.push_back(Message(status)); };
+  device->OnLost([](const absl::Status&) { FAIL() << "another one took its place"; });
+  device->OnLost(tell);
+  device->Check(cudaErrorMemoryAllocation, "cudaMalloc").IgnoreError();
+  EXPECT_THAT(told, testing::IsEmpty());
+  device->Check(cudaErrorIllegalAddress, "cudaMalloc").IgnoreError();
+  device->Check(cudaErrorLaunchFailure, "cudaFree").IgnoreError();
+  EXPECT_THAT(told, testing::ElementsAre(Message(device->lost())));
+  device->OnLost(tell);  // at once, now that it is
+  EXPECT_EQ(told.size(), 2u);
 }
 
 TEST_F(DeviceTest, MemoryComesAndGoes) {

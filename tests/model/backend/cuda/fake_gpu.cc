@@ -61,6 +61,12 @@ RuntimeCalls FakeRuntime() {
       .GetErrorString = [](cudaError_t error) -> const char* {
         return error == cudaErrorNoDevice ? "no CUDA-capable device is detected" : "it went wrong";
       },
+      .PeekAtLastError = [] { return FakeGpu::current()->last_error; },
+      .DriverGetVersion =
+          [](int* version) {
+            *version = FakeGpu::current()->driver_version;
+            return cudaSuccess;
+          },
       .GetDeviceCount =
           [](int* count) {
             DERIN_FAKE_CALL("cudaGetDeviceCount");
@@ -73,6 +79,7 @@ RuntimeCalls FakeRuntime() {
             std::strcpy(facts->name, "Fake H100");
             facts->major = FakeGpu::current()->compute_major;
             facts->multiProcessorCount = FakeGpu::current()->multiprocessors;
+            facts->totalGlobalMem = FakeGpu::current()->total_bytes;
             return cudaSuccess;
           },
       .SetDevice = [](int) { return cudaSuccess; },

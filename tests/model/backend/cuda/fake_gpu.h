@@ -41,6 +41,9 @@ class FakeGpu {
   int devices = 1;
   int compute_major = 9;
   int multiprocessors = 132;
+  int driver_version = 13000;
+  // What stays behind when a call of a library has failed.
+  cudaError_t last_error = cudaSuccess;
   size_t total_bytes = size_t{80} << 30;
   // What a window forward takes by each of cuDNN's algorithms, and what all have taken together.
   double milliseconds_of[CUDNN_RNN_ALGO_COUNT] = {1, 1, 1, 1};

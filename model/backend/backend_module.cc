@@ -1,0 +1,7 @@
+#include "model/backend/backend_module.h"
+
+namespace derin {
+
+std::string_view SeamVersion() { return DERIN_SEAM_VERSION; }
+
+}  // namespace derin
