@@ -3,6 +3,7 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
@@ -13,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "model/backend/backend_list.h"
+#include "model/backend/gpu_loader.h"
 #include "server/generation/generation_engine.h"
 #include "server/generation/session_store.h"
 #include "server/jobs/training_jobs.h"
@@ -102,6 +104,21 @@ v1::Limits LimitsOf(const ServerOptions& options) {
   return limits;
 }
 
+// What options.device names; says why that is no GPU where it could have been one.
+absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const ServerOptions& options) {
+  absl::StatusOr<ChosenBackend> chosen =
+      ChooseBackend(options.device, options.threads, [](int gpu) { return NewGpuBackend(gpu); });
+  if (!chosen.ok()) {
+    return absl::Status(chosen.status().code(),
+                        absl::StrCat("--device ", options.device, ": ", chosen.status().message()));
+  }
+  if (!chosen->why_no_gpu.empty()) {
+    spdlog::info("{}: running on the {}", chosen->why_no_gpu,
+                 chosen->backend->capabilities().backend);
+  }
+  return std::move(chosen->backend);
+}
+
 }  // namespace
 
 std::string Version() { return DERIN_VERSION; }
@@ -109,7 +126,8 @@ std::string Version() { return DERIN_VERSION; }
 // In the order in which they are made; each may use those above it.
 struct Server::Parts {
   // Recovered from what an earlier server left, and working, but for nobody yet.
-  static absl::StatusOr<std::unique_ptr<Parts>> Make(const ServerOptions& options);
+  static absl::StatusOr<std::unique_ptr<Parts>> Make(const ServerOptions& options,
+                                                     std::unique_ptr<Backend> backend);
 
   Parts(const ServerOptions& options, std::unique_ptr<Backend> backend, DataDirectory directory,
         std::unique_ptr<MetadataStore> store);
@@ -143,15 +161,19 @@ struct Server::Parts {
   std::string address;
 };
 
-absl::StatusOr<std::unique_ptr<Server::Parts>> Server::Parts::Make(const ServerOptions& options) {
-  absl::StatusOr<std::unique_ptr<Backend>> backend = NewBackend(options.device, options.threads);
-  if (!backend.ok()) return backend.status();
+absl::StatusOr<std::unique_ptr<Server::Parts>> Server::Parts::Make(
+    const ServerOptions& options, std::unique_ptr<Backend> backend) {
+  if (backend == nullptr) {
+    absl::StatusOr<std::unique_ptr<Backend>> made = MakeBackend(options);
+    if (!made.ok()) return made.status();
+    backend = *std::move(made);
+  }
   absl::StatusOr<DataDirectory> directory = DataDirectory::Open(options.data_directory);
   if (!directory.ok()) return directory.status();
   absl::StatusOr<std::unique_ptr<MetadataStore>> store =
       MetadataStore::Open(directory->metadata_file());
   if (!store.ok()) return store.status();
-  auto parts = std::make_unique<Parts>(options, *std::move(backend), *std::move(directory),
+  auto parts = std::make_unique<Parts>(options, std::move(backend), *std::move(directory),
                                        *std::move(store));
   if (absl::Status status = parts->StartWork(options); !status.ok()) return status;
   return parts;
@@ -199,7 +221,8 @@ void Server::Parts::PublishFacts() {
   // Nobody scrapes before or after the endpoint, which lives shorter than these.
   using Samples = std::vector<CallbackGauge::Sample>;
   metrics.device_memory_bytes.Bind([this] {
-    return Samples{{{"free"}, static_cast<double>(backend->FreeBytes())}};
+    return Samples{{{"free"}, static_cast<double>(backend->FreeBytes())},
+                   {{"total"}, static_cast<double>(backend->capabilities().memory_bytes)}};
   });
   metrics.sessions.Bind([this] {
     return Samples{{{"device"}, static_cast<double>(sessions.size())}};
@@ -230,6 +253,10 @@ absl::Status Server::Parts::Listen(const Addresses& addresses) {
   }
   if (absl::Status status = ListenForCalls(addresses.grpc); !status.ok()) return status;
   SetReady(true);
+  backend->OnLost([this](const absl::Status& health) {
+    spdlog::critical("{}", std::string(DeviceLost(health).message()));
+    SetReady(false);
+  });
   return absl::OkStatus();
 }
 
@@ -289,10 +316,11 @@ void Server::Parts::SetReady(bool ready) {
   if (metrics_endpoint != nullptr) metrics_endpoint->SetReady(ready);
 }
 
-absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
+                                                      std::unique_ptr<Backend> backend) {
   absl::StatusOr<Addresses> addresses = CheckAddresses(options);
   if (!addresses.ok()) return addresses.status();
-  absl::StatusOr<std::unique_ptr<Parts>> parts = Parts::Make(options);
+  absl::StatusOr<std::unique_ptr<Parts>> parts = Parts::Make(options, std::move(backend));
   if (!parts.ok()) return parts.status();
   std::unique_ptr<Server> server(new Server(*std::move(parts)));
   if (absl::Status status = server->parts_->Listen(*addresses); !status.ok()) return status;
@@ -317,6 +345,7 @@ std::string Server::Device() const {
 void Server::Shutdown(absl::Duration grace) {
   Parts& parts = *parts_;
   if (parts.grpc_server == nullptr) return;
+  parts.backend->OnLost(nullptr);
   parts.SetReady(false);
   parts.admission.StartDraining();
   parts.admission.AwaitIdle(absl::Now() + grace);

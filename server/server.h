@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "model/backend/backend.h"
 #include "server/server_options.h"
 
 namespace derin::server {
@@ -15,9 +16,11 @@ std::string Version();
 // A whole server: owns every part, from the data directory to the port.
 class Server {
  public:
-  // Serves when it returns. An error says what is wrong with the options or the machine; then
-  // nothing is left behind.
-  static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options);
+  // Serves when it returns, computing on `backend`, or without one on what options.device names. An
+  // error says what is wrong with the options or the machine; then nothing is left behind. When the
+  // device is lost, the server says that it does not serve, and refuses what needs the device.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
+                                                       std::unique_ptr<Backend> backend = nullptr);
   // Shuts down without grace, unless that was done.
   ~Server();
 

@@ -63,7 +63,10 @@ void AddOptions(CLI::App& app, CommandLine& line) {
                  "Where to serve metrics and health over HTTP: HOST:PORT; empty: nowhere")
       ->type_name("ADDRESS")
       ->capture_default_str();
-  app.add_option("--device", server.device, "What computes: auto, or the name of a backend")
+  app.add_option(
+         "--device", server.device,
+         "What computes: cuda or cuda:N (a GPU, counted from 0), cpu, reference, or auto: a GPU "
+         "that works, else the cpu")
       ->type_name("NAME")
       ->capture_default_str();
   app.add_option("--threads", server.threads,

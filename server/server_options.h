@@ -21,7 +21,8 @@ struct ServerOptions {
   std::string metrics_listen = "127.0.0.1:9464";
   // Folder of everything that must survive the server.
   std::filesystem::path data_directory;
-  // A backend's name, or `auto` for the first that works here.
+  // A backend's name, `cuda:N` for another GPU than the first, or `auto`: a GPU that works here,
+  // else the processor.
   std::string device = "auto";
   // Threads that compute together on the processor; 0: one for each core.
   int threads = 0;

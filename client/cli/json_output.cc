@@ -244,7 +244,8 @@ Json ToJson(const client::ServerInfo& info) {
       {"backend", info.device.backend},      {"description", info.device.description},
       {"engine_id", info.device.engine_id},  {"free_bytes", info.device.free_bytes},
       {"precisions", std::move(precisions)}, {"instructions", info.device.instructions},
-      {"threads", info.device.threads}};
+      {"threads", info.device.threads},      {"total_bytes", info.device.total_bytes},
+      {"failure", info.device.failure}};
   json["load"] = {{"running_training_jobs", info.load.running_training_jobs},
                   {"queued_training_jobs", info.load.queued_training_jobs},
                   {"sessions", info.load.sessions},

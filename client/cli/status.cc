@@ -13,7 +13,8 @@ std::string DeviceText(const client::Device& device) {
   return absl::StrCat(device.backend, " (", device.description, "), ", device.instructions,
                       device.instructions.empty() ? "" : ", ", device.threads,
                       device.threads == 1 ? " thread" : " threads", ", engine ", device.engine_id,
-                      ", ", Bytes(device.free_bytes), " free");
+                      ", ", Bytes(device.free_bytes), " of ", Bytes(device.total_bytes), " free",
+                      device.failure.empty() ? "" : "; of no use any more: ", device.failure);
 }
 
 std::string PrecisionsText(const client::Device& device) {

@@ -44,12 +44,14 @@ absl::StatusOr<std::unique_ptr<GenerationEngine>> GenerationEngine::Create(
   auto queue = backend.NewQueue(QueuePriority::kGeneration);
   if (!queue.ok()) return queue.status();
   return std::unique_ptr<GenerationEngine>(
-      new GenerationEngine(metrics, options, std::move(clock), *std::move(queue)));
+      new GenerationEngine(backend, metrics, options, std::move(clock), *std::move(queue)));
 }
 
-GenerationEngine::GenerationEngine(ServerMetrics& metrics, const GenerationEngineOptions& options,
-                                   MonotonicClock clock, std::unique_ptr<Queue> queue)
-    : metrics_(metrics),
+GenerationEngine::GenerationEngine(Backend& backend, ServerMetrics& metrics,
+                                   const GenerationEngineOptions& options, MonotonicClock clock,
+                                   std::unique_ptr<Queue> queue)
+    : backend_(backend),
+      metrics_(metrics),
       options_(options),
       clock_(std::move(clock)),
       queue_(std::move(queue)),
@@ -77,10 +79,13 @@ GenerationEngine::~GenerationEngine() {
 }
 
 absl::Status GenerationEngine::Start(std::shared_ptr<Generation> generation) {
+  const absl::Status health = backend_.health();
   absl::MutexLock lock(&mutex_);
   absl::Status refusal;
   if (end_all_) {
     refusal = ServerStopping();
+  } else if (!health.ok()) {
+    refusal = DeviceLost(health);
   } else if (streams_ >= options_.max_streams) {
     refusal = WithRetryAfter(
         Refusal(absl::StatusCode::kResourceExhausted, "STREAMS_FULL",
@@ -229,15 +234,18 @@ void GenerationEngine::Record(const Generation& generation, bool drew) {
 
 void GenerationEngine::FailBatch(absl::Span<const std::shared_ptr<Generation>> batch,
                                  const absl::Status& status) {
+  const absl::Status health = backend_.health();
+  const bool lost = !health.ok();
   auto gone = batcher_.Remove([&](const Generation& one) {
+    if (lost) return true;
     for (const auto& member : batch) {
       if (member.get() == &one) return true;
     }
     return false;
   });
   for (const auto& one : gone) {
-    one->Fail(status, absl::Now());
-    metrics_.generation_requests.With(ModelLabel(*one), "internal").Add(1);
+    one->Fail(lost ? DeviceLost(health) : status, absl::Now());
+    metrics_.generation_requests.With(ModelLabel(*one), lost ? "device_lost" : "internal").Add(1);
   }
   Leave(gone);
 }

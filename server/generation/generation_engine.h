@@ -36,8 +36,8 @@ class GenerationEngine {
   ~GenerationEngine();
 
   // Takes a call over; its sink gets all that follows. RESOURCE_EXHAUSTED, reason STREAMS_FULL,
-  // with a retry hint, or UNAVAILABLE, reason SERVER_STOPPING: then the session was given back, and
-  // the sink gets nothing.
+  // with a retry hint, or UNAVAILABLE, reason SERVER_STOPPING or DEVICE_LOST: then the session was
+  // given back, and the sink gets nothing.
   absl::Status Start(std::shared_ptr<Generation> generation) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Something changed that the engine looks at between steps: a call was cancelled, a session
@@ -54,7 +54,7 @@ class GenerationEngine {
   absl::Duration Now() const { return clock_(); }
 
  private:
-  GenerationEngine(ServerMetrics& metrics, const GenerationEngineOptions& options,
+  GenerationEngine(Backend& backend, ServerMetrics& metrics, const GenerationEngineOptions& options,
                    MonotonicClock clock, std::unique_ptr<Queue> queue);
 
   void Run();
@@ -64,10 +64,12 @@ class GenerationEngine {
   void EndThoseThatLeave();
   void Step(absl::Span<const std::shared_ptr<Generation>> batch);
   void Record(const Generation& generation, bool drew);
+  // Ends the calls of `batch` with `status`; all calls when the device is lost.
   void FailBatch(absl::Span<const std::shared_ptr<Generation>> batch, const absl::Status& status);
   // These calls have their end.
   void Leave(absl::Span<const std::shared_ptr<Generation>> gone) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  Backend& backend_;
   ServerMetrics& metrics_;
   const GenerationEngineOptions options_;
   const MonotonicClock clock_;

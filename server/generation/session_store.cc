@@ -129,6 +129,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionStore::Fork(std::string_view nam
                                                             const ForkOptions& options) {
   const auto found = Find(name, owner, "name");
   if (!found.ok()) return found.status();
+  if (absl::Status health = backend_.health(); !health.ok()) return DeviceLost(health);
   Session& from = **found;
   // As a call would: nobody else may change it meanwhile.
   if (absl::Status begun = from.TryBegin(); !begun.ok()) return begun;

@@ -72,6 +72,11 @@ void JobRunner::AwaitWork() {
 
 void JobRunner::Loop() {
   while (!stop_) {
+    if (!surroundings_.backend.health().ok()) {
+      spdlog::error(
+          "No training job begins any more: those that wait go on once derind is started again");
+      return;
+    }
     const absl::StatusOr<bool> ran = RunNext();
     if (!ran.ok()) {
       spdlog::error("The next training job cannot begin: {}", Text(ran.status().message()));
@@ -126,6 +131,11 @@ void JobRunner::Run(const TrainingJob& job) {
   surroundings_.metrics.TrainingJobIsOver(id);
 }
 
+absl::Status JobRunner::OrDeviceLost(const absl::Status& status) const {
+  const absl::Status health = surroundings_.backend.health();
+  return health.ok() ? status : DeviceLost(health);
+}
+
 bool JobRunner::EndsHere(const std::string& id) {
   if (stop_) return true;
   // Cleared before the ledger is asked, so that one that comes meanwhile is not lost.
@@ -144,6 +154,7 @@ absl::Status JobRunner::WriteLastCheckpoint(const std::string& id, TrainingRun& 
     spdlog::error("The last checkpoint of training job {} cannot be written: {}", id,
                   Text(written.message()));
     if (!absl::IsResourceExhausted(written) && !absl::IsUnavailable(written)) return written;
+    if (!surroundings_.backend.health().ok()) return written;
     if (StoppedWithin(kStoreRetry)) return written;
     const auto state = ledger_.StateOf(id);
     if (state.ok() && *state == TrainingJob::STATE_CANCELLING) return written;
@@ -155,7 +166,7 @@ JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
   Outcome outcome;
   absl::StatusOr<std::unique_ptr<TrainingRun>> made = TrainingRun::Create(surroundings_, job);
   if (!made.ok()) {
-    outcome.change = Failure(made.status());
+    outcome.change = Failure(OrDeviceLost(made.status()));
     return outcome;
   }
   TrainingRun& run = **made;
@@ -192,7 +203,7 @@ JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
     if (model.ok()) outcome.model = *std::move(model);
   }
   if (!status.ok()) {
-    outcome.change = Failure(status);
+    outcome.change = Failure(OrDeviceLost(status));
   } else if (!outcome.model.has_value()) {
     outcome.change = Interruption(id, run);
   }

@@ -13,7 +13,9 @@
 
 namespace derin::server {
 
-// The training thread: takes the job that waits longest, trains it to its end, takes the next.
+// The training thread: takes the job that waits longest, trains it to its end, takes the next. When
+// the device is lost, the job that runs is FAILED, reason DEVICE_LOST, since it may be what did it;
+// those that wait stay in the queue for the next process.
 class JobRunner {
  public:
   // All outlive the runner.
@@ -42,9 +44,12 @@ class JobRunner {
   absl::StatusOr<bool> RunNext() ABSL_LOCKS_EXCLUDED(mutex_);
   void Run(const v1::TrainingJob& job) ABSL_LOCKS_EXCLUDED(mutex_);
   Outcome Train(const v1::TrainingJob& job);
+  // Why an attempt failed: `status`, or the loss of the device that led to it.
+  absl::Status OrDeviceLost(const absl::Status& status) const;
   // Whether the attempt is to end here: the server stops, or the ledger says so.
   bool EndsHere(const std::string& id);
-  // Tries until the disk has room, unless the server stops or the job is cancelled.
+  // Tries until the disk has room, unless the server stops, the job is cancelled or the device is
+  // lost.
   absl::Status WriteLastCheckpoint(const std::string& id, TrainingRun& run)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // What becomes of a job that was interrupted; writes a checkpoint where it is to go on.

@@ -78,6 +78,7 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
     if (!earlier.ok()) return earlier.status();
     if (earlier->has_value()) return **std::move(earlier);
   }
+  if (absl::Status health = parts_.backend.health(); !health.ok()) return DeviceLost(health);
   const v1::TrainingSpec& spec = request.training_job().spec();
   auto corpus_id = ParseResourceName(kCorpora, spec.corpus(), "training_job.spec.corpus");
   if (!corpus_id.ok()) return corpus_id.status();

@@ -51,7 +51,8 @@ class TrainingJobs {
   void Stop();
 
   // Errors name fields as the request has them. See TrainingService.CreateTrainingJob in
-  // training.proto; RESOURCE_EXHAUSTED has reason JOBS_FULL or DEVICE_MEMORY_FULL.
+  // training.proto; RESOURCE_EXHAUSTED has reason JOBS_FULL or DEVICE_MEMORY_FULL,
+  // UNAVAILABLE has DEVICE_LOST.
   absl::StatusOr<v1::TrainingJob> Create(const v1::CreateTrainingJobRequest& request);
   // With the latest progress. Ids are bare.
   absl::StatusOr<v1::TrainingJob> Get(std::string_view id);

@@ -63,6 +63,7 @@ absl::StatusOr<std::shared_ptr<const LoadedVersion>> ModelRegistry::Resolve(
     std::string_view name, std::string_view field) {
   absl::StatusOr<v1::ModelVersion> version = Find(name, field);
   if (!version.ok()) return version.status();
+  if (absl::Status health = backend_.health(); !health.ok()) return DeviceLost(health);
   const absl::StatusOr<StackConfig> config =
       FromProto(version->config(), version->vocabulary_size(), kConfigField);
   if (!config.ok()) return config.status();

@@ -46,7 +46,8 @@ class ModelRegistry {
   // it is loaded; callers at once share one load, and other versions load beside it. One in a
   // precision that the backend lacks is loaded in f32. INVALID_ARGUMENT naming `field` for anything
   // else; NOT_FOUND; FAILED_PRECONDITION, reason MODEL_HAS_NO_VERSION; RESOURCE_EXHAUSTED, reason
-  // WEIGHTS_MEMORY_FULL, when versions in use leave no room; DATA_LOSS when the file is damaged.
+  // WEIGHTS_MEMORY_FULL, when versions in use leave no room; DATA_LOSS when the file is damaged;
+  // UNAVAILABLE, reason DEVICE_LOST.
   absl::StatusOr<std::shared_ptr<const LoadedVersion>> Resolve(std::string_view name,
                                                                std::string_view field)
       ABSL_LOCKS_EXCLUDED(mutex_);

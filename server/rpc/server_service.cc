@@ -35,6 +35,8 @@ v1::ServerInfo ServerService::Info() const {
   }
   device.set_instructions(capabilities.instructions);
   device.set_threads(capabilities.threads);
+  device.set_total_bytes(capabilities.memory_bytes);
+  device.set_failure(std::string(backend_.health().message()));
   *info.mutable_load() = load_();
   *info.mutable_limits() = facts_.limits;
   return info;

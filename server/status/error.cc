@@ -45,6 +45,11 @@ absl::Status ServerStopping() {
       absl::Seconds(1));
 }
 
+absl::Status DeviceLost(const absl::Status& health) {
+  return Refusal(absl::StatusCode::kUnavailable, "DEVICE_LOST",
+                 absl::StrFormat("%s; the server has to be started again", health.message()));
+}
+
 std::string ErrorReason(const absl::Status& status) { return Payload(status, kReason); }
 
 std::string ErrorField(const absl::Status& status) { return Payload(status, kField); }

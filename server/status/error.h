@@ -28,6 +28,10 @@ absl::Status WithRetryAfter(absl::Status status, absl::Duration delay);
 // SERVER_STOPPING, with a hint when to try its successor.
 absl::Status ServerStopping();
 
+// What is answered to whatever wants a device that is of no use any more: UNAVAILABLE, reason
+// DEVICE_LOST. `health` is what Backend::health says.
+absl::Status DeviceLost(const absl::Status& health);
+
 // Empty or nullopt when there is none.
 std::string ErrorReason(const absl::Status& status);
 std::string ErrorField(const absl::Status& status);

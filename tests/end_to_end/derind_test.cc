@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <sstream>
@@ -107,6 +108,28 @@ class DerindTest : public ::testing::Test {
 
   TemporaryFolder folder_;
 };
+
+// On a machine with a GPU these are not what it says.
+bool HasDriver() { return std::filesystem::exists("/dev/nvidiactl"); }
+
+TEST_F(DerindTest, WithoutADriverSaysSoOnceAndRunsOnTheProcessor) {
+  if (HasDriver()) GTEST_SKIP() << "there is an NVIDIA driver here";
+  Derind derind(Arguments({"--device", "auto"}));
+  const std::string printed = derind.AwaitOutput("keeps its data");
+  EXPECT_THAT(printed,
+              ContainsRegex("info no NVIDIA driver \\(libcuda.so.1\\): running on the cpu\n"));
+  EXPECT_THAT(printed, HasSubstr("computes on cpu ("));
+}
+
+TEST_F(DerindTest, AGpuThatIsAskedForAndNotThereIsAnErrorWithTheReason) {
+  if (HasDriver()) GTEST_SKIP() << "there is an NVIDIA driver here";
+  for (const std::string device : {"cuda", "cuda:1"}) {
+    Derind derind(Arguments({"--device", device}));
+    EXPECT_EQ(derind.ExitStatus(), 1);
+    EXPECT_THAT(derind.printed(), HasSubstr("Cannot start: --device " + device +
+                                            ": no NVIDIA driver (libcuda.so.1)\n"));
+  }
+}
 
 TEST_F(DerindTest, SaysItsVersion) {
   Derind derind({"--version"});

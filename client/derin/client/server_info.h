@@ -20,6 +20,10 @@ struct Device {
   std::string engine_id;
   // Free memory for models and states.
   int64_t free_bytes = 0;
+  // Memory that it has.
+  int64_t total_bytes = 0;
+  // Why it is of no use to the server any more; empty while it works.
+  std::string failure;
   // Those that training jobs may ask for.
   std::vector<Precision> precisions;
   // What its kernels are built for, such as `avx512-bf16`; may be empty.

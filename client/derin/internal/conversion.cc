@@ -341,6 +341,8 @@ ServerInfo FromProto(const v1::ServerInfo& from) {
   to.device.description = from.device().description();
   to.device.engine_id = from.device().engine_id();
   to.device.free_bytes = from.device().free_bytes();
+  to.device.total_bytes = from.device().total_bytes();
+  to.device.failure = from.device().failure();
   for (const int precision : from.device().precisions()) {
     to.device.precisions.push_back(kPrecisions.From(static_cast<v1::Precision>(precision)));
   }

@@ -16,6 +16,8 @@ class StatusCommand : public CommandTest {
       info.mutable_device()->set_description("A Processor");
       info.mutable_device()->set_engine_id("cpu/f32/1");
       info.mutable_device()->set_free_bytes(int64_t{2} << 30);
+      info.mutable_device()->set_total_bytes(int64_t{4} << 30);
+      info.mutable_device()->set_failure(failure_);
       info.mutable_device()->add_precisions(v1::PRECISION_F32);
       info.mutable_device()->add_precisions(v1::PRECISION_BF16);
       info.mutable_device()->set_instructions(instructions_);
@@ -33,6 +35,7 @@ class StatusCommand : public CommandTest {
   }
 
   std::string instructions_ = "avx512-bf16";
+  std::string failure_;
   int threads_ = 2;
 };
 
@@ -42,7 +45,7 @@ TEST_F(StatusCommand, SaysWhatTheServerIsAndDoes) {
   EXPECT_EQ(result.out, "server      derind 0.1.0 at " + server_.address() +
                             ", up 1m32s, id abc\n"
                             "device      cpu (A Processor), avx512-bf16, 2 threads, engine "
-                            "cpu/f32/1, 2.0 GiB free\n"
+                            "cpu/f32/1, 2.0 GiB of 4.0 GiB free\n"
                             "precisions  f32, bf16\n"
                             "training    1 running, 0 of 100 waiting, 12.3k tokens/s\n"
                             "generation  0 of 512 streams, 3 of 1,024 sessions, 0.0 tokens/s\n"
@@ -53,6 +56,11 @@ TEST_F(StatusCommand, LeavesOutInstructionsThatTheDeviceDoesNotName) {
   instructions_ = "";
   threads_ = 1;
   EXPECT_THAT(Run({"status"}).out, HasSubstr("cpu (A Processor), 1 thread, engine cpu/f32/1"));
+}
+
+TEST_F(StatusCommand, SaysThatTheDeviceIsLost) {
+  failure_ = "the GPU is lost";
+  EXPECT_THAT(Run({"status"}).out, HasSubstr("free; of no use any more: the GPU is lost\n"));
 }
 
 TEST_F(StatusCommand, WritesJson) {

@@ -219,6 +219,8 @@ TEST(Conversion, ReadsTheServersDeviceLoadAndLimits) {
   EXPECT_EQ(info.device.backend, proto.device().backend());
   EXPECT_EQ(info.device.engine_id, proto.device().engine_id());
   EXPECT_EQ(info.device.free_bytes, proto.device().free_bytes());
+  EXPECT_EQ(info.device.total_bytes, proto.device().total_bytes());
+  EXPECT_EQ(info.device.failure, proto.device().failure());
   EXPECT_EQ(info.device.precisions, (std::vector{Precision::kF32, Precision::kBf16}));
   EXPECT_EQ(info.device.instructions, proto.device().instructions());
   EXPECT_EQ(info.device.threads, proto.device().threads());
