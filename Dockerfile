@@ -2,28 +2,55 @@
 #
 #   docker build -t derin .
 #   docker run -p 127.0.0.1:50051:50051 -p 127.0.0.1:9464:9464 -v derin:/var/lib/derin derin
-FROM debian:bookworm AS build
+#
+# For NVIDIA's GPUs, with the driver and its container toolkit on the machine; without a GPU it runs on the processor:
+#
+#   docker build -t derin --build-arg DEVICE=cuda .
+#   docker run --gpus all -p 127.0.0.1:50051:50051 -p 127.0.0.1:9464:9464 -v derin:/var/lib/derin derin
+ARG DEVICE=cpu
+
+FROM debian:bookworm AS build-cpu
 WORKDIR /derin
 # The packages first: a changed source does not install them again.
 COPY deploy/install-dependencies.sh deploy/
 RUN deploy/install-dependencies.sh build
+ENV DERIN_CUDA=OFF
+
+FROM build-cpu AS build-cuda
+COPY deploy/cuda-requirements.txt deploy/
+RUN deploy/install-dependencies.sh cuda \
+ && python3 -m pip install --quiet --no-cache-dir --no-deps --target /cuda -r deploy/cuda-requirements.txt
+ENV DERIN_CUDA=ON
+
+# What the image gets is put together in /out.
+FROM build-${DEVICE} AS build
 COPY CMakeLists.txt CMakePresets.json ./
 COPY proto proto
 COPY model model
 COPY server server
 COPY client client
-RUN cmake --preset release -DDERIN_TESTS=OFF \
+RUN cmake --preset release -DDERIN_TESTS=OFF -DDERIN_CUDA=$DERIN_CUDA -DDERIN_NVCC=/cuda/nvidia/cu13/bin/nvcc \
  && cmake --build --preset release --target derind derin \
- && strip build/release/bin/derind build/release/bin/derin
+ && mkdir -p /out/bin /out/lib/derin \
+ && cp build/release/bin/derind build/release/bin/derin /out/bin \
+ && if [ $DERIN_CUDA = ON ]; then \
+      cp build/release/lib/derin/libderin_cuda.so /out/lib/derin \
+      && mkdir -p /out/lib/derin/nvidia/cudnn/lib /out/lib/derin/nvidia/cu13/lib \
+      && cp /cuda/nvidia/cudnn/lib/libcudnn*.so.9 /out/lib/derin/nvidia/cudnn/lib \
+      && cp /cuda/nvidia/cu13/lib/libcublasLt.so.13 /cuda/nvidia/cu13/lib/libcublas.so.13 \
+            /cuda/nvidia/cu13/lib/libnvrtc*.so.13* /out/lib/derin/nvidia/cu13/lib; \
+    fi \
+ && find /out/bin /out/lib/derin -maxdepth 1 -type f -exec strip {} +
 
 FROM debian:bookworm
 COPY deploy/install-dependencies.sh /tmp/
 RUN /tmp/install-dependencies.sh runtime \
  && rm -rf /tmp/install-dependencies.sh /var/lib/apt/lists/* \
  && useradd --system --user-group --home-dir /var/lib/derin --create-home --shell /usr/sbin/nologin derin
-COPY --from=build /derin/build/release/bin/derind /derin/build/release/bin/derin /usr/local/bin/
+COPY --from=build /out/ /usr/local/
 # All shared libraries are there, or this is no image.
-RUN derind --version && derin --version
+RUN derind --version && derin --version \
+ && ! find /usr/local/lib/derin -name '*.so*' -exec ldd {} + | grep 'not found'
 USER derin
 WORKDIR /var/lib/derin
 VOLUME /var/lib/derin

@@ -9,6 +9,7 @@ Usage: deploy/install-dependencies.sh GROUP...
   build    compiler, tools and libraries to build derind and derin
   test     what the tests need besides
   runtime  shared libraries only, to run programs that were built elsewhere
+  cuda     what installs the CUDA toolkit from PyPI (deploy/cuda-requirements.txt), where there is none
   ci       what tests/ci/*.sh need besides
 
 Does nothing, and needs no privileges, when all packages are there. Otherwise root uses apt-get, a user with sudo uses
@@ -28,9 +29,10 @@ packages_of() {
       echo libgrpc++1.51 libprotobuf32 libabsl20220623 libssl3 libspdlog1.10 libsqlite3-0 zlib1g \
         libprometheus-cpp-core1.0 libcivetweb1
       ;;
+    cuda) echo python3 python3-pip ;;
     ci) echo clang-16 clang-format-16 clang-tidy-16 dpkg-dev python3 ;;
     *)
-      echo "install-dependencies.sh: no group '$1'; the groups are build, test, runtime and ci" >&2
+      echo "install-dependencies.sh: no group '$1'; the groups are build, test, runtime, cuda and ci" >&2
       return 2
       ;;
   esac
