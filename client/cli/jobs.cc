@@ -25,6 +25,18 @@ std::shared_ptr<std::string> AddJobArgument(CLI::App& command) {
   return job;
 }
 
+std::shared_ptr<int64_t> AddStepArgument(CLI::App& command) {
+  auto step = std::make_shared<int64_t>();
+  command.add_option("STEP", *step, "its checkpoint's, as `derin jobs checkpoints` shows it")
+      ->required()
+      ->type_name("");
+  return step;
+}
+
+std::string CheckpointName(const std::string& job, int64_t step) {
+  return absl::StrCat(ResourceName(kCollection, job), "/checkpoints/", step);
+}
+
 void Print(const std::vector<client::TrainingJob>& jobs, Console& console) {
   Table table({{"JOB"},
                {"STATE"},
@@ -155,11 +167,51 @@ void DefineCheckpoints(CLI::App& jobs, CommandContext& context) {
   });
 }
 
+void SayDeleted(CommandContext& context, const std::string& name) {
+  if (context.json()) {
+    PrintDocument({{"deleted", name}}, context.console().out);
+  } else {
+    context.console().out << "deleted " << name << '\n';
+  }
+}
+
+void DefineDelete(CLI::App& jobs, CommandContext& context) {
+  CLI::App& command =
+      AddCommand(jobs, "delete",
+                 "Deletes a job that is over or paused, and its checkpoints. Versions "
+                 "that it published stay.",
+                 "  derin jobs delete job-js2zv3h3vxqw");
+  const auto job = AddJobArgument(command);
+  context.DefineWithClient(command, [&context, job](client::Client& client) -> absl::Status {
+    const std::string name = ResourceName(kCollection, *job);
+    const absl::Status deleted = client.DeleteTrainingJob(name);
+    if (!deleted.ok()) return WithNearestJob(deleted, *job, client);
+    SayDeleted(context, name);
+    return absl::OkStatus();
+  });
+}
+
+void DefineDeleteCheckpoint(CLI::App& jobs, CommandContext& context) {
+  CLI::App& command =
+      AddCommand(jobs, "delete-checkpoint",
+                 "Deletes one checkpoint of a job, but not the one it goes on from.",
+                 "  derin jobs delete-checkpoint job-js2zv3h3vxqw 1200");
+  const auto job = AddJobArgument(command);
+  const auto step = AddStepArgument(command);
+  context.DefineWithClient(command, [&context, job, step](client::Client& client) -> absl::Status {
+    const std::string name = CheckpointName(*job, *step);
+    const absl::Status deleted = client.DeleteTrainingCheckpoint(name);
+    if (!deleted.ok()) return WithNearestJob(deleted, *job, client);
+    SayDeleted(context, name);
+    return absl::OkStatus();
+  });
+}
+
 }  // namespace
 
 void AddJobsCommand(CLI::App& app, CommandContext& context) {
   CLI::App& jobs =
-      AddCommand(app, "jobs", "Training jobs: list, show, watch, pause, resume, cancel.",
+      AddCommand(app, "jobs", "Training jobs: list, show, watch, pause, resume, cancel, delete.",
                  "  derin jobs list\n"
                  "  derin jobs watch job-js2zv3h3vxqw");
   jobs.require_subcommand(0, 1);
@@ -172,9 +224,11 @@ void AddJobsCommand(CLI::App& app, CommandContext& context) {
   DefineChange(jobs, context, "resume", "Queues a paused job; it goes on as if never paused.",
                &client::Client::ResumeTrainingJob);
   DefineCheckpoints(jobs, context);
+  DefineDeleteCheckpoint(jobs, context);
   DefineChange(jobs, context, "cancel",
-               "Ends a job at its next step; nothing is published, checkpoints stay.",
+               "Ends a job at its next step; nothing is published, its newest checkpoint stays.",
                &client::Client::CancelTrainingJob);
+  DefineDelete(jobs, context);
 }
 
 }  // namespace derin::cli

@@ -146,6 +146,22 @@ absl::StatusOr<TrainingJob> JobLedger::Cancel(const std::string& id) {
   }
 }
 
+absl::Status JobLedger::Delete(const std::string& id) {
+  absl::MutexLock lock(&mutex_);
+  const absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
+  if (!job.ok()) return job.status();
+  if (!IsOver(job->state()) && job->state() != TrainingJob::STATE_PAUSED) {
+    const std::string_view state = StateName(job->state());
+    return Refusal(
+        absl::StatusCode::kFailedPrecondition, "JOB_STATE",
+        absl::StrCat(job->name(), " is ", absl::string_view(state.data(), state.size()),
+                     "; only one that is over or PAUSED can be deleted: cancel or pause it first"));
+  }
+  if (absl::Status deleted = store_.DeleteTrainingJob(id); !deleted.ok()) return deleted;
+  watchers_.PublishDeletion(id);
+  return absl::OkStatus();
+}
+
 absl::Status JobLedger::NoteResumed(const std::string& id, int64_t step, std::string message) {
   absl::MutexLock lock(&mutex_);
   absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);

@@ -60,6 +60,9 @@ class JobLedger {
   // A job that waits is CANCELLED, one that runs CANCELLING; one that was asked before stays as it
   // is. FAILED_PRECONDITION, reason JOB_IS_OVER, for one that ended otherwise.
   absl::StatusOr<v1::TrainingJob> Cancel(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Removes a job that is over or PAUSED with all that belongs to it, and ends its watches.
+  // FAILED_PRECONDITION, reason JOB_STATE, in any other state.
+  absl::Status Delete(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
   // The attempt goes on from a checkpoint: stores that event; the job stays as it is otherwise.
   absl::Status NoteResumed(const std::string& id, int64_t step, std::string message)
       ABSL_LOCKS_EXCLUDED(mutex_);

@@ -100,8 +100,8 @@ absl::StatusOr<bool> JobRunner::RunNext() {
   const absl::StatusOr<TrainingJob> job = ledger_.Begin(*id);
   if (job.ok()) {
     Run(*job);
-  } else if (!absl::IsFailedPrecondition(job.status())) {  // that was cancelled or paused just now
-    return job.status();
+  } else if (!absl::IsFailedPrecondition(job.status()) && !absl::IsNotFound(job.status())) {
+    return job.status();  // and not one that was cancelled, paused or even deleted just now
   }
   return true;
 }
@@ -129,6 +129,8 @@ void JobRunner::Run(const TrainingJob& job) {
     if (StoppedWithin(kStoreRetry)) break;  // the next start takes it up
   }
   surroundings_.metrics.TrainingJobIsOver(id);
+  SweepBlobs(surroundings_.store,
+             surroundings_.blobs);  // a cancelled job keeps one checkpoint only
 }
 
 absl::Status JobRunner::OrDeviceLost(const absl::Status& status) const {
@@ -195,6 +197,13 @@ JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
     }
   }
   tell();
+  if (status.ok() && run.done()) {
+    // What another job may go on from; after a crash this one only publishes.
+    if (const absl::Status written = run.WriteCheckpoint(); !written.ok()) {
+      spdlog::error("The last checkpoint of training job {} cannot be written: {}", id,
+                    Text(written.message()));
+    }
+  }
 
   const v1::TrainingProgress progress = std::move(outcome.change.progress);
   if (status.ok() && run.done()) {

@@ -9,6 +9,14 @@
 #include "server/storage/resource_name.h"
 
 namespace derin::server {
+namespace {
+
+absl::Status Deleted(const std::string& job_id) {
+  return Refusal(absl::StatusCode::kNotFound, "JOB_NOT_FOUND",
+                 absl::StrFormat("the training job %s was deleted", Quoted(job_id)));
+}
+
+}  // namespace
 
 JobWatchers::JobWatchers(MetadataStore& store) : store_(store), thread_([this] { Deliver(); }) {}
 
@@ -29,6 +37,20 @@ void JobWatchers::Publish(const v1::TrainingJob& job) {
   mailbox.over = IsOver(job.state());
   MarkNews(id, mailbox);
   DropIfUnused(id);
+}
+
+void JobWatchers::PublishDeletion(const std::string& job_id) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = mailboxes_.find(job_id);
+  if (found == mailboxes_.end()) return;
+  Mailbox& mailbox = found->second;
+  for (JobWatch* watch : mailbox.watches) watch->deleted_ = true;
+  MarkNews(job_id, mailbox);
+  // What it says from here on is said of the next job of that id.
+  mailbox.last_sequence = 0;
+  mailbox.over = false;
+  mailbox.progress = nullptr;
+  DropIfUnused(job_id);
 }
 
 void JobWatchers::PublishProgress(const std::string& job_id, v1::TrainingProgress progress) {
@@ -71,6 +93,7 @@ absl::StatusOr<std::unique_ptr<JobWatch>> JobWatchers::Watch(const std::string& 
                                         since_sequence, job->last_sequence()));
   }
   absl::MutexLock lock(&mutex_);
+  if (watch->deleted_) return Deleted(job_id);
   Mailbox& mailbox = mailboxes_[job_id];
   AddProgress(mailbox, *job);
   watch->told_progress_ = mailbox.progress_number;
@@ -90,7 +113,7 @@ void JobWatchers::StopWatching(const absl::Status& status) {
 JobWatchers::News JobWatchers::NewsFor(const JobWatch& watch) const {
   absl::MutexLock lock(&mutex_);
   const Mailbox& mailbox = mailboxes_.at(watch.job_id_);
-  News news{.stopped = stopped_,
+  News news{.stopped = watch.deleted_ ? Deleted(watch.job_id_) : stopped_,
             .last_sequence = mailbox.last_sequence,
             .over = mailbox.over,
             .progress = nullptr,

@@ -35,6 +35,8 @@ class JobWatchers {
 
   // `job` as it is stored now.
   void Publish(const v1::TrainingJob& job) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The job was deleted: its watches end with NOT_FOUND. A job that gets its id later has none.
+  void PublishDeletion(const std::string& job_id) ABSL_LOCKS_EXCLUDED(mutex_);
   void PublishProgress(const std::string& job_id, v1::TrainingProgress progress)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -118,6 +120,7 @@ class JobWatch {
   JobWatchers& watchers_;
   const std::string job_id_;
   const std::function<void()> on_news_;
+  bool deleted_ = false;                     // the job; under the mutex of `watchers_`
   std::optional<v1::TrainingJob> snapshot_;  // until it is told
   std::deque<v1::TrainingEvent> events_;     // read from the store, not told yet
   int64_t told_sequence_ = 0;

@@ -137,7 +137,24 @@ absl::StatusOr<std::vector<v1::TrainingCheckpoint>> TrainingJobs::ListCheckpoint
 absl::StatusOr<v1::TrainingJob> TrainingJobs::Cancel(const std::string& id) {
   auto job = ledger_.Cancel(id);
   if (job.ok() && job->state() == v1::TrainingJob::STATE_CANCELLING) runner_.Interrupt(id);
+  if (job.ok() && job->state() == v1::TrainingJob::STATE_CANCELLED) {
+    SweepBlobs(parts_.store, parts_.blobs);  // it keeps one checkpoint only
+  }
   return job;
+}
+
+absl::Status TrainingJobs::Delete(const std::string& id) {
+  if (absl::Status deleted = ledger_.Delete(id); !deleted.ok()) return deleted;
+  SweepBlobs(parts_.store, parts_.blobs);
+  return absl::OkStatus();
+}
+
+absl::Status TrainingJobs::DeleteCheckpoint(const CheckpointReference& checkpoint) {
+  const absl::Status deleted =
+      parts_.store.DeleteTrainingCheckpoint(checkpoint.job_id, checkpoint.step);
+  if (!deleted.ok()) return deleted;
+  SweepBlobs(parts_.store, parts_.blobs);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<JobWatch>> TrainingJobs::Watch(const std::string& id,

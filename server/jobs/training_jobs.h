@@ -17,6 +17,7 @@
 #include "server/registry/model_registry.h"
 #include "server/storage/blob_store.h"
 #include "server/storage/metadata_store.h"
+#include "server/storage/resource_name.h"
 
 namespace derin::server {
 
@@ -61,8 +62,10 @@ class TrainingJobs {
   absl::StatusOr<v1::TrainingJob> Pause(const std::string& id);
   absl::StatusOr<v1::TrainingJob> Resume(const std::string& id);
   absl::StatusOr<v1::TrainingJob> Cancel(const std::string& id);
+  absl::Status Delete(const std::string& id);
   // Newest first.
   absl::StatusOr<std::vector<v1::TrainingCheckpoint>> ListCheckpoints(std::string_view id);
+  absl::Status DeleteCheckpoint(const CheckpointReference& checkpoint);
 
   // See JobWatchers.
   absl::StatusOr<std::unique_ptr<JobWatch>> Watch(const std::string& id, int64_t since_sequence,

@@ -35,6 +35,13 @@ absl::StatusOr<std::string> ReadText(BlobStore& blobs, const v1::Corpus& corpus)
 
 }  // namespace
 
+void SweepBlobs(MetadataStore& store, BlobStore& blobs) {
+  const auto swept = blobs.Sweep([&store] { return store.DigestsInUse(); });
+  if (swept.ok()) return;
+  spdlog::warn("Files that nothing needs stay on the disk: {}",
+               std::string(swept.status().message()));
+}
+
 absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundings& surroundings,
                                                                  const v1::TrainingJob& job) {
   auto corpus = surroundings.store.GetCorpus(IdOf(job.spec().corpus()));
@@ -151,7 +158,7 @@ absl::Status TrainingRun::TryWriteCheckpoint() {
 
   StoredCheckpoint stored{.model_sha256 = model_blob->sha256, .state_sha256 = state_blob->sha256};
   v1::TrainingCheckpoint& checkpoint = stored.checkpoint;
-  checkpoint.set_name(absl::StrCat(ResourceName(kTrainingJobs, job_id_), "/checkpoints/", step));
+  checkpoint.set_name(CheckpointName(job_id_, step));
   checkpoint.set_step(step);
   checkpoint.set_attempt(attempt_);
   *checkpoint.mutable_create_time() = ToTimestamp(surroundings_.wall_clock());
@@ -168,13 +175,7 @@ absl::Status TrainingRun::TryWriteCheckpoint() {
       !status.ok()) {
     return status;
   }
-  // The files of those that were dropped. What is left over by a failure goes with the next sweep.
-  const auto swept =
-      surroundings_.blobs.Sweep([this] { return surroundings_.store.DigestsInUse(); });
-  if (!swept.ok()) {
-    spdlog::warn("Old checkpoints of training job {} stay on the disk: {}", job_id_,
-                 std::string(swept.status().message()));
-  }
+  SweepBlobs(surroundings_.store, surroundings_.blobs);  // the files of those that were dropped
   return absl::OkStatus();
 }
 

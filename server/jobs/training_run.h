@@ -22,6 +22,9 @@
 
 namespace derin::server {
 
+// Removes the files that no record names. What cannot be removed now goes with a later sweep.
+void SweepBlobs(MetadataStore& store, BlobStore& blobs);
+
 // One attempt at one job, from the corpus's text to weights. Records the metrics of training. One
 // thread at a time.
 class TrainingRun {

@@ -163,7 +163,8 @@ grpc::ServerUnaryReactor* TrainingService::Change(
     grpc::CallbackServerContext* context, std::string_view method, const std::string& name,
     v1::TrainingJob* response,
     absl::StatusOr<v1::TrainingJob> (TrainingJobs::*change)(const std::string& id)) {
-  // With `(jobs_.*change)` in the lambda g++ 12's undefined-behaviour sanitizer takes `this` for null.
+  // With `(jobs_.*change)` in the lambda g++ 12's undefined-behaviour sanitizer takes `this` for
+  // null.
   return AnswerUnary(context, admission_, method, response,
                      [&](const Caller&) -> absl::StatusOr<v1::TrainingJob> {
                        auto id = ParseResourceName(kTrainingJobs, name, "name");
@@ -205,11 +206,36 @@ grpc::ServerUnaryReactor* TrainingService::ListTrainingCheckpoints(
                      });
 }
 
+grpc::ServerUnaryReactor* TrainingService::DeleteTrainingCheckpoint(
+    grpc::CallbackServerContext* context, const v1::DeleteTrainingCheckpointRequest* request,
+    google::protobuf::Empty* response) {
+  return AnswerUnary(context, admission_, "TrainingService/DeleteTrainingCheckpoint", response,
+                     [&](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
+                       auto checkpoint = ParseCheckpointName(request->name(), "name");
+                       if (!checkpoint.ok()) return checkpoint.status();
+                       absl::Status deleted = jobs_.DeleteCheckpoint(*checkpoint);
+                       if (!deleted.ok()) return deleted;
+                       return google::protobuf::Empty();
+                     });
+}
+
 grpc::ServerUnaryReactor* TrainingService::CancelTrainingJob(
     grpc::CallbackServerContext* context, const v1::CancelTrainingJobRequest* request,
     v1::TrainingJob* response) {
   return Change(context, "TrainingService/CancelTrainingJob", request->name(), response,
                 &TrainingJobs::Cancel);
+}
+
+grpc::ServerUnaryReactor* TrainingService::DeleteTrainingJob(
+    grpc::CallbackServerContext* context, const v1::DeleteTrainingJobRequest* request,
+    google::protobuf::Empty* response) {
+  return AnswerUnary(context, admission_, "TrainingService/DeleteTrainingJob", response,
+                     [&](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
+                       auto id = ParseResourceName(kTrainingJobs, request->name(), "name");
+                       if (!id.ok()) return id.status();
+                       if (absl::Status deleted = jobs_.Delete(*id); !deleted.ok()) return deleted;
+                       return google::protobuf::Empty();
+                     });
 }
 
 void TrainingService::StopWatching() { jobs_.StopWatching(ServerStopping()); }

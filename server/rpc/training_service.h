@@ -32,9 +32,15 @@ class TrainingService final : public v1::TrainingService::CallbackService {
   grpc::ServerUnaryReactor* ListTrainingCheckpoints(
       grpc::CallbackServerContext* context, const v1::ListTrainingCheckpointsRequest* request,
       v1::ListTrainingCheckpointsResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteTrainingCheckpoint(
+      grpc::CallbackServerContext* context, const v1::DeleteTrainingCheckpointRequest* request,
+      google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* CancelTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::CancelTrainingJobRequest* request,
                                               v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* DeleteTrainingJob(grpc::CallbackServerContext* context,
+                                              const v1::DeleteTrainingJobRequest* request,
+                                              google::protobuf::Empty* response) override;
 
   // Watches, which would last as long as their jobs, end with UNAVAILABLE, reason SERVER_STOPPING.
   void StopWatching();

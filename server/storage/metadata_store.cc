@@ -149,8 +149,23 @@ absl::StatusOr<std::vector<v1::TrainingJob>> MetadataStore::ListUnfinishedTraini
 
 absl::StatusOr<JobUpdate> MetadataStore::UpdateTrainingJob(JobUpdate update) {
   absl::MutexLock lock(&mutex_);
-  return InTransaction(*database_, "update a training job", [&](Database& database) {
-    return training_job_table::Update(database, std::move(update));
+  return InTransaction(
+      *database_, "update a training job", [&](Database& database) -> absl::StatusOr<JobUpdate> {
+        absl::StatusOr<JobUpdate> updated = training_job_table::Update(database, std::move(update));
+        if (!updated.ok()) return updated;
+        if (updated->job.state() == v1::TrainingJob::STATE_CANCELLED) {
+          absl::Status kept = training_checkpoint_table::KeepNewest(
+              database, IdOf(updated->job.name()), /*keep=*/1);
+          if (!kept.ok()) return kept;
+        }
+        return updated;
+      });
+}
+
+absl::Status MetadataStore::DeleteTrainingJob(std::string_view id) {
+  absl::MutexLock lock(&mutex_);
+  return InTransaction(*database_, "delete a training job", [&](Database& database) {
+    return training_job_table::Delete(database, id);
   });
 }
 
@@ -191,6 +206,31 @@ absl::StatusOr<std::vector<StoredCheckpoint>> MetadataStore::ListTrainingCheckpo
     std::string_view job_id) {
   absl::MutexLock lock(&mutex_);
   return training_checkpoint_table::List(*database_, job_id);
+}
+
+absl::StatusOr<StoredCheckpoint> MetadataStore::GetTrainingCheckpoint(std::string_view job_id,
+                                                                      int64_t step) {
+  absl::MutexLock lock(&mutex_);
+  return training_checkpoint_table::Get(*database_, job_id, step);
+}
+
+absl::Status MetadataStore::DeleteTrainingCheckpoint(std::string_view job_id, int64_t step) {
+  absl::MutexLock lock(&mutex_);
+  return InTransaction(*database_, "delete a checkpoint", [&](Database& database) -> absl::Status {
+    const absl::StatusOr<v1::TrainingJob> job = training_job_table::Get(database, job_id);
+    if (!job.ok()) return job.status();
+    const auto checkpoint = training_checkpoint_table::Get(database, job_id, step);
+    if (!checkpoint.ok()) return checkpoint.status();
+    const auto all = training_checkpoint_table::List(database, job_id);
+    if (!all.ok()) return all.status();
+    if (!IsOver(job->state()) && all->front().checkpoint.step() == step) {
+      return Refusal(absl::StatusCode::kFailedPrecondition, "CHECKPOINT_IN_USE",
+                     absl::StrFormat("%s is the newest checkpoint of a job that is not over, which "
+                                     "goes on from it",
+                                     CheckpointName(job_id, step)));
+    }
+    return training_checkpoint_table::Delete(database, job_id, step);
+  });
 }
 
 absl::StatusOr<absl::flat_hash_set<std::string>> MetadataStore::DigestsInUse() {

@@ -36,8 +36,9 @@ struct Published {
 // Every operation is one transaction: on the disk as a whole when it returns OK, without a trace
 // otherwise. Thread-safe. Ids are bare (`a`, not `corpora/a`); names within messages are whole.
 // Missing records are NOT_FOUND with reason CORPUS_NOT_FOUND, MODEL_NOT_FOUND,
-// MODEL_VERSION_NOT_FOUND or JOB_NOT_FOUND; a full disk is RESOURCE_EXHAUSTED, reason DISK_FULL; a
-// damaged file DATA_LOSS; anything else that SQLite says INTERNAL.
+// MODEL_VERSION_NOT_FOUND, JOB_NOT_FOUND or CHECKPOINT_NOT_FOUND; a full disk is
+// RESOURCE_EXHAUSTED, reason DISK_FULL; a damaged file DATA_LOSS; anything else that SQLite says
+// INTERNAL.
 class MetadataStore {
  public:
   // Makes the file when it is not there. DATA_LOSS for a damaged file, FAILED_PRECONDITION for one
@@ -78,12 +79,15 @@ class MetadataStore {
   absl::StatusOr<std::vector<v1::TrainingJob>> ListUnfinishedTrainingJobs();
   // Puts `update.job` in place of the one with its name and adds its events, numbered on from
   // those that are there; the answer is what is stored. FAILED_PRECONDITION, reason JOB_IS_OVER,
-  // when the stored one is over: such a job never changes.
+  // when the stored one is over: such a job never changes. Of a job that becomes CANCELLED only the
+  // newest checkpoint stays.
   absl::StatusOr<JobUpdate> UpdateTrainingJob(JobUpdate update);
   // Stores `version` as the next one of the model that the job names, and updates the job. Sets
   // version.name, version.training_job, job.model_version, and the message of KIND_PUBLISHED
   // events to the version's name. The job's new state is SUCCEEDED.
   absl::StatusOr<Published> Publish(v1::ModelVersion version, JobUpdate update);
+  // With its events and checkpoints, whatever its state; its model and versions stay.
+  absl::Status DeleteTrainingJob(std::string_view id);
   // Those after number `after`, in order.
   absl::StatusOr<std::vector<v1::TrainingEvent>> ListTrainingEvents(std::string_view job_id,
                                                                     int64_t after);
@@ -94,6 +98,10 @@ class MetadataStore {
                                         int keep);
   // Newest first.
   absl::StatusOr<std::vector<StoredCheckpoint>> ListTrainingCheckpoints(std::string_view job_id);
+
+  absl::StatusOr<StoredCheckpoint> GetTrainingCheckpoint(std::string_view job_id, int64_t step);
+  // FAILED_PRECONDITION, reason CHECKPOINT_IN_USE, for the newest of a job that is not over.
+  absl::Status DeleteTrainingCheckpoint(std::string_view job_id, int64_t step);
 
   // Of all blobs that a record names.
   absl::StatusOr<absl::flat_hash_set<std::string>> DigestsInUse();

@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kMaxIdLength = 63;
 constexpr std::string_view kVersions = "/versions/";
+constexpr std::string_view kCheckpoints = "/checkpoints/";
 constexpr std::string_view kWantedId = "1 to 63 characters a-z, 0-9 and -, the first a letter";
 
 bool IsLetter(char c) { return c >= 'a' && c <= 'z'; }
@@ -22,12 +23,16 @@ bool IsId(std::string_view id) {
                      [](char c) { return IsLetter(c) || IsDigit(c) || c == '-'; });
 }
 
-// 0 when `text` is not a number from 1 as we write it.
-int64_t ParseVersion(std::string_view text) {
-  int64_t version = 0;
-  if (text.empty() || text[0] == '0' || !std::all_of(text.begin(), text.end(), IsDigit)) return 0;
-  return absl::SimpleAtoi(absl::string_view(text.data(), text.size()), &version) ? version : 0;
+// -1 when `text` is not a number from 0 as we write it.
+int64_t ParseNumber(std::string_view text) {
+  int64_t number = 0;
+  if (text.empty() || !std::all_of(text.begin(), text.end(), IsDigit)) return -1;
+  if (text[0] == '0' && text.size() > 1) return -1;
+  return absl::SimpleAtoi(absl::string_view(text.data(), text.size()), &number) ? number : -1;
 }
+
+// 0 when `text` is not a number from 1 as we write it.
+int64_t ParseVersion(std::string_view text) { return std::max<int64_t>(ParseNumber(text), 0); }
 
 }  // namespace
 
@@ -72,6 +77,30 @@ absl::StatusOr<ModelReference> ParseModelReference(std::string_view name, std::s
                                Quoted(name), kWantedId));
   }
   reference.model_id = std::string(model.substr(slash + 1));
+  return reference;
+}
+
+std::string CheckpointName(std::string_view job_id, int64_t step) {
+  return absl::StrFormat("%s/%s%s%d", kTrainingJobs, job_id, kCheckpoints, step);
+}
+
+absl::StatusOr<CheckpointReference> ParseCheckpointName(std::string_view name,
+                                                        std::string_view field) {
+  const size_t checkpoints = name.find(kCheckpoints);
+  const std::string_view job = name.substr(0, checkpoints);
+  const size_t slash = job.find('/');
+  CheckpointReference reference;
+  reference.step = checkpoints == std::string_view::npos
+                       ? -1
+                       : ParseNumber(name.substr(checkpoints + kCheckpoints.size()));
+  if (reference.step < 0 || slash == std::string_view::npos ||
+      job.substr(0, slash) != kTrainingJobs || !IsId(job.substr(slash + 1))) {
+    return InvalidField(
+        field, absl::StrFormat("got %s, wanted trainingJobs/ID/checkpoints/STEP with an ID of %s "
+                               "and a STEP from 0",
+                               Quoted(name), kWantedId));
+  }
+  reference.job_id = std::string(job.substr(slash + 1));
   return reference;
 }
 

@@ -10,8 +10,8 @@
 namespace derin::server {
 
 // Names of resources: `corpora/ID`, `models/ID`, `models/ID/versions/N`, `trainingJobs/ID`,
-// `sessions/ID`. What a client sends is parsed with the name of its field, which errors name too;
-// everything inside works with the bare ids.
+// `trainingJobs/ID/checkpoints/STEP`, `sessions/ID`. What a client sends is parsed with the name of
+// its field, which errors name too; everything inside works with the bare ids.
 
 // The collections of the API.
 inline constexpr std::string_view kCorpora = "corpora";
@@ -40,6 +40,17 @@ struct ModelReference {
 std::string ModelVersionName(std::string_view model_id, int64_t version);
 // Of `models/ID` or `models/ID/versions/N`.
 absl::StatusOr<ModelReference> ParseModelReference(std::string_view name, std::string_view field);
+
+// A checkpoint of a job.
+struct CheckpointReference {
+  std::string job_id;
+  int64_t step = 0;
+};
+
+// `trainingJobs/ID/checkpoints/STEP`.
+std::string CheckpointName(std::string_view job_id, int64_t step);
+absl::StatusOr<CheckpointReference> ParseCheckpointName(std::string_view name,
+                                                        std::string_view field);
 
 // What stands behind the last slash of a name of ours.
 std::string_view IdOf(std::string_view name);

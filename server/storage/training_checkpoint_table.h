@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,10 @@ namespace training_checkpoint_table {
 
 absl::Status Insert(Database& database, std::string_view job_id, const StoredCheckpoint& stored,
                     int keep);
+// Removes all but the newest `keep`.
+absl::Status KeepNewest(Database& database, std::string_view job_id, int keep);
+absl::StatusOr<StoredCheckpoint> Get(Database& database, std::string_view job_id, int64_t step);
+absl::Status Delete(Database& database, std::string_view job_id, int64_t step);
 absl::StatusOr<std::vector<StoredCheckpoint>> List(Database& database, std::string_view job_id);
 
 }  // namespace training_checkpoint_table

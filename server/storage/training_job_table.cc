@@ -189,6 +189,18 @@ absl::StatusOr<JobUpdate> Update(Database& database, JobUpdate update) {
   return update;
 }
 
+absl::Status Delete(Database& database, std::string_view id) {
+  const absl::StatusOr<int64_t> number = NumberOf(database, id);
+  if (!number.ok()) return number.status();
+  for (const char* sql : {"DELETE FROM training_events WHERE job_number = ?",
+                          "DELETE FROM training_checkpoints WHERE job_number = ?",
+                          "DELETE FROM training_jobs WHERE number = ?"}) {
+    SqliteStatement statement(database, sql, "delete a training job");
+    if (absl::Status deleted = statement.Bind(*number).Run(); !deleted.ok()) return deleted;
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<v1::TrainingEvent>> ListEvents(Database& database,
                                                           std::string_view job_id, int64_t after) {
   const absl::StatusOr<Row> job = GetRow(database, job_id);

@@ -50,6 +50,8 @@ absl::StatusOr<Listing<v1::TrainingJob>> List(Database& database, std::string_vi
                                               int limit);
 absl::StatusOr<std::vector<v1::TrainingJob>> ListUnfinished(Database& database);
 absl::StatusOr<JobUpdate> Update(Database& database, JobUpdate update);
+// With all rows that name it.
+absl::Status Delete(Database& database, std::string_view id);
 absl::StatusOr<std::vector<v1::TrainingEvent>> ListEvents(Database& database,
                                                           std::string_view job_id, int64_t after);
 // The id of a job that is not over and reads the corpus.

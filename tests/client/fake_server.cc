@@ -40,7 +40,11 @@ class FakeServer::Services final : public v1::CorpusService::Service,
   DERIN_UNARY(ResumeTrainingJob, resume_training_job, v1::ResumeTrainingJobRequest, v1::TrainingJob)
   DERIN_UNARY(ListTrainingCheckpoints, list_training_checkpoints,
               v1::ListTrainingCheckpointsRequest, v1::ListTrainingCheckpointsResponse)
+  DERIN_UNARY(DeleteTrainingCheckpoint, delete_training_checkpoint,
+              v1::DeleteTrainingCheckpointRequest, google::protobuf::Empty)
   DERIN_UNARY(CancelTrainingJob, cancel_training_job, v1::CancelTrainingJobRequest, v1::TrainingJob)
+  DERIN_UNARY(DeleteTrainingJob, delete_training_job, v1::DeleteTrainingJobRequest,
+              google::protobuf::Empty)
   DERIN_UNARY(OpenSession, open_session, v1::OpenSessionRequest, v1::Session)
   DERIN_UNARY(GetSession, get_session, v1::GetSessionRequest, v1::Session)
   DERIN_UNARY(ListSessions, list_sessions, v1::ListSessionsRequest, v1::ListSessionsResponse)

@@ -39,7 +39,9 @@ struct Answers {
   Unary<v1::ResumeTrainingJobRequest, v1::TrainingJob> resume_training_job;
   Unary<v1::ListTrainingCheckpointsRequest, v1::ListTrainingCheckpointsResponse>
       list_training_checkpoints;
+  Unary<v1::DeleteTrainingCheckpointRequest, google::protobuf::Empty> delete_training_checkpoint;
   Unary<v1::CancelTrainingJobRequest, v1::TrainingJob> cancel_training_job;
+  Unary<v1::DeleteTrainingJobRequest, google::protobuf::Empty> delete_training_job;
   Stream<v1::WatchTrainingJobRequest, v1::WatchTrainingJobResponse> watch_training_job;
   Unary<v1::OpenSessionRequest, v1::Session> open_session;
   Unary<v1::GetSessionRequest, v1::Session> get_session;

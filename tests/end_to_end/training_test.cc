@@ -227,6 +227,29 @@ TEST_F(TrainingTest, PausesAndResumesAJob) {
   ASSERT_TRUE(client_->CancelTrainingJob(job->name).ok());
 }
 
+TEST_F(TrainingTest, AJobThatIsOverIsDeletedAndItsModelStays) {
+  Upload("sea");
+  const auto running = client_->CreateTrainingJob(LongSpec());
+  ASSERT_TRUE(running.ok()) << running.status();
+  const absl::Status refused = client_->DeleteTrainingJob(running->name);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(refused), "JOB_STATE");
+  ASSERT_TRUE(client_->CancelTrainingJob(running->name).ok());
+  const auto job = Train(SmallSpec());
+  const auto checkpoints = client_->ListTrainingCheckpoints(job.name);
+  ASSERT_EQ(checkpoints->size(), 1u);
+  EXPECT_EQ(checkpoints->front().step, job.progress->steps);
+  ASSERT_TRUE(client_->DeleteTrainingCheckpoint(checkpoints->front().name).ok());
+  EXPECT_TRUE(client_->ListTrainingCheckpoints(job.name)->empty());
+  EXPECT_EQ(ErrorReason(client_->DeleteTrainingCheckpoint(checkpoints->front().name)),
+            "CHECKPOINT_NOT_FOUND");
+  ASSERT_TRUE(client_->DeleteTrainingJob(job.name).ok());
+  ASSERT_TRUE(client_->DeleteTrainingJob(running->name).ok());
+  EXPECT_EQ(ErrorReason(client_->DeleteTrainingJob(job.name)), "JOB_NOT_FOUND");
+  EXPECT_TRUE(client_->ListTrainingJobs()->empty());
+  EXPECT_TRUE(Generate({.model = job.model_version, .prompt = "the ", .max_tokens = 5}).end.ok());
+}
+
 TEST_F(TrainingTest, ACorpusInUseCannotBeDeleted) {
   Upload("sea");
   const auto job = client_->CreateTrainingJob(LongSpec());

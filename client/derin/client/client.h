@@ -103,7 +103,11 @@ class Client {
   absl::StatusOr<TrainingJob> ResumeTrainingJob(const std::string& name);
   // Newest first.
   absl::StatusOr<std::vector<TrainingCheckpoint>> ListTrainingCheckpoints(const std::string& job);
+  // `name` is `trainingJobs/ID/checkpoints/STEP`.
+  absl::Status DeleteTrainingCheckpoint(const std::string& name);
   absl::StatusOr<TrainingJob> CancelTrainingJob(const std::string& name);
+  // One that is over or paused, with its events and checkpoints.
+  absl::Status DeleteTrainingJob(const std::string& name);
   // Returns OK when the job is over, however it ended.
   absl::Status WatchTrainingJob(const std::string& name, const WatchOptions& options,
                                 const WatchCallbacks& callbacks,

@@ -143,6 +143,23 @@ absl::StatusOr<std::vector<TrainingCheckpoint>> Client::ListTrainingCheckpoints(
   return checkpoints;
 }
 
+absl::Status Client::DeleteTrainingCheckpoint(const std::string& name) {
+  derin::v1::DeleteTrainingCheckpointRequest request;
+  request.set_name(name);
+  return connection_
+      ->Call(connection_->training(), &derin::v1::TrainingService::Stub::DeleteTrainingCheckpoint,
+             request)
+      .status();
+}
+
+absl::Status Client::DeleteTrainingJob(const std::string& name) {
+  derin::v1::DeleteTrainingJobRequest request;
+  request.set_name(name);
+  return connection_
+      ->Call(connection_->training(), &derin::v1::TrainingService::Stub::DeleteTrainingJob, request)
+      .status();
+}
+
 absl::StatusOr<TrainingJob> Client::CancelTrainingJob(const std::string& name) {
   derin::v1::CancelTrainingJobRequest request;
   request.set_name(name);

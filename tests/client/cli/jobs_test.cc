@@ -89,6 +89,24 @@ TEST_F(JobsCommand, CheckpointsListsWhatAJobCanGoOnFrom) {
   EXPECT_EQ(none.err, "no checkpoints yet\n");
 }
 
+TEST_F(JobsCommand, DeleteSaysWhatIsGone) {
+  std::vector<std::string> deleted;
+  const auto take = [&deleted](const auto& request, google::protobuf::Empty&) {
+    deleted.push_back(request.name());
+    return grpc::Status::OK;
+  };
+  answers().delete_training_job = take;
+  answers().delete_training_checkpoint = take;
+  EXPECT_EQ(Run({"jobs", "delete", "a"}).out, "deleted trainingJobs/a\n");
+  EXPECT_EQ(Run({"jobs", "delete-checkpoint", "a", "1200"}).out,
+            "deleted trainingJobs/a/checkpoints/1200\n");
+  EXPECT_EQ(Run({"jobs", "delete", "b", "--json"}).out,
+            "{\n  \"deleted\": \"trainingJobs/b\"\n}\n");
+  EXPECT_THAT(deleted, ::testing::ElementsAre("trainingJobs/a", "trainingJobs/a/checkpoints/1200",
+                                              "trainingJobs/b"));
+  EXPECT_EQ(Run({"jobs", "delete-checkpoint", "a"}).status, 2);
+}
+
 TEST_F(JobsCommand, ProposesTheNearestJob) {
   answers().cancel_training_job = [](const auto&, auto&) {
     return grpc::Status(grpc::StatusCode::NOT_FOUND, "no such job");

@@ -211,6 +211,32 @@ TEST_F(JobLedgerTest, APausedJobCanBeCancelledAndOneThatIsOverCannotBePaused) {
   EXPECT_EQ(ledger->Resume("nobody").status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST_F(JobLedgerTest, DeletesAJobThatIsOverOrPausedAndNoOther) {
+  for (const char* id : {"waiting", "running", "pausing", "paused", "cancelling", "over"}) {
+    ASSERT_TRUE(Add(id).ok());
+  }
+  for (const char* id : {"running", "pausing", "cancelling"}) ASSERT_TRUE(ledger->Begin(id).ok());
+  ASSERT_TRUE(ledger->Pause("pausing").ok());
+  ASSERT_TRUE(ledger->Pause("paused").ok());
+  ASSERT_TRUE(ledger->Cancel("cancelling").ok());
+  ASSERT_TRUE(ledger->Cancel("over").ok());
+  for (const auto& [id, state] : {std::pair<std::string, std::string>{"waiting", "QUEUED"},
+                                  {"running", "RUNNING"},
+                                  {"pausing", "PAUSING"},
+                                  {"cancelling", "CANCELLING"}}) {
+    const absl::Status refused = ledger->Delete(id);
+    EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_EQ(ErrorReason(refused), "JOB_STATE");
+    EXPECT_THAT(std::string(refused.message()), HasSubstr(id + " is " + state));
+    EXPECT_EQ(store->GetTrainingJob(id)->state(), store->ListTrainingEvents(id, 0)->back().state());
+  }
+  for (const char* id : {"paused", "over"}) {
+    EXPECT_TRUE(ledger->Delete(id).ok());
+    EXPECT_EQ(ErrorReason(ledger->Delete(id)), "JOB_NOT_FOUND");
+    EXPECT_EQ(ErrorReason(ledger->Resume(id).status()), "JOB_NOT_FOUND");
+  }
+}
+
 TEST_F(JobLedgerTest, NotesThatAnAttemptGoesOn) {
   ASSERT_TRUE(Add("a").ok());
   ASSERT_TRUE(ledger->Begin("a").ok());

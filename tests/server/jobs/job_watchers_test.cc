@@ -92,6 +92,22 @@ TEST_F(JobWatchersTest, TellsASnapshotThenEventsThenProgress) {
   EXPECT_FALSE(watch->over());
 }
 
+TEST_F(JobWatchersTest, TheWatchesOfADeletedJobEnd) {
+  const auto watch = Watch(), late = Watch();
+  Enter(TrainingJob::STATE_RUNNING);
+  Reach(10);
+  EXPECT_THAT(Listen(*watch), ElementsAre("snapshot at 0", "event 1", "event 2", "progress 10"));
+  Enter(TrainingJob::STATE_CANCELLED);
+  ASSERT_TRUE(store->DeleteTrainingJob("j").ok());
+  watchers->PublishDeletion("j");
+  EXPECT_THAT(Listen(*watch), ElementsAre("error JOB_NOT_FOUND"));
+  // The next job of that id is told from its beginning, and not to them.
+  job = store->InsertTrainingJob(TestJob("j"))->update.job;
+  watchers->Publish(job);
+  EXPECT_THAT(Listen(*Watch()), ElementsAre("snapshot at 0", "event 1"));
+  EXPECT_THAT(Listen(*late), ElementsAre("error JOB_NOT_FOUND"));
+}
+
 TEST_F(JobWatchersTest, ASlowWatcherLosesProgressButNoEvents) {
   const auto watch = Watch();
   Enter(TrainingJob::STATE_RUNNING);

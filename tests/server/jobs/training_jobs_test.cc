@@ -167,6 +167,49 @@ TEST_F(TrainingJobsTest, TakesUpWhatAnEarlierServerLeft) {
   EXPECT_EQ(jobs->Get("b")->state(), TrainingJob::STATE_SUCCEEDED);
 }
 
+TEST_F(TrainingJobsTest, DeletesAJobWithAllThatOnlyItNeeds) {
+  ASSERT_TRUE(jobs->Start().ok());
+  ASSERT_TRUE(jobs->Create(Request("a", TinySpec())).ok());
+  Tale(*jobs, "a").AwaitEnd();
+  const auto checkpoints = store->ListTrainingCheckpoints("a");
+  ASSERT_EQ(checkpoints->size(), 1u) << "of its last step";
+  ASSERT_TRUE(jobs->Delete("a").ok());
+  EXPECT_EQ(ErrorReason(jobs->Get("a").status()), "JOB_NOT_FOUND");
+  EXPECT_FALSE(blobs->Read(checkpoints->front().state_sha256).ok());
+  // The weights are the version's too.
+  EXPECT_TRUE(blobs->Read(checkpoints->front().model_sha256).ok());
+  EXPECT_TRUE(registry->Resolve("models/tiny", "model").ok());
+  EXPECT_TRUE(blobs->Read(store->GetCorpus("text")->sha256()).ok());
+}
+
+TEST_F(TrainingJobsTest, DeletesACheckpointAndItsFiles) {
+  ASSERT_TRUE(jobs->Start().ok());
+  ASSERT_TRUE(jobs->Create(Request("a", TinySpec())).ok());
+  Tale(*jobs, "a").AwaitEnd();
+  const auto checkpoint = store->ListTrainingCheckpoints("a")->front();
+  const CheckpointReference name{.job_id = "a", .step = checkpoint.checkpoint.step()};
+  ASSERT_TRUE(jobs->DeleteCheckpoint(name).ok());
+  EXPECT_TRUE(jobs->ListCheckpoints("a")->empty());
+  EXPECT_FALSE(blobs->Read(checkpoint.state_sha256).ok());
+  EXPECT_EQ(ErrorReason(jobs->DeleteCheckpoint(name)), "CHECKPOINT_NOT_FOUND");
+}
+
+TEST_F(TrainingJobsTest, TheWatchesOfADeletedJobEndAndThoseOfTheNextOfItsIdDoNot) {
+  ASSERT_TRUE(jobs->Create(Request("a", TinySpec())).ok());
+  Tale first(*jobs, "a");
+  first.AwaitEvents(1);
+  ASSERT_TRUE(jobs->Pause("a").ok());
+  ASSERT_TRUE(jobs->Delete("a").ok());
+  ASSERT_TRUE(jobs->Create(Request("a", TinySpec())).ok());
+  Tale next(*jobs, "a");
+  first.AwaitEnd();
+  EXPECT_EQ(ErrorReason(first.status()), "JOB_NOT_FOUND");
+  ASSERT_TRUE(jobs->Start().ok());
+  next.AwaitEnd();
+  EXPECT_TRUE(next.status().ok()) << next.status();
+  EXPECT_EQ(next.States(), "QUEUED RUNNING P SUCCEEDED");
+}
+
 TEST_F(TrainingJobsTest, ListsTheNewestFirst) {
   for (const char* id : {"b", "a", "c"}) {
     ASSERT_TRUE(jobs->Create(Request(id, TinySpec())).ok());

@@ -241,6 +241,35 @@ TEST_F(TrainingServiceTest, NamesTheFieldAtFault) {
   EXPECT_EQ(FieldOf(Cancel("", job)), "name");
 }
 
+TEST_F(TrainingServiceTest, DeletesJobsAndCheckpointsByTheirNames) {
+  const auto remove = [this](const std::string& name) {
+    grpc::ClientContext context;
+    v1::DeleteTrainingJobRequest request;
+    request.set_name(name);
+    google::protobuf::Empty empty;
+    return stub->DeleteTrainingJob(&context, request, &empty);
+  };
+  const auto remove_checkpoint = [this](const std::string& name) {
+    grpc::ClientContext context;
+    v1::DeleteTrainingCheckpointRequest request;
+    request.set_name(name);
+    google::protobuf::Empty empty;
+    return stub->DeleteTrainingCheckpoint(&context, request, &empty);
+  };
+  TrainingJob job;
+  ASSERT_TRUE(Create(Request("a", TinySpec()), job).ok());
+  EXPECT_EQ(FieldOf(remove("a")), "name");
+  EXPECT_EQ(FieldOf(remove_checkpoint("trainingJobs/a")), "name");
+  EXPECT_EQ(ReasonOf(remove_checkpoint("trainingJobs/a/checkpoints/3")), "CHECKPOINT_NOT_FOUND");
+  const grpc::Status waiting = remove("trainingJobs/a");
+  EXPECT_EQ(waiting.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(ReasonOf(waiting), "JOB_STATE");
+  EXPECT_THAT(waiting.error_message(), HasSubstr("QUEUED"));
+  ASSERT_TRUE(Cancel("trainingJobs/a", job).ok());
+  EXPECT_TRUE(remove("trainingJobs/a").ok());
+  EXPECT_EQ(ReasonOf(remove("trainingJobs/a")), "JOB_NOT_FOUND");
+}
+
 TEST_F(TrainingServiceTest, ListsPageByPage) {
   TrainingJob job;
   for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(Create(Request(id, TinySpec()), job).ok());

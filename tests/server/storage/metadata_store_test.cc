@@ -6,6 +6,7 @@
 #include <atomic>
 #include <optional>
 #include <thread>
+#include <tuple>
 
 #include "absl/strings/str_format.h"
 #include "server/status/error.h"
@@ -233,6 +234,68 @@ TEST_F(MetadataStoreTest, OfManyThreadsWithOneRequestOneMakesTheJob) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(made, 1);
   EXPECT_EQ(store_->ListTrainingJobs("", 10)->items.size(), 1);
+}
+
+StoredCheckpoint CheckpointAt(int64_t step) {
+  StoredCheckpoint stored{.model_sha256 = Sha256Hex(absl::StrFormat("weights at %d", step)),
+                          .state_sha256 = Sha256Hex(absl::StrFormat("state at %d", step))};
+  stored.checkpoint.set_step(step);
+  return stored;
+}
+
+TEST_F(MetadataStoreTest, ADeletedJobLeavesNothingButItsVersions) {
+  NewTrainingJob job = TestJob("a");
+  job.request_id = "r";
+  job.request_sha256 = Sha256Hex("request");
+  const v1::TrainingJob inserted = Insert(job);
+  ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), 2).ok());
+  const auto published = Publish(inserted);
+  ASSERT_TRUE(published.ok()) << published.status();
+  Insert(TestJob("b"));
+  ASSERT_TRUE(store_->DeleteTrainingJob("a").ok());
+  EXPECT_EQ(ErrorReason(store_->DeleteTrainingJob("a")), "JOB_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(store_->GetTrainingJob("a").status()), "JOB_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(store_->ListTrainingEvents("a", 0).status()), "JOB_NOT_FOUND");
+  EXPECT_EQ(*store_->FindRequest("r", Sha256Hex("request")), std::nullopt);
+  EXPECT_TRUE(store_->GetModelVersion("m", 1).ok());
+  EXPECT_THAT(*store_->DigestsInUse(),
+              UnorderedElementsAre(Sha256Hex("some text"), published->version.sha256()));
+  EXPECT_EQ(store_->ListTrainingEvents("b", 0)->size(), 1);
+  // Its id is free, and nothing of the former job comes back with it.
+  Insert(TestJob("a"));
+  EXPECT_EQ(store_->ListTrainingEvents("a", 0)->size(), 1);
+  EXPECT_TRUE(store_->ListTrainingCheckpoints("a")->empty());
+}
+
+TEST_F(MetadataStoreTest, TheCheckpointThatAJobGoesOnFromStays) {
+  const v1::TrainingJob job = Insert(TestJob("a"));
+  for (const int64_t step : {5, 10}) {
+    ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(step), 2).ok());
+  }
+  const absl::Status in_use = store_->DeleteTrainingCheckpoint("a", 10);
+  EXPECT_EQ(in_use.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(in_use), "CHECKPOINT_IN_USE");
+  EXPECT_EQ(ErrorReason(store_->DeleteTrainingCheckpoint("a", 7)), "CHECKPOINT_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(store_->DeleteTrainingCheckpoint("b", 7)), "JOB_NOT_FOUND");
+  EXPECT_TRUE(store_->DeleteTrainingCheckpoint("a", 5).ok());
+  ASSERT_TRUE(store_->UpdateTrainingJob(InState(job, v1::TrainingJob::STATE_FAILED)).ok());
+  EXPECT_TRUE(store_->DeleteTrainingCheckpoint("a", 10).ok());
+  EXPECT_EQ(store_->DigestsInUse()->size(), 1) << "the text's";
+}
+
+TEST_F(MetadataStoreTest, ACancelledJobKeepsItsNewestCheckpointAndAFailedOneAll) {
+  for (const auto& [id, state, kept] : {std::tuple<const char*, v1::TrainingJob::State, size_t>{
+                                            "a", v1::TrainingJob::STATE_CANCELLED, 1},
+                                        {"b", v1::TrainingJob::STATE_FAILED, 2}}) {
+    const v1::TrainingJob job = Insert(TestJob(id));
+    for (const int64_t step : {5, 10}) {
+      ASSERT_TRUE(store_->InsertTrainingCheckpoint(id, CheckpointAt(step), 2).ok());
+    }
+    ASSERT_TRUE(store_->UpdateTrainingJob(InState(job, state)).ok());
+    const auto checkpoints = store_->ListTrainingCheckpoints(id);
+    EXPECT_EQ(checkpoints->size(), kept);
+    EXPECT_EQ(checkpoints->front().checkpoint.step(), 10);
+  }
 }
 
 TEST_F(MetadataStoreTest, KnowsAllDigestsThatRecordsName) {

@@ -71,5 +71,21 @@ TEST(ResourceName, AnythingElseIsNoModelReference) {
   }
 }
 
+TEST(ResourceName, ACheckpointIsNamedByItsJobAndStep) {
+  EXPECT_EQ(CheckpointName("a-1", 120), "trainingJobs/a-1/checkpoints/120");
+  const auto parsed = ParseCheckpointName("trainingJobs/a-1/checkpoints/120", "name");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->job_id, "a-1");
+  EXPECT_EQ(parsed->step, 120);
+  EXPECT_EQ(ParseCheckpointName("trainingJobs/a/checkpoints/0", "name")->step, 0);
+  for (const char* bad :
+       {"", "trainingJobs/a", "trainingJobs/a/checkpoints/", "trainingJobs/a/checkpoints/-1",
+        "trainingJobs/a/checkpoints/01", "trainingJobs/a/checkpoints/1/2",
+        "trainingJobs/A/checkpoints/1", "models/a/checkpoints/1", "a/checkpoints/1",
+        "trainingJobs/a/checkpoints/99999999999999999999"}) {
+    EXPECT_EQ(ErrorField(ParseCheckpointName(bad, "name").status()), "name") << bad;
+  }
+}
+
 }  // namespace
 }  // namespace derin::server

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "server/status/error.h"
 #include "server/storage/corpus_table.h"
 #include "server/storage/model_table.h"
 #include "tests/server/storage/stored_resources.h"
@@ -73,6 +74,19 @@ TEST_F(TrainingCheckpointTableTest, OneOfATrainingThatWasCutBackIsTheNewest) {
   EXPECT_THAT(Steps("a"), ElementsAre(15, 10));
   Insert("a", 15, 5);  // the same once more
   EXPECT_THAT(Steps("a"), ElementsAre(15, 10));
+}
+
+TEST_F(TrainingCheckpointTableTest, DeletesOneOrAllButTheNewest) {
+  for (const int64_t step : {10, 20, 30}) Insert("a", step, 5);
+  Insert("b", 20, 5);
+  ASSERT_TRUE(training_checkpoint_table::Delete(*database_, "a", 20).ok());
+  EXPECT_THAT(Steps("a"), ElementsAre(30, 10));
+  EXPECT_EQ(training_checkpoint_table::Get(*database_, "a", 10)->state_sha256, "s10");
+  EXPECT_EQ(ErrorReason(training_checkpoint_table::Get(*database_, "a", 20).status()),
+            "CHECKPOINT_NOT_FOUND");
+  ASSERT_TRUE(training_checkpoint_table::KeepNewest(*database_, "a", 1).ok());
+  EXPECT_THAT(Steps("a"), ElementsAre(30));
+  EXPECT_THAT(Steps("b"), ElementsAre(20));
 }
 
 TEST_F(TrainingCheckpointTableTest, AnUnknownJobHasNone) {

@@ -140,6 +140,26 @@ TEST_F(TrainingCalls, GetListAndCancelNameTheJob) {
   EXPECT_EQ((*jobs)[1].name, "trainingJobs/page2");
 }
 
+TEST_F(TrainingCalls, DeleteNamesTheJobOrTheCheckpoint) {
+  std::vector<std::string> deleted;
+  const auto take = [&deleted](const auto& request, google::protobuf::Empty&) {
+    deleted.push_back(request.name());
+    return grpc::Status::OK;
+  };
+  server_.answers().delete_training_job = take;
+  server_.answers().delete_training_checkpoint = take;
+  EXPECT_TRUE(client_->DeleteTrainingJob("trainingJobs/a").ok());
+  EXPECT_TRUE(client_->DeleteTrainingCheckpoint("trainingJobs/b/checkpoints/7").ok());
+  EXPECT_THAT(deleted, ElementsAre("trainingJobs/a", "trainingJobs/b/checkpoints/7"));
+  server_.answers().delete_training_job = [](const auto&, google::protobuf::Empty&) {
+    return Refusal{.code = grpc::StatusCode::FAILED_PRECONDITION,
+                   .message = "it is RUNNING",
+                   .reason = "JOB_STATE"}
+        .ToGrpc();
+  };
+  EXPECT_EQ(ErrorReason(client_->DeleteTrainingJob("trainingJobs/a")), "JOB_STATE");
+}
+
 TEST_F(TrainingCalls, WatchDeliversInOrderUntilTheServerEnds) {
   server_.answers().watch_training_job =
       [](grpc::ServerContext&, const v1::WatchTrainingJobRequest& request, Writer& writer) {
