@@ -1,4 +1,5 @@
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +10,7 @@
 #include "client/cli/job_watch.h"
 #include "client/cli/json_output.h"
 #include "client/cli/missing_name.h"
+#include "client/cli/options.h"
 #include "client/cli/resource_name.h"
 #include "client/cli/table.h"
 
@@ -167,6 +169,44 @@ void DefineCheckpoints(CLI::App& jobs, CommandContext& context) {
   });
 }
 
+// The newest checkpoint's name where `step` says none.
+absl::StatusOr<std::string> CheckpointToPublish(client::Client& client, const std::string& job,
+                                                std::optional<int64_t> step) {
+  if (step.has_value()) return CheckpointName(job, *step);
+  const auto found = client.ListTrainingCheckpoints(ResourceName(kCollection, job));
+  if (!found.ok()) return found.status();
+  if (found->empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(ResourceName(kCollection, job),
+                     " has no checkpoint yet; one is written when it is paused"));
+  }
+  return found->front().name;
+}
+
+void DefinePublish(CLI::App& jobs, CommandContext& context) {
+  CLI::App& command = AddCommand(
+      jobs, "publish",
+      "Makes a checkpoint of a job the next version of its model, also while the job runs.",
+      "  derin jobs publish job-js2zv3h3vxqw\n"
+      "  derin jobs publish job-js2zv3h3vxqw --step 1200");
+  const auto job = AddJobArgument(command);
+  auto step = std::make_shared<std::optional<int64_t>>();
+  AddNumber(command, "--step", *step,
+            "the checkpoint's, as `derin jobs checkpoints` shows it [newest]");
+  context.DefineWithClient(command, [&context, job, step](client::Client& client) -> absl::Status {
+    const auto checkpoint = CheckpointToPublish(client, *job, *step);
+    if (!checkpoint.ok()) return WithNearestJob(checkpoint.status(), *job, client);
+    const auto version = client.PublishTrainingCheckpoint(*checkpoint);
+    if (!version.ok()) return WithNearestJob(version.status(), *job, client);
+    if (context.json()) {
+      PrintDocument(ToJson(*version), context.console().out);
+    } else {
+      context.console().out << "published " << version->name << '\n';
+    }
+    return absl::OkStatus();
+  });
+}
+
 void SayDeleted(CommandContext& context, const std::string& name) {
   if (context.json()) {
     PrintDocument({{"deleted", name}}, context.console().out);
@@ -210,10 +250,10 @@ void DefineDeleteCheckpoint(CLI::App& jobs, CommandContext& context) {
 }  // namespace
 
 void AddJobsCommand(CLI::App& app, CommandContext& context) {
-  CLI::App& jobs =
-      AddCommand(app, "jobs", "Training jobs: list, show, watch, pause, resume, cancel, delete.",
-                 "  derin jobs list\n"
-                 "  derin jobs watch job-js2zv3h3vxqw");
+  CLI::App& jobs = AddCommand(
+      app, "jobs", "Training jobs: list, show, watch, pause, resume, publish, cancel, delete.",
+      "  derin jobs list\n"
+      "  derin jobs watch job-js2zv3h3vxqw");
   jobs.require_subcommand(0, 1);
   DefineList(jobs, context);
   DefineShow(jobs, context);
@@ -224,6 +264,7 @@ void AddJobsCommand(CLI::App& app, CommandContext& context) {
   DefineChange(jobs, context, "resume", "Queues a paused job; it goes on as if never paused.",
                &client::Client::ResumeTrainingJob);
   DefineCheckpoints(jobs, context);
+  DefinePublish(jobs, context);
   DefineDeleteCheckpoint(jobs, context);
   DefineChange(jobs, context, "cancel",
                "Ends a job at its next step; nothing is published, its newest checkpoint stays.",

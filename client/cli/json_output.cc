@@ -33,22 +33,6 @@ Json ToJson(const client::ModelConfig& config) {
   return json;
 }
 
-Json ToJson(const client::ModelVersion& version) {
-  Json json;
-  json["name"] = version.name;
-  Put(json, "create_time", version.create_time);
-  json["config"] = ToJson(version.config);
-  json["vocabulary_size"] = version.vocabulary_size;
-  json["normalization"] = Name(version.normalization);
-  json["parameter_count"] = version.parameter_count;
-  json["training_job"] = version.training_job;
-  json["training_perplexity"] = version.training_perplexity;
-  Put(json, "validation_perplexity", version.validation_perplexity);
-  json["size_bytes"] = version.size_bytes;
-  json["sha256"] = version.sha256;
-  return json;
-}
-
 Json ToJson(const client::Optimizer& optimizer) {
   Json json;
   const auto* adam = std::get_if<client::Adam>(&optimizer);
@@ -103,6 +87,25 @@ Json ToJson(const client::Corpus& corpus) {
   json["character_count"] = corpus.character_count;
   json["vocabulary_size"] = corpus.vocabulary_size;
   json["sha256"] = corpus.sha256;
+  return json;
+}
+
+Json ToJson(const client::ModelVersion& version) {
+  Json json;
+  json["name"] = version.name;
+  Put(json, "create_time", version.create_time);
+  json["config"] = ToJson(version.config);
+  json["vocabulary_size"] = version.vocabulary_size;
+  json["normalization"] = Name(version.normalization);
+  json["parameter_count"] = version.parameter_count;
+  json["training_job"] = version.training_job;
+  if (!version.training_checkpoint.empty()) {
+    json["training_checkpoint"] = version.training_checkpoint;
+  }
+  json["training_perplexity"] = version.training_perplexity;
+  Put(json, "validation_perplexity", version.validation_perplexity);
+  json["size_bytes"] = version.size_bytes;
+  json["sha256"] = version.sha256;
   return json;
 }
 

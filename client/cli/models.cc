@@ -22,7 +22,7 @@ void Print(const client::Model& model, Console& console) {
                {"versions", absl::StrCat(model.version_count)}},
               console.out);
   if (!model.latest_version.has_value()) {
-    console.err << "no version yet: none of its training jobs has succeeded\n";
+    console.err << "no version yet: none of its training jobs has published one\n";
     return;
   }
   const client::ModelVersion& version = *model.latest_version;
@@ -41,6 +41,7 @@ void Print(const client::Model& model, Console& console) {
                {"parameters", WholeNumber(version.parameter_count)},
                {"perplexity", perplexity},
                {"trained by", version.training_job},
+               {"checkpoint", version.training_checkpoint},
                {"file", Bytes(version.size_bytes)},
                {"sha256", version.sha256}},
               console.out);

@@ -6,8 +6,6 @@
 #include "absl/strings/str_format.h"
 #include "server/jobs/job_state.h"
 #include "server/status/error.h"
-#include "server/storage/proto_time.h"
-#include "server/storage/resource_name.h"
 
 namespace derin::server {
 
@@ -146,6 +144,22 @@ absl::StatusOr<TrainingJob> JobLedger::Cancel(const std::string& id) {
   }
 }
 
+absl::StatusOr<v1::ModelVersion> JobLedger::PublishCheckpoint(const CheckpointReference& checkpoint,
+                                                              v1::ModelVersion version) {
+  absl::MutexLock lock(&mutex_);
+  absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(checkpoint.job_id);
+  if (!job.ok()) return job.status();
+  *version.mutable_create_time() = ToTimestamp(clock_());
+  JobUpdate update{*std::move(job), {}};
+  if (!IsOver(update.job.state())) {
+    update.events.push_back(EventOf(update.job, TrainingEvent::KIND_PUBLISHED, checkpoint.step));
+  }
+  auto stored = store_.PublishCheckpoint(std::move(version), std::move(update), checkpoint.step);
+  if (!stored.ok()) return stored.status();
+  if (!stored->update.events.empty()) watchers_.Publish(stored->update.job);
+  return std::move(stored->version);
+}
+
 absl::Status JobLedger::Delete(const std::string& id) {
   absl::MutexLock lock(&mutex_);
   const absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
@@ -166,12 +180,7 @@ absl::Status JobLedger::NoteResumed(const std::string& id, int64_t step, std::st
   absl::MutexLock lock(&mutex_);
   absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
   if (!job.ok()) return job.status();
-  TrainingEvent event;
-  event.set_attempt(job->attempt());
-  *event.mutable_time() = ToTimestamp(clock_());
-  event.set_kind(TrainingEvent::KIND_RESUMED);
-  event.set_state(job->state());
-  event.set_step(step);
+  TrainingEvent event = EventOf(*job, TrainingEvent::KIND_RESUMED, step);
   event.set_message(std::move(message));
   auto stored = store_.UpdateTrainingJob({*std::move(job), {std::move(event)}});
   if (!stored.ok()) return stored.status();
@@ -277,6 +286,17 @@ absl::StatusOr<TrainingJob> JobLedger::Store(TrainingJob job, JobChange change) 
   return std::move(stored->job);
 }
 
+TrainingEvent JobLedger::EventOf(const TrainingJob& job, TrainingEvent::Kind kind,
+                                 int64_t step) const {
+  TrainingEvent event;
+  event.set_attempt(job.attempt());
+  *event.mutable_time() = ToTimestamp(clock_());
+  event.set_kind(kind);
+  event.set_state(job.state());
+  event.set_step(step);
+  return event;
+}
+
 JobUpdate JobLedger::Changed(TrainingJob job, const JobChange& change) const {
   const google::protobuf::Timestamp now = ToTimestamp(clock_());
   job.set_state(change.to);
@@ -293,12 +313,7 @@ JobUpdate JobLedger::Changed(TrainingJob job, const JobChange& change) const {
     job.set_reason(change.reason);
     job.set_message(change.message);
   }
-  TrainingEvent event;
-  event.set_attempt(job.attempt());
-  *event.mutable_time() = now;
-  event.set_kind(TrainingEvent::KIND_STATE_CHANGED);
-  event.set_state(change.to);
-  event.set_step(job.progress().step());
+  TrainingEvent event = EventOf(job, TrainingEvent::KIND_STATE_CHANGED, job.progress().step());
   event.set_message(change.message);
   return {std::move(job), {std::move(event)}};
 }

@@ -17,6 +17,7 @@
 #include "server/registry/model_registry.h"
 #include "server/storage/metadata_store.h"
 #include "server/storage/proto_time.h"
+#include "server/storage/resource_name.h"
 
 namespace derin::server {
 
@@ -60,6 +61,11 @@ class JobLedger {
   // A job that waits is CANCELLED, one that runs CANCELLING; one that was asked before stays as it
   // is. FAILED_PRECONDITION, reason JOB_IS_OVER, for one that ended otherwise.
   absl::StatusOr<v1::TrainingJob> Cancel(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Makes `version` the next one of the job's model; see MetadataStore::PublishCheckpoint. A job
+  // that is not over gets the event and stays as it is otherwise.
+  absl::StatusOr<v1::ModelVersion> PublishCheckpoint(const CheckpointReference& checkpoint,
+                                                     v1::ModelVersion version)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // Removes a job that is over or PAUSED with all that belongs to it, and ends its watches.
   // FAILED_PRECONDITION, reason JOB_STATE, in any other state.
   absl::Status Delete(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -94,6 +100,9 @@ class JobLedger {
   absl::StatusOr<Counts> Count();
 
  private:
+  // An event of `job` as it is, now.
+  v1::TrainingEvent EventOf(const v1::TrainingJob& job, v1::TrainingEvent::Kind kind,
+                            int64_t step) const;
   // `job` after `change`, with its event.
   JobUpdate Changed(v1::TrainingJob job, const JobChange& change) const;
   // Stores the change and tells it. A CANCELLING job becomes CANCELLED, whatever was wanted, and a

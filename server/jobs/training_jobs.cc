@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "server/jobs/checkpoint_files.h"
 #include "server/jobs/training_spec.h"
 #include "server/status/error.h"
 #include "server/storage/random_id.h"
@@ -147,6 +148,34 @@ absl::Status TrainingJobs::Delete(const std::string& id) {
   if (absl::Status deleted = ledger_.Delete(id); !deleted.ok()) return deleted;
   SweepBlobs(parts_.store, parts_.blobs);
   return absl::OkStatus();
+}
+
+absl::StatusOr<v1::ModelVersion> TrainingJobs::PublishCheckpoint(
+    const CheckpointReference& reference) {
+  const auto stored = parts_.store.GetTrainingCheckpoint(reference.job_id, reference.step);
+  if (!stored.ok()) return stored.status();
+  const std::string& name = stored->checkpoint.name();
+  if (reference.step == 0) {
+    return Refusal(absl::StatusCode::kFailedPrecondition, "CHECKPOINT_UNTRAINED",
+                   absl::StrFormat("%s has the initial weights; nothing was trained yet", name));
+  }
+  // Its weights are a model's file already.
+  const auto bytes = parts_.blobs.Read(stored->model_sha256);
+  if (!bytes.ok()) return CheckpointError(bytes.status(), name);
+  const auto model = DecodeModelFile(*bytes);
+  if (!model.ok()) return CheckpointError(model.status(), name);
+  const auto state = ReadStateBlob(parts_.blobs, stored->state_sha256);
+  if (!state.ok()) return CheckpointError(state.status(), name);
+  v1::ModelVersion version;
+  if (absl::Status described = Describe(*model, version); !described.ok()) return described;
+  version.set_size_bytes(static_cast<int64_t>(bytes->size()));
+  version.set_sha256(stored->model_sha256);
+  version.set_training_perplexity(stored->checkpoint.training_perplexity());
+  // At the beginning of an epoch the validation is that of these weights.
+  if (state->snapshot.step_in_epoch == 0 && stored->checkpoint.has_validation_perplexity()) {
+    version.set_validation_perplexity(stored->checkpoint.validation_perplexity());
+  }
+  return ledger_.PublishCheckpoint(reference, std::move(version));
 }
 
 absl::Status TrainingJobs::DeleteCheckpoint(const CheckpointReference& checkpoint) {

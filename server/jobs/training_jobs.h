@@ -65,6 +65,8 @@ class TrainingJobs {
   absl::Status Delete(const std::string& id);
   // Newest first.
   absl::StatusOr<std::vector<v1::TrainingCheckpoint>> ListCheckpoints(std::string_view id);
+  // See TrainingService.PublishTrainingCheckpoint in training.proto.
+  absl::StatusOr<v1::ModelVersion> PublishCheckpoint(const CheckpointReference& checkpoint);
   absl::Status DeleteCheckpoint(const CheckpointReference& checkpoint);
 
   // See JobWatchers.

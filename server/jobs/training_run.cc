@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/time_util.h"
 #include "model/network/parameters.h"
+#include "server/jobs/checkpoint_files.h"
 #include "server/registry/proto_conversion.h"
 #include "server/status/error.h"
 #include "server/storage/resource_name.h"
@@ -115,13 +116,9 @@ absl::Status TrainingRun::Resume() {
 }
 
 absl::StatusOr<TrainerStateFile> TrainingRun::ReadCheckpoint(const StoredCheckpoint& stored) const {
-  const absl::StatusOr<std::string> model_bytes = surroundings_.blobs.Read(stored.model_sha256);
-  if (!model_bytes.ok()) return model_bytes.status();
-  absl::StatusOr<ModelFile> model = DecodeModelFile(*model_bytes);
+  absl::StatusOr<ModelFile> model = ReadModelBlob(surroundings_.blobs, stored.model_sha256);
   if (!model.ok()) return model.status();
-  const absl::StatusOr<std::string> state_bytes = surroundings_.blobs.Read(stored.state_sha256);
-  if (!state_bytes.ok()) return state_bytes.status();
-  absl::StatusOr<TrainerStateFile> state = DecodeTrainerStateFile(*state_bytes);
+  absl::StatusOr<TrainerStateFile> state = ReadStateBlob(surroundings_.blobs, stored.state_sha256);
   if (!state.ok()) return state.status();
   state->snapshot.parameters = std::move(model->parameters.values);
   return state;

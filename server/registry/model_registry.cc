@@ -17,6 +17,19 @@ constexpr char kConfigField[] = "model_version.config";
 
 }  // namespace
 
+absl::Status Describe(const ModelFile& model, v1::ModelVersion& version) {
+  if (ToProto(model.config.precision) == v1::PRECISION_UNSPECIFIED) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("got a model in %s to publish, wanted f32, tf32, f16 or bf16",
+                        std::string(PrecisionName(model.config.precision))));
+  }
+  *version.mutable_config() = ToProto(model.config, model.tokenizer.tokenization());
+  version.set_vocabulary_size(model.tokenizer.vocabulary_size());
+  version.set_normalization(ToProto(model.normalization));
+  version.set_parameter_count(model.parameters.layout.count());
+  return absl::OkStatus();
+}
+
 // A version that is loaded or being loaded.
 struct ModelRegistry::Entry {
   explicit Entry(int64_t size) : bytes(size) {}
@@ -40,22 +53,14 @@ ModelRegistry::ModelRegistry(Backend& backend, MetadataStore& store, BlobStore& 
 
 absl::StatusOr<Published> ModelRegistry::Publish(const ModelFile& model, v1::ModelVersion version,
                                                  JobUpdate update) {
-  if (ToProto(model.config.precision) == v1::PRECISION_UNSPECIFIED) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("got a model in %s to publish, wanted f32, tf32, f16 or bf16",
-                        std::string(PrecisionName(model.config.precision))));
-  }
+  if (absl::Status described = Describe(model, version); !described.ok()) return described;
   const absl::StatusOr<std::string> file = EncodeModelFile(model);
   if (!file.ok()) return file.status();
   const absl::StatusOr<Blob> blob = blobs_.Write(*file);
   if (!blob.ok()) return blob.status();
-  *version.mutable_create_time() = update.job.end_time();
-  *version.mutable_config() = ToProto(model.config, model.tokenizer.tokenization());
-  version.set_vocabulary_size(model.tokenizer.vocabulary_size());
-  version.set_normalization(ToProto(model.normalization));
-  version.set_parameter_count(model.parameters.layout.count());
   version.set_size_bytes(blob->size_bytes);
   version.set_sha256(blob->sha256);
+  *version.mutable_create_time() = update.job.end_time();
   return store_.Publish(std::move(version), std::move(update));
 }
 

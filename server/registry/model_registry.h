@@ -26,6 +26,10 @@ struct ModelRegistryOptions {
   int max_rows = 256;
 };
 
+// Says in `version` what `model` is: all but the version's name, its file, its perplexities, when
+// it was made and from what. INVALID_ARGUMENT for a model in f64, which the API has no name for.
+absl::Status Describe(const ModelFile& model, v1::ModelVersion& version);
+
 // Puts trained models into the store as immutable versions, and versions onto the device.
 // Thread-safe. Loaded versions stay while there is memory for them; those used least recently, and
 // by nobody now, make room for others.
@@ -37,8 +41,8 @@ class ModelRegistry {
 
   // Writes the model's file, and in one transaction its version and the update of the job that
   // trained it (see MetadataStore::Publish). Of `version` the perplexities are the caller's;
-  // create_time becomes the job's end_time, and all else follows from `model`. INVALID_ARGUMENT for
-  // a model in f64, which the API has no name for.
+  // create_time becomes the job's end_time, and all else follows from `model`. Errors as of
+  // Describe.
   absl::StatusOr<Published> Publish(const ModelFile& model, v1::ModelVersion version,
                                     JobUpdate update);
 

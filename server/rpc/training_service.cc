@@ -206,6 +206,17 @@ grpc::ServerUnaryReactor* TrainingService::ListTrainingCheckpoints(
                      });
 }
 
+grpc::ServerUnaryReactor* TrainingService::PublishTrainingCheckpoint(
+    grpc::CallbackServerContext* context, const v1::PublishTrainingCheckpointRequest* request,
+    v1::ModelVersion* response) {
+  return AnswerUnary(context, admission_, "TrainingService/PublishTrainingCheckpoint", response,
+                     [&](const Caller&) -> absl::StatusOr<v1::ModelVersion> {
+                       auto checkpoint = ParseCheckpointName(request->name(), "name");
+                       if (!checkpoint.ok()) return checkpoint.status();
+                       return jobs_.PublishCheckpoint(*checkpoint);
+                     });
+}
+
 grpc::ServerUnaryReactor* TrainingService::DeleteTrainingCheckpoint(
     grpc::CallbackServerContext* context, const v1::DeleteTrainingCheckpointRequest* request,
     google::protobuf::Empty* response) {

@@ -32,6 +32,9 @@ class TrainingService final : public v1::TrainingService::CallbackService {
   grpc::ServerUnaryReactor* ListTrainingCheckpoints(
       grpc::CallbackServerContext* context, const v1::ListTrainingCheckpointsRequest* request,
       v1::ListTrainingCheckpointsResponse* response) override;
+  grpc::ServerUnaryReactor* PublishTrainingCheckpoint(
+      grpc::CallbackServerContext* context, const v1::PublishTrainingCheckpointRequest* request,
+      v1::ModelVersion* response) override;
   grpc::ServerUnaryReactor* DeleteTrainingCheckpoint(
       grpc::CallbackServerContext* context, const v1::DeleteTrainingCheckpointRequest* request,
       google::protobuf::Empty* response) override;

@@ -162,6 +162,37 @@ absl::StatusOr<JobUpdate> MetadataStore::UpdateTrainingJob(JobUpdate update) {
       });
 }
 
+absl::StatusOr<Published> MetadataStore::PublishCheckpoint(v1::ModelVersion version,
+                                                           JobUpdate update, int64_t step) {
+  absl::MutexLock lock(&mutex_);
+  return InTransaction(
+      *database_, "publish a checkpoint", [&](Database& database) -> absl::StatusOr<Published> {
+        const std::string_view job_id = IdOf(update.job.name());
+        const auto checkpoint = training_checkpoint_table::Get(database, job_id, step);
+        if (!checkpoint.ok()) return checkpoint.status();
+        const std::string name = CheckpointName(job_id, step);
+        if (checkpoint->model_sha256 != version.sha256()) {
+          return Refusal(absl::StatusCode::kNotFound, "CHECKPOINT_NOT_FOUND",
+                         absl::StrFormat("%s was written anew meanwhile", name));
+        }
+        const std::string_view model_id = IdOf(update.job.spec().model());
+        auto earlier =
+            model_table::FindVersionOfCheckpoint(database, model_id, name, version.sha256());
+        if (!earlier.ok()) return earlier.status();
+        if (earlier->has_value()) return Published{**std::move(earlier), {update.job, {}}};
+
+        version.set_training_job(update.job.name());
+        version.set_training_checkpoint(name);
+        auto stored = model_table::InsertVersion(database, model_id, std::move(version));
+        if (!stored.ok()) return stored.status();
+        if (update.events.empty()) return Published{*std::move(stored), std::move(update)};
+        for (v1::TrainingEvent& event : update.events) event.set_message(stored->name());
+        absl::StatusOr<JobUpdate> updated = training_job_table::Update(database, std::move(update));
+        if (!updated.ok()) return updated.status();
+        return Published{*std::move(stored), *std::move(updated)};
+      });
+}
+
 absl::Status MetadataStore::DeleteTrainingJob(std::string_view id) {
   absl::MutexLock lock(&mutex_);
   return InTransaction(*database_, "delete a training job", [&](Database& database) {

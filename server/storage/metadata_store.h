@@ -24,7 +24,7 @@
 
 namespace derin::server {
 
-// A version that was just published, and the job that published it with its newest events.
+// A version that was published, and the job that published it with the events that it got now.
 struct Published {
   v1::ModelVersion version;
   JobUpdate update;
@@ -86,6 +86,13 @@ class MetadataStore {
   // version.name, version.training_job, job.model_version, and the message of KIND_PUBLISHED
   // events to the version's name. The job's new state is SUCCEEDED.
   absl::StatusOr<Published> Publish(v1::ModelVersion version, JobUpdate update);
+  // Stores `version`, whose digest is that of the weights of the job's checkpoint at `step`, as the
+  // next one of its model, and the update, which has no events where the job is over. Sets what
+  // Publish sets, but for job.model_version, and version.training_checkpoint. When that checkpoint
+  // was published before, the answer is the version of then and nothing is stored.
+  // CHECKPOINT_NOT_FOUND also when it has other weights by now.
+  absl::StatusOr<Published> PublishCheckpoint(v1::ModelVersion version, JobUpdate update,
+                                              int64_t step);
   // With its events and checkpoints, whatever its state; its model and versions stay.
   absl::Status DeleteTrainingJob(std::string_view id);
   // Those after number `after`, in order.

@@ -90,6 +90,23 @@ absl::StatusOr<v1::ModelVersion> InsertVersion(Database& database, std::string_v
   return version;
 }
 
+absl::StatusOr<std::optional<v1::ModelVersion>> FindVersionOfCheckpoint(Database& database,
+                                                                        std::string_view model_id,
+                                                                        std::string_view checkpoint,
+                                                                        std::string_view sha256) {
+  SqliteStatement select(database,
+                         "SELECT record FROM model_versions WHERE model_id = ? AND sha256 = ?"
+                         " ORDER BY version",
+                         "look for a version");
+  select.Bind(model_id).Bind(sha256);
+  absl::StatusOr<std::vector<v1::ModelVersion>> versions = ReadMessages<v1::ModelVersion>(select);
+  if (!versions.ok()) return versions.status();
+  for (v1::ModelVersion& version : *versions) {
+    if (version.training_checkpoint() == checkpoint) return std::move(version);
+  }
+  return std::nullopt;
+}
+
 absl::StatusOr<v1::ModelVersion> GetVersion(Database& database, std::string_view model_id,
                                             int64_t version) {
   SqliteStatement select(database,
@@ -113,9 +130,11 @@ absl::StatusOr<v1::ModelVersion> GetLatestVersion(Database& database, std::strin
   absl::StatusOr<v1::Model> model = Get(database, model_id);
   if (!model.ok()) return model.status();
   if (!model->has_latest_version()) {
-    return Refusal(absl::StatusCode::kFailedPrecondition, "MODEL_HAS_NO_VERSION",
-                   absl::StrFormat("%s has no version yet: no training job of it has succeeded",
-                                   model->name()));
+    return Refusal(
+        absl::StatusCode::kFailedPrecondition, "MODEL_HAS_NO_VERSION",
+        absl::StrFormat("%s has no version yet: no training job of it has succeeded, and no "
+                        "checkpoint was published",
+                        model->name()));
   }
   return std::move(*model->mutable_latest_version());
 }

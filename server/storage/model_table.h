@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -22,6 +23,11 @@ absl::StatusOr<Listing<v1::Model>> List(Database& database, std::string_view aft
 // Stores `version` with the next number of the model, and names it.
 absl::StatusOr<v1::ModelVersion> InsertVersion(Database& database, std::string_view model_id,
                                                v1::ModelVersion version);
+// The version that was made of the checkpoint, named as in the version, with those weights.
+absl::StatusOr<std::optional<v1::ModelVersion>> FindVersionOfCheckpoint(Database& database,
+                                                                        std::string_view model_id,
+                                                                        std::string_view checkpoint,
+                                                                        std::string_view sha256);
 absl::StatusOr<v1::ModelVersion> GetVersion(Database& database, std::string_view model_id,
                                             int64_t version);
 absl::StatusOr<v1::ModelVersion> GetLatestVersion(Database& database, std::string_view model_id);

@@ -40,6 +40,8 @@ class FakeServer::Services final : public v1::CorpusService::Service,
   DERIN_UNARY(ResumeTrainingJob, resume_training_job, v1::ResumeTrainingJobRequest, v1::TrainingJob)
   DERIN_UNARY(ListTrainingCheckpoints, list_training_checkpoints,
               v1::ListTrainingCheckpointsRequest, v1::ListTrainingCheckpointsResponse)
+  DERIN_UNARY(PublishTrainingCheckpoint, publish_training_checkpoint,
+              v1::PublishTrainingCheckpointRequest, v1::ModelVersion)
   DERIN_UNARY(DeleteTrainingCheckpoint, delete_training_checkpoint,
               v1::DeleteTrainingCheckpointRequest, google::protobuf::Empty)
   DERIN_UNARY(CancelTrainingJob, cancel_training_job, v1::CancelTrainingJobRequest, v1::TrainingJob)

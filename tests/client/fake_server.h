@@ -39,6 +39,7 @@ struct Answers {
   Unary<v1::ResumeTrainingJobRequest, v1::TrainingJob> resume_training_job;
   Unary<v1::ListTrainingCheckpointsRequest, v1::ListTrainingCheckpointsResponse>
       list_training_checkpoints;
+  Unary<v1::PublishTrainingCheckpointRequest, v1::ModelVersion> publish_training_checkpoint;
   Unary<v1::DeleteTrainingCheckpointRequest, google::protobuf::Empty> delete_training_checkpoint;
   Unary<v1::CancelTrainingJobRequest, v1::TrainingJob> cancel_training_job;
   Unary<v1::DeleteTrainingJobRequest, google::protobuf::Empty> delete_training_job;

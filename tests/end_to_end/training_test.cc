@@ -250,6 +250,31 @@ TEST_F(TrainingTest, AJobThatIsOverIsDeletedAndItsModelStays) {
   EXPECT_TRUE(Generate({.model = job.model_version, .prompt = "the ", .max_tokens = 5}).end.ok());
 }
 
+TEST_F(TrainingTest, AModelIsUsedWhileItLearns) {
+  Upload("sea");
+  client::TrainingSpec spec = LongSpec();
+  spec.checkpoint_interval = absl::Seconds(1);
+  spec.checkpoints_to_keep = 100;
+  const auto job = client_->CreateTrainingJob(spec);
+  ASSERT_TRUE(job.ok()) << job.status();
+  // Progress comes at least four times a second, and a checkpoint each second.
+  client_
+      ->WatchTrainingJob(job->name, {},
+                         {.progress =
+                              [&](const client::TrainingProgress&) {
+                                return client_->ListTrainingCheckpoints(job->name)->empty();
+                              }})
+      .IgnoreError();
+  const auto checkpoint = client_->ListTrainingCheckpoints(job->name)->front();
+  const auto version = client_->PublishTrainingCheckpoint(checkpoint.name);
+  ASSERT_TRUE(version.ok()) << version.status();
+  EXPECT_EQ(version->name, "models/sea/versions/1");
+  EXPECT_EQ(client_->GetTrainingJob(job->name)->state, JobState::kRunning);
+  EXPECT_TRUE(Generate({.model = "models/sea", .prompt = "the ", .max_tokens = 5}).end.ok());
+  EXPECT_EQ(client_->GetModel("models/sea")->latest_version->training_checkpoint, checkpoint.name);
+  ASSERT_TRUE(client_->CancelTrainingJob(job->name).ok());
+}
+
 TEST_F(TrainingTest, ACorpusInUseCannotBeDeleted) {
   Upload("sea");
   const auto job = client_->CreateTrainingJob(LongSpec());

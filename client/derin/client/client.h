@@ -103,7 +103,8 @@ class Client {
   absl::StatusOr<TrainingJob> ResumeTrainingJob(const std::string& name);
   // Newest first.
   absl::StatusOr<std::vector<TrainingCheckpoint>> ListTrainingCheckpoints(const std::string& job);
-  // `name` is `trainingJobs/ID/checkpoints/STEP`.
+  // The next version of its model, with the weights of `trainingJobs/ID/checkpoints/STEP`.
+  absl::StatusOr<ModelVersion> PublishTrainingCheckpoint(const std::string& name);
   absl::Status DeleteTrainingCheckpoint(const std::string& name);
   absl::StatusOr<TrainingJob> CancelTrainingJob(const std::string& name);
   // One that is over or paused, with its events and checkpoints.

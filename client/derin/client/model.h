@@ -70,8 +70,11 @@ struct ModelVersion {
   // Of the corpus it was trained on; applied to prompts.
   Normalization normalization = Normalization::kUnspecified;
   int64_t parameter_count = 0;
-  // `trainingJobs/ID` that published it.
+  // `trainingJobs/ID` that published it; it may be deleted since.
   std::string training_job;
+  // `trainingJobs/ID/checkpoints/STEP` whose weights these are; empty where the job published at
+  // its end.
+  std::string training_checkpoint;
   // exp(mean cross-entropy in nats per token) of its epoch's own training pass: the last epoch's,
   // or where text was held out, that of the lowest validation perplexity, whose weights these are.
   double training_perplexity = 0;
@@ -87,7 +90,7 @@ struct Model {
   // `models/ID`.
   std::string name;
   std::optional<absl::Time> create_time;
-  // The newest version; unset as long as no job for it has succeeded.
+  // The newest version; unset as long as none was published.
   std::optional<ModelVersion> latest_version;
   // How many versions there are.
   int32_t version_count = 0;

@@ -143,6 +143,16 @@ absl::StatusOr<std::vector<TrainingCheckpoint>> Client::ListTrainingCheckpoints(
   return checkpoints;
 }
 
+absl::StatusOr<ModelVersion> Client::PublishTrainingCheckpoint(const std::string& name) {
+  derin::v1::PublishTrainingCheckpointRequest request;
+  request.set_name(name);
+  const auto reply =
+      connection_->Call(connection_->training(),
+                        &derin::v1::TrainingService::Stub::PublishTrainingCheckpoint, request);
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
+}
+
 absl::Status Client::DeleteTrainingCheckpoint(const std::string& name) {
   derin::v1::DeleteTrainingCheckpointRequest request;
   request.set_name(name);

@@ -180,6 +180,7 @@ ModelVersion FromProto(const v1::ModelVersion& from) {
   to.normalization = kNormalizations.From(from.normalization());
   to.parameter_count = from.parameter_count();
   to.training_job = from.training_job();
+  to.training_checkpoint = from.training_checkpoint();
   to.training_perplexity = from.training_perplexity();
   DERIN_READ(from, to, validation_perplexity);
   to.size_bytes = from.size_bytes();

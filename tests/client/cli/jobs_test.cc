@@ -107,6 +107,31 @@ TEST_F(JobsCommand, DeleteSaysWhatIsGone) {
   EXPECT_EQ(Run({"jobs", "delete-checkpoint", "a"}).status, 2);
 }
 
+TEST_F(JobsCommand, PublishTakesTheNewestCheckpointUnlessTold) {
+  answers().list_training_checkpoints = [](const v1::ListTrainingCheckpointsRequest& request,
+                                           v1::ListTrainingCheckpointsResponse& response) {
+    if (request.training_job() != "trainingJobs/a") return grpc::Status::OK;
+    for (const int step : {40, 20}) {
+      response.add_training_checkpoints()->set_name("trainingJobs/a/checkpoints/" +
+                                                    std::to_string(step));
+    }
+    return grpc::Status::OK;
+  };
+  answers().publish_training_checkpoint = [](const v1::PublishTrainingCheckpointRequest& request,
+                                             v1::ModelVersion& version) {
+    version.set_name("models/m/versions/" + request.name().substr(request.name().rfind('/') + 1));
+    version.set_training_checkpoint(request.name());
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"jobs", "publish", "a"}).out, "published models/m/versions/40\n");
+  EXPECT_EQ(Run({"jobs", "publish", "a", "--step", "20"}).out, "published models/m/versions/20\n");
+  EXPECT_THAT(Run({"jobs", "publish", "a", "--json"}).out,
+              HasSubstr("\"training_checkpoint\": \"trainingJobs/a/checkpoints/40\""));
+  const Result none = Run({"jobs", "publish", "b"});
+  EXPECT_EQ(none.status, 1);
+  EXPECT_THAT(none.err, HasSubstr("trainingJobs/b has no checkpoint yet"));
+}
+
 TEST_F(JobsCommand, ProposesTheNearestJob) {
   answers().cancel_training_job = [](const auto&, auto&) {
     return grpc::Status(grpc::StatusCode::NOT_FOUND, "no such job");

@@ -210,6 +210,67 @@ TEST_F(TrainingJobsTest, TheWatchesOfADeletedJobEndAndThoseOfTheNextOfItsIdDoNot
   EXPECT_EQ(next.States(), "QUEUED RUNNING P SUCCEEDED");
 }
 
+TEST_F(TrainingJobsTest, PublishesTheCheckpointOfAJobThatGoesOn) {
+  ASSERT_TRUE(jobs->Start().ok());
+  v1::TrainingSpec spec = EndlessSpec();
+  spec.set_validation_share(0.2);
+  ASSERT_TRUE(jobs->Create(Request("a", spec)).ok());
+  Tale tale(*jobs, "a");
+  tale.AwaitProgress(1);
+  ASSERT_TRUE(jobs->Pause("a").ok());
+  tale.AwaitEvents(4);
+  const v1::TrainingCheckpoint checkpoint = jobs->ListCheckpoints("a")->front();
+  const CheckpointReference name{.job_id = "a", .step = checkpoint.step()};
+  const auto version = jobs->PublishCheckpoint(name);
+  ASSERT_TRUE(version.ok()) << version.status();
+  EXPECT_EQ(version->name(), "models/tiny/versions/1");
+  EXPECT_EQ(version->training_checkpoint(), checkpoint.name());
+  EXPECT_EQ(version->training_perplexity(), checkpoint.training_perplexity());
+  EXPECT_TRUE(version->has_create_time());
+  EXPECT_EQ(version->parameter_count(), jobs->Get("a")->parameter_count());
+  EXPECT_TRUE(registry->Resolve("models/tiny", "model").ok());
+  tale.AwaitEvents(5);
+  EXPECT_EQ(tale.States(), "QUEUED RUNNING PAUSING PAUSED P");
+  EXPECT_EQ(jobs->Get("a")->state(), TrainingJob::STATE_PAUSED);
+
+  // Deleted with its job, the checkpoint leaves the version its weights.
+  ASSERT_TRUE(jobs->Delete("a").ok());
+  EXPECT_TRUE(blobs->Read(version->sha256()).ok());
+  EXPECT_EQ(ErrorReason(jobs->PublishCheckpoint(name).status()), "JOB_NOT_FOUND");
+}
+
+TEST_F(TrainingJobsTest, PublishesTheCheckpointOfAJobThatIsOverWithoutAnEvent) {
+  ASSERT_TRUE(jobs->Start().ok());
+  v1::TrainingSpec spec = TinySpec();
+  spec.set_validation_share(0.2);
+  ASSERT_TRUE(jobs->Create(Request("a", spec)).ok());
+  Tale(*jobs, "a").AwaitEnd();
+  const v1::TrainingCheckpoint checkpoint = jobs->ListCheckpoints("a")->front();
+  const auto version = jobs->PublishCheckpoint({.job_id = "a", .step = checkpoint.step()});
+  ASSERT_TRUE(version.ok()) << version.status();
+  EXPECT_EQ(version->name(), "models/tiny/versions/2");
+  // Its step ended an epoch, so the validation is of these weights.
+  EXPECT_EQ(version->validation_perplexity(), checkpoint.validation_perplexity());
+  EXPECT_EQ(store->ListTrainingEvents("a", 0)->size(), 4u);
+}
+
+TEST_F(TrainingJobsTest, DoesNotPublishWhatIsUntrainedDamagedOrNotThere) {
+  ASSERT_TRUE(store->InsertTrainingJob(TestJob("a", "tiny")).ok());
+  for (const int64_t step : {0, 5}) {
+    StoredCheckpoint stored{.model_sha256 = Sha256Hex("gone"), .state_sha256 = Sha256Hex("too")};
+    stored.checkpoint.set_name(CheckpointName("a", step));
+    stored.checkpoint.set_step(step);
+    ASSERT_TRUE(store->InsertTrainingCheckpoint("a", stored, 2).ok());
+  }
+  const auto reason = [this](int64_t step) {
+    return ErrorReason(jobs->PublishCheckpoint({.job_id = "a", .step = step}).status());
+  };
+  EXPECT_EQ(reason(0), "CHECKPOINT_UNTRAINED");
+  EXPECT_EQ(reason(5), "CHECKPOINT_DAMAGED");
+  EXPECT_EQ(reason(7), "CHECKPOINT_NOT_FOUND");
+  EXPECT_EQ(store->GetModel("tiny")->version_count(), 0);
+}
+
 TEST_F(TrainingJobsTest, ListsTheNewestFirst) {
   for (const char* id : {"b", "a", "c"}) {
     ASSERT_TRUE(jobs->Create(Request(id, TinySpec())).ok());

@@ -270,6 +270,25 @@ TEST_F(TrainingServiceTest, DeletesJobsAndCheckpointsByTheirNames) {
   EXPECT_EQ(ReasonOf(remove("trainingJobs/a")), "JOB_NOT_FOUND");
 }
 
+TEST_F(TrainingServiceTest, PublishesACheckpointByItsName) {
+  const auto publish = [this](const std::string& name, v1::ModelVersion& version) {
+    grpc::ClientContext context;
+    v1::PublishTrainingCheckpointRequest request;
+    request.set_name(name);
+    return stub->PublishTrainingCheckpoint(&context, request, &version);
+  };
+  ASSERT_TRUE(jobs->Start().ok());
+  TrainingJob job;
+  ASSERT_TRUE(Create(Request("a", TinySpec()), job).ok());
+  Tale(*jobs, "a").AwaitEnd();
+  v1::ModelVersion version;
+  EXPECT_EQ(FieldOf(publish("trainingJobs/a", version)), "name");
+  EXPECT_EQ(ReasonOf(publish("trainingJobs/a/checkpoints/1", version)), "CHECKPOINT_NOT_FOUND");
+  const grpc::Status status = publish(jobs->ListCheckpoints("a")->front().name(), version);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(version.name(), "models/tiny/versions/2");
+}
+
 TEST_F(TrainingServiceTest, ListsPageByPage) {
   TrainingJob job;
   for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(Create(Request(id, TinySpec()), job).ok());

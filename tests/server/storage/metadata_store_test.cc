@@ -298,6 +298,35 @@ TEST_F(MetadataStoreTest, ACancelledJobKeepsItsNewestCheckpointAndAFailedOneAll)
   }
 }
 
+TEST_F(MetadataStoreTest, ACheckpointIsPublishedOnceAndTheJobGoesOn) {
+  const v1::TrainingJob job = Insert(TestJob("a"));
+  ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), 2).ok());
+  v1::TrainingEvent event;
+  event.set_kind(v1::TrainingEvent::KIND_PUBLISHED);
+  const v1::ModelVersion weights = TestVersion("weights at 5");
+  const auto published = store_->PublishCheckpoint(weights, {job, {event}}, 5);
+  ASSERT_TRUE(published.ok()) << published.status();
+  EXPECT_EQ(published->version.name(), "models/m/versions/1");
+  EXPECT_EQ(published->version.training_job(), "trainingJobs/a");
+  EXPECT_EQ(published->version.training_checkpoint(), "trainingJobs/a/checkpoints/5");
+  EXPECT_EQ(published->update.job.last_sequence(), 2);
+  EXPECT_EQ(store_->ListTrainingEvents("a", 1)->at(0).message(), "models/m/versions/1");
+  EXPECT_EQ(store_->GetTrainingJob("a")->model_version(), "") << "that is what it ends with";
+
+  const auto again = store_->PublishCheckpoint(weights, {published->update.job, {event}}, 5);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(Same(again->version, published->version));
+  EXPECT_TRUE(again->update.events.empty());
+  EXPECT_EQ(store_->ListTrainingEvents("a", 0)->size(), 2);
+
+  EXPECT_EQ(ErrorReason(store_->PublishCheckpoint(weights, {job, {event}}, 6).status()),
+            "CHECKPOINT_NOT_FOUND");
+  EXPECT_EQ(
+      ErrorReason(store_->PublishCheckpoint(TestVersion("others"), {job, {event}}, 5).status()),
+      "CHECKPOINT_NOT_FOUND");
+  EXPECT_EQ(store_->GetModel("m")->version_count(), 1);
+}
+
 TEST_F(MetadataStoreTest, KnowsAllDigestsThatRecordsName) {
   ASSERT_TRUE(store_->InsertCorpus(TestCorpus("same", "some text")).ok());
   ASSERT_TRUE(store_->InsertCorpus(TestCorpus("other", "other text")).ok());

@@ -160,6 +160,19 @@ TEST_F(TrainingCalls, DeleteNamesTheJobOrTheCheckpoint) {
   EXPECT_EQ(ErrorReason(client_->DeleteTrainingJob("trainingJobs/a")), "JOB_STATE");
 }
 
+TEST_F(TrainingCalls, PublishNamesTheCheckpointAndGivesTheVersion) {
+  server_.answers().publish_training_checkpoint =
+      [](const v1::PublishTrainingCheckpointRequest& request, v1::ModelVersion& version) {
+        version.set_name("models/m/versions/3");
+        version.set_training_checkpoint(request.name());
+        return grpc::Status::OK;
+      };
+  const auto version = client_->PublishTrainingCheckpoint("trainingJobs/a/checkpoints/7");
+  ASSERT_TRUE(version.ok()) << version.status();
+  EXPECT_EQ(version->name, "models/m/versions/3");
+  EXPECT_EQ(version->training_checkpoint, "trainingJobs/a/checkpoints/7");
+}
+
 TEST_F(TrainingCalls, WatchDeliversInOrderUntilTheServerEnds) {
   server_.answers().watch_training_job =
       [](grpc::ServerContext&, const v1::WatchTrainingJobRequest& request, Writer& writer) {
