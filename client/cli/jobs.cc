@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
+#include "client/cli/curve_text.h"
 #include "client/cli/enum_names.h"
 #include "client/cli/formatting.h"
 #include "client/cli/job_text.h"
@@ -169,6 +170,37 @@ void DefineCheckpoints(CLI::App& jobs, CommandContext& context) {
   });
 }
 
+void DefineCurve(CLI::App& jobs, CommandContext& context) {
+  CLI::App& command = AddCommand(
+      jobs, "curve", "Shows a job's perplexity over its steps, until now or until it was over.",
+      "  derin jobs curve job-js2zv3h3vxqw\n"
+      "  derin jobs curve job-js2zv3h3vxqw --plot\n"
+      "  derin jobs curve job-js2zv3h3vxqw --json | jq '.training_metrics[] | [.step, "
+      ".training_perplexity]'");
+  const auto job = AddJobArgument(command);
+  auto rows = std::make_shared<std::optional<int64_t>>();
+  auto plot = std::make_shared<bool>(false);
+  AddNumber(command, "--rows", *rows, "of the table, at most; JSON has all points [20]");
+  command.add_flag("--plot", *plot, "draw it instead, on a logarithmic scale");
+  context.DefineWithClient(
+      command, [&context, job, rows, plot](client::Client& client) -> absl::Status {
+        Console& console = context.console();
+        if (rows->value_or(1) < 1) return context.BadUsage("--rows wants a number from 1");
+        const auto points = client.ListTrainingMetrics(ResourceName(kCollection, *job));
+        if (!points.ok()) return WithNearestJob(points.status(), *job, client);
+        if (context.json()) {
+          PrintDocument(ListToJson("training_metrics", *points), console.out);
+        } else if (points->empty()) {
+          console.err << "nothing was trained yet\n";
+        } else if (*plot) {
+          PlotCurve(*points, console.columns(), console.out);
+        } else {
+          PrintCurve(*points, rows->value_or(20), console.out);
+        }
+        return absl::OkStatus();
+      });
+}
+
 // The newest checkpoint's name where `step` says none.
 absl::StatusOr<std::string> CheckpointToPublish(client::Client& client, const std::string& job,
                                                 std::optional<int64_t> step) {
@@ -264,6 +296,7 @@ void AddJobsCommand(CLI::App& app, CommandContext& context) {
   DefineChange(jobs, context, "resume", "Queues a paused job; it goes on as if never paused.",
                &client::Client::ResumeTrainingJob);
   DefineCheckpoints(jobs, context);
+  DefineCurve(jobs, context);
   DefinePublish(jobs, context);
   DefineDeleteCheckpoint(jobs, context);
   DefineChange(jobs, context, "cancel",

@@ -131,6 +131,23 @@ Json ToJson(const client::TrainingCheckpoint& checkpoint) {
   return json;
 }
 
+Json ToJson(const client::TrainingMetrics& point) {
+  Json json;
+  json["step"] = point.step;
+  json["attempt"] = point.attempt;
+  json["epochs_done"] = point.epochs_done;
+  json["tokens"] = point.tokens;
+  Put(json, "time", point.time);
+  json["training_loss"] = point.training_loss;
+  json["training_perplexity"] = point.training_perplexity;
+  Put(json, "epoch_training_perplexity", point.epoch_training_perplexity);
+  Put(json, "validation_perplexity", point.validation_perplexity);
+  json["learning_rate"] = point.learning_rate;
+  json["gradient_norm"] = point.gradient_norm;
+  json["tokens_per_second"] = point.tokens_per_second;
+  return json;
+}
+
 Json ToJson(const client::TrainingJob& job) {
   Json json;
   if (!job.name.empty()) json["name"] = job.name;

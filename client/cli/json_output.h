@@ -22,6 +22,7 @@ Json ToJson(const client::TrainingJob& job);
 Json ToJson(const client::TrainingProgress& progress);
 Json ToJson(const client::TrainingEvent& event);
 Json ToJson(const client::TrainingCheckpoint& checkpoint);
+Json ToJson(const client::TrainingMetrics& point);
 Json ToJson(const client::Session& session);
 Json ToJson(const client::GenerateStart& start);
 Json ToJson(const client::DrawnLogProbability& drawn);

@@ -195,19 +195,20 @@ absl::StatusOr<TrainingJob> JobLedger::End(const std::string& id, JobChange chan
   return Store(*job, std::move(change));
 }
 
-absl::StatusOr<TrainingJob> JobLedger::Succeed(const std::string& id, const TrainedModel& model,
-                                               const v1::TrainingProgress& progress) {
+absl::StatusOr<TrainingJob> JobLedger::Succeed(
+    const std::string& id, const TrainedModel& model, const v1::TrainingProgress& progress,
+    const std::optional<v1::ListTrainingMetricsResponse>& curve) {
   absl::MutexLock lock(&mutex_);
   absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
   if (!job.ok()) return job;
   if (job->state() == TrainingJob::STATE_CANCELLING) {
-    return Store(*job, {TrainingJob::STATE_SUCCEEDED, "", "", progress});
+    return Store(*job, {TrainingJob::STATE_SUCCEEDED, "", "", progress, curve});
   }
   if (!CanBecome(job->state(), TrainingJob::STATE_SUCCEEDED)) {
     return NotInState(*job, TrainingJob::STATE_SUCCEEDED);
   }
   JobUpdate update = Changed(*std::move(job), {TrainingJob::STATE_SUCCEEDED, "COMPLETED",
-                                               "The training is complete.", progress});
+                                               "The training is complete.", progress, curve});
   TrainingEvent published = update.events.front();
   published.set_kind(TrainingEvent::KIND_PUBLISHED);
   update.events.insert(update.events.begin(), published);
@@ -272,6 +273,7 @@ absl::StatusOr<TrainingJob> JobLedger::Store(TrainingJob job, JobChange change) 
   if (job.state() == TrainingJob::STATE_CANCELLING) {
     JobChange cancellation = Cancellation("The job was cancelled.");
     cancellation.progress = std::move(change.progress);
+    cancellation.curve = std::move(change.curve);
     change = std::move(cancellation);
   }
   if (job.state() == TrainingJob::STATE_PAUSING && change.to == TrainingJob::STATE_QUEUED) {
@@ -315,7 +317,9 @@ JobUpdate JobLedger::Changed(TrainingJob job, const JobChange& change) const {
   }
   TrainingEvent event = EventOf(job, TrainingEvent::KIND_STATE_CHANGED, job.progress().step());
   event.set_message(change.message);
-  return {std::move(job), {std::move(event)}};
+  JobUpdate update{std::move(job), {std::move(event)}};
+  if (IsOver(change.to)) update.curve = change.curve;
+  return update;
 }
 
 }  // namespace derin::server

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,8 @@ struct JobChange {
   std::string reason;               // for a job that is over
   std::string message;              // of the event, and of a job that is over
   v1::TrainingProgress progress{};  // stays with the job
+  // Stays with a job that is over; one that goes on has that of its newest checkpoint.
+  std::optional<v1::ListTrainingMetricsResponse> curve{};
 };
 
 // All changes of stored jobs go through here: one at a time, each legal, with its event in the same
@@ -76,10 +79,12 @@ class JobLedger {
   // and one that was asked to pause is PAUSED instead of QUEUED.
   absl::StatusOr<v1::TrainingJob> End(const std::string& id, JobChange change)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // The attempt made `model`: publishes it as the job's version; `progress` stays with the job. A
-  // job that was asked to cancel is CANCELLED instead. After an error the job is as before.
-  absl::StatusOr<v1::TrainingJob> Succeed(const std::string& id, const TrainedModel& model,
-                                          const v1::TrainingProgress& progress)
+  // The attempt made `model`: publishes it as the job's version; `progress` and `curve` stay with
+  // the job. A job that was asked to cancel is CANCELLED instead. After an error the job is as
+  // before.
+  absl::StatusOr<v1::TrainingJob> Succeed(
+      const std::string& id, const TrainedModel& model, const v1::TrainingProgress& progress,
+      const std::optional<v1::ListTrainingMetricsResponse>& curve = std::nullopt)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // After a restart, before anything runs: RUNNING jobs are QUEUED, PAUSING ones PAUSED, CANCELLING

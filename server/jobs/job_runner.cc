@@ -57,6 +57,21 @@ void JobRunner::Interrupt(const std::string& job_id) {
   if (running_ == job_id) interrupted_ = true;
 }
 
+std::optional<v1::ListTrainingMetricsResponse> JobRunner::CurveOf(const std::string& job_id) {
+  std::shared_ptr<const TrainingCurve> curve;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (running_ == job_id) curve = curve_;
+  }
+  if (curve == nullptr) return std::nullopt;
+  return curve->Snapshot();
+}
+
+void JobRunner::SetCurve(std::shared_ptr<const TrainingCurve> curve) {
+  absl::MutexLock lock(&mutex_);
+  curve_ = std::move(curve);
+}
+
 bool JobRunner::StoppedWithin(absl::Duration timeout) {
   const auto stopped = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stop_.load(); };
   absl::MutexLock lock(&mutex_);
@@ -128,6 +143,7 @@ void JobRunner::Run(const TrainingJob& job) {
                   Text(ended.status().message()));
     if (StoppedWithin(kStoreRetry)) break;  // the next start takes it up
   }
+  SetCurve(nullptr);  // the store has it now
   surroundings_.metrics.TrainingJobIsOver(id);
   SweepBlobs(surroundings_.store,
              surroundings_.blobs);  // a cancelled job keeps one checkpoint only
@@ -172,6 +188,7 @@ JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
     return outcome;
   }
   TrainingRun& run = **made;
+  SetCurve(run.curve());
   absl::Status status;
   if (!run.resumed_message().empty()) {
     const absl::Status noted = ledger_.NoteResumed(id, run.steps_done(), run.resumed_message());
@@ -217,6 +234,7 @@ JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
     outcome.change = Interruption(id, run);
   }
   outcome.change.progress = progress;
+  outcome.change.curve = run.curve()->Snapshot();
   return outcome;
 }
 
@@ -242,12 +260,14 @@ JobChange JobRunner::Interruption(const std::string& id, TrainingRun& run) {
 
 absl::StatusOr<TrainingJob> JobRunner::Conclude(const std::string& id, Outcome& outcome) {
   if (outcome.model.has_value()) {
-    absl::StatusOr<TrainingJob> job = ledger_.Succeed(id, *outcome.model, outcome.change.progress);
+    absl::StatusOr<TrainingJob> job =
+        ledger_.Succeed(id, *outcome.model, outcome.change.progress, outcome.change.curve);
     if (job.ok()) return job;
     outcome.model.reset();
-    v1::TrainingProgress progress = std::move(outcome.change.progress);
-    outcome.change = Failure(job.status());
-    outcome.change.progress = std::move(progress);
+    JobChange failure = Failure(job.status());
+    failure.progress = std::move(outcome.change.progress);
+    failure.curve = std::move(outcome.change.curve);
+    outcome.change = std::move(failure);
   }
   return ledger_.End(id, outcome.change);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -31,6 +32,9 @@ class JobRunner {
   void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
   // The job, if it runs, ends at its next step. The ledger has it as CANCELLING or PAUSING already.
   void Interrupt(const std::string& job_id) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of the job, if it runs: its curve until now, of which the store has only a part.
+  std::optional<v1::ListTrainingMetricsResponse> CurveOf(const std::string& job_id)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   // How an attempt ended.
@@ -43,6 +47,7 @@ class JobRunner {
   // Runs the job that waits longest to its end; false when none waits.
   absl::StatusOr<bool> RunNext() ABSL_LOCKS_EXCLUDED(mutex_);
   void Run(const v1::TrainingJob& job) ABSL_LOCKS_EXCLUDED(mutex_);
+  void SetCurve(std::shared_ptr<const TrainingCurve> curve) ABSL_LOCKS_EXCLUDED(mutex_);
   Outcome Train(const v1::TrainingJob& job);
   // Why an attempt failed: `status`, or the loss of the device that led to it.
   absl::Status OrDeviceLost(const absl::Status& status) const;
@@ -65,7 +70,9 @@ class JobRunner {
   absl::Mutex mutex_;
   bool wake_ ABSL_GUARDED_BY(mutex_) = false;
   std::string running_ ABSL_GUARDED_BY(mutex_);  // id of the job that runs or is about to
-  std::atomic<bool> interrupted_{false};         // that job may have to end: ask the ledger
+  std::shared_ptr<const TrainingCurve> curve_
+      ABSL_GUARDED_BY(mutex_);            // of that job, while it runs
+  std::atomic<bool> interrupted_{false};  // that job may have to end: ask the ledger
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };

@@ -126,6 +126,12 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Resume(const std::string& id) {
   return job;
 }
 
+absl::StatusOr<v1::ListTrainingMetricsResponse> TrainingJobs::ListMetrics(const std::string& id) {
+  // In this order: when the job ends meanwhile, the store has all.
+  if (auto curve = runner_.CurveOf(id); curve.has_value()) return *std::move(curve);
+  return parts_.store.GetTrainingCurve(id);
+}
+
 absl::StatusOr<std::vector<v1::TrainingCheckpoint>> TrainingJobs::ListCheckpoints(
     std::string_view id) {
   auto stored = parts_.store.ListTrainingCheckpoints(id);

@@ -63,6 +63,8 @@ class TrainingJobs {
   absl::StatusOr<v1::TrainingJob> Resume(const std::string& id);
   absl::StatusOr<v1::TrainingJob> Cancel(const std::string& id);
   absl::Status Delete(const std::string& id);
+  // Until now, also of a job that runs.
+  absl::StatusOr<v1::ListTrainingMetricsResponse> ListMetrics(const std::string& id);
   // Newest first.
   absl::StatusOr<std::vector<v1::TrainingCheckpoint>> ListCheckpoints(std::string_view id);
   // See TrainingService.PublishTrainingCheckpoint in training.proto.

@@ -70,6 +70,9 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundi
   if (const std::string_view choice = run->trainer_->choice(); !choice.empty()) {
     spdlog::info("Training job {} on {} is computed by {}", run->job_id_, run->engine_id(), choice);
   }
+  auto curve = surroundings.store.GetTrainingCurve(run->job_id_);
+  if (!curve.ok()) return curve.status();
+  run->curve_ = std::make_shared<TrainingCurve>(*curve, run->trainer_->progress());
   run->now_ = run->last_checkpoint_ = surroundings.clock();
   run->counted_tokens_ = run->trainer_->progress().tokens;
   run->throughput_.Add(run->now_, run->counted_tokens_, run->trainer_->FractionDone());
@@ -167,8 +170,10 @@ absl::Status TrainingRun::TryWriteCheckpoint() {
       checkpoint.set_validation_perplexity(progress->validation_perplexity());
     }
   }
-  if (absl::Status status =
-          surroundings_.store.InsertTrainingCheckpoint(job_id_, stored, plan_.checkpoints_to_keep);
+  // The losses of all steps are back, so the curve ends where the checkpoint is.
+  AddToCurve();
+  if (absl::Status status = surroundings_.store.InsertTrainingCheckpoint(
+          job_id_, stored, plan_.checkpoints_to_keep, curve_->Snapshot());
       !status.ok()) {
     return status;
   }
@@ -200,11 +205,17 @@ absl::Status TrainingRun::Step() {
   surroundings_.metrics.trained_tokens_rate.Add(tokens - counted_tokens_);
   counted_tokens_ = tokens;
   throughput_.Add(now_, tokens, trainer_->FractionDone());
+  AddToCurve();
   if (absl::IsOutOfRange(status)) {
     return Refusal(absl::StatusCode::kOutOfRange, "DIVERGED",
                    absl::StrCat(status.message(), "; a lower learning rate may help"));
   }
   return status;
+}
+
+void TrainingRun::AddToCurve() {
+  curve_->Add(trainer_->progress(), attempt_, surroundings_.wall_clock(),
+              throughput_.TokensPerSecond());
 }
 
 std::optional<v1::TrainingProgress> TrainingRun::Progress() const {

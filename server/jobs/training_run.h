@@ -13,6 +13,7 @@
 #include "model/training/trainer.h"
 #include "server/jobs/throughput.h"
 #include "server/jobs/trained_model.h"
+#include "server/jobs/training_curve.h"
 #include "server/jobs/training_spec.h"
 #include "server/metrics/monotonic_clock.h"
 #include "server/metrics/server_metrics.h"
@@ -69,6 +70,9 @@ class TrainingRun {
   // It was told: the next is due later. Also sets the job's gauges.
   void ProgressTold(const v1::TrainingProgress& progress);
 
+  // What the training has been through, all attempts together. May be read by other threads.
+  std::shared_ptr<const TrainingCurve> curve() const { return curve_; }
+
   // What is worth publishing now. In the first epoch its perplexity is that of the steps so far.
   absl::StatusOr<TrainedModel> Model();
 
@@ -81,6 +85,7 @@ class TrainingRun {
     return surroundings_.backend.EngineId(plan_.config.model.precision);
   }
   absl::Status TryWriteCheckpoint();
+  void AddToCurve();
   absl::StatusOr<Blob> WriteBlob(const absl::StatusOr<std::string>& content) const;
   ModelFile FileOf(Parameters parameters) const;
 
@@ -91,6 +96,7 @@ class TrainingRun {
   const Tokenizer tokenizer_;
   const Normalization normalization_;
   std::unique_ptr<Trainer> trainer_;
+  std::shared_ptr<TrainingCurve> curve_;
   Throughput throughput_;
   Counter& trained_tokens_;
   int64_t counted_tokens_ = 0;  // of progress().tokens, already counted in the metrics

@@ -188,6 +188,18 @@ grpc::ServerUnaryReactor* TrainingService::ResumeTrainingJob(
                 &TrainingJobs::Resume);
 }
 
+grpc::ServerUnaryReactor* TrainingService::ListTrainingMetrics(
+    grpc::CallbackServerContext* context, const v1::ListTrainingMetricsRequest* request,
+    v1::ListTrainingMetricsResponse* response) {
+  return AnswerUnary(context, admission_, "TrainingService/ListTrainingMetrics", response,
+                     [&](const Caller&) -> absl::StatusOr<v1::ListTrainingMetricsResponse> {
+                       auto id = ParseResourceName(kTrainingJobs, request->training_job(),
+                                                   "training_job");
+                       if (!id.ok()) return id.status();
+                       return jobs_.ListMetrics(*id);
+                     });
+}
+
 grpc::ServerUnaryReactor* TrainingService::ListTrainingCheckpoints(
     grpc::CallbackServerContext* context, const v1::ListTrainingCheckpointsRequest* request,
     v1::ListTrainingCheckpointsResponse* response) {

@@ -29,6 +29,9 @@ class TrainingService final : public v1::TrainingService::CallbackService {
   grpc::ServerUnaryReactor* ResumeTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::ResumeTrainingJobRequest* request,
                                               v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* ListTrainingMetrics(grpc::CallbackServerContext* context,
+                                                const v1::ListTrainingMetricsRequest* request,
+                                                v1::ListTrainingMetricsResponse* response) override;
   grpc::ServerUnaryReactor* ListTrainingCheckpoints(
       grpc::CallbackServerContext* context, const v1::ListTrainingCheckpointsRequest* request,
       v1::ListTrainingCheckpointsResponse* response) override;

@@ -10,6 +10,7 @@
 #include "server/storage/random_id.h"
 #include "server/storage/resource_name.h"
 #include "server/storage/sqlite_statement.h"
+#include "server/storage/training_curve_table.h"
 
 namespace derin::server {
 namespace {
@@ -226,11 +227,20 @@ absl::StatusOr<std::vector<v1::TrainingEvent>> MetadataStore::ListTrainingEvents
 }
 
 absl::Status MetadataStore::InsertTrainingCheckpoint(std::string_view job_id,
-                                                     const StoredCheckpoint& checkpoint, int keep) {
+                                                     const StoredCheckpoint& checkpoint, int keep,
+                                                     const v1::ListTrainingMetricsResponse& curve) {
   absl::MutexLock lock(&mutex_);
-  return InTransaction(*database_, "store a checkpoint", [&](Database& database) {
-    return training_checkpoint_table::Insert(database, job_id, checkpoint, keep);
+  return InTransaction(*database_, "store a checkpoint", [&](Database& database) -> absl::Status {
+    absl::Status inserted = training_checkpoint_table::Insert(database, job_id, checkpoint, keep);
+    if (!inserted.ok()) return inserted;
+    return training_curve_table::Put(database, job_id, curve);
   });
+}
+
+absl::StatusOr<v1::ListTrainingMetricsResponse> MetadataStore::GetTrainingCurve(
+    std::string_view job_id) {
+  absl::MutexLock lock(&mutex_);
+  return training_curve_table::Get(*database_, job_id);
 }
 
 absl::StatusOr<std::vector<StoredCheckpoint>> MetadataStore::ListTrainingCheckpoints(

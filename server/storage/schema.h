@@ -63,6 +63,12 @@ CREATE TABLE training_checkpoints (
   PRIMARY KEY (job_number, step)
 ) STRICT;
 )sql",
+    R"sql(
+CREATE TABLE training_curves (
+  job_number INTEGER NOT NULL PRIMARY KEY REFERENCES training_jobs (number),
+  record BLOB NOT NULL
+) STRICT;
+)sql",
 };
 
 // In the file's header; tells our files from those of other programs. `drin` in ASCII.

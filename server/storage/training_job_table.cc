@@ -9,6 +9,7 @@
 #include "server/status/error.h"
 #include "server/storage/resource_name.h"
 #include "server/storage/sqlite_statement.h"
+#include "server/storage/training_curve_table.h"
 
 namespace derin::server {
 
@@ -186,6 +187,10 @@ absl::StatusOr<JobUpdate> Update(Database& database, JobUpdate update) {
                             "store a training job");
   statement.Bind(int64_t{IsOver(update.job.state())}).Bind(update.job).Bind(stored->number);
   if (absl::Status updated = statement.Run(); !updated.ok()) return updated;
+  if (update.curve.has_value()) {
+    absl::Status put = training_curve_table::Put(database, IdOf(update.job.name()), *update.curve);
+    if (!put.ok()) return put;
+  }
   return update;
 }
 
@@ -194,6 +199,7 @@ absl::Status Delete(Database& database, std::string_view id) {
   if (!number.ok()) return number.status();
   for (const char* sql : {"DELETE FROM training_events WHERE job_number = ?",
                           "DELETE FROM training_checkpoints WHERE job_number = ?",
+                          "DELETE FROM training_curves WHERE job_number = ?",
                           "DELETE FROM training_jobs WHERE number = ?"}) {
     SqliteStatement statement(database, sql, "delete a training job");
     if (absl::Status deleted = statement.Bind(*number).Run(); !deleted.ok()) return deleted;

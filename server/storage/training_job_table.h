@@ -22,6 +22,7 @@ bool IsOver(v1::TrainingJob::State state);
 struct JobUpdate {
   v1::TrainingJob job;
   std::vector<v1::TrainingEvent> events;
+  std::optional<v1::ListTrainingMetricsResponse> curve{};  // in place of the stored one
 };
 
 struct NewTrainingJob {

@@ -38,6 +38,8 @@ class FakeServer::Services final : public v1::CorpusService::Service,
               v1::ListTrainingJobsResponse)
   DERIN_UNARY(PauseTrainingJob, pause_training_job, v1::PauseTrainingJobRequest, v1::TrainingJob)
   DERIN_UNARY(ResumeTrainingJob, resume_training_job, v1::ResumeTrainingJobRequest, v1::TrainingJob)
+  DERIN_UNARY(ListTrainingMetrics, list_training_metrics, v1::ListTrainingMetricsRequest,
+              v1::ListTrainingMetricsResponse)
   DERIN_UNARY(ListTrainingCheckpoints, list_training_checkpoints,
               v1::ListTrainingCheckpointsRequest, v1::ListTrainingCheckpointsResponse)
   DERIN_UNARY(PublishTrainingCheckpoint, publish_training_checkpoint,

@@ -37,6 +37,7 @@ struct Answers {
   Unary<v1::ListTrainingJobsRequest, v1::ListTrainingJobsResponse> list_training_jobs;
   Unary<v1::PauseTrainingJobRequest, v1::TrainingJob> pause_training_job;
   Unary<v1::ResumeTrainingJobRequest, v1::TrainingJob> resume_training_job;
+  Unary<v1::ListTrainingMetricsRequest, v1::ListTrainingMetricsResponse> list_training_metrics;
   Unary<v1::ListTrainingCheckpointsRequest, v1::ListTrainingCheckpointsResponse>
       list_training_checkpoints;
   Unary<v1::PublishTrainingCheckpointRequest, v1::ModelVersion> publish_training_checkpoint;

@@ -250,6 +250,27 @@ TEST_F(TrainingTest, AJobThatIsOverIsDeletedAndItsModelStays) {
   EXPECT_TRUE(Generate({.model = job.model_version, .prompt = "the ", .max_tokens = 5}).end.ok());
 }
 
+TEST_F(TrainingTest, TheCurveOfATrainingFallsAndSurvivesARestart) {
+  Upload("sea");
+  client::TrainingSpec spec = SmallSpec();
+  spec.validation_share = 0.2;
+  const auto job = Train(spec);
+  const auto before = client_->ListTrainingMetrics(job.name);
+  ASSERT_TRUE(before.ok()) << before.status();
+  ASSERT_EQ(static_cast<int64_t>(before->size()), job.progress->steps);
+  EXPECT_LT(before->back().training_perplexity, before->front().training_perplexity);
+  EXPECT_EQ(before->back().validation_perplexity, job.progress->validation_perplexity);
+  EXPECT_EQ(before->back().tokens, job.progress->tokens);
+  client_.reset();
+  Restart();
+  Connect();
+  const auto after = client_->ListTrainingMetrics(job.name);
+  ASSERT_EQ(after->size(), before->size());
+  EXPECT_EQ(after->back().training_loss, before->back().training_loss);
+  EXPECT_EQ(ErrorReason(client_->ListTrainingMetrics("trainingJobs/nobody").status()),
+            "JOB_NOT_FOUND");
+}
+
 TEST_F(TrainingTest, AModelIsUsedWhileItLearns) {
   Upload("sea");
   client::TrainingSpec spec = LongSpec();

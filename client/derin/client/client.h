@@ -101,6 +101,8 @@ class Client {
   absl::StatusOr<std::vector<TrainingJob>> ListTrainingJobs();
   absl::StatusOr<TrainingJob> PauseTrainingJob(const std::string& name);
   absl::StatusOr<TrainingJob> ResumeTrainingJob(const std::string& name);
+  // The curve: a point every so many steps, by step, and as the last one where the job is.
+  absl::StatusOr<std::vector<TrainingMetrics>> ListTrainingMetrics(const std::string& job);
   // Newest first.
   absl::StatusOr<std::vector<TrainingCheckpoint>> ListTrainingCheckpoints(const std::string& job);
   // The next version of its model, with the weights of `trainingJobs/ID/checkpoints/STEP`.

@@ -199,6 +199,33 @@ struct TrainingCheckpoint {
   std::optional<double> validation_perplexity;
 };
 
+// One point of a job's curve.
+struct TrainingMetrics {
+  // Optimiser steps done.
+  int64_t step = 0;
+  // The job's attempt then.
+  int32_t attempt = 0;
+  // Whole epochs done.
+  int64_t epochs_done = 0;
+  // Target tokens trained on until then.
+  int64_t tokens = 0;
+  std::optional<absl::Time> time;
+  // Mean cross-entropy in nats per token over the steps since the point before, and its exp.
+  double training_loss = 0;
+  double training_perplexity = 0;
+  // Of the last whole epoch's own training pass; unset during the first.
+  std::optional<double> epoch_training_perplexity;
+  // Over the held-out tokens after the last whole epoch; unset when there are none, and during the
+  // first.
+  std::optional<double> validation_perplexity;
+  // Of the last step.
+  double learning_rate = 0;
+  // Global norm of the last step's gradients before clipping.
+  double gradient_norm = 0;
+  // Target tokens per second, over the last few seconds before.
+  double tokens_per_second = 0;
+};
+
 // Something that happened to a job once; numbered from 1 without gaps.
 struct TrainingEvent {
   enum class Kind {

@@ -131,6 +131,17 @@ absl::StatusOr<TrainingJob> Client::ResumeTrainingJob(const std::string& name) {
   return FromProto(*reply);
 }
 
+absl::StatusOr<std::vector<TrainingMetrics>> Client::ListTrainingMetrics(const std::string& job) {
+  derin::v1::ListTrainingMetricsRequest request;
+  request.set_training_job(job);
+  const auto reply = connection_->Call(
+      connection_->training(), &derin::v1::TrainingService::Stub::ListTrainingMetrics, request);
+  if (!reply.ok()) return reply.status();
+  std::vector<TrainingMetrics> points;
+  for (const auto& one : reply->training_metrics()) points.push_back(FromProto(one));
+  return points;
+}
+
 absl::StatusOr<std::vector<TrainingCheckpoint>> Client::ListTrainingCheckpoints(
     const std::string& job) {
   derin::v1::ListTrainingCheckpointsRequest request;

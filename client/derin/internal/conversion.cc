@@ -232,6 +232,23 @@ TrainingCheckpoint FromProto(const v1::TrainingCheckpoint& from) {
   return to;
 }
 
+TrainingMetrics FromProto(const v1::TrainingMetrics& from) {
+  TrainingMetrics to;
+  to.step = from.step();
+  to.attempt = from.attempt();
+  to.epochs_done = from.epochs_done();
+  to.tokens = from.tokens();
+  DERIN_READ_TIME(from, to, time);
+  to.training_loss = from.training_loss();
+  to.training_perplexity = from.training_perplexity();
+  DERIN_READ(from, to, epoch_training_perplexity);
+  DERIN_READ(from, to, validation_perplexity);
+  to.learning_rate = from.learning_rate();
+  to.gradient_norm = from.gradient_norm();
+  to.tokens_per_second = from.tokens_per_second();
+  return to;
+}
+
 TrainingProgress FromProto(const v1::TrainingProgress& from) {
   TrainingProgress to;
   to.attempt = from.attempt();

@@ -23,6 +23,7 @@ TrainingSpec FromProto(const derin::v1::TrainingSpec& from);
 TrainingProgress FromProto(const derin::v1::TrainingProgress& from);
 TrainingJob FromProto(const derin::v1::TrainingJob& from);
 TrainingEvent FromProto(const derin::v1::TrainingEvent& from);
+TrainingMetrics FromProto(const derin::v1::TrainingMetrics& from);
 TrainingCheckpoint FromProto(const derin::v1::TrainingCheckpoint& from);
 Session FromProto(const derin::v1::Session& from);
 GenerateStart FromProto(const derin::v1::GenerateStart& from);

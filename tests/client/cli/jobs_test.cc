@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "tests/client/cli/command_test.h"
 
 namespace derin::cli {
@@ -105,6 +107,28 @@ TEST_F(JobsCommand, DeleteSaysWhatIsGone) {
   EXPECT_THAT(deleted, ::testing::ElementsAre("trainingJobs/a", "trainingJobs/a/checkpoints/1200",
                                               "trainingJobs/b"));
   EXPECT_EQ(Run({"jobs", "delete-checkpoint", "a"}).status, 2);
+}
+
+TEST_F(JobsCommand, CurveShowsATableAPlotOrAllPoints) {
+  answers().list_training_metrics = [](const v1::ListTrainingMetricsRequest& request,
+                                       v1::ListTrainingMetricsResponse& response) {
+    if (request.training_job() != "trainingJobs/a") return grpc::Status::OK;
+    for (int step = 1; step <= 50; ++step) {
+      v1::TrainingMetrics& point = *response.add_training_metrics();
+      point.set_step(step);
+      point.set_training_perplexity(50.0 / step);
+    }
+    return grpc::Status::OK;
+  };
+  const auto lines = [](const std::string& text) {
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  EXPECT_EQ(lines(Run({"jobs", "curve", "a"}).out), 21);
+  EXPECT_EQ(lines(Run({"jobs", "curve", "a", "--rows", "5"}).out), 6);
+  EXPECT_THAT(Run({"jobs", "curve", "a", "--plot"}).out, HasSubstr("perplexity: * training"));
+  EXPECT_THAT(Run({"jobs", "curve", "a", "--json"}).out, HasSubstr("\"step\": 33"));
+  EXPECT_EQ(Run({"jobs", "curve", "a", "--rows", "0"}).status, 2);
+  EXPECT_EQ(Run({"jobs", "curve", "b"}).err, "nothing was trained yet\n");
 }
 
 TEST_F(JobsCommand, PublishTakesTheNewestCheckpointUnlessTold) {

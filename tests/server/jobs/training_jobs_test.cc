@@ -210,6 +210,29 @@ TEST_F(TrainingJobsTest, TheWatchesOfADeletedJobEndAndThoseOfTheNextOfItsIdDoNot
   EXPECT_EQ(next.States(), "QUEUED RUNNING P SUCCEEDED");
 }
 
+TEST_F(TrainingJobsTest, HasTheCurveOfAJobThatRunsAndOfOneThatIsOver) {
+  ASSERT_TRUE(jobs->Start().ok());
+  ASSERT_TRUE(jobs->Create(Request("done", TinySpec())).ok());
+  ASSERT_TRUE(jobs->Create(Request("runs", EndlessSpec())).ok());
+  Tale done(*jobs, "done"), runs(*jobs, "runs");
+  done.AwaitEnd();
+  const auto whole = jobs->ListMetrics("done");
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  const v1::TrainingProgress& end = jobs->Get("done")->progress();
+  ASSERT_EQ(whole->training_metrics_size(), end.steps());
+  EXPECT_EQ(whole->training_metrics().rbegin()->epoch_training_perplexity(),
+            end.epoch_training_perplexity());
+  runs.AwaitProgress(1);
+  EXPECT_GT(jobs->ListMetrics("runs")->training_metrics_size(), 0);
+  EXPECT_EQ(store->GetTrainingCurve("runs")->training_metrics_size(), 0) << "no checkpoint yet";
+  ASSERT_TRUE(jobs->Cancel("runs").ok());
+  runs.AwaitEnd();
+  EXPECT_EQ(jobs->ListMetrics("runs")->training_metrics().rbegin()->step(),
+            jobs->Get("runs")->progress().step())
+      << "also what came after its newest checkpoint";
+  EXPECT_EQ(ErrorReason(jobs->ListMetrics("nobody").status()), "JOB_NOT_FOUND");
+}
+
 TEST_F(TrainingJobsTest, PublishesTheCheckpointOfAJobThatGoesOn) {
   ASSERT_TRUE(jobs->Start().ok());
   v1::TrainingSpec spec = EndlessSpec();

@@ -265,6 +265,31 @@ TEST_F(CheckpointTest, AnotherRunGoesOnFromItBitForBit) {
             static_cast<uint64_t>(2 * first->Progress()->tokens() - 20 * 4 * 5));
 }
 
+TEST_F(CheckpointTest, TheCurveOfTheNextRunIsThatOfOneRun) {
+  const auto first = Begin();
+  StepAndWrite(*first, 20);
+  EXPECT_EQ(first->curve()->Snapshot().training_metrics_size(), 20);
+  EXPECT_EQ(store->GetTrainingCurve("j")->training_metrics_size(), 20);
+  // Steps that no checkpoint has are cut off.
+  ASSERT_TRUE(first->Step().ok());
+  job.set_attempt(3);
+  const auto second = Begin();
+  EXPECT_EQ(second->curve()->Snapshot().training_metrics_size(), 20);
+  Finish(*first);
+  Finish(*second);
+  const auto whole = first->curve()->Snapshot(), resumed = second->curve()->Snapshot();
+  ASSERT_EQ(resumed.training_metrics_size(), whole.training_metrics_size());
+  for (int i = 0; i < whole.training_metrics_size(); ++i) {
+    const v1::TrainingMetrics& point = resumed.training_metrics(i);
+    EXPECT_EQ(point.step(), i + 1);
+    EXPECT_EQ(point.attempt(), i < 20 ? 2 : 3);
+    EXPECT_EQ(point.training_loss(), whole.training_metrics(i).training_loss());
+    EXPECT_EQ(point.validation_perplexity(), whole.training_metrics(i).validation_perplexity());
+  }
+  EXPECT_EQ(whole.training_metrics().rbegin()->validation_perplexity(),
+            first->Progress()->validation_perplexity());
+}
+
 TEST_F(CheckpointTest, SaysWhatItIs) {
   const auto run = Begin();
   StepAndWrite(*run, 20);

@@ -270,6 +270,25 @@ TEST_F(TrainingServiceTest, DeletesJobsAndCheckpointsByTheirNames) {
   EXPECT_EQ(ReasonOf(remove("trainingJobs/a")), "JOB_NOT_FOUND");
 }
 
+TEST_F(TrainingServiceTest, ListsTheMetricsOfAJob) {
+  ASSERT_TRUE(jobs->Start().ok());
+  TrainingJob job;
+  ASSERT_TRUE(Create(Request("a", TinySpec()), job).ok());
+  Tale(*jobs, "a").AwaitEnd();
+  const auto list = [this](const std::string& name, v1::ListTrainingMetricsResponse& response) {
+    grpc::ClientContext context;
+    v1::ListTrainingMetricsRequest request;
+    request.set_training_job(name);
+    return stub->ListTrainingMetrics(&context, request, &response);
+  };
+  v1::ListTrainingMetricsResponse response;
+  EXPECT_EQ(FieldOf(list("a", response)), "training_job");
+  EXPECT_EQ(ReasonOf(list("trainingJobs/b", response)), "JOB_NOT_FOUND");
+  ASSERT_TRUE(list("trainingJobs/a", response).ok());
+  EXPECT_EQ(response.stride(), 1);
+  EXPECT_EQ(response.training_metrics_size(), jobs->Get("a")->progress().steps());
+}
+
 TEST_F(TrainingServiceTest, PublishesACheckpointByItsName) {
   const auto publish = [this](const std::string& name, v1::ModelVersion& version) {
     grpc::ClientContext context;

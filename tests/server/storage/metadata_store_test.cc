@@ -298,6 +298,26 @@ TEST_F(MetadataStoreTest, ACancelledJobKeepsItsNewestCheckpointAndAFailedOneAll)
   }
 }
 
+TEST_F(MetadataStoreTest, ACurveIsStoredWithACheckpointAndWithTheEnd) {
+  const auto curve = [](int64_t step) {
+    v1::ListTrainingMetricsResponse made;
+    made.add_training_metrics()->set_step(step);
+    return made;
+  };
+  const v1::TrainingJob job = Insert(TestJob("a"));
+  EXPECT_EQ(store_->GetTrainingCurve("a")->training_metrics_size(), 0);
+  ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), 2, curve(5)).ok());
+  EXPECT_TRUE(Same(*store_->GetTrainingCurve("a"), curve(5)));
+  JobUpdate running = InState(job, v1::TrainingJob::STATE_RUNNING);
+  ASSERT_TRUE(store_->UpdateTrainingJob(running).ok());
+  EXPECT_TRUE(Same(*store_->GetTrainingCurve("a"), curve(5)));
+  JobUpdate failed = InState(job, v1::TrainingJob::STATE_FAILED);
+  failed.curve = curve(8);
+  ASSERT_TRUE(store_->UpdateTrainingJob(failed).ok());
+  Reopen();
+  EXPECT_TRUE(Same(*store_->GetTrainingCurve("a"), curve(8)));
+}
+
 TEST_F(MetadataStoreTest, ACheckpointIsPublishedOnceAndTheJobGoesOn) {
   const v1::TrainingJob job = Insert(TestJob("a"));
   ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), 2).ok());

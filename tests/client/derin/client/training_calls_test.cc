@@ -160,6 +160,42 @@ TEST_F(TrainingCalls, DeleteNamesTheJobOrTheCheckpoint) {
   EXPECT_EQ(ErrorReason(client_->DeleteTrainingJob("trainingJobs/a")), "JOB_STATE");
 }
 
+TEST_F(TrainingCalls, MetricsAreThoseOfTheJob) {
+  server_.answers().list_training_metrics = [](const v1::ListTrainingMetricsRequest& request,
+                                               v1::ListTrainingMetricsResponse& response) {
+    EXPECT_EQ(request.training_job(), "trainingJobs/a");
+    for (const int step : {10, 20}) response.add_training_metrics()->set_step(step);
+    v1::TrainingMetrics& last = *response.mutable_training_metrics(1);
+    last.set_attempt(2);
+    last.set_epochs_done(3);
+    last.set_tokens(4);
+    last.mutable_time()->set_seconds(5);
+    last.set_training_loss(6);
+    last.set_training_perplexity(7);
+    last.set_validation_perplexity(8);
+    last.set_learning_rate(9);
+    last.set_gradient_norm(10);
+    last.set_tokens_per_second(11);
+    return grpc::Status::OK;
+  };
+  const auto points = client_->ListTrainingMetrics("trainingJobs/a");
+  ASSERT_TRUE(points.ok()) << points.status();
+  ASSERT_EQ(points->size(), 2u);
+  const TrainingMetrics& last = points->back();
+  EXPECT_EQ(last.step, 20);
+  EXPECT_EQ(last.attempt, 2);
+  EXPECT_EQ(last.epochs_done, 3);
+  EXPECT_EQ(last.tokens, 4);
+  EXPECT_EQ(last.time, absl::FromUnixSeconds(5));
+  EXPECT_EQ(last.training_loss, 6);
+  EXPECT_EQ(last.training_perplexity, 7);
+  EXPECT_FALSE(last.epoch_training_perplexity.has_value());
+  EXPECT_EQ(last.validation_perplexity, 8);
+  EXPECT_EQ(last.learning_rate, 9);
+  EXPECT_EQ(last.gradient_norm, 10);
+  EXPECT_EQ(last.tokens_per_second, 11);
+}
+
 TEST_F(TrainingCalls, PublishNamesTheCheckpointAndGivesTheVersion) {
   server_.answers().publish_training_checkpoint =
       [](const v1::PublishTrainingCheckpointRequest& request, v1::ModelVersion& version) {
