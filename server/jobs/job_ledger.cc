@@ -77,6 +77,9 @@ absl::StatusOr<TrainingJob> JobLedger::Begin(const std::string& id) {
   absl::MutexLock lock(&mutex_);
   absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
   if (!job.ok()) return job;
+  if (job->state() != TrainingJob::STATE_QUEUED) {
+    return NotInState(*job, TrainingJob::STATE_RUNNING);
+  }
   const int attempt = job->attempt() + 1;
   return Store(*job, {TrainingJob::STATE_RUNNING,
                       "",
