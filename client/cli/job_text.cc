@@ -21,6 +21,14 @@ std::string SavedText(const client::TrainingSpec& spec) {
                       spec.checkpoints_to_keep.value_or(0), " kept");
 }
 
+// What it begins with; nothing where that is drawn.
+std::string StartText(const client::TrainingSpec& spec) {
+  if (!spec.start_from.has_value()) return "";
+  const client::StartFrom& from = *spec.start_from;
+  if (from.training_checkpoint.empty()) return from.model_version;
+  return absl::StrCat(from.training_checkpoint, from.weights_only ? ", weights only" : "");
+}
+
 Fields SpecFields(const client::TrainingJob& job) {
   const client::TrainingSpec& spec = job.spec;
   std::string text = spec.corpus;
@@ -32,6 +40,7 @@ Fields SpecFields(const client::TrainingJob& job) {
   }
   return {{"corpus", text},
           {"model", spec.model},
+          {"start", StartText(spec)},
           {"network", absl::StrCat(NetworkText(spec.config), " on ",
                                    std::string(Name(spec.config.tokenization)), ", ",
                                    WholeNumber(job.parameter_count), " parameters")},

@@ -54,6 +54,14 @@ Json ToJson(const client::LearningRate& rate) {
   return json;
 }
 
+Json ToJson(const client::StartFrom& from) {
+  Json json;
+  if (!from.training_checkpoint.empty()) json["training_checkpoint"] = from.training_checkpoint;
+  if (!from.model_version.empty()) json["model_version"] = from.model_version;
+  json["weights_only"] = from.weights_only;
+  return json;
+}
+
 Json ToJson(const client::TrainingSpec& spec) {
   Json json;
   json["corpus"] = spec.corpus;
@@ -73,6 +81,7 @@ Json ToJson(const client::TrainingSpec& spec) {
     json["checkpoint_interval_seconds"] = absl::ToDoubleSeconds(*spec.checkpoint_interval);
   }
   Put(json, "checkpoints_to_keep", spec.checkpoints_to_keep);
+  if (spec.start_from.has_value()) json["start_from"] = ToJson(*spec.start_from);
   return json;
 }
 
@@ -128,6 +137,7 @@ Json ToJson(const client::TrainingCheckpoint& checkpoint) {
   json["engine_id"] = checkpoint.engine_id;
   Put(json, "training_perplexity", checkpoint.training_perplexity);
   Put(json, "validation_perplexity", checkpoint.validation_perplexity);
+  if (!checkpoint.corpus_sha256.empty()) json["corpus_sha256"] = checkpoint.corpus_sha256;
   return json;
 }
 

@@ -21,6 +21,8 @@ struct TrainOptions {
   // As typed, without the collections.
   std::string corpus;
   std::string model;
+  std::string start_from;
+  bool weights_only = false;
   client::TrainingSpec spec;
   client::CreateTrainingJobOptions create;
   bool detach = false;
@@ -48,6 +50,11 @@ constexpr FieldFlag kFlags[] = {
     {"training_job.spec.epochs", "--epochs"},
     {"training_job.spec.checkpoint_interval", "--checkpoint-seconds"},
     {"training_job.spec.checkpoints_to_keep", "--keep-checkpoints"},
+    {"training_job.spec.seed", "--seed"},
+    {"training_job.spec.start_from", "--start-from"},
+    {"training_job.spec.start_from.training_checkpoint", "--start-from"},
+    {"training_job.spec.start_from.model_version", "--start-from"},
+    {"training_job.spec.start_from.weights_only", "--weights-only"},
     {"training_job_id", "--id"},
 };
 
@@ -61,14 +68,25 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
   };
   in("What", [&] {
     command
-        .add_option("--corpus", options.corpus, "text to train on, as `derin corpus list` shows")
-        ->required()
+        .add_option("--corpus", options.corpus,
+                    "text to train on, as `derin corpus list` shows; required unless --start-from "
+                    "names a checkpoint")
         ->type_name("NAME");
     command
         .add_option("--model", options.model,
-                    "name to publish under; a version is added when it exists")
-        ->required()
+                    "name to publish under; a version is added when it exists; required unless "
+                    "--start-from names a checkpoint")
         ->type_name("NAME");
+    command
+        .add_option(
+            "--start-from", options.start_from,
+            "begin with what was trained before: JOB/checkpoints/STEP, which goes on as that "
+            "job would have, with its settings where none are given; or "
+            "models/NAME/versions/N [drawn weights]")
+        ->type_name("WHAT");
+    command.add_flag(
+        "--weights-only", options.weights_only,
+        "of that checkpoint take the weights alone, with a fresh optimiser from step 0");
     AddNumber(command, "--max-tokens", spec.max_tokens,
               "train on the first N tokens only, held-out ones included [all]");
     AddNumber(command, "--validation-share", spec.validation_share,
@@ -122,14 +140,41 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
   });
 }
 
+// A name with `/checkpoints/` in it is of a job, any other of a model.
+bool FromCheckpoint(const TrainOptions& options) {
+  return options.start_from.find("/checkpoints/") != std::string::npos;
+}
+
+// What is wrong with the flags together; empty when nothing is.
+std::string_view Mistake(const TrainOptions& options) {
+  if (FromCheckpoint(options)) return "";
+  if (options.corpus.empty()) return "--corpus is required";
+  if (options.model.empty()) return "--model is required";
+  return options.weights_only ? "--weights-only wants --start-from with a checkpoint" : "";
+}
+
+client::StartFrom StartOf(const TrainOptions& options) {
+  client::StartFrom from{.weights_only = options.weights_only};
+  if (FromCheckpoint(options)) {
+    from.training_checkpoint = ResourceName("trainingJobs", options.start_from);
+  } else {
+    from.model_version = ResourceName("models", options.start_from);
+  }
+  return from;
+}
+
 absl::Status Train(CommandContext& context, client::Client& client, const TrainOptions& options) {
   Console& console = context.console();
   client::TrainingSpec spec = options.spec;
-  spec.corpus = ResourceName("corpora", options.corpus);
-  spec.model = ResourceName("models", options.model);
+  if (!options.corpus.empty()) spec.corpus = ResourceName("corpora", options.corpus);
+  if (!options.model.empty()) spec.model = ResourceName("models", options.model);
+  if (!options.start_from.empty()) spec.start_from = StartOf(options);
   const auto job = client.CreateTrainingJob(spec, options.create);
   if (!job.ok()) {
-    return WithNearestCorpus(WithFlag(job.status(), kFlags), spec.corpus, client);
+    const absl::Status refused = WithFlag(job.status(), kFlags);
+    return FromCheckpoint(options)
+               ? WithNearestJob(refused, spec.start_from->training_checkpoint, client)
+               : WithNearestCorpus(refused, spec.corpus, client);
   }
   if (options.create.validate_only) {
     if (context.json()) {
@@ -167,11 +212,16 @@ void AddTrainCommand(CLI::App& app, CommandContext& context) {
       "  derin train --corpus timemachine --model timemachine\n"
       "  derin train --corpus books --model books --cell gru --optimizer adam --epochs 20 "
       "--validation-share 0.1\n"
-      "  derin train --corpus timemachine --model timemachine --detach --id tm-1");
+      "  derin train --corpus timemachine --model timemachine --detach --id tm-1\n"
+      "  derin train --start-from tm-1/checkpoints/1200 --model slower --lr 0.5");
   auto options = std::make_shared<TrainOptions>();
   AddFlags(command, *options);
-  context.DefineWithClient(command, [&context, options](client::Client& client) {
-    return Train(context, client, *options);
+  // Not one that begins with a client: its mistakes are found where there is no server, too.
+  context.Define(command, [&context, options]() -> absl::Status {
+    if (const auto mistake = Mistake(*options); !mistake.empty()) return context.BadUsage(mistake);
+    const auto client = context.Connect();
+    if (!client.ok()) return client.status();
+    return Train(context, **client, *options);
   });
 }
 

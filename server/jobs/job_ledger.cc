@@ -67,7 +67,8 @@ absl::StatusOr<TrainingJob> JobLedger::Add(const NewJob& new_job, int max_queued
     }
     return update.job;
   }
-  auto inserted = store_.InsertTrainingJob({update, new_job.request_id, new_job.request_sha256});
+  auto inserted =
+      store_.InsertTrainingJob({update, new_job.request_id, new_job.request_sha256, new_job.start});
   if (!inserted.ok()) return inserted.status();
   if (inserted->is_new) watchers_.Publish(inserted->update.job);
   return std::move(inserted->update.job);

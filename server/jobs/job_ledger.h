@@ -49,6 +49,7 @@ class JobLedger {
     std::string request_id;
     std::string request_sha256;
     bool validate_only = false;
+    std::optional<JobStart> start{};
   };
   absl::StatusOr<v1::TrainingJob> Add(const NewJob& job, int max_queued)
       ABSL_LOCKS_EXCLUDED(mutex_);

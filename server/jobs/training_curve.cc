@@ -18,6 +18,10 @@ TrainingCurve::TrainingCurve(const v1::ListTrainingMetricsResponse& stored,
   int64_t tokens_before = 0;
   for (const v1::TrainingMetrics& metrics : stored.training_metrics()) {
     if (metrics.step() > start.step) break;
+    if (points_.empty() && metrics.step() > stride_) {
+      // A curve that began later: all steps have as many tokens.
+      tokens_before = metrics.tokens() / metrics.step() * (metrics.step() - stride_);
+    }
     const int64_t tokens = metrics.tokens() - tokens_before;
     points_.push_back(
         {metrics,

@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "server/jobs/checkpoint_files.h"
 #include "server/jobs/training_spec.h"
+#include "server/jobs/training_start.h"
 #include "server/status/error.h"
 #include "server/storage/random_id.h"
 #include "server/storage/resource_name.h"
@@ -80,12 +81,27 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
     if (earlier->has_value()) return **std::move(earlier);
   }
   if (absl::Status health = parts_.backend.health(); !health.ok()) return DeviceLost(health);
-  const v1::TrainingSpec& spec = request.training_job().spec();
+  v1::TrainingSpec spec = request.training_job().spec();
+  std::optional<TrainingStart> start;
+  if (spec.has_start_from()) {
+    auto found = FindStart(spec.start_from(), parts_.store, parts_.blobs);
+    if (!found.ok()) return found.status();
+    spec = FillFromStart(spec, *found);
+    start = *std::move(found);
+  }
   auto corpus_id = ParseResourceName(kCorpora, spec.corpus(), "training_job.spec.corpus");
   if (!corpus_id.ok()) return corpus_id.status();
   auto corpus = parts_.store.GetCorpus(*corpus_id);
   if (!corpus.ok()) return corpus.status();
-  auto plan = ResolveTrainingSpec(spec, *corpus, parts_.backend, RandomBits());
+  std::optional<int> vocabulary;
+  std::optional<JobStart> job_start;
+  if (start.has_value()) {
+    absl::Status agrees = CheckAgainstStart(spec, *corpus, *start);
+    if (!agrees.ok()) return agrees;
+    vocabulary = start->model.tokenizer.vocabulary_size();
+    job_start = std::move(start->blobs);
+  }
+  auto plan = ResolveTrainingSpec(spec, *corpus, parts_.backend, RandomBits(), vocabulary);
   if (!plan.ok()) return plan.status();
   if (absl::Status fits = CheckMemory(*plan, parts_.backend); !fits.ok()) return fits;
 
@@ -95,7 +111,8 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
        .parameter_count = plan->parameter_count,
        .request_id = request.request_id(),
        .request_sha256 = digest,
-       .validate_only = request.validate_only()},
+       .validate_only = request.validate_only(),
+       .start = std::move(job_start)},
       options_.max_queued_jobs);
   if (job.ok() && !request.validate_only()) runner_.Wake();
   return job;

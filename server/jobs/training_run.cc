@@ -34,6 +34,16 @@ absl::StatusOr<std::string> ReadText(BlobStore& blobs, const v1::Corpus& corpus)
       absl::StrCat("the text of ", corpus.name(), " is damaged: ", text.status().message()));
 }
 
+Tokenizer TokenizerOf(const v1::TrainingSpec& spec, std::string_view text) {
+  return spec.config().tokenization() == v1::TOKENIZATION_BYTES
+             ? Tokenizer::Bytes()
+             : Tokenizer::Characters(Vocabulary::FromText(text));
+}
+
+const std::string& NameOf(const v1::StartFrom& from) {
+  return from.has_training_checkpoint() ? from.training_checkpoint() : from.model_version();
+}
+
 }  // namespace
 
 void SweepBlobs(MetadataStore& store, BlobStore& blobs) {
@@ -47,7 +57,17 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundi
                                                                  const v1::TrainingJob& job) {
   auto corpus = surroundings.store.GetCorpus(IdOf(job.spec().corpus()));
   if (!corpus.ok()) return corpus.status();
-  auto plan = ResolveTrainingSpec(job.spec(), *corpus, surroundings.backend, job.spec().seed());
+  const auto start = surroundings.store.GetTrainingStart(IdOf(job.name()));
+  if (!start.ok()) return start.status();
+  std::optional<ModelFile> first;  // what it begins with, where that is not drawn
+  if (start->has_value()) {
+    auto model = ReadModelBlob(surroundings.blobs, (*start)->model_sha256);
+    if (!model.ok()) return CheckpointError(model.status(), NameOf(job.spec().start_from()));
+    first = *std::move(model);
+  }
+  auto plan =
+      ResolveTrainingSpec(job.spec(), *corpus, surroundings.backend, job.spec().seed(),
+                          first ? std::optional(first->tokenizer.vocabulary_size()) : std::nullopt);
   if (!plan.ok()) return plan.status();
   if (absl::Status fits = CheckMemory(*plan, surroundings.backend); !fits.ok()) return fits;
   auto normalization = FromProto(corpus->normalization(), "normalization");
@@ -55,18 +75,19 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundi
   auto text = ReadText(surroundings.blobs, *corpus);
   if (!text.ok()) return text.status();
 
-  Tokenizer tokenizer = job.spec().config().tokenization() == v1::TOKENIZATION_BYTES
-                            ? Tokenizer::Bytes()
-                            : Tokenizer::Characters(Vocabulary::FromText(*text));
+  Tokenizer tokenizer = first ? first->tokenizer : TokenizerOf(job.spec(), *text);
   const std::vector<int32_t> tokens = tokenizer.Encode(*text, plan->token_count).tokens;
-  std::unique_ptr<TrainingRun> run(
-      new TrainingRun(surroundings, job, *std::move(plan), std::move(tokenizer), *normalization));
+  std::unique_ptr<TrainingRun> run(new TrainingRun(surroundings, job, *std::move(plan),
+                                                   std::move(tokenizer), *corpus, *normalization));
   const TrainingConfig& config = run->plan_.config;
-  auto trainer = Trainer::Create(surroundings.backend, config, tokens,
-                                 InitialParameters(config.model, config.seed));
+  auto trainer =
+      Trainer::Create(surroundings.backend, config, tokens,
+                      first ? first->parameters : InitialParameters(config.model, config.seed));
   if (!trainer.ok()) return trainer.status();
   run->trainer_ = *std::move(trainer);
-  if (absl::Status status = run->Resume(); !status.ok()) return status;
+  if (absl::Status status = run->Resume(job.spec().start_from(), *start); !status.ok()) {
+    return status;
+  }
   if (const std::string_view choice = run->trainer_->choice(); !choice.empty()) {
     spdlog::info("Training job {} on {} is computed by {}", run->job_id_, run->engine_id(), choice);
   }
@@ -80,42 +101,54 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundi
 }
 
 TrainingRun::TrainingRun(const Surroundings& surroundings, const v1::TrainingJob& job,
-                         TrainingPlan plan, Tokenizer tokenizer, Normalization normalization)
+                         TrainingPlan plan, Tokenizer tokenizer, const v1::Corpus& corpus,
+                         Normalization normalization)
     : surroundings_(surroundings),
       job_id_(IdOf(job.name())),
       attempt_(job.attempt()),
       plan_(std::move(plan)),
       tokenizer_(std::move(tokenizer)),
+      corpus_sha256_(corpus.sha256()),
       normalization_(normalization),
       trained_tokens_(surroundings.metrics.training_tokens.With(IdOf(job.spec().model()))) {}
 
 // From the newest checkpoint that is whole, with a word about those that are not.
-absl::Status TrainingRun::Resume() {
+absl::Status TrainingRun::Resume(const v1::StartFrom& from, const std::optional<JobStart>& start) {
   const auto checkpoints = surroundings_.store.ListTrainingCheckpoints(job_id_);
   if (!checkpoints.ok()) return checkpoints.status();
-  if (checkpoints->empty()) return absl::OkStatus();
+  if (checkpoints->empty()) {
+    if (!start.has_value() || start->state_sha256.empty()) return absl::OkStatus();
+    const absl::Status status = GoOnFrom(
+        {.model_sha256 = start->model_sha256, .state_sha256 = start->state_sha256}, NameOf(from));
+    return CheckpointError(status, NameOf(from));
+  }
   std::string damaged;
   for (const StoredCheckpoint& stored : *checkpoints) {
     const int64_t step = stored.checkpoint.step();
-    auto state = ReadCheckpoint(stored);
-    absl::Status status = state.status();
-    if (state.ok()) status = trainer_->Restore(state->snapshot);
+    const absl::Status status = GoOnFrom(stored, absl::StrCat("its checkpoint at step ", step));
     if (absl::IsDataLoss(status) || absl::IsInvalidArgument(status)) {
       absl::StrAppend(&damaged, damaged.empty() ? "" : "; ", "the checkpoint at step ", step,
                       " is damaged: ", status.message());
       continue;
     }
     if (!status.ok()) return status;
-    resumed_message_ = absl::StrCat("The training goes on from its checkpoint at step ", step, ".");
-    if (state->engine != engine_id()) {
-      absl::StrAppend(&resumed_message_, " engine_changed: it was on ", state->engine,
-                      " and goes on on ", engine_id(), ", not bit for bit.");
-    }
     if (!damaged.empty()) absl::StrAppend(&resumed_message_, " Note that ", damaged, ".");
     return absl::OkStatus();
   }
   return Refusal(absl::StatusCode::kDataLoss, "CHECKPOINT_DAMAGED",
                  absl::StrCat("no checkpoint of the job can be gone on from: ", damaged));
+}
+
+absl::Status TrainingRun::GoOnFrom(const StoredCheckpoint& stored, std::string_view what) {
+  const auto state = ReadCheckpoint(stored);
+  if (!state.ok()) return state.status();
+  if (absl::Status status = trainer_->Restore(state->snapshot); !status.ok()) return status;
+  resumed_message_ = absl::StrCat("The training goes on from ", std::string(what), ".");
+  if (state->engine != engine_id()) {
+    absl::StrAppend(&resumed_message_, " engine_changed: it was on ", state->engine,
+                    " and goes on on ", engine_id(), ", not bit for bit.");
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<TrainerStateFile> TrainingRun::ReadCheckpoint(const StoredCheckpoint& stored) const {
@@ -164,6 +197,7 @@ absl::Status TrainingRun::TryWriteCheckpoint() {
   *checkpoint.mutable_create_time() = ToTimestamp(surroundings_.wall_clock());
   checkpoint.set_size_bytes(model_blob->size_bytes + state_blob->size_bytes);
   checkpoint.set_engine_id(engine_id());
+  checkpoint.set_corpus_sha256(corpus_sha256_);
   if (const auto progress = Progress(); progress.has_value()) {
     checkpoint.set_training_perplexity(progress->training_perplexity());
     if (progress->has_validation_perplexity()) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "derin/v1/corpus.pb.h"
@@ -41,9 +42,9 @@ class TrainingRun {
   };
 
   // Reads and tokenises the text, puts the model on the device, and goes on from the job's newest
-  // checkpoint that is whole, if it has any. CORPUS_NOT_FOUND, CORPUS_DAMAGED and
-  // CHECKPOINT_DAMAGED, when none is whole, are reasons of errors, as are those of
-  // ResolveTrainingSpec and CheckMemory.
+  // checkpoint that is whole, if it has any, else from where its spec says that it starts.
+  // CORPUS_NOT_FOUND, CORPUS_DAMAGED and CHECKPOINT_DAMAGED, when none is whole, are reasons of
+  // errors, as are those of ResolveTrainingSpec and CheckMemory.
   static absl::StatusOr<std::unique_ptr<TrainingRun>> Create(const Surroundings& surroundings,
                                                              const v1::TrainingJob& job);
 
@@ -78,8 +79,10 @@ class TrainingRun {
 
  private:
   TrainingRun(const Surroundings& surroundings, const v1::TrainingJob& job, TrainingPlan plan,
-              Tokenizer tokenizer, Normalization normalization);
-  absl::Status Resume();
+              Tokenizer tokenizer, const v1::Corpus& corpus, Normalization normalization);
+  // `start` is what the job begins with, where it has no checkpoint of its own yet.
+  absl::Status Resume(const v1::StartFrom& from, const std::optional<JobStart>& start);
+  absl::Status GoOnFrom(const StoredCheckpoint& stored, std::string_view what);
   absl::StatusOr<TrainerStateFile> ReadCheckpoint(const StoredCheckpoint& stored) const;
   std::string engine_id() const {
     return surroundings_.backend.EngineId(plan_.config.model.precision);
@@ -94,6 +97,7 @@ class TrainingRun {
   const int attempt_;
   const TrainingPlan plan_;
   const Tokenizer tokenizer_;
+  const std::string corpus_sha256_;
   const Normalization normalization_;
   std::unique_ptr<Trainer> trainer_;
   std::shared_ptr<TrainingCurve> curve_;

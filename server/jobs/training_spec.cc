@@ -55,14 +55,16 @@ absl::Status CheckOffered(Precision precision, const Backend& backend) {
 }
 
 // The network, and how many tokens there are for it.
-absl::Status ResolveModel(const v1::Corpus& corpus, const Backend& backend, TrainingPlan& plan) {
+absl::Status ResolveModel(const v1::Corpus& corpus, const Backend& backend,
+                          std::optional<int> vocabulary, TrainingPlan& plan) {
   v1::TrainingSpec& spec = plan.spec;
   auto tokenization = FromProto(spec.config().tokenization(), SpecField("config.tokenization"));
   if (!tokenization.ok()) return tokenization.status();
   const bool bytes = *tokenization == Tokenization::kBytes;
-  auto model = FromProto(spec.config(),
-                         bytes ? Tokenizer::Bytes().vocabulary_size() : corpus.vocabulary_size(),
-                         SpecField("config"));
+  auto model = FromProto(
+      spec.config(),
+      bytes ? Tokenizer::Bytes().vocabulary_size() : vocabulary.value_or(corpus.vocabulary_size()),
+      SpecField("config"));
   if (!model.ok()) return model.status();
   if (absl::Status status = CheckOffered(model->precision, backend); !status.ok()) return status;
   plan.config.model = *model;
@@ -263,13 +265,15 @@ int64_t DeviceBytes(const TrainingPlan& plan, const Backend& backend) {
 
 absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
                                                  const v1::Corpus& corpus, const Backend& backend,
-                                                 uint64_t seed) {
+                                                 uint64_t seed, std::optional<int> vocabulary) {
   TrainingPlan plan;
   plan.spec = spec;
   if (!spec.has_seed()) plan.spec.set_seed(seed);
   plan.config.seed = plan.spec.seed();
   if (absl::Status status = ResolveNames(plan.spec); !status.ok()) return status;
-  if (absl::Status status = ResolveModel(corpus, backend, plan); !status.ok()) return status;
+  if (absl::Status status = ResolveModel(corpus, backend, vocabulary, plan); !status.ok()) {
+    return status;
+  }
   if (absl::Status status = ResolveBatches(plan); !status.ok()) return status;
   if (absl::Status status = ResolveOptimizer(plan); !status.ok()) return status;
   if (absl::Status status = ResolveLearningRate(plan); !status.ok()) return status;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/status/statusor.h"
 #include "derin/v1/corpus.pb.h"
@@ -26,10 +27,12 @@ struct TrainingPlan {
 // checks every field, alone and with the others, against `corpus` and what `backend` can do. A
 // resolved spec resolves to itself. INVALID_ARGUMENT names the field at fault, such as
 // `training_job.spec.batch`; FAILED_PRECONDITION, reason CORPUS_TOO_SHORT, when the text does not
-// fill one minibatch. Says nothing about memory.
+// fill one minibatch. Says nothing about memory. `vocabulary` is how many tokens the weights know
+// that the training begins with, where they are not drawn; else it is the corpus's.
 absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
                                                  const v1::Corpus& corpus, const Backend& backend,
-                                                 uint64_t seed);
+                                                 uint64_t seed,
+                                                 std::optional<int> vocabulary = std::nullopt);
 
 // RESOURCE_EXHAUSTED, reason DEVICE_MEMORY_FULL, with the bytes wanted and free when `plan` does
 // not fit now.

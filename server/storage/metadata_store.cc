@@ -11,6 +11,7 @@
 #include "server/storage/resource_name.h"
 #include "server/storage/sqlite_statement.h"
 #include "server/storage/training_curve_table.h"
+#include "server/storage/training_start_table.h"
 
 namespace derin::server {
 namespace {
@@ -37,6 +38,27 @@ absl::StatusOr<std::string> ServerId(Database& database) {
   SqliteStatement insert(database, "INSERT INTO server (id) VALUES (?)", kDoing);
   if (absl::Status inserted = insert.Bind(id).Run(); !inserted.ok()) return inserted;
   return id;
+}
+
+// Whether `start` is still what `from` names.
+absl::Status CheckStart(Database& database, const v1::StartFrom& from, const JobStart& start) {
+  std::string digest;
+  if (from.has_training_checkpoint()) {
+    const auto name = ParseCheckpointName(from.training_checkpoint(), "training_checkpoint");
+    if (!name.ok()) return name.status();
+    const auto checkpoint = training_checkpoint_table::Get(database, name->job_id, name->step);
+    if (!checkpoint.ok()) return checkpoint.status();
+    digest = checkpoint->model_sha256;
+  } else {
+    const auto name = ParseModelReference(from.model_version(), "model_version");
+    if (!name.ok()) return name.status();
+    const auto version = model_table::GetVersion(database, name->model_id, name->version);
+    if (!version.ok()) return version.status();
+    digest = version->sha256();
+  }
+  if (digest == start.model_sha256) return absl::OkStatus();
+  return Refusal(absl::StatusCode::kNotFound, "CHECKPOINT_NOT_FOUND",
+                 absl::StrFormat("%s was written anew meanwhile", from.training_checkpoint()));
 }
 
 }  // namespace
@@ -115,6 +137,10 @@ absl::StatusOr<InsertedJob> MetadataStore::InsertTrainingJob(const NewTrainingJo
         const v1::TrainingJob& wanted = job.update.job;
         const auto corpus = corpus_table::Get(database, IdOf(wanted.spec().corpus()));
         if (!corpus.ok()) return corpus.status();
+        if (job.start.has_value()) {
+          absl::Status there = CheckStart(database, wanted.spec().start_from(), *job.start);
+          if (!there.ok()) return there;
+        }
         if (absl::Status model = model_table::EnsureExists(database, IdOf(wanted.spec().model()),
                                                            wanted.create_time());
             !model.ok()) {
@@ -274,12 +300,20 @@ absl::Status MetadataStore::DeleteTrainingCheckpoint(std::string_view job_id, in
   });
 }
 
+absl::StatusOr<std::optional<JobStart>> MetadataStore::GetTrainingStart(std::string_view job_id) {
+  absl::MutexLock lock(&mutex_);
+  return training_start_table::Get(*database_, job_id);
+}
+
 absl::StatusOr<absl::flat_hash_set<std::string>> MetadataStore::DigestsInUse() {
   absl::MutexLock lock(&mutex_);
   SqliteStatement select(*database_,
                          "SELECT sha256 FROM corpora UNION SELECT sha256 FROM model_versions"
                          " UNION SELECT model_sha256 FROM training_checkpoints"
-                         " UNION SELECT state_sha256 FROM training_checkpoints",
+                         " UNION SELECT state_sha256 FROM training_checkpoints"
+                         " UNION SELECT model_sha256 FROM training_starts"
+                         " UNION SELECT state_sha256 FROM training_starts"
+                         " WHERE state_sha256 IS NOT NULL",
                          "list the blobs in use");
   absl::flat_hash_set<std::string> digests;
   while (true) {

@@ -66,7 +66,9 @@ class MetadataStore {
 
   // Stores a job with its first event, and makes the model that it names unless it exists. When its
   // request_id was seen before, with the same digest: the job of then, and nothing is stored; with
-  // another: INVALID_ARGUMENT. ALREADY_EXISTS, reason JOB_EXISTS, for an id that is taken.
+  // another: INVALID_ARGUMENT. ALREADY_EXISTS, reason JOB_EXISTS, for an id that is taken. What
+  // `start` names stays until the job is over; NOT_FOUND when spec.start_from does not lead there
+  // any more.
   absl::StatusOr<InsertedJob> InsertTrainingJob(const NewTrainingJob& job);
   // The job of an earlier request, nullopt when there is none; INVALID_ARGUMENT as above.
   absl::StatusOr<std::optional<v1::TrainingJob>> FindRequest(std::string_view request_id,
@@ -113,6 +115,9 @@ class MetadataStore {
   absl::StatusOr<StoredCheckpoint> GetTrainingCheckpoint(std::string_view job_id, int64_t step);
   // FAILED_PRECONDITION, reason CHECKPOINT_IN_USE, for the newest of a job that is not over.
   absl::Status DeleteTrainingCheckpoint(std::string_view job_id, int64_t step);
+
+  // What the job begins with; nullopt when that is drawn, and once the job is over.
+  absl::StatusOr<std::optional<JobStart>> GetTrainingStart(std::string_view job_id);
 
   // Of all blobs that a record names.
   absl::StatusOr<absl::flat_hash_set<std::string>> DigestsInUse();

@@ -68,6 +68,12 @@ CREATE TABLE training_curves (
   job_number INTEGER NOT NULL PRIMARY KEY REFERENCES training_jobs (number),
   record BLOB NOT NULL
 ) STRICT;
+
+CREATE TABLE training_starts (
+  job_number INTEGER NOT NULL PRIMARY KEY REFERENCES training_jobs (number),
+  model_sha256 TEXT NOT NULL,
+  state_sha256 TEXT
+) STRICT;
 )sql",
 };
 

@@ -10,6 +10,7 @@
 #include "server/storage/resource_name.h"
 #include "server/storage/sqlite_statement.h"
 #include "server/storage/training_curve_table.h"
+#include "server/storage/training_start_table.h"
 
 namespace derin::server {
 
@@ -116,6 +117,10 @@ absl::StatusOr<JobUpdate> Insert(Database& database, const NewTrainingJob& job) 
   if (absl::Status stored = InsertEvents(database, number, 0, update.events); !stored.ok()) {
     return stored;
   }
+  if (job.start.has_value()) {
+    absl::Status put = training_start_table::Put(database, number, *job.start);
+    if (!put.ok()) return put;
+  }
   return update;
 }
 
@@ -187,6 +192,10 @@ absl::StatusOr<JobUpdate> Update(Database& database, JobUpdate update) {
                             "store a training job");
   statement.Bind(int64_t{IsOver(update.job.state())}).Bind(update.job).Bind(stored->number);
   if (absl::Status updated = statement.Run(); !updated.ok()) return updated;
+  if (IsOver(update.job.state())) {  // it will not begin again
+    absl::Status removed = training_start_table::Delete(database, stored->number);
+    if (!removed.ok()) return removed;
+  }
   if (update.curve.has_value()) {
     absl::Status put = training_curve_table::Put(database, IdOf(update.job.name()), *update.curve);
     if (!put.ok()) return put;
@@ -200,6 +209,7 @@ absl::Status Delete(Database& database, std::string_view id) {
   for (const char* sql : {"DELETE FROM training_events WHERE job_number = ?",
                           "DELETE FROM training_checkpoints WHERE job_number = ?",
                           "DELETE FROM training_curves WHERE job_number = ?",
+                          "DELETE FROM training_starts WHERE job_number = ?",
                           "DELETE FROM training_jobs WHERE number = ?"}) {
     SqliteStatement statement(database, sql, "delete a training job");
     if (absl::Status deleted = statement.Bind(*number).Run(); !deleted.ok()) return deleted;

@@ -25,10 +25,17 @@ struct JobUpdate {
   std::optional<v1::ListTrainingMetricsResponse> curve{};  // in place of the stored one
 };
 
+// Blobs that a job begins with in place of drawn weights.
+struct JobStart {
+  std::string model_sha256;  // weights
+  std::string state_sha256;  // the training's state that goes with them; empty: the weights alone
+};
+
 struct NewTrainingJob {
-  JobUpdate update;            // with its first event
-  std::string request_id;      // empty: none
-  std::string request_sha256;  // of the request; means nothing without a request_id
+  JobUpdate update;                 // with its first event
+  std::string request_id;           // empty: none
+  std::string request_sha256;       // of the request; means nothing without a request_id
+  std::optional<JobStart> start{};  // where spec.start_from leads
 };
 
 struct InsertedJob {

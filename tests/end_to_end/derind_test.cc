@@ -302,6 +302,17 @@ class KilledTrainingTest : public DerindTest {
                     .ok());
     return response.training_checkpoints_size();
   }
+  v1::ListTrainingMetricsResponse CurveOf(const std::shared_ptr<grpc::Channel>& channel,
+                                          const std::string& id) {
+    TestContext context;
+    v1::ListTrainingMetricsRequest request;
+    request.set_training_job("trainingJobs/" + id);
+    v1::ListTrainingMetricsResponse response;
+    EXPECT_TRUE(v1::TrainingService::NewStub(channel)
+                    ->ListTrainingMetrics(&context, request, &response)
+                    .ok());
+    return response;
+  }
   std::string WeightsOf(const std::shared_ptr<grpc::Channel>& channel, const std::string& model) {
     TestContext context;
     v1::GetModelRequest request;
@@ -338,6 +349,15 @@ TEST_F(KilledTrainingTest, GoesOnFromItsLastCheckpointToTheSameWeights) {
   Watch(channel, "whole", [](const auto&) { return false; });
   EXPECT_NE(WeightsOf(channel, "whole"), "");
   EXPECT_EQ(WeightsOf(channel, "killed"), WeightsOf(channel, "whole"));
+  // Nor does the curve show that it was killed.
+  const auto killed = CurveOf(channel, "killed"), whole = CurveOf(channel, "whole");
+  ASSERT_GT(whole.training_metrics_size(), 0);
+  ASSERT_EQ(killed.training_metrics_size(), whole.training_metrics_size());
+  for (int i = 0; i < whole.training_metrics_size(); ++i) {
+    EXPECT_EQ(killed.training_metrics(i).step(), whole.training_metrics(i).step());
+    EXPECT_NEAR(killed.training_metrics(i).training_loss(),
+                whole.training_metrics(i).training_loss(), 1e-9);
+  }
 }
 
 }  // namespace

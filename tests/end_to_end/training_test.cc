@@ -271,6 +271,40 @@ TEST_F(TrainingTest, TheCurveOfATrainingFallsAndSurvivesARestart) {
             "JOB_NOT_FOUND");
 }
 
+TEST_F(TrainingTest, AForkGoesOnFromACheckpointWithOtherSettings) {
+  Upload("sea");
+  const auto first = Train(SmallSpec());
+  const auto checkpoint = client_->ListTrainingCheckpoints(first.name)->front();
+  client::TrainingSpec spec;
+  spec.start_from = client::StartFrom{.training_checkpoint = checkpoint.name};
+  EXPECT_EQ(ErrorField(client_->CreateTrainingJob(spec).status()), "training_job.spec.epochs");
+  spec.epochs = 8;
+  spec.model = "models/longer";
+  const auto longer = Train(spec);
+  ASSERT_EQ(longer.state, JobState::kSucceeded) << longer.message;
+  EXPECT_EQ(longer.model_version, "models/longer/versions/1");
+  EXPECT_EQ(longer.spec.batch, SmallSpec().batch);
+  EXPECT_EQ(longer.spec.start_from, spec.start_from);
+  EXPECT_GT(longer.progress->tokens, first.progress->tokens);
+  // It was never begun anew: 8 epochs at once end with the same weights.
+  client::TrainingSpec whole = SmallSpec();
+  whole.epochs = 8;
+  const auto uninterrupted = Train(whole);
+  EXPECT_EQ(client_->GetModel("models/longer")->latest_version->sha256,
+            client_->GetModel("models/sea")->latest_version->sha256);
+
+  spec.config.hidden = 25;
+  EXPECT_EQ(ErrorField(client_->CreateTrainingJob(spec).status()),
+            "training_job.spec.config.hidden");
+  client::TrainingSpec of_version = SmallSpec();
+  of_version.config = {};
+  of_version.start_from = client::StartFrom{.model_version = "models/sea"};
+  const auto again = Train(of_version);
+  ASSERT_EQ(again.state, JobState::kSucceeded) << again.message;
+  EXPECT_EQ(again.spec.start_from->model_version, uninterrupted.model_version);
+  EXPECT_EQ(again.spec.config.hidden, 24);
+}
+
 TEST_F(TrainingTest, AModelIsUsedWhileItLearns) {
   Upload("sea");
   client::TrainingSpec spec = LongSpec();

@@ -61,6 +61,20 @@ struct LearningRate {
   bool operator==(const LearningRate&) const = default;
 };
 
+// What a training begins with in place of drawn weights; the network comes from there. One of the
+// first two is set.
+struct StartFrom {
+  // `trainingJobs/ID/checkpoints/STEP`. What the specification leaves unset is that of its job.
+  std::string training_checkpoint;
+  // `models/ID/versions/N`, or `models/ID` for its latest.
+  std::string model_version;
+  // Of a checkpoint, take the weights alone: begin at step 0 with a fresh optimiser. Else the
+  // training goes on as its job would have.
+  bool weights_only = false;
+
+  bool operator==(const StartFrom&) const = default;
+};
+
 // What to train, on what, and how. Unset fields mean the server's defaults; in replies they are
 // resolved.
 struct TrainingSpec {
@@ -91,6 +105,8 @@ struct TrainingSpec {
   std::optional<absl::Duration> checkpoint_interval;
   // How many of them are kept, the newest ones; 1 to 100, default 2.
   std::optional<int32_t> checkpoints_to_keep;
+  // Default: drawn weights. From a checkpoint, `corpus` and `model` are not required.
+  std::optional<StartFrom> start_from;
 
   bool operator==(const TrainingSpec&) const = default;
 };
@@ -197,6 +213,8 @@ struct TrainingCheckpoint {
   // Over the held-out tokens, after the last whole epoch; unset when there are none, and during the
   // first.
   std::optional<double> validation_perplexity;
+  // Of the text that it was trained on, as in Corpus::sha256.
+  std::string corpus_sha256;
 };
 
 // One point of a job's curve.

@@ -68,6 +68,23 @@ TEST(JobText, PrintsASpecification) {
             "saved      every 1m30s, the newest 3 kept\n");
 }
 
+TEST(JobText, SaysWhatATrainingBeginsWith) {
+  client::TrainingJob job = Example();
+  const auto start = [&job] {
+    std::ostringstream out;
+    PrintSpec(job, out);
+    const size_t at = out.str().find("start ");
+    return at == std::string::npos ? "" : out.str().substr(at, out.str().find('\n', at) - at);
+  };
+  EXPECT_EQ(start(), "");
+  job.spec.start_from = client::StartFrom{.training_checkpoint = "trainingJobs/a/checkpoints/7"};
+  EXPECT_EQ(start(), "start      trainingJobs/a/checkpoints/7");
+  job.spec.start_from->weights_only = true;
+  EXPECT_EQ(start(), "start      trainingJobs/a/checkpoints/7, weights only");
+  job.spec.start_from = client::StartFrom{.model_version = "models/m/versions/2"};
+  EXPECT_EQ(start(), "start      models/m/versions/2");
+}
+
 TEST(JobText, PrintsWhereAJobStands) {
   client::TrainingJob job = Example();
   job.progress.emplace();

@@ -51,6 +51,24 @@ TEST(JsonOutput, WritesAJobWithItsSpecAndProgress) {
   EXPECT_FALSE(json["spec"].contains("seed"));
 }
 
+TEST(JsonOutput, WritesWhatATrainingBeginsWith) {
+  client::TrainingJob job;
+  EXPECT_FALSE(ToJson(job)["spec"].contains("start_from"));
+  job.spec.start_from = client::StartFrom{.training_checkpoint = "trainingJobs/a/checkpoints/7"};
+  EXPECT_EQ(ToJson(job)["spec"]["start_from"].dump(),
+            R"({"training_checkpoint":"trainingJobs/a/checkpoints/7","weights_only":false})");
+}
+
+TEST(JsonOutput, WritesAPointOfACurve) {
+  client::TrainingMetrics point;
+  point.step = 5;
+  point.validation_perplexity = 2.5;
+  EXPECT_EQ(ToJson(point).dump(),
+            R"({"step":5,"attempt":0,"epochs_done":0,"tokens":0,"training_loss":0.0,)"
+            R"("training_perplexity":0.0,"validation_perplexity":2.5,"learning_rate":0.0,)"
+            R"("gradient_norm":0.0,"tokens_per_second":0.0})");
+}
+
 TEST(JsonOutput, WritesTheStartAndEndOfAText) {
   client::GenerateStart start;
   start.unknown_characters = {"é"};

@@ -33,6 +33,32 @@ TEST_F(TrainCommand, SendsOnlyWhatWasSaid) {
   EXPECT_FALSE(spec.learning_rate().has_peak());
 }
 
+TEST_F(TrainCommand, StartsFromACheckpointOrAVersion) {
+  EXPECT_EQ(Run({"train", "--start-from", "a/checkpoints/7", "--detach"}).status, kSuccess);
+  const v1::TrainingSpec& spec = asked_.training_job().spec();
+  EXPECT_EQ(spec.start_from().training_checkpoint(), "trainingJobs/a/checkpoints/7");
+  EXPECT_FALSE(spec.start_from().weights_only());
+  EXPECT_EQ(spec.corpus(), "");
+  EXPECT_EQ(spec.model(), "");
+  EXPECT_EQ(
+      Run({"train", "--start-from", "trainingJobs/a/checkpoints/7", "--weights-only", "--detach"})
+          .status,
+      kSuccess);
+  EXPECT_TRUE(spec.start_from().weights_only());
+  EXPECT_EQ(
+      Run({"train", "--start-from", "m/versions/2", "--corpus", "a", "--model", "b", "--detach"})
+          .status,
+      kSuccess);
+  EXPECT_EQ(spec.start_from().model_version(), "models/m/versions/2");
+  for (const std::vector<std::string>& bad : std::vector<std::vector<std::string>>{
+           {"train", "--start-from", "models/m", "--model", "b"},
+           {"train", "--start-from", "models/m", "--corpus", "b"},
+           {"train", "--start-from", "m", "--corpus", "a", "--model", "b", "--weights-only"},
+           {"train", "--corpus", "a", "--model", "b", "--weights-only"}}) {
+    EXPECT_EQ(Run(bad).status, kBadUsage);
+  }
+}
+
 TEST_F(TrainCommand, SendsEveryFlagToItsField) {
   const Result result = Run({"train",
                              "--corpus",

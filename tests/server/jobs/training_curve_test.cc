@@ -125,6 +125,10 @@ TEST_F(CurveTest, BeginsWhereAForkBegins) {
   const auto snapshot = curve.Snapshot();
   EXPECT_EQ(snapshot.training_metrics(0).step(), 12 + snapshot.stride());
   ExpectLosses(snapshot, 12);
+  TrainingCurve resumed(snapshot, progress_);
+  StepAndAdd(resumed, 3000);
+  EXPECT_GT(resumed.Snapshot().stride(), snapshot.stride());
+  ExpectLosses(resumed.Snapshot(), 12);
 }
 
 }  // namespace

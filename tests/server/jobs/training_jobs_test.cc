@@ -12,6 +12,7 @@ namespace derin::server {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using v1::TrainingJob;
 
@@ -292,6 +293,153 @@ TEST_F(TrainingJobsTest, DoesNotPublishWhatIsUntrainedDamagedOrNotThere) {
   EXPECT_EQ(reason(5), "CHECKPOINT_DAMAGED");
   EXPECT_EQ(reason(7), "CHECKPOINT_NOT_FOUND");
   EXPECT_EQ(store->GetModel("tiny")->version_count(), 0);
+}
+
+// A job that was paused midway, and what can be made of its checkpoint.
+struct ForkTest : TrainingJobsTest {
+  std::string checkpoint;
+
+  void SetUp() override {
+    TrainingJobsTest::SetUp();
+    ASSERT_TRUE(jobs->Start().ok());
+    v1::TrainingSpec spec = TinySpec();
+    spec.mutable_config()->set_cell(v1::CELL_GRU);
+    spec.mutable_optimizer()->mutable_adam();
+    spec.mutable_learning_rate()->set_schedule(v1::LearningRate::SCHEDULE_COSINE);
+    spec.set_validation_share(0.2);
+    spec.set_epochs(400);
+    ASSERT_TRUE(jobs->Create(Request("source", spec)).ok());
+    Tale tale(*jobs, "source");
+    tale.AwaitProgress(1);
+    ASSERT_TRUE(jobs->Pause("source").ok());
+    tale.AwaitEvents(4);
+    ASSERT_EQ(jobs->Get("source")->state(), TrainingJob::STATE_PAUSED);
+    checkpoint = jobs->ListCheckpoints("source")->front().name();
+  }
+  v1::TrainingSpec Fork(const std::string& model) const {
+    v1::TrainingSpec spec;
+    spec.mutable_start_from()->set_training_checkpoint(checkpoint);
+    spec.set_model("models/" + model);
+    return spec;
+  }
+  // How the job ended: its version.
+  v1::ModelVersion End(const std::string& id) {
+    Tale(*jobs, id).AwaitEnd();
+    const TrainingJob job = *jobs->Get(id);
+    EXPECT_EQ(job.state(), TrainingJob::STATE_SUCCEEDED) << job.message();
+    return store->GetLatestModelVersion(IdOf(job.spec().model())).value_or(v1::ModelVersion());
+  }
+};
+
+TEST_F(ForkTest, WithTheSameSettingsItEndsAsTheJobThatItCameFrom) {
+  ASSERT_TRUE(jobs->Create(Request("fork", Fork("fork"))).ok());
+  const v1::ModelVersion fork = End("fork");
+  Tale tale(*jobs, "fork");
+  tale.AwaitEnd();
+  EXPECT_EQ(tale.States(), "QUEUED RUNNING R P SUCCEEDED");
+  for (const auto& response : tale.told()) {
+    if (response.event().kind() != v1::TrainingEvent::KIND_RESUMED) continue;
+    EXPECT_THAT(response.event().message(), HasSubstr(checkpoint));
+    EXPECT_EQ(CheckpointName("source", response.event().step()), checkpoint);
+  }
+  ASSERT_TRUE(jobs->Resume("source").ok());
+  const v1::ModelVersion source = End("source");
+  EXPECT_EQ(fork.sha256(), source.sha256()) << "the same weights, bit for bit";
+  EXPECT_EQ(fork.training_perplexity(), source.training_perplexity());
+  EXPECT_EQ(fork.validation_perplexity(), source.validation_perplexity());
+}
+
+TEST_F(ForkTest, OutlivesWhatItCameFrom) {
+  // It waits behind a job that never ends, while its source is deleted.
+  ASSERT_TRUE(jobs->Create(Request("endless", EndlessSpec())).ok());
+  ASSERT_TRUE(jobs->Create(Request("fork", Fork("fork"))).ok());
+  const JobStart start = **store->GetTrainingStart("fork");
+  ASSERT_TRUE(jobs->Delete("source").ok());
+  EXPECT_TRUE(blobs->Read(start.model_sha256).ok());
+  EXPECT_TRUE(blobs->Read(start.state_sha256).ok());
+  EXPECT_EQ(ErrorReason(jobs->Create(Request("late", Fork("late"))).status()), "JOB_NOT_FOUND");
+  Tale tale(*jobs, "fork");
+  ASSERT_TRUE(jobs->Cancel("endless").ok());
+  End("fork");
+  EXPECT_EQ(tale.States(), "QUEUED RUNNING R P SUCCEEDED");
+}
+
+TEST_F(ForkTest, OtherSettingsGiveOtherWeights) {
+  v1::TrainingSpec spec = Fork("fork");
+  spec.mutable_learning_rate()->set_peak(0.01);
+  const auto fork = jobs->Create(Request("fork", spec));
+  ASSERT_TRUE(fork.ok()) << fork.status();
+  EXPECT_EQ(fork->spec().epochs(), 400);
+  EXPECT_EQ(fork->spec().config().cell(), v1::CELL_GRU);
+  EXPECT_EQ(fork->spec().corpus(), "corpora/text");
+  EXPECT_EQ(fork->spec().start_from().training_checkpoint(), checkpoint);
+  const std::string forked = End("fork").sha256();
+  ASSERT_TRUE(jobs->Resume("source").ok());
+  EXPECT_NE(forked, End("source").sha256());
+}
+
+TEST_F(ForkTest, WithTheWeightsAloneItBeginsAtStepNought) {
+  v1::TrainingSpec spec = Fork("fork");
+  spec.mutable_start_from()->set_weights_only(true);
+  spec.set_batch(2);
+  spec.set_epochs(1);
+  spec.mutable_optimizer()->mutable_sgd();
+  spec.mutable_learning_rate()->set_peak(1e-9);  // so that the weights stay what they are
+  const auto fork = jobs->Create(Request("fork", spec));
+  ASSERT_TRUE(fork.ok()) << fork.status();
+  End("fork");
+  Tale tale(*jobs, "fork");
+  tale.AwaitEnd();
+  EXPECT_EQ(tale.States(), "QUEUED RUNNING P SUCCEEDED");
+  EXPECT_EQ(jobs->Get("fork")->progress().epochs(), 1);
+  EXPECT_EQ(jobs->ListMetrics("fork")->training_metrics(0).step(), 1);
+  const auto weights = [this](const std::string& sha256) {
+    return DecodeModelFile(*blobs->Read(sha256))->parameters.values;
+  };
+  const auto before = weights(store->ListTrainingCheckpoints("source")->front().model_sha256);
+  const auto after = weights(store->ListTrainingCheckpoints("fork")->front().model_sha256);
+  ASSERT_EQ(before.size(), after.size());
+  for (size_t i = 0; i < before.size(); ++i) ASSERT_NEAR(before[i], after[i], 1e-6);
+}
+
+TEST_F(ForkTest, FromAVersionOnAnotherTextKeepsTheVocabulary) {
+  const auto version = jobs->PublishCheckpoint(*ParseCheckpointName(checkpoint, "name"));
+  ASSERT_TRUE(version.ok()) << version.status();
+  std::string text;
+  for (int i = 0; i < 40; ++i) text += "ihgfedcba!? ";
+  ASSERT_TRUE(AddCorpus("other", text).ok());
+  v1::TrainingSpec spec;
+  spec.mutable_start_from()->set_model_version("models/tiny");
+  spec.set_corpus("corpora/other");
+  spec.set_model("models/other");
+  spec.set_batch(4);
+  spec.set_steps(5);
+  spec.set_epochs(2);
+  const auto job = jobs->Create(Request("fork", spec));
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->spec().start_from().model_version(), version->name());
+  const v1::ModelVersion other = End("fork");
+  EXPECT_EQ(other.vocabulary_size(), version->vocabulary_size());
+  EXPECT_EQ(other.parameter_count(), version->parameter_count());
+}
+
+TEST_F(ForkTest, GoesOnAfterARestartFromItsOwnCheckpoint) {
+  v1::TrainingSpec spec = Fork("fork");
+  spec.set_epochs(1'000'000);
+  ASSERT_TRUE(jobs->Create(Request("fork", spec)).ok());
+  {
+    Tale tale(*jobs, "fork");
+    tale.AwaitProgress(1);
+    jobs->Stop();
+  }
+  const int64_t stopped_at = jobs->ListCheckpoints("fork")->front().step();
+  NewJobs();
+  ASSERT_TRUE(jobs->Start().ok());
+  Tale tale(*jobs, "fork", 4);  // after QUEUED RUNNING R QUEUED
+  tale.AwaitProgress(2);
+  EXPECT_EQ(tale.States(), "RUNNING R");
+  EXPECT_EQ(store->ListTrainingEvents("fork", 5)->front().step(), stopped_at);
+  ASSERT_TRUE(jobs->Cancel("fork").ok());
 }
 
 TEST_F(TrainingJobsTest, ListsTheNewestFirst) {

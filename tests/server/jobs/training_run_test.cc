@@ -300,6 +300,7 @@ TEST_F(CheckpointTest, SaysWhatItIs) {
   EXPECT_EQ(checkpoint.attempt(), 2);
   EXPECT_TRUE(checkpoint.has_create_time());
   EXPECT_EQ(checkpoint.engine_id(), backend->EngineId(Precision::kF32));
+  EXPECT_EQ(checkpoint.corpus_sha256(), store->GetCorpus("text")->sha256());
   EXPECT_EQ(checkpoint.training_perplexity(), run->Progress()->training_perplexity());
   EXPECT_EQ(checkpoint.validation_perplexity(), run->Progress()->validation_perplexity());
   EXPECT_EQ(checkpoint.size_bytes(),

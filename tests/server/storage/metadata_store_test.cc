@@ -298,6 +298,27 @@ TEST_F(MetadataStoreTest, ACancelledJobKeepsItsNewestCheckpointAndAFailedOneAll)
   }
 }
 
+TEST_F(MetadataStoreTest, WhatAForkBeginsWithStaysWhenItsSourceGoes) {
+  Insert(TestJob("a"));
+  ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), 2).ok());
+  NewTrainingJob fork = TestJob("b");
+  fork.update.job.mutable_spec()->mutable_start_from()->set_training_checkpoint(
+      "trainingJobs/a/checkpoints/5");
+  fork.start = JobStart{CheckpointAt(5).model_sha256, CheckpointAt(5).state_sha256};
+  Insert(fork);
+  ASSERT_TRUE(store_->DeleteTrainingJob("a").ok());
+  EXPECT_EQ(store_->DigestsInUse()->size(), 3) << "the text, the weights and the state";
+  EXPECT_EQ((*store_->GetTrainingStart("b"))->state_sha256, CheckpointAt(5).state_sha256);
+
+  fork.update.job.set_name("trainingJobs/c");
+  EXPECT_EQ(ErrorReason(store_->InsertTrainingJob(fork).status()), "JOB_NOT_FOUND");
+  Insert(TestJob("a"));
+  ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), 2).ok());
+  fork.start->model_sha256 = Sha256Hex("other weights");
+  EXPECT_EQ(ErrorReason(store_->InsertTrainingJob(fork).status()), "CHECKPOINT_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(store_->GetTrainingJob("c").status()), "JOB_NOT_FOUND");
+}
+
 TEST_F(MetadataStoreTest, ACurveIsStoredWithACheckpointAndWithTheEnd) {
   const auto curve = [](int64_t step) {
     v1::ListTrainingMetricsResponse made;
