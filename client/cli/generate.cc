@@ -45,6 +45,7 @@ constexpr FieldFlag kFlags[] = {
     {"log_probabilities", "--log-probabilities"},
     {"expected_position", "--expected-position"},
     {"open_session", "--open-session"},
+    {"request_id", "--request-id"},
     {"sampling.temperature", "--temperature"},
     {"sampling.top_k", "--top-k"},
     {"sampling.typical_p", "--typical-p"},
@@ -134,6 +135,11 @@ void AddFlags(CLI::App& command, GenerateFlags& flags) {
                    "with --model: keep the state in a session, which a note names");
   AddNumber(command, "--expected-position", options.expected_position,
             "refuse unless the session is at this position [wherever it is]");
+  command
+      .add_option("--request-id", options.request_id,
+                  "with a session: the same call sent again with the same id makes the same text, "
+                  "as long as it is the session's last one [drawn]")
+      ->type_name("TEXT");
   command.add_flag("--per-token", options.per_token,
                    "one message per token; otherwise --message-interval says");
   AddSeconds(command, "--message-interval", options.message_interval,
@@ -181,6 +187,9 @@ absl::Status GenerateText(CommandContext& context, client::Client& client,
     if (!text.empty()) last = text.back();
     return console.out.good();
   };
+  callbacks.reconnecting = [&console](const absl::Status&) {
+    console.err << "note: the connection is lost; trying again\n" << std::flush;
+  };
   const auto end = client.Generate(options, callbacks, &console.interrupt);
   // Elsewhere than on a terminal the text is exactly what was drawn.
   if (console.out_is_terminal && last != '\n') console.out << '\n' << std::flush;
@@ -219,6 +228,9 @@ absl::Status GenerateJson(CommandContext& context, client::Client& client,
     if (!ranked.empty()) line["log_probabilities"] = std::exchange(ranked, {});
     PrintLine(line, console.out);
     return console.out.good();
+  };
+  callbacks.reconnecting = [&console](const absl::Status&) {
+    console.err << "note: the connection is lost; trying again\n" << std::flush;
   };
   const auto end = client.Generate(options, callbacks, &console.interrupt);
   if (!end.ok()) return end.status();

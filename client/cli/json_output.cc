@@ -221,6 +221,11 @@ Json ToJson(const client::Session& session) {
   json["engine_id"] = session.engine_id;
   Put(json, "idle_since", session.idle_since);
   json["stream"] = session.stream;
+  Json remembered = Json::array();
+  for (const client::PositionRange& range : session.remembered) {
+    remembered.push_back({{"first", range.first}, {"last", range.last}});
+  }
+  json["remembered"] = std::move(remembered);
   return json;
 }
 

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
 #include "client/cli/field_flag.h"
 #include "client/cli/formatting.h"
@@ -84,6 +85,15 @@ void DefineList(CLI::App& sessions, CommandContext& context) {
   });
 }
 
+// "40 to 81, 95".
+std::string Remembered(const client::Session& session) {
+  const auto range = [](std::string* out, const client::PositionRange& one) {
+    absl::StrAppend(out, WholeNumber(one.first));
+    if (one.last > one.first) absl::StrAppend(out, " to ", WholeNumber(one.last));
+  };
+  return absl::StrJoin(session.remembered, ", ", range);
+}
+
 void DefineShow(CLI::App& sessions, CommandContext& context) {
   CLI::App& command = AddCommand(sessions, "show", "Shows where a conversation is.",
                                  "  derin sessions show $S --json");
@@ -104,6 +114,7 @@ void DefineShow(CLI::App& sessions, CommandContext& context) {
                  {"seed", absl::StrCat(session->seed)},
                  {"stream", absl::StrCat(session->stream)},
                  {"engine", session->engine_id},
+                 {"remembered", Remembered(*session)},
                  {"idle since", IdleSince(*session, console)}},
                 console.out);
     return absl::OkStatus();
@@ -136,6 +147,30 @@ void DefineFork(CLI::App& sessions, CommandContext& context) {
       });
 }
 
+void DefineRewind(CLI::App& sessions, CommandContext& context) {
+  CLI::App& command = AddCommand(
+      sessions, "rewind", "Takes a conversation back to a position inside its last call.",
+      "  derin sessions show $S                        # remembered: 40 to 81\n"
+      "  derin sessions rewind $S --position 40");
+  auto id = std::make_shared<std::string>();
+  auto position = std::make_shared<std::optional<int64_t>>();
+  command.add_option("ID", *id, "as `derin sessions open` wrote it")->required()->type_name("");
+  AddNumber(command, "--position", *position,
+            "one of those that `derin sessions show` calls remembered");
+  context.DefineWithClient(
+      command, [&context, id, position](client::Client& client) -> absl::Status {
+        if (!position->has_value()) return context.BadUsage("wanted --position N");
+        const auto session = client.RewindSession(ResourceName("sessions", *id), **position);
+        if (!session.ok()) return session.status();
+        if (context.json()) {
+          PrintDocument(ToJson(*session), context.console().out);
+        } else {
+          context.console().out << session->name << " is at " << session->position << '\n';
+        }
+        return absl::OkStatus();
+      });
+}
+
 void DefineClose(CLI::App& sessions, CommandContext& context) {
   CLI::App& command =
       AddCommand(sessions, "close", "Ends a conversation; text that it still streams ends too.",
@@ -160,13 +195,14 @@ void DefineClose(CLI::App& sessions, CommandContext& context) {
 void AddSessionsCommand(CLI::App& app, CommandContext& context) {
   CLI::App& sessions = AddCommand(
       app, "sessions",
-      "Conversations that keep their state between calls: open, list, show, fork, close.",
+      "Conversations that keep their state between calls: open, list, show, fork, rewind, close.",
       "  derin sessions open --model timemachine");
   sessions.require_subcommand(0, 1);
   DefineOpen(sessions, context);
   DefineList(sessions, context);
   DefineShow(sessions, context);
   DefineFork(sessions, context);
+  DefineRewind(sessions, context);
   DefineClose(sessions, context);
 }
 

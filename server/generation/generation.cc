@@ -10,6 +10,8 @@ namespace derin::server {
 namespace {
 
 constexpr size_t kOutboxBytes = 4096;
+// A session keeps the request of its last call, but not the memory of a long prompt.
+constexpr size_t kMostKeptPromptTokens = 16'384;
 // What one token may bring: its id, a stop string that did not come to its end, bytes that become
 // three U+FFFD, and its ranking.
 size_t LargestItem(const GenerationRequest& request) {
@@ -22,26 +24,55 @@ bool Contains(const std::vector<int32_t>& tokens, int32_t token) {
 
 }  // namespace
 
+GenerationRequest RewindRequest(const GenerationRequest& last, int64_t position,
+                                absl::Duration arrival) {
+  GenerationRequest again = last;
+  again.until = again.resume_after = position;
+  again.time_budget = absl::InfiniteDuration();
+  again.arrival = arrival;
+  return again;
+}
+
 Generation::Generation(GenerationRequest request, std::shared_ptr<Session> session,
-                       StreamSink* sink)
-    : request_(std::move(request)),
+                       StreamSink* sink, bool replays)
+    : shared_request_(std::make_shared<const GenerationRequest>(std::move(request))),
+      request_(*shared_request_),
       session_(std::move(session)),
       sink_(sink),
+      replays_(replays),
       outbox_(kOutboxBytes, LargestItem(request_)) {
   SetAdjustments();
   if (!request_.stop_strings.empty()) stops_.emplace(request_.stop_strings, request_.include_stop);
+  if (!replays_) CollectTokens();
+}
+
+void Generation::CollectTokens() {
   const Session::State& state = session_->state;
   if (state.pending.has_value()) to_absorb_.push_back(*state.pending);
   prompt_start_ = to_absorb_.size();
   to_absorb_.insert(to_absorb_.end(), request_.prompt.begin(), request_.prompt.end());
   // A token must go in for one to come out: a text from nothing begins after `<unk>`.
-  if (to_absorb_.empty()) {
-    to_absorb_.push_back(Vocabulary::kUnknown);
+  const bool comes_out = request_.only_prompt ? request_.scores && !request_.prompt.empty() : true;
+  if (comes_out && (to_absorb_.empty() || (request_.scores && prompt_start_ == 0))) {
+    to_absorb_.insert(to_absorb_.begin(), Vocabulary::kUnknown);
     ++prompt_start_;  // it is no part of the prompt
   }
 }
 
 void Generation::Begin() {
+  if (replays_) return;
+  if (!session_->name().empty()) {
+    const bool small = request_.prompt.size() <= kMostKeptPromptTokens;
+    session_->Remember(request_.key, small ? shared_request_ : nullptr);
+  }
+  if (request_.seed.has_value()) session_->state.seed = *request_.seed;
+  session_->Publish();
+}
+
+void Generation::Join() {
+  if (!replays_) return;
+  session_->Restore();
+  CollectTokens();
   if (request_.seed.has_value()) session_->state.seed = *request_.seed;
   session_->Publish();
 }
@@ -58,6 +89,7 @@ LanguageModel::Row Generation::NextRow() {
   row.sample.position = state.position + 1;
   if (!next_draws()) {
     row.sample.forced_token = to_absorb_[absorbed_ + 1];
+    if (request_.scores) row.sample.ranked = request_.ranked;
     return row;
   }
   row.sample.ranked = request_.ranked;
@@ -84,27 +116,38 @@ void Generation::Accept(int32_t token, absl::Duration step_start, absl::Duration
   Session::State& state = session_->state;
   const bool draws = next_draws();
   const int32_t absorbed = to_absorb_[absorbed_];
+  std::string text;
   if (steps_++ == 0) {
     first_step_ = step_start;
-    if (!state.held.text.empty() || !request_.prompt.empty()) {
-      if (std::string text = ResumedText(); !text.empty()) outbox_.PushText(std::move(text));
-    }
+    session_->FirstStepDone();
+    if (!state.held.text.empty() || !request_.prompt.empty()) text = ResumedText();
   }
-  if (request_.echo && drawn_ == 0 && absorbed_ >= prompt_start_) Echo(absorbed);
+  if (request_.echo && drawn_ == 0 && absorbed_ >= prompt_start_) text += Echo(absorbed);
   ++state.position;
   state.forks = 0;
   session_->Publish();
   state.recent.Push(absorbed);
   ++absorbed_;
   state.pending.reset();
-  if (!draws) return;
+  const bool sends = !request_.resume_after.has_value() || state.position > *request_.resume_after;
+  if (request_.scores) {
+    outbox_.Push(state.position, token, "", {ranking.begin(), ranking.end()});
+    return;
+  }
+  if (!draws) {
+    if (sends && !text.empty()) outbox_.Push(state.position, std::nullopt, std::move(text));
+    return;
+  }
 
   if (drawn_++ == 0) first_token_ = now;
   previous_token_ = std::exchange(last_token_, now);
   state.pending = token;
   to_absorb_.assign(1, token);
   absorbed_ = 0;
-  outbox_.Push(token, TextOf(token), {ranking.begin(), ranking.end()});
+  text += TextOf(token);
+  if (sends) {
+    outbox_.Push(state.position, token, std::move(text), {ranking.begin(), ranking.end()});
+  }
   if (drawn_ == request_.min_tokens) SetAdjustments();
 }
 
@@ -116,11 +159,10 @@ std::string Generation::ResumedText() {
   return std::string(std::exchange(state.held, {}).unsent());
 }
 
-void Generation::Echo(int32_t token) {
+std::string Generation::Echo(int32_t token) {
   std::string bytes;
   session_->version()->tokenizer.AppendBytes(token, bytes);
-  std::string text = session_->state.text.Append(bytes);
-  if (!text.empty()) outbox_.PushText(std::move(text));
+  return session_->state.text.Append(bytes);
 }
 
 std::string Generation::TextOf(int32_t token) {
@@ -142,7 +184,8 @@ std::string Generation::TextOf(int32_t token) {
 
 v1::FinishReason Generation::completion() const {
   if (stop_token_.has_value()) return v1::FINISH_REASON_STOP_TOKEN;
-  return stop_ != nullptr ? v1::FINISH_REASON_STOP_STRING : v1::FINISH_REASON_LENGTH;
+  if (stop_ != nullptr) return v1::FINISH_REASON_STOP_STRING;
+  return enough() ? v1::FINISH_REASON_LENGTH : v1::FINISH_REASON_UNSPECIFIED;
 }
 
 std::string Generation::ReleaseHeldBack() {
@@ -166,8 +209,11 @@ void Generation::Finish(v1::FinishReason reason, absl::Time now) {
   if (drawn_ > 0) *end.mutable_prompt_time() = ToProtoDuration(first_token_ - first_step_);
   if (stop_ != nullptr) end.set_stop_string(request_.stop_names[stop_ - stops_->stops().data()]);
   if (stop_token_.has_value()) end.set_stop_token(*stop_token_);
+  if (request_.only_prompt && complete() && !to_absorb_.empty()) {
+    session_->state.pending = to_absorb_.back();
+  }
   // A session that goes on keeps it for its next call.
-  const bool last = session_->name().empty() || session_->closed();
+  const bool last = (session_->name().empty() && !request_.only_prompt) || session_->closed();
   std::string text = last ? ReleaseHeldBack() : "";
   // The client may call again as soon as it sees the end, so the session is given back first.
   session_->End(now);

@@ -41,6 +41,15 @@ struct GenerationRequest {
   TokenRules rules;
   // How many of the most probable tokens are reported beside each drawn one; -1: not even that.
   int32_t ranked = -1;
+  // Nothing is drawn: the prompt goes in, but for its last token, which waits for the next call.
+  bool only_prompt = false;
+  bool scores = false;  // the prompt's tokens are sent, with their rankings; only with only_prompt
+  bool continues = false;    // a call of several parts, which has its place already
+  CallKey key;               // of the call in its session
+  bool must_replay = false;  // the call goes on for somebody who has a part of it already
+  // What the steps up to this position bring is not sent: its caller has that.
+  std::optional<int64_t> resume_after;
+  std::optional<int64_t> until;              // the call ends at this position of the session
   std::optional<int64_t> expected_position;  // of the session when the call begins
   std::optional<uint64_t> seed;              // of the session from here on; unset: as it is
   absl::Duration time_budget = absl::InfiniteDuration();  // from the arrival on
@@ -49,12 +58,18 @@ struct GenerationRequest {
   absl::Duration arrival;  // by the engine's clock
 };
 
+// `last`, the last call of a session, once more as far as `position`; nothing of it is sent.
+GenerationRequest RewindRequest(const GenerationRequest& last, int64_t position,
+                                absl::Duration arrival);
+
 // One Generate call on its way through the engine. Between steps it knows which token its session
 // absorbs next; all but what is marked otherwise belongs to the engine's thread.
 class Generation {
  public:
-  // `session` was begun for this call; `sink` lives until it got the end.
-  Generation(GenerationRequest request, std::shared_ptr<Session> session, StreamSink* sink);
+  // `session` was begun for this call; `sink` lives until it got the end. A call that `replays` is
+  // the session's last one once more.
+  Generation(GenerationRequest request, std::shared_ptr<Session> session, StreamSink* sink,
+             bool replays = false);
 
   // Any thread.
   Session& session() const { return *session_; }
@@ -71,19 +86,26 @@ class Generation {
 
   // The engine takes the call; a call that is refused has changed nothing of its session.
   void Begin();
+  // The engine's thread has it, and whatever ran in the session before has ended.
+  void Join();
+  bool replays() const { return replays_; }
 
   // Its part of the next step; valid until the call after it.
   LanguageModel::Row NextRow();
   // Whether that step draws a token; else it absorbs a part of the prompt.
-  bool next_draws() const { return absorbed_ + 1 == to_absorb_.size(); }
+  bool next_draws() const { return !request_.only_prompt && absorbed_ + 1 == to_absorb_.size(); }
   // Whether its prompt is part of its text, which then grows before anything is drawn.
-  bool echoes() const { return request_.echo; }
+  bool echoes() const { return request_.echo || request_.scores; }
+  bool continues() const { return request_.continues; }
   // Takes what the step chose; `now` by the engine's clock. A drawn token goes to the outbox, with
   // its `ranking` when its row asked for one.
   void Accept(int32_t token, absl::Duration step_start, absl::Duration now,
               absl::Span<const TokenLogProbability> ranking = {});
   // Whether no token more is to be drawn: there are enough, or the last one stopped the text.
-  bool complete() const { return stop_ != nullptr || stop_token_.has_value() || enough(); }
+  bool complete() const {
+    return (request_.only_prompt && absorbed_ + 1 >= to_absorb_.size()) || stop_ != nullptr ||
+           stop_token_.has_value() || enough() || session_->state.position == request_.until;
+  }
   // Why, when it is complete.
   v1::FinishReason completion() const;
   // Whether the time that it was given has passed at `now`.
@@ -108,21 +130,25 @@ class Generation {
   uint64_t place = 0;
 
  private:
+  // What its session absorbs first.
+  void CollectTokens();
   bool enough() const { return drawn_ == request_.max_tokens; }
   // How logits are adjusted from here on: stop tokens are banned as long as none may be drawn.
   void SetAdjustments();
   // What an earlier call held back, as far as this call may send it.
   std::string ResumedText();
-  // The text to send for what the last step absorbed, when it is to be echoed.
-  void Echo(int32_t token);
+  // The text to send for what the last step absorbed, which is to be echoed.
+  std::string Echo(int32_t token);
   // The text to send for `token`, which was drawn; sees whether it stops the text.
   std::string TextOf(int32_t token);
   // All that the session holds back; it holds nothing then.
   std::string ReleaseHeldBack();
 
-  const GenerationRequest request_;
+  const std::shared_ptr<const GenerationRequest> shared_request_;
+  const GenerationRequest& request_;
   const std::shared_ptr<Session> session_;
   StreamSink* const sink_;
+  const bool replays_;
   Outbox outbox_;
   std::atomic<bool> cancelled_ = false;
 

@@ -32,7 +32,7 @@ std::string FinishLabel(v1::FinishReason reason) {
     case v1::FINISH_REASON_TIME:
       return "time";
     default:
-      return "unspecified";
+      return "none";  // a rewind, or a prompt without a text
   }
 }
 
@@ -43,19 +43,26 @@ absl::StatusOr<std::unique_ptr<GenerationEngine>> GenerationEngine::Create(
     MonotonicClock clock) {
   auto queue = backend.NewQueue(QueuePriority::kGeneration);
   if (!queue.ok()) return queue.status();
-  return std::unique_ptr<GenerationEngine>(
-      new GenerationEngine(backend, metrics, options, std::move(clock), *std::move(queue)));
+  CopyBuffers copies;
+  for (Buffer* buffer : {&copies.from, &copies.to}) {
+    auto allocated = backend.Allocate(ElementType::kI32, options.max_rows);
+    if (!allocated.ok()) return allocated.status();
+    *buffer = *std::move(allocated);
+  }
+  return std::unique_ptr<GenerationEngine>(new GenerationEngine(
+      backend, metrics, options, std::move(clock), *std::move(queue), std::move(copies)));
 }
 
 GenerationEngine::GenerationEngine(Backend& backend, ServerMetrics& metrics,
                                    const GenerationEngineOptions& options, MonotonicClock clock,
-                                   std::unique_ptr<Queue> queue)
+                                   std::unique_ptr<Queue> queue, CopyBuffers copies)
     : backend_(backend),
       metrics_(metrics),
       options_(options),
       clock_(std::move(clock)),
       queue_(std::move(queue)),
       batcher_(options.max_rows),
+      copies_(std::move(copies)),
       writer_([this] { Wake(); }) {
   metrics_.generation_active.BindValue([this] {
     absl::MutexLock lock(&mutex_);
@@ -86,7 +93,7 @@ absl::Status GenerationEngine::Start(std::shared_ptr<Generation> generation) {
     refusal = ServerStopping();
   } else if (!health.ok()) {
     refusal = DeviceLost(health);
-  } else if (streams_ >= options_.max_streams) {
+  } else if (streams_ >= options_.max_streams && !generation->continues()) {
     refusal = WithRetryAfter(
         Refusal(absl::StatusCode::kResourceExhausted, "STREAMS_FULL",
                 absl::StrFormat("all %d streams of this server are in use: try again, or have the "
@@ -133,13 +140,34 @@ void GenerationEngine::Run() {
 }
 
 bool GenerationEngine::TakeNews(bool wait) {
-  absl::MutexLock lock(&mutex_);
-  if (wait && !stop_) mutex_.Await(absl::Condition(this, &GenerationEngine::HasNews));
-  news_ = false;
-  for (auto& newcomer : newcomers_) batcher_.Add(std::move(newcomer));
-  newcomers_.clear();
-  ending_ = end_all_;
-  return !stop_ || batcher_.size() > 0;
+  std::vector<std::shared_ptr<Generation>> newcomers;
+  bool stop;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (wait && !stop_) mutex_.Await(absl::Condition(this, &GenerationEngine::HasNews));
+    news_ = false;
+    newcomers.swap(newcomers_);
+    ending_ = end_all_;
+    stop = stop_;
+  }
+  for (auto& newcomer : newcomers) {
+    if (newcomer->replays()) TakeOver(*newcomer);
+    newcomer->Join();
+    batcher_.Add(std::move(newcomer));
+  }
+  return !stop || batcher_.size() > 0;
+}
+
+void GenerationEngine::TakeOver(Generation& newcomer) {
+  const auto gone =
+      batcher_.Remove([&](const Generation& one) { return &one.session() == &newcomer.session(); });
+  for (const auto& one : gone) {
+    one->Fail(Refusal(absl::StatusCode::kAborted, "CALL_TAKEN_OVER",
+                      "another call with the same request_id goes on with this text"),
+              absl::Now());
+    metrics_.generation_requests.With(ModelLabel(*one), "taken_over").Add(1);
+  }
+  if (!gone.empty()) Leave(gone);
 }
 
 void GenerationEngine::EndThoseThatLeave() {
@@ -175,6 +203,7 @@ void GenerationEngine::Leave(absl::Span<const std::shared_ptr<Generation>> gone)
 void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch) {
   const absl::Duration start = clock_();
   const LoadedVersion& version = *batch.front()->session().version();
+  CopyStates(batch);
   rows_.clear();
   bool ranks = false;
   for (const auto& one : batch) {
@@ -218,6 +247,26 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
     absl::MutexLock lock(&mutex_);
     waiting_ -= started;
   }
+}
+
+void GenerationEngine::CopyStates(absl::Span<const std::shared_ptr<Generation>> batch) {
+  copy_from_.clear();
+  copy_to_.clear();
+  for (const auto& one : batch) {
+    if (!one->waiting()) continue;
+    const auto copy = one->session().CopyBeforeFirstStep();
+    if (!copy.has_value()) continue;
+    copy_from_.push_back(copy->from);
+    copy_to_.push_back(copy->to);
+  }
+  if (copy_from_.empty()) return;
+  // An error shows in the step behind it.
+  HiddenStatePool& pool = batch.front()->session().lease().pool();
+  const View from = copies_.from.view().Slice(0, copy_from_.size());
+  const View to = copies_.to.view().Slice(0, copy_to_.size());
+  backend_.Upload(*queue_, copy_from_.data(), from);
+  backend_.Upload(*queue_, copy_to_.data(), to);
+  backend_.CopyStates(*queue_, pool.view(), pool.slot_elements(), from, to);
 }
 
 void GenerationEngine::Record(const Generation& generation, bool drew) {

@@ -54,15 +54,23 @@ class GenerationEngine {
   absl::Duration Now() const { return clock_(); }
 
  private:
+  // Slots to copy from and to, [max_rows] each.
+  struct CopyBuffers {
+    Buffer from, to;
+  };
   GenerationEngine(Backend& backend, ServerMetrics& metrics, const GenerationEngineOptions& options,
-                   MonotonicClock clock, std::unique_ptr<Queue> queue);
+                   MonotonicClock clock, std::unique_ptr<Queue> queue, CopyBuffers copies);
 
   void Run();
   bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return news_; }
   // Newcomers join the batcher. False once all is over.
   bool TakeNews(bool wait) ABSL_LOCKS_EXCLUDED(mutex_);
   void EndThoseThatLeave();
+  // A call that makes its session's last one again takes its place.
+  void TakeOver(Generation& newcomer);
   void Step(absl::Span<const std::shared_ptr<Generation>> batch);
+  // States that are kept from their calls' starts, or that begin there again.
+  void CopyStates(absl::Span<const std::shared_ptr<Generation>> batch);
   void Record(const Generation& generation, bool drew);
   // Ends the calls of `batch` with `status`; all calls when the device is lost.
   void FailBatch(absl::Span<const std::shared_ptr<Generation>> batch, const absl::Status& status);
@@ -77,6 +85,8 @@ class GenerationEngine {
   StepBatcher batcher_;                                  // the engine's thread only
   bool ending_ = false;                                  // likewise
   absl::Duration step_end_ = -absl::InfiniteDuration();  // of the last one, likewise
+  const CopyBuffers copies_;
+  std::vector<int32_t> copy_from_, copy_to_;
   std::vector<LanguageModel::Row> rows_;
   std::vector<int32_t> chosen_;
   std::vector<TokenLogProbability> rankings_;

@@ -10,9 +10,10 @@ bool Outbox::HasRoom() const {
   return Fits();
 }
 
-void Outbox::Push(int32_t token, std::string text, std::vector<TokenLogProbability> ranking) {
+void Outbox::Push(int64_t position, std::optional<int32_t> token, std::string text,
+                  std::vector<TokenLogProbability> ranking) {
   absl::MutexLock lock(&mutex_);
-  items_.push_back({token, std::move(text), std::move(ranking)});
+  items_.push_back({position, token, std::move(text), std::move(ranking)});
   bytes_ += items_.back().bytes();
 }
 
@@ -28,7 +29,8 @@ StreamPiece Outbox::Drain(size_t max_items) {
   StreamPiece piece;
   for (size_t n = std::min(max_items, items_.size()); n > 0; --n) {
     piece.text += items_.front().text;
-    if (items_.front().token != kNoToken) piece.tokens.push_back(items_.front().token);
+    if (items_.front().token.has_value()) piece.tokens.push_back(*items_.front().token);
+    piece.position = items_.front().position;
     bytes_ -= items_.front().bytes();
     if (!items_.front().ranking.empty()) {
       piece.rankings.push_back(std::move(items_.front().ranking));

@@ -22,6 +22,7 @@ using StreamEnd = absl::StatusOr<v1::GenerateEnd>;
 struct StreamPiece {
   std::string text;             // whole characters
   std::vector<int32_t> tokens;  // drawn meanwhile
+  int64_t position = 0;         // of the session after the last step that brought some of it
   // Of each of these tokens, itself first, where the call asks for them; else empty.
   std::vector<std::vector<TokenLogProbability>> rankings;
   std::optional<StreamEnd> end;
@@ -41,10 +42,10 @@ class Outbox {
 
   // Whether a token more may be pushed.
   bool HasRoom() const ABSL_LOCKS_EXCLUDED(mutex_);
-  void Push(int32_t token, std::string text, std::vector<TokenLogProbability> ranking = {})
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  // Text of tokens that were not drawn: a prompt's.
-  void PushText(std::string text) ABSL_LOCKS_EXCLUDED(mutex_) { Push(kNoToken, std::move(text)); }
+  // All that one step brought, after which the session was at `position`: text, and the token that
+  // it drew, if any.
+  void Push(int64_t position, std::optional<int32_t> token, std::string text,
+            std::vector<TokenLogProbability> ranking = {}) ABSL_LOCKS_EXCLUDED(mutex_);
   // Text that belongs to no new token: what was held back until the end.
   void PushEnd(std::string text, StreamEnd end) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -58,15 +59,14 @@ class Outbox {
 
  private:
   struct Item {
-    int32_t token;
+    int64_t position;
+    std::optional<int32_t> token;
     std::string text;
     std::vector<TokenLogProbability> ranking;
     size_t bytes() const {
-      return text.size() + sizeof(token) + ranking.size() * sizeof(TokenLogProbability);
+      return text.size() + sizeof(int32_t) + ranking.size() * sizeof(TokenLogProbability);
     }
   };
-  static constexpr int32_t kNoToken = -1;
-
   bool Fits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return bytes_ + largest_item_ <= capacity_bytes_;
   }

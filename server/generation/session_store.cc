@@ -32,7 +32,8 @@ SessionStore::SessionStore(Backend& backend, std::string server_id,
       now_(std::move(now)),
       copier_(backend) {}
 
-absl::StatusOr<std::unique_ptr<SlotLease>> SessionStore::Lease(const LoadedVersion& version) {
+absl::StatusOr<std::unique_ptr<SlotLease>> SessionStore::Lease(const LoadedVersion& version,
+                                                               bool remembers) {
   if (*leases_ >= options_.max_sessions) CloseIdle();
   if (*leases_ >= options_.max_sessions) {
     return WithRetryAfter(
@@ -46,13 +47,22 @@ absl::StatusOr<std::unique_ptr<SlotLease>> SessionStore::Lease(const LoadedVersi
   std::shared_ptr<HiddenStatePool>& pool = pools_[elements];
   if (pool == nullptr) {
     auto created =
-        HiddenStatePool::Create(backend_, ElementType::kF32, elements, options_.max_sessions);
+        HiddenStatePool::Create(backend_, ElementType::kF32, elements, 2 * options_.max_sessions);
     if (!created.ok()) return created.status();
     pool = *std::move(created);
   }
   absl::StatusOr<int32_t> slot = pool->Acquire();
   if (!slot.ok()) return slot.status();
-  return std::make_unique<SlotLease>(pool, *slot, leases_);
+  int32_t start_slot = 0;
+  if (remembers) {
+    absl::StatusOr<int32_t> second = pool->Acquire();
+    if (!second.ok()) {
+      pool->Release(*slot);
+      return second.status();
+    }
+    start_slot = *second;
+  }
+  return std::make_unique<SlotLease>(pool, *slot, start_slot, leases_);
 }
 
 void SessionStore::CloseIdle() {
@@ -71,7 +81,30 @@ void SessionStore::CloseIdle() {
 absl::StatusOr<std::shared_ptr<Session>> SessionStore::Open(
     std::shared_ptr<const LoadedVersion> version, std::string_view owner, uint64_t seed) {
   absl::MutexLock lock(&mutex_);
-  auto lease = Lease(*version);
+  return OpenNamed(std::move(version), owner, seed);
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionStore::OpenForCall(
+    std::shared_ptr<const LoadedVersion> version, std::string_view owner, uint64_t seed,
+    std::string_view request_id) {
+  absl::MutexLock lock(&mutex_);
+  if (request_id.empty()) return OpenNamed(std::move(version), owner, seed);
+  std::weak_ptr<Session>& opened = opened_by_[{std::string(owner), std::string(request_id)}];
+  if (auto session = opened.lock(); session != nullptr && !session->closed()) {
+    if (session->last_request_id() == request_id) return session;
+  }
+  auto session = OpenNamed(std::move(version), owner, seed);
+  if (session.ok()) opened = *session;
+  if (opened_by_.size() >= opened_by_limit_) {
+    absl::erase_if(opened_by_, [](const auto& one) { return one.second.expired(); });
+    opened_by_limit_ = 64 + 2 * opened_by_.size();
+  }
+  return session;
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionStore::OpenNamed(
+    std::shared_ptr<const LoadedVersion> version, std::string_view owner, uint64_t seed) {
+  auto lease = Lease(*version, /*remembers=*/true);
   if (!lease.ok()) return lease.status();
   auto session = std::make_shared<Session>(ResourceName(kSessions, NewSessionId(server_id_)),
                                            std::string(owner), std::move(version), seed,
@@ -83,7 +116,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionStore::Open(
 absl::StatusOr<std::shared_ptr<Session>> SessionStore::OpenForOneCall(
     std::shared_ptr<const LoadedVersion> version, std::string_view owner, uint64_t seed) {
   absl::MutexLock lock(&mutex_);
-  auto lease = Lease(*version);
+  auto lease = Lease(*version, /*remembers=*/false);
   if (!lease.ok()) return lease.status();
   return std::make_shared<Session>("", std::string(owner), std::move(version), seed,
                                    *std::move(lease), now_());
@@ -137,15 +170,14 @@ absl::StatusOr<std::shared_ptr<Session>> SessionStore::Fork(std::string_view nam
     absl::StatusOr<std::unique_ptr<SlotLease>> lease = absl::UnknownError("");
     {
       absl::MutexLock lock(&mutex_);
-      lease = Lease(*from.version());
+      lease = Lease(*from.version(), /*remembers=*/!options.for_one_call);
     }
     if (!lease.ok()) return lease.status();
-    auto fork =
-        std::make_shared<Session>(ResourceName(kSessions, NewSessionId(server_id_)),
-                                  std::string(owner), from.version(), 0, *std::move(lease), now_());
+    auto fork = std::make_shared<Session>(
+        options.for_one_call ? "" : ResourceName(kSessions, NewSessionId(server_id_)),
+        std::string(owner), from.version(), 0, *std::move(lease), now_());
     if (from.state.position > 0) {
-      const int32_t slot = from.lease().slot(), copy_slot = fork->lease().slot();
-      absl::Status copied = copier_.Copy(from.lease().pool(), slot, copy_slot);
+      absl::Status copied = copier_.Copy(from.lease().pool(), from.slot(), fork->slot());
       if (!copied.ok()) return copied;
     }
     fork->state = from.state;
@@ -153,6 +185,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionStore::Fork(std::string_view nam
     if (options.seed.has_value()) fork->state.seed = *options.seed;
     if (!options.same_stream) fork->state.stream = ForkStream(from.state);
     fork->Publish();
+    if (options.for_one_call) return fork;
     absl::MutexLock lock(&mutex_);
     sessions_[{fork->owner(), fork->name()}] = fork;
     return fork;

@@ -41,6 +41,12 @@ class SessionStore {
   absl::StatusOr<std::shared_ptr<Session>> Open(std::shared_ptr<const LoadedVersion> version,
                                                 std::string_view owner, uint64_t seed)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // As Open; the session that this caller's call with this id opened, as long as that is its last
+  // call, instead of another one. An empty `request_id` is none.
+  absl::StatusOr<std::shared_ptr<Session>> OpenForCall(std::shared_ptr<const LoadedVersion> version,
+                                                       std::string_view owner, uint64_t seed,
+                                                       std::string_view request_id)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // A nameless one, that goes with its call.
   absl::StatusOr<std::shared_ptr<Session>> OpenForOneCall(
       std::shared_ptr<const LoadedVersion> version, std::string_view owner, uint64_t seed)
@@ -62,6 +68,7 @@ class SessionStore {
   struct ForkOptions {
     std::optional<uint64_t> seed;  // of the fork's draws; unset: the same
     bool same_stream = false;
+    bool for_one_call = false;  // a nameless one, that goes with its call
   };
   // A new session with the state of the one with this name. Errors as Find, TryBegin and Open.
   absl::StatusOr<std::shared_ptr<Session>> Fork(std::string_view name, std::string_view owner,
@@ -79,7 +86,11 @@ class SessionStore {
   int64_t evicted() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  absl::StatusOr<std::unique_ptr<SlotLease>> Lease(const LoadedVersion& version)
+  // With `remembers` a slot more for the state at a call's start.
+  absl::StatusOr<std::unique_ptr<SlotLease>> Lease(const LoadedVersion& version, bool remembers)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::shared_ptr<Session>> OpenNamed(std::shared_ptr<const LoadedVersion> version,
+                                                     std::string_view owner, uint64_t seed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CloseIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -97,6 +108,11 @@ class SessionStore {
   // By owner and name.
   absl::btree_map<std::pair<std::string, std::string>, std::shared_ptr<Session>> sessions_
       ABSL_GUARDED_BY(mutex_);
+  // By owner and request id: the session that the call opened, which may be gone.
+  absl::flat_hash_map<std::pair<std::string, std::string>, std::weak_ptr<Session>> opened_by_
+      ABSL_GUARDED_BY(mutex_);
+  // So many are looked through for those that are gone when there are as many.
+  size_t opened_by_limit_ ABSL_GUARDED_BY(mutex_) = 64;
   int64_t evicted_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -1,5 +1,8 @@
 #include "server/rpc/generate_request.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +16,7 @@
 #include "server/rpc/sampling_request.h"
 #include "server/status/error.h"
 #include "server/storage/proto_time.h"
+#include "server/storage/sha256.h"
 
 namespace derin::server {
 namespace {
@@ -23,6 +27,42 @@ constexpr size_t kMaxStopBytes = 128;
 constexpr int kMaxStopTokens = 64;
 constexpr absl::Duration kMaxTimeBudget = absl::Hours(24);
 constexpr absl::Duration kMaxMessageInterval = absl::Seconds(10);
+
+constexpr size_t kMaxRequestIdBytes = 128;
+
+absl::Status ParseRetry(const v1::GenerateRequest& request, GenerationRequest& parsed) {
+  const bool keeps = request.has_session() || request.open_session();
+  if (request.request_id().size() > kMaxRequestIdBytes) {
+    return InvalidField("request_id",
+                        absl::StrFormat("got %d bytes, wanted at most %d",
+                                        request.request_id().size(), kMaxRequestIdBytes));
+  }
+  if (!request.request_id().empty()) {
+    if (!keeps) {
+      return InvalidField("request_id",
+                          "makes no sense with model alone, of which nothing is kept: wanted "
+                          "session or open_session with it, or seed instead");
+    }
+    parsed.key = {request.request_id(), RequestDigest(request)};
+  }
+  if (!request.has_resume_after_position()) return absl::OkStatus();
+  parsed.resume_after = request.resume_after_position();
+  parsed.must_replay = keeps;
+  if (*parsed.resume_after < 0) {
+    return InvalidField("resume_after_position",
+                        absl::StrFormat("got %d, wanted 0 or more", *parsed.resume_after));
+  }
+  if (keeps && request.request_id().empty()) {
+    return InvalidField("resume_after_position",
+                        "got none of request_id, wanted that of the session's last call");
+  }
+  if (!keeps && !request.has_seed()) {
+    return InvalidField("resume_after_position",
+                        "got model without seed, whose text would be another one: wanted the seed "
+                        "of the text's start with it");
+  }
+  return absl::OkStatus();
+}
 
 absl::Status CheckPrompt(const v1::GenerateRequest& request, int64_t max_prompt_bytes) {
   int64_t size = 0;
@@ -194,6 +234,23 @@ absl::Status FitPrompt(const v1::GenerateRequest& request, const LoadedVersion& 
 
 }  // namespace
 
+std::string RequestDigest(const v1::GenerateRequest& request) {
+  v1::GenerateRequest same = request;
+  same.clear_source();
+  same.clear_open_session();
+  same.clear_expected_position();
+  same.clear_request_id();
+  same.clear_resume_after_position();
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream output(&stream);
+    output.SetSerializationDeterministic(true);  // of maps, too
+    same.SerializeToCodedStream(&output);
+  }
+  return Sha256Hex(bytes);
+}
+
 absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest& request,
                                                        int64_t max_prompt_bytes) {
   if (request.source_case() == v1::GenerateRequest::SOURCE_NOT_SET) {
@@ -228,6 +285,8 @@ absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest
                           "makes no sense without session: a model begins at 0 always");
     }
   }
+  status = ParseRetry(request, parsed);
+  if (!status.ok()) return status;
   if (request.has_log_probabilities()) {
     parsed.ranked = request.log_probabilities();
     if (parsed.ranked < 0 || parsed.ranked > kMostRanked) {

@@ -9,6 +9,7 @@
 #include "server/rpc/page.h"
 #include "server/rpc/status_mapping.h"
 #include "server/rpc/unary.h"
+#include "server/status/error.h"
 #include "server/storage/proto_time.h"
 #include "server/storage/random_id.h"
 
@@ -38,6 +39,7 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
 
   void Send(StreamPiece piece) override {
     message_.set_text(std::move(piece.text));
+    message_.set_position(piece.position);
     message_.mutable_tokens()->Assign(piece.tokens.begin(), piece.tokens.end());
     for (const auto& ranking : piece.rankings) {
       v1::DrawnLogProbability& drawn = *message_.add_log_probabilities();
@@ -99,8 +101,67 @@ v1::Session ToProto(const Session& session) {
   if (idle_since != absl::InfiniteFuture()) {
     *proto.mutable_idle_since() = ToTimestamp(idle_since);
   }
+  for (const PositionRange& range : session.remembered()) {
+    v1::PositionRange& one = *proto.add_remembered();
+    one.set_first(range.first);
+    one.set_last(range.last);
+  }
   return proto;
 }
+
+// The steps that take a session back; they send nothing, and their end is the reply.
+class RewindReactor final : public grpc::ServerUnaryReactor, public StreamSink {
+ public:
+  RewindReactor(AdmittedCall call, GenerationEngine& engine, v1::Session* response)
+      : call_(std::move(call)), engine_(engine), response_(response) {}
+
+  const Caller& caller() const { return call_.caller(); }
+  void Reply(const absl::Status& status) { Finish(call_.End(status)); }
+
+  // The engine takes over; from here on this object may go at any time. After an error it has not
+  // begun.
+  absl::Status Run(std::shared_ptr<Generation> generation) {
+    generation_ = generation;
+    return engine_.Start(std::move(generation));
+  }
+
+  void Send(StreamPiece piece) override {
+    if (!piece.end.has_value()) return engine_.Written(generation_.get());
+    absl::Status status = piece.end->status();
+    if (status.ok()) {
+      const v1::FinishReason reason = (*piece.end)->finish_reason();
+      if (reason == v1::FINISH_REASON_SERVER_STOPPING) status = ServerStopping();
+      if (reason == v1::FINISH_REASON_SESSION_CLOSED) status = generation_->session().TryBegin();
+    }
+    if (status.ok()) {
+      *response_ = ToProto(generation_->session());
+      // Another call may be in it by now.
+      response_->set_position((*piece.end)->position());
+    }
+    Reply(status);
+  }
+
+  void OnCancel() override {
+    if (generation_ == nullptr) return;
+    generation_->Cancel();
+    engine_.Wake();
+  }
+
+  void OnDone() override { delete this; }
+
+ private:
+  AdmittedCall call_;
+  GenerationEngine& engine_;
+  v1::Session* const response_;
+  std::shared_ptr<Generation> generation_;
+};
+
+// A unary call that never got in.
+class RefusedUnary final : public grpc::ServerUnaryReactor {
+ public:
+  explicit RefusedUnary(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
+  void OnDone() override { delete this; }
+};
 
 }  // namespace
 
@@ -121,16 +182,19 @@ absl::StatusOr<std::shared_ptr<Session>> GenerationService::SessionFor(
   auto version = registry_.Resolve(request.model(), "model");
   if (!version.ok()) return version.status();
   if (request.open_session()) {
-    return sessions_.Open(*std::move(version), caller.name,
-                          request.has_seed() ? request.seed() : RandomBits());
+    return sessions_.OpenForCall(*std::move(version), caller.name,
+                                 request.has_seed() ? request.seed() : RandomBits(),
+                                 request.request_id());
   }
   return sessions_.OpenForOneCall(*std::move(version), caller.name, RandomBits());
 }
 
 absl::Status GenerationService::Refused(const v1::GenerateRequest& request, const Session& session,
                                         absl::Status status) {
-  // Nobody knows the name of a session that was opened for a call that is refused.
-  if (request.open_session()) sessions_.Close(session.name(), session.owner()).IgnoreError();
+  // Nobody knows the name of a session that was opened for a call that is refused; one that it
+  // found was the last call's.
+  const bool opened = request.open_session() && session.last_request_id().empty();
+  if (opened) sessions_.Close(session.name(), session.owner()).IgnoreError();
   return status;
 }
 
@@ -147,15 +211,18 @@ absl::StatusOr<std::shared_ptr<Generation>> GenerationService::Prepare(
   absl::Status status = FitToVersion(request, version, *parsed, start);
   if (!status.ok()) return Refused(request, **session, status);
   // From here on the session's state is this call's.
-  status = (*session)->TryBegin(parsed->expected_position);
-  if (!status.ok()) return Refused(request, **session, status);
+  const absl::StatusOr<bool> replays =
+      (*session)->TryBeginCall(parsed->key, parsed->must_replay, parsed->expected_position);
+  if (!replays.ok()) return Refused(request, **session, replays.status());
   start.set_session((*session)->name());
   start.set_model_version(version.version.name());
-  start.set_seed(parsed->seed.value_or((*session)->state.seed));
-  start.set_position((*session)->state.position);
+  // While the last call gives way to this one, the state is its own.
+  start.set_seed(
+      parsed->seed.value_or(*replays ? (*session)->start_seed() : (*session)->state.seed));
+  start.set_position(*replays ? (*session)->start_position() : (*session)->state.position);
   start.set_engine_id(version.engine_id);
   start.set_engine_changed(version.engine_changed);
-  return std::make_shared<Generation>(*std::move(parsed), *std::move(session), sink);
+  return std::make_shared<Generation>(*std::move(parsed), *std::move(session), sink, *replays);
 }
 
 grpc::ServerWriteReactor<v1::GenerateResponse>* GenerationService::Generate(
@@ -170,6 +237,40 @@ grpc::ServerWriteReactor<v1::GenerateResponse>* GenerationService::Generate(
   }
   const absl::Status started = reactor->Run(*generation);
   if (!started.ok()) reactor->Refuse(Refused(*request, (*generation)->session(), started));
+  return reactor;
+}
+
+absl::StatusOr<std::shared_ptr<Generation>> GenerationService::PrepareRewind(
+    const v1::RewindSessionRequest& request, const Caller& caller, StreamSink* sink,
+    v1::Session& response) {
+  auto found = sessions_.Find(request.name(), caller.name, "name");
+  if (!found.ok()) return found.status();
+  Session& session = **found;
+  if (absl::Status begun = session.TryBegin(); !begun.ok()) return begun;
+  const auto last = session.Rewind(request.position());
+  if (!last.ok() || *last == nullptr) {
+    session.End(absl::Now());
+    if (!last.ok()) return last.status();
+    response = ToProto(session);
+    return nullptr;
+  }
+  return std::make_shared<Generation>(RewindRequest(**last, request.position(), engine_.Now()),
+                                      *found, sink, /*replays=*/true);
+}
+
+grpc::ServerUnaryReactor* GenerationService::RewindSession(grpc::CallbackServerContext* context,
+                                                           const v1::RewindSessionRequest* request,
+                                                           v1::Session* response) {
+  auto call = admission_.Admit(*context, "GenerationService/RewindSession");
+  if (!call.ok()) return new RefusedUnary(call.status());
+  auto* reactor = new RewindReactor(*std::move(call), engine_, response);
+  auto generation = PrepareRewind(*request, reactor->caller(), reactor, *response);
+  if (!generation.ok() || *generation == nullptr) {
+    reactor->Reply(generation.status());
+    return reactor;
+  }
+  const absl::Status started = reactor->Run(*std::move(generation));
+  if (!started.ok()) reactor->Reply(started);
   return reactor;
 }
 

@@ -32,6 +32,9 @@ class GenerationService final : public v1::GenerationService::CallbackService {
   grpc::ServerUnaryReactor* ForkSession(grpc::CallbackServerContext* context,
                                         const v1::ForkSessionRequest* request,
                                         v1::Session* response) override;
+  grpc::ServerUnaryReactor* RewindSession(grpc::CallbackServerContext* context,
+                                          const v1::RewindSessionRequest* request,
+                                          v1::Session* response) override;
   grpc::ServerUnaryReactor* CloseSession(grpc::CallbackServerContext* context,
                                          const v1::CloseSessionRequest* request,
                                          google::protobuf::Empty* response) override;
@@ -48,6 +51,10 @@ class GenerationService final : public v1::GenerationService::CallbackService {
   absl::StatusOr<std::shared_ptr<Generation>> Prepare(const v1::GenerateRequest& request,
                                                       const Caller& caller, StreamSink* sink,
                                                       v1::GenerateStart& start);
+  // What runs the last call of the session up to the position; null when it is there already.
+  absl::StatusOr<std::shared_ptr<Generation>> PrepareRewind(const v1::RewindSessionRequest& request,
+                                                            const Caller& caller, StreamSink* sink,
+                                                            v1::Session& session);
   absl::StatusOr<v1::Session> Open(const v1::OpenSessionRequest& request, const Caller& caller);
   absl::StatusOr<v1::ListSessionsResponse> List(const v1::ListSessionsRequest& request,
                                                 const Caller& caller);

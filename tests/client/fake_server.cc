@@ -53,6 +53,7 @@ class FakeServer::Services final : public v1::CorpusService::Service,
   DERIN_UNARY(GetSession, get_session, v1::GetSessionRequest, v1::Session)
   DERIN_UNARY(ListSessions, list_sessions, v1::ListSessionsRequest, v1::ListSessionsResponse)
   DERIN_UNARY(ForkSession, fork_session, v1::ForkSessionRequest, v1::Session)
+  DERIN_UNARY(RewindSession, rewind_session, v1::RewindSessionRequest, v1::Session)
   DERIN_UNARY(CloseSession, close_session, v1::CloseSessionRequest, google::protobuf::Empty)
   DERIN_STREAM(WatchTrainingJob, watch_training_job, v1::WatchTrainingJobRequest,
                v1::WatchTrainingJobResponse)

@@ -49,6 +49,7 @@ struct Answers {
   Unary<v1::GetSessionRequest, v1::Session> get_session;
   Unary<v1::ListSessionsRequest, v1::ListSessionsResponse> list_sessions;
   Unary<v1::ForkSessionRequest, v1::Session> fork_session;
+  Unary<v1::RewindSessionRequest, v1::Session> rewind_session;
   Unary<v1::CloseSessionRequest, google::protobuf::Empty> close_session;
   Stream<v1::GenerateRequest, v1::GenerateResponse> generate;
 };

@@ -3,6 +3,7 @@
 #include "model/backend/backend_list.h"
 #include "server/registry/model_registry.h"
 #include "server/storage/data_directory.h"
+#include "tests/end_to_end/breakable_relay.h"
 #include "tests/end_to_end/client_test_server.h"
 #include "tests/server/storage/stored_resources.h"
 
@@ -447,6 +448,147 @@ TEST_F(GenerationTest, AStoppingServerEndsStreamsWithTheirPosition) {
   ASSERT_TRUE(end.ok()) << end.status();
   EXPECT_EQ(end->finish_reason, FinishReason::kServerStopping);
   EXPECT_EQ(end->position, 4 + end->generated_tokens - 1);
+}
+
+// A client whose connection is broken after so many of a text's pieces, once or more often.
+class BrokenConnectionTest : public GenerationTest {
+ protected:
+  void SetUp() override {
+    GenerationTest::SetUp();
+    const std::string address = server_->address();
+    relay_ = std::make_unique<BreakableRelay>(std::stoi(address.substr(address.rfind(':') + 1)));
+    auto connected = client::Client::Connect({.address = relay_->address()});
+    ASSERT_TRUE(connected.ok()) << connected.status();
+    behind_relay_ = *std::move(connected);
+  }
+  void TearDown() override {
+    behind_relay_.reset();
+    relay_.reset();
+  }
+
+  Generated GenerateBroken(client::GenerateOptions options, int breaks) {
+    options.per_token = true;
+    options.reconnect_wait = absl::Milliseconds(10);
+    Generated generated;
+    int pieces = 0;
+    client::GenerateCallbacks callbacks;
+    callbacks.start = [&](const client::GenerateStart& start) {
+      generated.start = start;
+      return true;
+    };
+    callbacks.text = [&](std::string_view text, const std::vector<int32_t>& tokens) {
+      generated.text += text;
+      generated.tokens.insert(generated.tokens.end(), tokens.begin(), tokens.end());
+      if (++pieces % 50 == 0 && breaks-- > 0) relay_->Break();
+      return true;
+    };
+    callbacks.reconnecting = [this](const absl::Status&) { ++reconnections_; };
+    generated.end = behind_relay_->Generate(options, callbacks);
+    return generated;
+  }
+
+  std::unique_ptr<BreakableRelay> relay_;
+  std::unique_ptr<client::Client> behind_relay_;
+  int reconnections_ = 0;
+};
+
+TEST_F(BrokenConnectionTest, LosesAndDoublesNothingOfATextInASession) {
+  const auto session = client_->OpenSession("models/sea", 5);
+  const auto whole = client_->OpenSession("models/sea", 5);
+  for (int call = 0; call < 2; ++call) {
+    client::GenerateOptions options{.prompt = "the ", .max_tokens = 6'000};
+    options.session = whole->name;
+    const Generated wanted = Generate(options);
+    options.session = session->name;
+    const Generated broken = GenerateBroken(options, 3);
+    ASSERT_TRUE(broken.end.ok()) << broken.end.status();
+    EXPECT_EQ(broken.text, wanted.text);
+    EXPECT_EQ(broken.tokens, wanted.tokens);
+    EXPECT_EQ(broken.end->position, wanted.end->position);
+  }
+  EXPECT_GE(reconnections_, 2);
+  EXPECT_EQ(client_->GetSession(session->name)->position,
+            client_->GetSession(whole->name)->position);
+}
+
+TEST_F(BrokenConnectionTest, LosesAndDoublesNothingOfATextWithoutASessionOrWithItsOwn) {
+  for (const bool open : {false, true}) {
+    reconnections_ = 0;
+    const Generated broken = GenerateBroken({.model = "models/sea",
+                                             .prompt = "the ",
+                                             .echo = true,
+                                             .max_tokens = 6'000,
+                                             .open_session = open},
+                                            1);
+    ASSERT_TRUE(broken.end.ok()) << broken.end.status();
+    EXPECT_EQ(reconnections_, 1);
+    const Generated wanted = Generate({.model = "models/sea",
+                                       .prompt = "the ",
+                                       .echo = true,
+                                       .max_tokens = 6'000,
+                                       .seed = broken.start.seed});
+    EXPECT_EQ(broken.text, wanted.text);
+    EXPECT_EQ(client_->ListSessions()->size(), open ? 1u : 0u);
+  }
+}
+
+TEST_F(GenerationTest, TheSameRequestIdWithAnotherRequestIsRefused) {
+  const auto session = client_->OpenSession("models/sea", 5);
+  client::GenerateOptions options{
+      .session = session->name, .prompt = "the ", .max_tokens = 10, .request_id = "once"};
+  const Generated first = Generate(options);
+  ASSERT_TRUE(first.end.ok()) << first.end.status();
+  const Generated again = Generate(options);
+  EXPECT_EQ(again.text, first.text);
+  EXPECT_EQ(again.start.position, 0);
+  EXPECT_EQ(again.end->position, 13);
+  options.max_tokens = 11;
+  const absl::Status other = Generate(options).end.status();
+  EXPECT_EQ(other.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ErrorReason(other), "REQUEST_ID_REUSED");
+}
+
+TEST_F(GenerationTest, ACallThatOpensASessionFindsItAgainByItsRequestId) {
+  const client::GenerateOptions options{.model = "models/sea",
+                                        .prompt = "the ",
+                                        .max_tokens = 10,
+                                        .open_session = true,
+                                        .request_id = "once"};
+  const Generated first = Generate(options), again = Generate(options);
+  ASSERT_TRUE(again.end.ok()) << again.end.status();
+  EXPECT_EQ(again.start.session, first.start.session);
+  EXPECT_EQ(again.start.seed, first.start.seed);
+  EXPECT_EQ(again.text, first.text);
+  EXPECT_EQ(client_->ListSessions()->size(), 1u);
+}
+
+TEST_F(GenerationTest, ASessionGoesBackToPositionsOfItsLastCall) {
+  const auto session = client_->OpenSession("models/sea", 5);
+  const client::GenerateOptions begin{.session = session->name, .prompt = "the ", .max_tokens = 10};
+  const client::GenerateOptions more{.session = session->name, .max_tokens = 60};
+  ASSERT_TRUE(Generate(begin).end.ok());
+  const std::string text = Generate(more).text;
+  const auto shown = client_->GetSession(session->name);
+  EXPECT_EQ(shown->position, 73);
+  ASSERT_EQ(shown->remembered.size(), 1u);
+  EXPECT_EQ(shown->remembered[0].first, 13);
+  EXPECT_EQ(shown->remembered[0].last, 73);
+  // At 14 one token of the call is drawn.
+  for (const int64_t position : {40, 14, 73, 20}) {
+    const auto back = client_->RewindSession(session->name, position);
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(back->position, position);
+    const auto fork = client_->ForkSession(session->name, {.same_stream = true});
+    EXPECT_EQ(Generate({.session = fork->name, .max_tokens = 10}).text.substr(0, 73 - position),
+              text.substr(position - 13, std::min<int64_t>(10, 73 - position)));
+  }
+  const absl::Status early = client_->RewindSession(session->name, 12).status();
+  EXPECT_EQ(early.code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(ErrorReason(early), "POSITION_NOT_REMEMBERED");
+  EXPECT_THAT(std::string(early.message()), testing::HasSubstr("is 13"));
+  ASSERT_TRUE(client_->RewindSession(session->name, 13).ok());
+  EXPECT_EQ(Generate(more).text, text);
+  EXPECT_EQ(ErrorReason(client_->RewindSession("sessions/none", 0).status()), "SESSION_NOT_FOUND");
 }
 
 }  // namespace

@@ -128,6 +128,8 @@ class Client {
   absl::StatusOr<std::vector<Session>> ListSessions();
   // A new session with the state of `name`, which stays as it is.
   absl::StatusOr<Session> ForkSession(const std::string& name, const ForkOptions& options = {});
+  // Takes it back to one of Session::remembered; waits as long as the last call took to get there.
+  absl::StatusOr<Session> RewindSession(const std::string& name, int64_t position);
   absl::Status CloseSession(const std::string& name);
   absl::StatusOr<GenerateEnd> Generate(const GenerateOptions& options,
                                        const GenerateCallbacks& callbacks,

@@ -8,9 +8,16 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 
 namespace derin::client {
+
+// Positions of a session, both included.
+struct PositionRange {
+  int64_t first = 0;
+  int64_t last = 0;
+};
 
 // A conversation whose hidden state the server keeps between calls of Generate.
 struct Session {
@@ -31,6 +38,8 @@ struct Session {
   std::optional<absl::Time> idle_since;
   // Of its draws, beside the seed: 0, or what its fork drew.
   uint32_t stream = 0;
+  // Where RewindSession may go, ascending: inside the last call, from its start on.
+  std::vector<PositionRange> remembered;
 };
 
 struct ForkOptions {
@@ -122,6 +131,15 @@ struct GenerateOptions {
   std::optional<int64_t> expected_position;
   // With a model: open a session that stays when the call ends; GenerateStart::session names it.
   bool open_session = false;
+  // 1 to 128 bytes that no other call has: as long as it is the session's last one, the same call
+  // sent again makes the same text from its beginning. Default: one that is drawn; not with a model
+  // whose state is not kept.
+  std::string request_id;
+  // A text that has begun and loses its connection is asked for again so many times in a row,
+  // waiting twice as long each time, 2 s at most; the callbacks get each piece once. Of a text
+  // without a session, too.
+  int reconnect_tries = 10;
+  absl::Duration reconnect_wait = absl::Milliseconds(250);
 };
 
 // A token and ln p, p the softmax of the model's own logits: before anything that sampling does.
@@ -203,6 +221,8 @@ struct GenerateCallbacks {
   std::function<bool(std::string_view text, const std::vector<int32_t>& tokens)> text;
   // Before the text of the same message: one for each of its tokens, when they were asked for.
   std::function<bool(const std::vector<DrawnLogProbability>&)> log_probabilities;
+  // The connection broke with `error`; the rest is asked for again when this returns.
+  std::function<void(const absl::Status& error)> reconnecting;
 };
 
 }  // namespace derin::client

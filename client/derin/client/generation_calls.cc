@@ -1,7 +1,10 @@
 // The calls of GenerationService.
 
+#include <algorithm>
+#include <random>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "derin/client/client.h"
 #include "derin/internal/connection.h"
 #include "derin/internal/conversion.h"
@@ -9,6 +12,108 @@
 namespace derin::client {
 
 using internal::FromProto;
+
+namespace {
+
+constexpr absl::Duration kLongestWait = absl::Seconds(2);
+
+absl::Status Stopped() { return absl::CancelledError("stopped by the caller"); }
+
+// 128 random bits in hexadecimal.
+std::string DrawnRequestId() {
+  std::random_device device;
+  std::string id;
+  for (int i = 0; i < 4; ++i) absl::StrAppend(&id, absl::Hex(device(), absl::kZeroPad8));
+  return id;
+}
+
+// One text over any number of connections.
+class Stream {
+ public:
+  Stream(internal::Connection& connection, const GenerateOptions& options,
+         const GenerateCallbacks& callbacks, Cancellation* cancellation)
+      : connection_(connection),
+        callbacks_(callbacks),
+        cancellation_(cancellation),
+        request_(internal::ToProto(options)) {
+    const bool keeps = !options.session.empty() || options.open_session;
+    if (keeps && options.request_id.empty()) request_.set_request_id(DrawnRequestId());
+  }
+
+  // Reads from one connection until it ends.
+  absl::Status Run() {
+    received_ = false;
+    absl::Status valid = internal::CheckUtf8(request_);
+    if (!valid.ok()) return valid;
+    grpc::ClientContext context;
+    const internal::CancellationScope scope(cancellation_, context);
+    const auto reader = connection_.generation().Generate(&context, request_);
+    derin::v1::GenerateResponse response;
+    while (wanted_ && reader->Read(&response)) {
+      received_ = true;
+      Handle(response);
+    }
+    if (!wanted_) context.TryCancel();
+    return connection_.ToStatus(reader->Finish());
+  }
+
+  const std::optional<GenerateEnd>& end() const { return end_; }
+  // Whether the last Run() got anything.
+  bool received() const { return received_; }
+  // By a callback or by the cancellation.
+  bool stopped() const {
+    return !wanted_ || (cancellation_ != nullptr && cancellation_->cancelled());
+  }
+  // Whether Run() may go on after it ended with `status`.
+  bool CanResume(const absl::Status& status) const {
+    if (!began_) return false;
+    if (absl::IsUnavailable(status)) return true;
+    // The server may not know yet that the connection before is gone, and has no room meanwhile.
+    return ErrorReason(status) == "STREAMS_FULL";
+  }
+
+ private:
+  void Handle(const derin::v1::GenerateResponse& response) {
+    if (response.has_start()) Begin(response.start());
+    if (wanted_ && callbacks_.log_probabilities && response.log_probabilities_size() > 0) {
+      std::vector<DrawnLogProbability> drawn;
+      for (const auto& one : response.log_probabilities()) drawn.push_back(FromProto(one));
+      wanted_ = callbacks_.log_probabilities(drawn);
+    }
+    if (wanted_ && callbacks_.text && (!response.text().empty() || response.tokens_size() > 0)) {
+      wanted_ =
+          callbacks_.text(response.text(), {response.tokens().begin(), response.tokens().end()});
+    }
+    // From here the next connection goes on.
+    if (response.position() > 0) request_.set_resume_after_position(response.position());
+    if (response.has_end() && wanted_) end_ = FromProto(response.end());
+  }
+
+  void Begin(const derin::v1::GenerateStart& start) {
+    if (began_) return;
+    began_ = true;
+    if (callbacks_.start) wanted_ = callbacks_.start(FromProto(start));
+    // The same text again: in the session that it has, or else from the same version and seed.
+    if (start.session().empty()) {
+      request_.set_model(start.model_version());
+      request_.set_seed(start.seed());
+    } else if (!request_.has_session()) {
+      request_.set_session(start.session());
+      request_.clear_open_session();
+    }
+  }
+
+  internal::Connection& connection_;
+  const GenerateCallbacks& callbacks_;
+  Cancellation* cancellation_;
+  derin::v1::GenerateRequest request_;
+  bool began_ = false;     // the caller has the start, and request_ asks for the rest
+  bool received_ = false;  // in the last Run()
+  bool wanted_ = true;
+  std::optional<GenerateEnd> end_;
+};
+
+}  // namespace
 
 absl::StatusOr<Session> Client::OpenSession(const std::string& model,
                                             std::optional<uint64_t> seed) {
@@ -54,6 +159,16 @@ absl::StatusOr<Session> Client::ForkSession(const std::string& name, const ForkO
   return FromProto(*reply);
 }
 
+absl::StatusOr<Session> Client::RewindSession(const std::string& name, int64_t position) {
+  derin::v1::RewindSessionRequest request;
+  request.set_name(name);
+  request.set_position(position);
+  const auto reply = connection_->Call(connection_->generation(),
+                                       &derin::v1::GenerationService::Stub::RewindSession, request);
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
+}
+
 absl::Status Client::CloseSession(const std::string& name) {
   derin::v1::CloseSessionRequest request;
   request.set_name(name);
@@ -74,41 +189,26 @@ absl::StatusOr<GenerateEnd> Client::Generate(const GenerateOptions& options,
     return absl::InvalidArgumentError(
         "generate: wanted at most one of prompt, prompt_bytes and prompt_tokens");
   }
-  const derin::v1::GenerateRequest request = internal::ToProto(options);
-  absl::Status valid = internal::CheckUtf8(request);
-  if (!valid.ok()) return valid;
-
-  grpc::ClientContext context;
-  const internal::CancellationScope scope(cancellation, context);
-  const auto reader = connection_->generation().Generate(&context, request);
-  std::optional<GenerateEnd> end;
-  bool wanted = true;
-  derin::v1::GenerateResponse response;
-  while (wanted && reader->Read(&response)) {
-    if (response.has_start() && callbacks.start) {
-      wanted = callbacks.start(FromProto(response.start()));
+  Stream stream(*connection_, options, callbacks, cancellation);
+  int tries_left = 0;
+  absl::Duration wait;
+  while (true) {
+    const absl::Status status = stream.Run();
+    if (stream.received()) {
+      tries_left = options.reconnect_tries;
+      wait = options.reconnect_wait;
     }
-    if (wanted && callbacks.log_probabilities && response.log_probabilities_size() > 0) {
-      std::vector<DrawnLogProbability> drawn;
-      for (const auto& one : response.log_probabilities()) drawn.push_back(FromProto(one));
-      wanted = callbacks.log_probabilities(drawn);
+    if (stream.end().has_value()) return *stream.end();
+    if (stream.stopped()) return Stopped();
+    if (status.ok()) {
+      return absl::DataLossError("the text ended without the server's last message");
     }
-    if (wanted && callbacks.text && (!response.text().empty() || response.tokens_size() > 0)) {
-      wanted =
-          callbacks.text(response.text(), {response.tokens().begin(), response.tokens().end()});
-    }
-    if (response.has_end()) end = FromProto(response.end());
+    if (!stream.CanResume(status) || tries_left == 0) return status;
+    if (callbacks.reconnecting) callbacks.reconnecting(status);
+    if (!connection_->AwaitReconnection(wait, cancellation)) return Stopped();
+    --tries_left;
+    wait = std::min(2 * wait, kLongestWait);
   }
-  if (!wanted) context.TryCancel();
-  const absl::Status status = connection_->ToStatus(reader->Finish());
-  if (!wanted || (cancellation != nullptr && cancellation->cancelled() && !end.has_value())) {
-    return absl::CancelledError("stopped by the caller");
-  }
-  if (!status.ok()) return status;
-  if (!end.has_value()) {
-    return absl::DataLossError("the text ended without the server's last message");
-  }
-  return *end;
 }
 
 }  // namespace derin::client

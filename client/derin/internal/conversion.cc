@@ -316,6 +316,7 @@ Session FromProto(const v1::Session& from) {
   to.engine_id = from.engine_id();
   DERIN_READ_TIME(from, to, idle_since);
   to.stream = from.stream();
+  for (const auto& one : from.remembered()) to.remembered.push_back({one.first(), one.last()});
   return to;
 }
 
@@ -446,6 +447,7 @@ v1::GenerateRequest ToProto(const GenerateOptions& from) {
   DERIN_WRITE(from, to, log_probabilities);
   DERIN_WRITE(from, to, expected_position);
   to.set_open_session(from.open_session);
+  to.set_request_id(from.request_id);
   to.mutable_stop_strings()->Assign(from.stop_strings.begin(), from.stop_strings.end());
   to.mutable_stop_tokens()->Assign(from.stop_tokens.begin(), from.stop_tokens.end());
   to.set_include_stop(from.include_stop);

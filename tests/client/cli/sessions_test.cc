@@ -99,5 +99,33 @@ TEST_F(SessionsCommand, CloseTakesTheNameAsItWasWritten) {
   EXPECT_EQ(closed, "sessions/s1");
 }
 
+TEST_F(SessionsCommand, RewindGoesToAPositionThatShowCallsRemembered) {
+  v1::RewindSessionRequest asked;
+  answers().rewind_session = [&asked](const v1::RewindSessionRequest& request,
+                                      v1::Session& session) {
+    asked = request;
+    session.set_name(request.name());
+    session.set_position(request.position());
+    v1::PositionRange& range = *session.add_remembered();
+    range.set_first(4);
+    range.set_last(9);
+    return grpc::Status::OK;
+  };
+  answers().get_session = [](const v1::GetSessionRequest&, v1::Session& session) {
+    for (const int first : {4, 20}) {
+      v1::PositionRange& range = *session.add_remembered();
+      range.set_first(first);
+      range.set_last(first == 4 ? 9 : 20);
+    }
+    return grpc::Status::OK;
+  };
+  EXPECT_THAT(Run({"sessions", "show", "s1"}).out, HasSubstr("4 to 9, 20"));
+  EXPECT_EQ(Run({"sessions", "rewind", "s1", "--position", "6"}).out, "sessions/s1 is at 6\n");
+  EXPECT_EQ(asked.ShortDebugString(), "name: \"sessions/s1\" position: 6");
+  EXPECT_THAT(Run({"sessions", "rewind", "s1", "--position", "6", "--json"}).out,
+              HasSubstr("\"first\": 4"));
+  EXPECT_EQ(Run({"sessions", "rewind", "s1"}).status, kBadUsage);
+}
+
 }  // namespace
 }  // namespace derin::cli

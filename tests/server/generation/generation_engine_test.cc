@@ -291,5 +291,70 @@ TEST_F(GenerationEngineTest, TwoVersionsAreServedSideBySide) {
   EXPECT_NE(first.sink.text(), second.sink.text());
 }
 
+class ReplayTest : public GenerationEngineTest {
+ protected:
+  // `request` in `session`, as a service starts it.
+  Call& StartCall(std::shared_ptr<Session> session, GenerationRequest request) {
+    Call& call = calls_.emplace_back();
+    const auto replays =
+        session->TryBeginCall(request.key, request.must_replay, request.expected_position);
+    EXPECT_TRUE(replays.ok()) << replays.status();
+    call.generation =
+        std::make_shared<Generation>(std::move(request), std::move(session), &call.sink, *replays);
+    call.sink.set_written([this, &call] { engine_->Written(call.generation.get()); });
+    EXPECT_TRUE(engine_->Start(call.generation).ok());
+    return call;
+  }
+};
+
+TEST_F(ReplayTest, ACallMadeAgainHasTheSameTextAndTheSessionGoesOnAfterIt) {
+  auto session = Open(3), other = Open(3);
+  const GenerationRequest first{.prompt = {1, 2}, .max_tokens = 10};
+  ASSERT_TRUE(StartCall(session, first).sink.AwaitEnd().ok());
+  ASSERT_TRUE(StartCall(other, first).sink.AwaitEnd().ok());
+  const GenerationRequest request{
+      .prompt = {4}, .max_tokens = 20, .key = {"again", "digest"}, .seed = 9};
+  Call& call = StartCall(session, request);
+  ASSERT_TRUE(call.sink.AwaitEnd().ok());
+  ASSERT_TRUE(StartCall(other, request).sink.AwaitEnd().ok());
+  for (int i = 0; i < 3; ++i) {
+    Call& again = StartCall(session, request);
+    const StreamEnd end = again.sink.AwaitEnd();
+    ASSERT_TRUE(end.ok()) << end.status();
+    EXPECT_EQ(again.sink.text(), call.sink.text());
+    EXPECT_EQ(end->position(), 32);
+  }
+  Call& next = StartCall(session, {.max_tokens = 30});
+  Call& alone = StartCall(other, {.max_tokens = 30});
+  ASSERT_TRUE(next.sink.AwaitEnd().ok());
+  ASSERT_TRUE(alone.sink.AwaitEnd().ok());
+  EXPECT_EQ(next.sink.text(), alone.sink.text());
+}
+
+TEST_F(ReplayTest, ACallMadeAgainTakesOverTheOneThatRuns) {
+  auto session = Open(3);
+  GenerationRequest request{.max_tokens = 1'000'000, .key = {"again", "digest"}};
+  Call& first = StartCall(session, request);
+  first.sink.AwaitTokens(5);
+  request.must_replay = true;
+  request.resume_after = 5;
+  Call& second = StartCall(session, request);
+  const StreamEnd end = first.sink.AwaitEnd();
+  EXPECT_EQ(end.status().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(ErrorReason(end.status()), "CALL_TAKEN_OVER");
+  second.sink.AwaitTokens(100);
+  EXPECT_EQ(ErrorReason(session->TryBegin()), "SESSION_BUSY");
+  EXPECT_EQ(engine_->streams(), 1);
+  second.generation->Cancel();
+  engine_->Wake();
+  EXPECT_EQ(second.sink.AwaitEnd().status().code(), absl::StatusCode::kCancelled);
+  const std::string whole = first.sink.text();
+  const std::string both = whole.substr(0, 5) + second.sink.text();
+  const size_t common = std::min(whole.size(), both.size());
+  EXPECT_EQ(both.substr(0, common), whole.substr(0, common)) << "nothing is lost or doubled";
+  EXPECT_TRUE(session->TryBegin().ok());
+  session->End(absl::Now());
+}
+
 }  // namespace
 }  // namespace derin::server

@@ -226,5 +226,122 @@ TEST_F(GenerationTest, ACallWithoutASessionEndsWithWholeCharacters) {
   EXPECT_EQ(generation.outbox().Drain(10).text, "\uFFFD");
 }
 
+TEST_F(GenerationTest, SendsWhatOneStepBringsTogetherWithItsPosition) {
+  ASSERT_TRUE(session_->TryBegin().ok());
+  Generation generation({.prompt = {1, 2}, .echo = true, .max_tokens = 2}, session_, &sink_);
+  generation.Accept(2, kNow, kNow);
+  generation.Accept(3, kNow, kNow);
+  generation.Accept(4, kNow, kNow);
+  const StreamPiece first = generation.outbox().Drain(1);
+  EXPECT_EQ(first.text, "a");
+  EXPECT_EQ(first.position, 1);
+  const StreamPiece second = generation.outbox().Drain(1);
+  EXPECT_EQ(second.text, "bc") << "the prompt's last letter and the token drawn by its step";
+  EXPECT_EQ(second.position, 2);
+  EXPECT_THAT(second.tokens, ElementsAre(3));
+  EXPECT_EQ(generation.outbox().Drain(1).position, 3);
+}
+
+TEST_F(GenerationTest, SendsOnlyWhatComesAfterThePositionThatItsCallerHas) {
+  ASSERT_TRUE(session_->TryBegin().ok());
+  Generation generation({.prompt = {1, 2}, .echo = true, .max_tokens = 3, .resume_after = 2},
+                        session_, &sink_);
+  for (const int32_t token : {2, 3, 4, 5}) generation.Accept(token, kNow, kNow);
+  const StreamPiece piece = generation.outbox().Drain(100);
+  EXPECT_EQ(piece.text, "de");
+  EXPECT_THAT(piece.tokens, ElementsAre(4, 5));
+  EXPECT_TRUE(generation.complete());
+}
+
+TEST_F(GenerationTest, TheLastCallOnceMoreBeginsWhereItBegan) {
+  Generation first = Make({1}, 2);
+  first.Begin();
+  first.Accept(6, kNow, kNow);
+  first.Accept(7, kNow, kNow);
+  first.Finish(v1::FINISH_REASON_LENGTH, absl::Now());
+  ASSERT_EQ(session_->state.position, 2);
+  ASSERT_TRUE(session_->TryBegin().ok());
+  Generation again({.prompt = {1}, .max_tokens = 2}, session_, &sink_, /*replays=*/true);
+  again.Begin();
+  EXPECT_EQ(session_->state.position, 2) << "the state may still be another call's";
+  again.Join();
+  EXPECT_EQ(session_->state.position, 0);
+  EXPECT_EQ(again.NextRow().token, 1);
+  EXPECT_TRUE(again.next_draws());
+}
+
+TEST_F(GenerationTest, ARewindEndsAtItsPosition) {
+  Generation first = Make({1, 2, 3}, 5);
+  first.Begin();
+  for (const int32_t token : {2, 3, 4, 5}) first.Accept(token, kNow, kNow);
+  first.Fail(absl::CancelledError("left"), absl::Now());
+  ASSERT_TRUE(session_->TryBegin().ok());
+  const auto steps = session_->Rewind(2);
+  ASSERT_TRUE(steps.ok() && *steps != nullptr);
+  Generation rewind(RewindRequest(**steps, 2, kNow), session_, &sink_, /*replays=*/true);
+  rewind.Join();
+  rewind.Accept(2, kNow, kNow);
+  EXPECT_FALSE(rewind.complete());
+  rewind.Accept(3, kNow, kNow);
+  EXPECT_TRUE(rewind.complete());
+  EXPECT_EQ(rewind.completion(), v1::FINISH_REASON_UNSPECIFIED);
+  EXPECT_EQ(session_->state.pending, std::nullopt) << "the rest of the prompt is gone";
+  EXPECT_TRUE(rewind.outbox().empty());
+}
+
+TEST_F(GenerationTest, ALongPromptIsNotKept) {
+  Generation first = Make(std::vector<int32_t>(16'385, 1), 1);
+  first.Begin();
+  first.Accept(1, kNow, kNow);
+  first.Accept(1, kNow, kNow);
+  first.Fail(absl::CancelledError("left"), absl::Now());
+  const auto remembered = session_->remembered();
+  ASSERT_EQ(remembered.size(), 2u);
+  EXPECT_EQ(remembered[0].last, 0);
+  EXPECT_EQ(remembered[1].first, 2);
+}
+
+TEST_F(GenerationTest, APromptAloneLeavesItsLastTokenToTheNextCall) {
+  ASSERT_TRUE(session_->TryBegin().ok());
+  Generation prompt({.prompt = {1, 2, 3}, .only_prompt = true}, session_, &sink_);
+  prompt.Accept(2, kNow, kNow);
+  EXPECT_EQ(prompt.NextRow().sample.forced_token, 3);
+  EXPECT_EQ(prompt.NextRow().sample.ranked, -1);
+  EXPECT_FALSE(prompt.complete());
+  prompt.Accept(3, kNow, kNow);
+  EXPECT_TRUE(prompt.complete());
+  prompt.Finish(prompt.completion(), absl::Now());
+  EXPECT_EQ(session_->state.pending, 3);
+  EXPECT_EQ(session_->state.position, 2);
+  Generation next = Make({}, 1);
+  EXPECT_EQ(next.NextRow().token, 3);
+  EXPECT_TRUE(next.next_draws());
+}
+
+TEST_F(GenerationTest, AScoreOfATextFromNothingBeginsAfterUnknown) {
+  ASSERT_TRUE(session_->TryBegin().ok());
+  const std::vector<TokenLogProbability> ranking = {{5, -1.0f}};
+  Generation first({.prompt = {5, 6}, .ranked = 0, .only_prompt = true, .scores = true}, session_,
+                   &sink_);
+  EXPECT_EQ(first.NextRow().token, Vocabulary::kUnknown);
+  EXPECT_EQ(first.NextRow().sample.forced_token, 5);
+  EXPECT_EQ(first.NextRow().sample.ranked, 0);
+  first.Accept(5, kNow, kNow, ranking);
+  first.Accept(6, kNow, kNow, ranking);
+  EXPECT_TRUE(first.complete());
+  first.Finish(first.completion(), absl::Now());
+  const StreamPiece piece = first.outbox().Drain(10);
+  EXPECT_THAT(piece.tokens, ElementsAre(5, 6));
+  EXPECT_EQ(piece.rankings.size(), 2u);
+  // The next part of the text goes on after the last token of this one.
+  ASSERT_TRUE(session_->TryBegin().ok());
+  Generation second({.prompt = {7}, .ranked = 0, .only_prompt = true, .scores = true}, session_,
+                    &sink_);
+  EXPECT_EQ(second.NextRow().token, 6);
+  EXPECT_EQ(second.NextRow().sample.forced_token, 7);
+  second.Accept(7, kNow, kNow, ranking);
+  EXPECT_TRUE(second.complete());
+}
+
 }  // namespace
 }  // namespace derin::server

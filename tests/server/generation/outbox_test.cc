@@ -16,9 +16,9 @@ using testing::IsEmpty;
 
 TEST(Outbox, GivesTextAndTokensInOrder) {
   Outbox outbox;
-  outbox.Push(3, "a");
-  outbox.Push(4, "");
-  outbox.Push(5, "bc");
+  outbox.Push(1, 3, "a");
+  outbox.Push(1, 4, "");
+  outbox.Push(1, 5, "bc");
   const StreamPiece piece = outbox.Drain(100);
   EXPECT_EQ(piece.text, "abc");
   EXPECT_THAT(piece.tokens, ElementsAre(3, 4, 5));
@@ -28,9 +28,9 @@ TEST(Outbox, GivesTextAndTokensInOrder) {
 
 TEST(Outbox, GivesRankingsWithTheirTokensAndTextWithoutATokenWithNone) {
   Outbox outbox;
-  outbox.PushText("x");
-  outbox.Push(3, "a", {{3, -1.0f}, {4, -0.5f}});
-  outbox.Push(4, "b", {{4, -0.5f}});
+  outbox.Push(1, std::nullopt, "x");
+  outbox.Push(1, 3, "a", {{3, -1.0f}, {4, -0.5f}});
+  outbox.Push(1, 4, "b", {{4, -0.5f}});
   const StreamPiece piece = outbox.Drain(100);
   EXPECT_EQ(piece.text, "xab");
   EXPECT_THAT(piece.tokens, ElementsAre(3, 4));
@@ -41,8 +41,8 @@ TEST(Outbox, GivesRankingsWithTheirTokensAndTextWithoutATokenWithNone) {
 
 TEST(Outbox, GivesNoMoreTokensThanAskedFor) {
   Outbox outbox;
-  outbox.Push(3, "a");
-  outbox.Push(4, "b");
+  outbox.Push(1, 3, "a");
+  outbox.Push(1, 4, "b");
   EXPECT_EQ(outbox.Drain(1).text, "a");
   EXPECT_FALSE(outbox.empty());
   EXPECT_EQ(outbox.Drain(1).text, "b");
@@ -51,8 +51,8 @@ TEST(Outbox, GivesNoMoreTokensThanAskedFor) {
 
 TEST(Outbox, TheEndComesWithTheLastToken) {
   Outbox outbox;
-  outbox.Push(3, "a");
-  outbox.Push(4, "b");
+  outbox.Push(1, 3, "a");
+  outbox.Push(1, 4, "b");
   outbox.PushEnd("!", v1::GenerateEnd());
   EXPECT_FALSE(outbox.Drain(1).end.has_value());
   const StreamPiece last = outbox.Drain(1);
@@ -64,7 +64,7 @@ TEST(Outbox, TheEndComesWithTheLastToken) {
 TEST(Outbox, HasRoomUntilItIsFullAndAgainOnceDrained) {
   Outbox outbox(100);
   int pushed = 0;
-  for (; outbox.HasRoom(); ++pushed) outbox.Push(1, "abcdef");
+  for (; outbox.HasRoom(); ++pushed) outbox.Push(1, 1, "abcdef");
   EXPECT_EQ(pushed, 9);  // of 10 bytes each: a tenth may not have fitted
   outbox.Drain(1);
   EXPECT_TRUE(outbox.HasRoom());
@@ -72,9 +72,9 @@ TEST(Outbox, HasRoomUntilItIsFullAndAgainOnceDrained) {
 
 TEST(Outbox, IsSettledWhenItIsFullOrHasItsEnd) {
   Outbox outbox(100);
-  outbox.Push(1, "abcdef");
+  outbox.Push(1, 1, "abcdef");
   EXPECT_FALSE(outbox.settled());
-  while (outbox.HasRoom()) outbox.Push(1, "abcdef");
+  while (outbox.HasRoom()) outbox.Push(1, 1, "abcdef");
   EXPECT_TRUE(outbox.settled());
   outbox.Drain(100);
   EXPECT_FALSE(outbox.settled());
@@ -84,11 +84,11 @@ TEST(Outbox, IsSettledWhenItIsFullOrHasItsEnd) {
 
 TEST(Outbox, ThePieceThatMakesRoomInAFullOneSaysSo) {
   Outbox outbox(40);
-  outbox.Push(1, "a");
+  outbox.Push(1, 1, "a");
   EXPECT_FALSE(outbox.Drain(1).made_room);
-  outbox.Push(1, "a");
+  outbox.Push(1, 1, "a");
   EXPECT_FALSE(outbox.Drain(1).made_room);
-  while (outbox.HasRoom()) outbox.Push(1, "abcdef");
+  while (outbox.HasRoom()) outbox.Push(1, 1, "abcdef");
   EXPECT_TRUE(outbox.Drain(100).made_room);
   EXPECT_FALSE(outbox.Drain(100).made_room);
 }
@@ -107,7 +107,7 @@ TEST(Outbox, WhoeverSeesNoRoomIsToldOfTheNextWhileAnotherDrains) {
   int rounds = 0;
   for (; rounds < kRounds && absl::Now() < deadline; ++rounds) {
     told = false;
-    while (outbox.HasRoom()) outbox.Push(1, "abcdef");
+    while (outbox.HasRoom()) outbox.Push(1, 1, "abcdef");
     // As the engine does, whom nothing else wakes.
     while (!told && absl::Now() < deadline) std::this_thread::yield();
   }
@@ -118,7 +118,7 @@ TEST(Outbox, WhoeverSeesNoRoomIsToldOfTheNextWhileAnotherDrains) {
 
 TEST(Outbox, AnEndNeedsNoRoom) {
   Outbox outbox(20);
-  while (outbox.HasRoom()) outbox.Push(1, "abcdef");
+  while (outbox.HasRoom()) outbox.Push(1, 1, "abcdef");
   outbox.PushEnd("", absl::CancelledError("left"));
   const StreamPiece piece = outbox.Drain(100);
   EXPECT_THAT(piece.tokens, ElementsAre(1));

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <algorithm>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "model/sampling/philox.h"
 #include "server/generation/generation_engine.h"
 #include "server/status/error.h"
@@ -14,8 +17,9 @@
 namespace derin::server {
 
 // Sessions of many callers, in one engine, under random operations: open, generate (with prompts,
-// stops, penalties, other seeds), leave in the middle, fork, close. Each call's text, tokens, end
-// and position must be those of its session alone.
+// stops, penalties, other seeds), leave in the middle, make a call again (also one that still
+// runs), rewind, fork, close. Each call's text, tokens, end and position must be those of its
+// session alone.
 class SessionInterleaving {
  public:
   // At least `least` sessions at a time, and some more.
@@ -45,6 +49,10 @@ class SessionInterleaving {
     SoloSession alone;
     std::unique_ptr<Call> call;
     bool closed = false;
+    // What it was when its last call began, that call, and the farthest that it came.
+    SoloSession start;
+    std::optional<GenerationRequest> last;
+    int64_t end = 0;
   };
 
   uint32_t Below(uint32_t bound) {
@@ -61,16 +69,18 @@ class SessionInterleaving {
     const auto size = static_cast<uint32_t>(talks_.size());
     if (size < least_ || (size < least_ + 5 && Below(6) == 0)) return Open();
     Talk& talk = talks_[Below(static_cast<uint32_t>(talks_.size()))];
-    const uint32_t kind = Below(10);
+    const uint32_t kind = Below(14);
     if (talk.call == nullptr) {
       if (kind < 6) return Start(talk);
       if (kind < 8) return Fork(talk);
       if (kind == 8) return Close(talk);
-      return;
+      if (kind < 11) return Again(talk);
+      return Rewind(talk);
     }
     if (kind < 5) return AwaitEnd(talk);
     if (kind < 7) return Leave(talk);
     if (kind == 7) return Close(talk);
+    if (kind < 11) return Again(talk);
     ExpectBusy(talk);
   }
 
@@ -78,7 +88,7 @@ class SessionInterleaving {
     const uint64_t seed = Below(1000);
     auto session = store_.Open(version_, Owner(Below(3)), seed);
     ASSERT_TRUE(session.ok()) << session.status();
-    talks_.push_back({.session = *session, .alone = {.seed = seed}});
+    talks_.push_back({.session = *session, .alone = {.seed = seed}, .start = {}});
   }
 
   GenerationRequest Request() {
@@ -111,14 +121,107 @@ class SessionInterleaving {
     // A caller that knows where it is; one that does not is turned away.
     const int64_t position = talk.alone.position();
     EXPECT_EQ(ErrorReason(talk.session->TryBegin(position + 1)), "POSITION_MISMATCH");
-    ASSERT_TRUE(talk.session->TryBegin(position).ok());
+    GenerationRequest request = Request();
+    request.key = {absl::StrCat("call-", drawn_), "digest"};
+    const auto replays = talk.session->TryBeginCall(request.key, false, position);
+    ASSERT_TRUE(replays.ok() && !*replays) << replays.status();
+    talk.start = talk.alone;
+    talk.end = position;
+    talk.last = request;
+    Run(talk, std::move(request), /*replays=*/false);
+  }
+
+  void Run(Talk& talk, GenerationRequest request, bool replays) {
     talk.call = std::make_unique<Call>();
     Call& call = *talk.call;
-    call.request = Request();
+    call.request = std::move(request);
     call.request.arrival = engine_->Now();
-    call.generation = std::make_shared<Generation>(call.request, talk.session, &call.sink);
+    call.generation = std::make_shared<Generation>(call.request, talk.session, &call.sink, replays);
     call.sink.set_written([this, &call] { engine_->Written(call.generation.get()); });
     ASSERT_TRUE(engine_->Start(call.generation).ok());
+  }
+
+  // The last call once more, for a caller that has a part of its text; when it runs, it gives way.
+  void Again(Talk& talk) {
+    if (!talk.last.has_value()) return;
+    GenerationRequest request = *talk.last;
+    EXPECT_EQ(
+        ErrorReason(
+            talk.session->TryBeginCall({request.key.request_id, "other"}, false, {}).status()),
+        "REQUEST_ID_REUSED");
+    const auto replays = talk.session->TryBeginCall(request.key, true, talk.start.position());
+    ASSERT_TRUE(replays.ok() && *replays) << replays.status();
+    if (Below(2) == 0) {
+      request.resume_after =
+          talk.start.position() + Below(1 + talk.end - talk.start.position() + 5);
+    }
+    Call* const before = talk.call.get();
+    if (before != nullptr) over_.push_back(std::move(talk.call));
+    Run(talk, std::move(request), /*replays=*/true);
+    talk.alone = talk.start;
+    if (before == nullptr) return;
+    const StreamEnd end = before->sink.AwaitEnd();
+    before->generation.reset();
+    ASSERT_EQ(ErrorReason(end.status()), end.ok() ? "" : "CALL_TAKEN_OVER");
+    SoloSession start = talk.start;
+    const auto wanted = solo_.Run(start, *talk.last, std::numeric_limits<int64_t>::max());
+    ASSERT_THAT(WhatIsLeft(talk, before->request, wanted).text,
+                testing::StartsWith(before->sink.text()));
+  }
+
+  // `wanted` without what the call's caller has already.
+  SoloRunner::Result WhatIsLeft(const Talk& talk, const GenerationRequest& request,
+                                SoloRunner::Result wanted) {
+    if (!request.resume_after.has_value()) return wanted;
+    SoloSession session = talk.start;
+    const auto had = solo_.Run(session, *talk.last, *request.resume_after);
+    // At the start, nothing: what was held back comes with the first step.
+    if (had.text.size() > wanted.text.size()) {
+      wanted.text.clear();
+      wanted.tokens.clear();
+      return wanted;
+    }
+    wanted.text.erase(0, had.text.size());
+    wanted.tokens.erase(wanted.tokens.begin(),
+                        wanted.tokens.begin() + std::min(had.tokens.size(), wanted.tokens.size()));
+    return wanted;
+  }
+
+  void Rewind(Talk& talk) {
+    const int64_t first = talk.last.has_value() ? talk.start.position() : talk.alone.position();
+    const auto remembered = talk.session->remembered();
+    ASSERT_EQ(remembered.size(), 1u);
+    ASSERT_EQ(remembered[0].first, first);
+    // How far a call came that gave way is not known here.
+    const int64_t last = remembered[0].last;
+    ASSERT_GE(last, talk.last.has_value() ? talk.end : first);
+    ASSERT_TRUE(talk.session->TryBegin().ok());
+    const auto beyond = talk.session->Rewind(last + 1);
+    EXPECT_EQ(ErrorReason(beyond.status()), "POSITION_NOT_REMEMBERED");
+    const int64_t position = first + Below(1 + last - first);
+    const auto steps = talk.session->Rewind(position);
+    ASSERT_TRUE(steps.ok()) << steps.status();
+    if (position != talk.alone.position()) {
+      talk.alone = talk.start;
+      if (position != talk.start.position()) solo_.Run(talk.alone, *talk.last, position);
+    }
+    if (*steps == nullptr) {
+      talk.session->End(absl::Now());
+    } else {
+      CollectingSink& sink = over_.emplace_back(std::make_unique<Call>())->sink;
+      const auto generation = std::make_shared<Generation>(
+          RewindRequest(**steps, position, engine_->Now()), talk.session, &sink, /*replays=*/true);
+      sink.set_written([this, &generation] { engine_->Written(generation.get()); });
+      ASSERT_TRUE(engine_->Start(generation).ok());
+      ASSERT_TRUE(sink.AwaitEnd().ok());
+      ASSERT_EQ(sink.text(), "");
+      ASSERT_THAT(sink.tokens(), testing::IsEmpty());
+    }
+    const Session::State& state = talk.session->state;
+    ASSERT_EQ(state.position, talk.alone.position());
+    ASSERT_EQ(state.pending, talk.alone.pending);
+    ASSERT_EQ(state.seed, talk.alone.seed);
+    ASSERT_EQ(state.held.unsent(), talk.alone.tail.substr(talk.alone.sent));
   }
 
   void Leave(Talk& talk) {
@@ -138,8 +241,11 @@ class SessionInterleaving {
       ASSERT_EQ(end.status().code(), absl::StatusCode::kCancelled);
     }
     const Session::State& state = talk.session->state;
-    const SoloRunner::Result wanted = solo_.Run(
+    SoloRunner::Result wanted = solo_.Run(
         talk.alone, call->request, natural ? std::numeric_limits<int64_t>::max() : state.position);
+    const auto drawn = static_cast<int64_t>(wanted.tokens.size());
+    talk.end = std::max(talk.end, state.position);
+    wanted = WhatIsLeft(talk, call->request, std::move(wanted));
     ASSERT_EQ(state.position, talk.alone.position());
     ASSERT_EQ(state.pending, talk.alone.pending);
     ASSERT_EQ(state.seed, talk.alone.seed);
@@ -154,7 +260,7 @@ class SessionInterleaving {
     if (natural) {
       ASSERT_EQ(end->finish_reason(), wanted.reason);
       ASSERT_EQ(end->position(), talk.alone.position());
-      ASSERT_EQ(end->generated_tokens(), static_cast<int64_t>(wanted.tokens.size()));
+      ASSERT_EQ(end->generated_tokens(), drawn);
     }
   }
 
@@ -163,7 +269,7 @@ class SessionInterleaving {
     if (Below(3) == 0) options.seed = Below(1000);
     const auto fork = store_.Fork(talk.session->name(), talk.session->owner(), options);
     ASSERT_TRUE(fork.ok()) << fork.status();
-    Talk copy{.session = *fork, .alone = talk.alone};
+    Talk copy{.session = *fork, .alone = talk.alone, .start = {}};
     if (options.seed.has_value()) copy.alone.seed = *options.seed;
     copy.alone.stream = copy.session->state.stream;
     ASSERT_EQ(copy.alone.stream == talk.alone.stream, options.same_stream);

@@ -161,13 +161,26 @@ TEST_F(SessionStoreTest, CountsTheBytesOfStatesThatAreHeld) {
   EXPECT_EQ(store_.state_bytes(), 0);
   auto session = *Open();
   const int64_t bytes = store_.state_bytes();
-  EXPECT_EQ(bytes, 2 * 2 * 12 * 4) << "layers, h and c, units, bytes";
+  EXPECT_EQ(bytes, 2 * 2 * 2 * 12 * 4)
+      << "now and at a call's start, layers, h and c, units, bytes";
   auto call = *store_.OpenForOneCall(version_, "local", 1);
-  EXPECT_EQ(store_.state_bytes(), 2 * bytes);
+  EXPECT_EQ(store_.state_bytes(), bytes + bytes / 2) << "of which nothing is kept";
   call.reset();
   ASSERT_TRUE(store_.Close(session->name(), "local").ok());
   session.reset();
   EXPECT_EQ(store_.state_bytes(), 0);
+}
+
+TEST_F(SessionStoreTest, ACallFindsTheSessionThatItOpenedWhileThatIsItsLast) {
+  const auto opened = *store_.OpenForCall(version_, "local", 7, "id");
+  // The call was refused before it began, or has not begun yet.
+  EXPECT_NE(*store_.OpenForCall(version_, "local", 7, "id"), opened);
+  const auto session = *store_.OpenForCall(version_, "mallory", 7, "id");
+  session->Remember({"id", "digest"}, nullptr);
+  EXPECT_EQ(*store_.OpenForCall(version_, "mallory", 8, "id"), session);
+  ASSERT_TRUE(store_.Close(opened->name(), "local").ok());
+  session->Remember({"another", "digest"}, nullptr);
+  EXPECT_NE(store_.OpenForCall(version_, "mallory", 8, "id").value_or(nullptr), session);
 }
 
 }  // namespace

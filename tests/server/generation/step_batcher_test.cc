@@ -66,7 +66,7 @@ TEST_F(StepBatcherTest, NewcomersDoNotStarveAnotherVersion) {
 
 TEST_F(StepBatcherTest, ACallWithAFullOutboxSitsOutUntilThereIsRoom) {
   const auto a = Add(red_), b = Add(red_);
-  while (a->outbox().HasRoom()) a->outbox().Push(1, "text");
+  while (a->outbox().HasRoom()) a->outbox().Push(1, 1, "text");
   EXPECT_THAT(NextStep(), ElementsAre(b.get()));
   a->outbox().Drain(100);
   EXPECT_THAT(NextStep(), UnorderedElementsAre(a.get(), b.get()));

@@ -26,8 +26,8 @@ class StreamWriterTest : public testing::Test {
 TEST_F(StreamWriterTest, SendsWhatAccumulatedInOneMessageWithItsEnd) {
   const auto stream = Make(false);
   writer_.Add(stream);
-  stream->outbox().Push(1, "a");
-  stream->outbox().Push(2, "b");
+  stream->outbox().Push(1, 1, "a");
+  stream->outbox().Push(1, 2, "b");
   stream->outbox().PushEnd("", v1::GenerateEnd());
   writer_.Ready({stream});
   EXPECT_TRUE(sink_.AwaitEnd().ok());
@@ -39,7 +39,7 @@ TEST_F(StreamWriterTest, SendsTokenByTokenWhenAskedTo) {
   const auto stream = Make(true);
   sink_.set_written([&] { writer_.Written(stream.get()); });
   writer_.Add(stream);
-  for (int i = 0; i < 5; ++i) stream->outbox().Push(1, "a");
+  for (int i = 0; i < 5; ++i) stream->outbox().Push(1, 1, "a");
   stream->outbox().PushEnd("", v1::GenerateEnd());
   writer_.Ready({stream});
   EXPECT_TRUE(sink_.AwaitEnd().ok());
@@ -50,7 +50,7 @@ TEST_F(StreamWriterTest, SendsTokenByTokenWhenAskedTo) {
 TEST_F(StreamWriterTest, SaysWhenAFullOutboxHasRoomAgain) {
   const auto stream = Make(false);
   writer_.Add(stream);
-  while (stream->outbox().HasRoom()) stream->outbox().Push(1, "a");
+  while (stream->outbox().HasRoom()) stream->outbox().Push(1, 1, "a");
   stream->outbox().PushEnd("", v1::GenerateEnd());
   writer_.Ready({stream});
   EXPECT_TRUE(sink_.AwaitEnd().ok());

@@ -264,5 +264,69 @@ TEST(FitToVersion, RefusesTokensThatTheVocabularyLacks) {
   EXPECT_EQ(ErrorField(FitToVersion(request, version, parsed, start)), "sampling.banned_tokens");
 }
 
+TEST(ParseGenerateRequest, TakesARetryInASessionOrOfASeed) {
+  v1::GenerateRequest request;
+  request.set_session("sessions/a");
+  request.set_request_id("r1");
+  const auto first = ParseGenerateRequest(request, kMaxPromptBytes);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->key.request_id, "r1");
+  EXPECT_FALSE(first->must_replay);
+  request.set_resume_after_position(7);
+  const auto again = ParseGenerateRequest(request, kMaxPromptBytes);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->key.digest, first->key.digest);
+  EXPECT_TRUE(again->must_replay);
+  EXPECT_EQ(again->resume_after, 7);
+  request = Request();
+  request.set_seed(3);
+  request.set_resume_after_position(7);
+  const auto seeded = ParseGenerateRequest(request, kMaxPromptBytes);
+  ASSERT_TRUE(seeded.ok()) << seeded.status();
+  EXPECT_FALSE(seeded->must_replay);
+}
+
+TEST(ParseGenerateRequest, RefusesARetryThatMakesNoSense) {
+  const auto refused = [](const v1::GenerateRequest& request) {
+    return std::string(ParseGenerateRequest(request, kMaxPromptBytes).status().message());
+  };
+  v1::GenerateRequest request;
+  request.set_session("sessions/a");
+  request.set_request_id(std::string(129, 'a'));
+  EXPECT_THAT(refused(request), HasSubstr("request_id: got 129 bytes"));
+  request.clear_request_id();
+  request.set_resume_after_position(5);
+  EXPECT_THAT(refused(request),
+              testing::AllOf(HasSubstr("resume_after_position"), HasSubstr("request_id")));
+  request.set_request_id("a");
+  request.set_resume_after_position(-1);
+  EXPECT_THAT(refused(request), HasSubstr("resume_after_position: got -1"));
+  request = Request();
+  request.set_request_id("a");
+  EXPECT_THAT(refused(request), testing::AllOf(HasSubstr("request_id"), HasSubstr("model")));
+  request.clear_request_id();
+  request.set_resume_after_position(5);
+  EXPECT_THAT(refused(request),
+              testing::AllOf(HasSubstr("resume_after_position"), HasSubstr("seed")));
+}
+
+TEST(RequestDigest, IsThatOfTheTextWhereverItIsMadeAndWhicheverPartOfIt) {
+  v1::GenerateRequest request;
+  request.set_model("models/a");
+  request.set_open_session(true);
+  request.set_prompt("x");
+  for (const int token : {5, 1, 9}) (*request.mutable_sampling()->mutable_logit_bias())[token] = 1;
+  v1::GenerateRequest again;
+  again.set_session("sessions/a");
+  again.set_request_id("r");
+  again.set_resume_after_position(7);
+  again.set_expected_position(0);
+  again.set_prompt("x");
+  for (const int token : {9, 5, 1}) (*again.mutable_sampling()->mutable_logit_bias())[token] = 1;
+  EXPECT_EQ(RequestDigest(request), RequestDigest(again));
+  again.set_seed(0);
+  EXPECT_NE(RequestDigest(request), RequestDigest(again));
+}
+
 }  // namespace
 }  // namespace derin::server

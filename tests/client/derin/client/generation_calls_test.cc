@@ -199,5 +199,115 @@ TEST_F(GenerationCalls, ListsAllPagesOfSessionsAndForksOne) {
   EXPECT_EQ(same->seed, 0u);
 }
 
+// Answers with a text of ten tokens, "0123456789", of which each connection brings three more.
+class BrokenText : public GenerationCalls {
+ protected:
+  void SetUp() override {
+    server_.answers().generate = [this](grpc::ServerContext&, const v1::GenerateRequest& request,
+                                        Writer& writer) {
+      asked_.push_back(request);
+      int64_t position = request.has_resume_after_position() ? request.resume_after_position() : 0;
+      v1::GenerateResponse response;
+      if (!request.has_model() || request.open_session()) {
+        response.mutable_start()->set_session("sessions/1");
+      }
+      response.mutable_start()->set_model_version("models/a/versions/4");
+      response.mutable_start()->set_seed(77);
+      for (int sent = 0; sent < 3 && position < 10; ++sent) {
+        response.set_text(std::to_string(position));
+        response.add_tokens(static_cast<int>(position));
+        response.set_position(++position);
+        writer.Write(response);
+        response.Clear();
+      }
+      if (position < 10) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed");
+      response.mutable_end()->set_generated_tokens(10);
+      writer.Write(response);
+      return grpc::Status::OK;
+    };
+  }
+
+  std::string Text(GenerateOptions options) {
+    options.reconnect_wait = absl::Milliseconds(1);
+    std::string text;
+    GenerateCallbacks callbacks;
+    callbacks.start = [this](const GenerateStart&) { return ++starts_ > 0; };
+    callbacks.text = [&text](std::string_view piece, const std::vector<int32_t>&) {
+      text += piece;
+      return true;
+    };
+    callbacks.reconnecting = [this](const absl::Status&) { ++reconnections_; };
+    status_ = client_->Generate(options, callbacks).status();
+    return text;
+  }
+
+  std::vector<v1::GenerateRequest> asked_;
+  int starts_ = 0, reconnections_ = 0;
+  absl::Status status_;
+};
+
+TEST_F(BrokenText, InASessionIsAskedForAgainByItsRequestId) {
+  EXPECT_EQ(Text({.session = "sessions/1", .prompt = "a"}), "0123456789");
+  EXPECT_TRUE(status_.ok()) << status_;
+  EXPECT_EQ(starts_, 1);
+  EXPECT_EQ(reconnections_, 3);
+  ASSERT_EQ(asked_.size(), 4u);
+  EXPECT_EQ(asked_[0].request_id().size(), 32u);
+  EXPECT_EQ(asked_[3].request_id(), asked_[0].request_id());
+  EXPECT_FALSE(asked_[0].has_resume_after_position());
+  EXPECT_EQ(asked_[3].resume_after_position(), 9);
+  EXPECT_EQ(asked_[3].prompt(), "a");
+}
+
+TEST_F(BrokenText, InASessionThatItOpenedIsAskedForInThatSession) {
+  EXPECT_EQ(Text({.model = "models/a", .open_session = true, .request_id = "mine"}), "0123456789");
+  EXPECT_EQ(asked_[0].model(), "models/a");
+  EXPECT_EQ(asked_[1].session(), "sessions/1");
+  EXPECT_FALSE(asked_[1].open_session());
+  EXPECT_EQ(asked_[1].request_id(), "mine");
+}
+
+TEST_F(BrokenText, WithoutASessionIsDrawnAgainFromTheSameVersionAndSeed) {
+  EXPECT_EQ(Text({.model = "models/a"}), "0123456789");
+  EXPECT_EQ(asked_[0].request_id(), "");
+  EXPECT_EQ(asked_[1].model(), "models/a/versions/4");
+  EXPECT_EQ(asked_[1].seed(), 77u);
+}
+
+TEST_F(BrokenText, IsAskedForOnlySoOften) {
+  EXPECT_EQ(Text({.model = "models/a", .reconnect_tries = 0}), "012");
+  EXPECT_EQ(status_.code(), absl::StatusCode::kUnavailable);
+  asked_.clear();
+  server_.answers().generate = [this](grpc::ServerContext&, const v1::GenerateRequest& request,
+                                      Writer& writer) {
+    asked_.push_back(request);
+    v1::GenerateResponse response;
+    response.mutable_start();
+    if (asked_.size() == 1) writer.Write(response);
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed");
+  };
+  Text({.model = "models/a", .reconnect_tries = 2});
+  EXPECT_EQ(status_.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(asked_.size(), 3u) << "the first, and two tries in a row that bring nothing";
+}
+
+TEST_F(GenerationCalls, RewindsASessionAndSaysWhatItRemembers) {
+  server_.answers().rewind_session = [](const v1::RewindSessionRequest& request,
+                                        v1::Session& session) {
+    session.set_name(request.name());
+    session.set_position(request.position());
+    v1::PositionRange& range = *session.add_remembered();
+    range.set_first(4);
+    range.set_last(9);
+    return grpc::Status::OK;
+  };
+  const auto session = client_->RewindSession("sessions/1", 6);
+  ASSERT_TRUE(session.ok()) << session.status();
+  EXPECT_EQ(session->position, 6);
+  ASSERT_EQ(session->remembered.size(), 1u);
+  EXPECT_EQ(session->remembered[0].first, 4);
+  EXPECT_EQ(session->remembered[0].last, 9);
+}
+
 }  // namespace
 }  // namespace derin::client
