@@ -151,9 +151,9 @@ struct Server::Parts {
   std::unique_ptr<GenerationEngine> engine;  // made by StartWork
   Admission admission;
   CorpusService corpus_service;
-  ModelService model_service;
   TrainingService training_service;
-  std::optional<GenerationService> generation_service;  // with the engine
+  std::optional<ModelService> model_service;            // with the engine
+  std::optional<GenerationService> generation_service;  // likewise
   ServerService server_service;
   std::unique_ptr<MetricsEndpoint> metrics_endpoint;
   std::string metrics_address;
@@ -192,7 +192,6 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
       sessions(*backend, store->server_id(), {.max_sessions = options.max_sessions}),
       admission(metrics),
       corpus_service(admission, *store, blobs, options.max_corpus_bytes),
-      model_service(admission, *store),
       training_service(admission, jobs),
       server_service(admission, *backend,
                      {.version = Version(),
@@ -208,6 +207,11 @@ absl::Status Server::Parts::StartWork(const ServerOptions& options) {
       *backend, metrics, {.max_streams = options.max_streams, .max_rows = StepRows(options)});
   if (!made.ok()) return made.status();
   engine = *std::move(made);
+  model_service.emplace(admission, *store,
+                        ScoreReactor::Parts{.registry = registry,
+                                            .sessions = sessions,
+                                            .engine = *engine,
+                                            .max_text_bytes = options.max_prompt_bytes});
   generation_service.emplace(admission, registry, sessions, *engine, options.max_prompt_bytes);
   PublishFacts();
   return jobs.Start();
@@ -287,7 +291,7 @@ absl::Status Server::Parts::ListenForCalls(ListenAddress listen) {
   int port = 0;
   builder.AddListeningPort(listen.ToString(), grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(&corpus_service);
-  builder.RegisterService(&model_service);
+  builder.RegisterService(&*model_service);
   builder.RegisterService(&training_service);
   builder.RegisterService(&*generation_service);
   builder.RegisterService(&server_service);

@@ -48,6 +48,7 @@ void Define(CLI::App& app, CommandContext& context) {
   AddJobsCommand(app, context);
   AddModelsCommand(app, context);
   AddGenerateCommand(app, context);
+  AddScoreCommand(app, context);
   AddSessionsCommand(app, context);
 }
 

@@ -14,6 +14,7 @@ void AddTrainCommand(CLI::App& app, CommandContext& context);
 void AddJobsCommand(CLI::App& app, CommandContext& context);
 void AddModelsCommand(CLI::App& app, CommandContext& context);
 void AddGenerateCommand(CLI::App& app, CommandContext& context);
+void AddScoreCommand(CLI::App& app, CommandContext& context);
 void AddSessionsCommand(CLI::App& app, CommandContext& context);
 
 }  // namespace derin::cli

@@ -268,6 +268,17 @@ Json ToJson(const client::GenerateEnd& end) {
   return json;
 }
 
+Json ToJson(const client::ScoreTotals& totals) {
+  Json json;
+  json["tokens"] = totals.tokens;
+  json["characters"] = totals.characters;
+  json["unknown_count"] = totals.unknown_count;
+  json["log_probability"] = totals.log_probability;
+  json["perplexity"] = totals.perplexity;
+  json["bits_per_character"] = totals.bits_per_character;
+  return json;
+}
+
 Json ToJson(const client::ServerInfo& info) {
   Json json;
   json["version"] = info.version;

@@ -27,6 +27,7 @@ Json ToJson(const client::Session& session);
 Json ToJson(const client::GenerateStart& start);
 Json ToJson(const client::DrawnLogProbability& drawn);
 Json ToJson(const client::GenerateEnd& end);
+Json ToJson(const client::ScoreTotals& totals);
 Json ToJson(const client::ServerInfo& info);
 
 // {"name": [...]}.

@@ -4,10 +4,29 @@
 #include <utility>
 
 #include "server/rpc/page.h"
+#include "server/rpc/status_mapping.h"
 #include "server/rpc/unary.h"
 #include "server/storage/resource_name.h"
 
 namespace derin::server {
+namespace {
+
+// A call that never got in.
+class RefusedScore final
+    : public grpc::ServerBidiReactor<v1::ScoreTextRequest, v1::ScoreTextResponse> {
+ public:
+  explicit RefusedScore(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace
+
+grpc::ServerBidiReactor<v1::ScoreTextRequest, v1::ScoreTextResponse>* ModelService::ScoreText(
+    grpc::CallbackServerContext* context) {
+  auto call = admission_.Admit(*context, "ModelService/ScoreText");
+  if (!call.ok()) return new RefusedScore(call.status());
+  return new ScoreReactor(*std::move(call), scoring_);
+}
 
 grpc::ServerUnaryReactor* ModelService::GetModel(grpc::CallbackServerContext* context,
                                                  const v1::GetModelRequest* request,

@@ -61,6 +61,13 @@ class FakeServer::Services final : public v1::CorpusService::Service,
 #undef DERIN_UNARY
 #undef DERIN_STREAM
 
+  grpc::Status ScoreText(
+      grpc::ServerContext* context,
+      grpc::ServerReaderWriter<v1::ScoreTextResponse, v1::ScoreTextRequest>* stream) override {
+    return answers.score_text ? answers.score_text(*context, *stream)
+                              : grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "no answer was set");
+  }
+
   grpc::Status UploadCorpus(grpc::ServerContext* context,
                             grpc::ServerReader<v1::UploadCorpusRequest>* reader,
                             v1::Corpus* reply) override {

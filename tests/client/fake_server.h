@@ -27,6 +27,10 @@ struct Answers {
   std::function<grpc::Status(grpc::ServerContext&, grpc::ServerReader<v1::UploadCorpusRequest>&,
                              v1::Corpus&)>
       upload_corpus;
+  std::function<grpc::Status(
+      grpc::ServerContext& context,
+      grpc::ServerReaderWriter<v1::ScoreTextResponse, v1::ScoreTextRequest>& stream)>
+      score_text;
   Unary<v1::GetCorpusRequest, v1::Corpus> get_corpus;
   Unary<v1::ListCorporaRequest, v1::ListCorporaResponse> list_corpora;
   Unary<v1::DeleteCorpusRequest, google::protobuf::Empty> delete_corpus;

@@ -17,6 +17,7 @@
 #include "derin/client/error.h"
 #include "derin/client/generation.h"
 #include "derin/client/model.h"
+#include "derin/client/score.h"
 #include "derin/client/server_info.h"
 #include "derin/client/training.h"
 
@@ -119,6 +120,12 @@ class Client {
   absl::StatusOr<Model> GetModel(const std::string& name);
   // All of them, by id.
   absl::StatusOr<std::vector<Model>> ListModels();
+
+  // How probable a text is: reads all of `source` and sends it in parts, each after the one before
+  // is scored.
+  absl::StatusOr<ScoreTotals> ScoreText(const ScoreOptions& options, const ByteSource& source,
+                                        const ScoreCallbacks& callbacks = {},
+                                        Cancellation* cancellation = nullptr);
 
   // `model` is `models/ID` or `models/ID/versions/N`. Without a seed the server draws one.
   absl::StatusOr<Session> OpenSession(const std::string& model,

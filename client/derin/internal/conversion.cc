@@ -342,6 +342,26 @@ DrawnLogProbability FromProto(const v1::DrawnLogProbability& from) {
   return to;
 }
 
+ScoreStart FromProto(const v1::ScoreTextStart& from) {
+  ScoreStart to;
+  to.model_version = from.model_version();
+  to.position = from.position();
+  to.engine_id = from.engine_id();
+  to.engine_changed = from.engine_changed();
+  return to;
+}
+
+ScoreTotals FromProto(const v1::ScoreTotals& from) {
+  ScoreTotals to;
+  to.tokens = from.tokens();
+  to.characters = from.characters();
+  to.unknown_count = from.unknown_count();
+  to.log_probability = from.log_probability();
+  to.perplexity = from.perplexity();
+  to.bits_per_character = from.bits_per_character();
+  return to;
+}
+
 GenerateEnd FromProto(const v1::GenerateEnd& from) {
   GenerateEnd to;
   to.finish_reason = kFinishReasons.From(from.finish_reason());

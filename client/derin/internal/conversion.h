@@ -3,6 +3,7 @@
 #include "derin/client/corpus.h"
 #include "derin/client/generation.h"
 #include "derin/client/model.h"
+#include "derin/client/score.h"
 #include "derin/client/server_info.h"
 #include "derin/client/training.h"
 #include "derin/v1/corpus.pb.h"
@@ -28,6 +29,8 @@ TrainingCheckpoint FromProto(const derin::v1::TrainingCheckpoint& from);
 Session FromProto(const derin::v1::Session& from);
 GenerateStart FromProto(const derin::v1::GenerateStart& from);
 DrawnLogProbability FromProto(const derin::v1::DrawnLogProbability& from);
+ScoreStart FromProto(const derin::v1::ScoreTextStart& from);
+ScoreTotals FromProto(const derin::v1::ScoreTotals& from);
 GenerateEnd FromProto(const derin::v1::GenerateEnd& from);
 ServerInfo FromProto(const derin::v1::ServerInfo& from);
 
