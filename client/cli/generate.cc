@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,6 +26,7 @@ struct GenerateFlags {
   std::string model;
   std::string session;
   client::GenerateOptions options;
+  std::optional<int> continuations;
   bool verbose = false;
 };
 
@@ -46,6 +49,7 @@ constexpr FieldFlag kFlags[] = {
     {"expected_position", "--expected-position"},
     {"open_session", "--open-session"},
     {"request_id", "--request-id"},
+    {"continuations", "--continuations"},
     {"sampling.temperature", "--temperature"},
     {"sampling.top_k", "--top-k"},
     {"sampling.typical_p", "--typical-p"},
@@ -148,6 +152,9 @@ void AddFlags(CLI::App& command, GenerateFlags& flags) {
              "end the text at the first token after so many seconds, at most 86400 [no end]");
   AddNumber(command, "--log-probabilities", options.log_probabilities,
             "with --json: ln p of each token, and of the N most probable ones, 0 to 20 [none]");
+  AddNumber(command, "--continuations", flags.continuations,
+            "make N texts of the prompt, 1 to 16, each in a session of its own where there is one; "
+            "each is written when it ends [one]");
   command.add_flag("--verbose", flags.verbose,
                    "the closing line with figures, also when stderr is no terminal");
 }
@@ -238,6 +245,56 @@ absl::Status GenerateJson(CommandContext& context, client::Client& client,
   return absl::OkStatus();
 }
 
+// Each text when it ends, below a line that says which it is; with --json as its messages come.
+absl::Status GenerateSeveral(CommandContext& context, client::Client& client,
+                             const client::GenerateOptions& options, int count) {
+  Console& console = context.console();
+  struct Text {
+    std::string session, text;
+  };
+  std::map<int, Text> texts;
+  std::string held_back;
+  client::ContinuationCallbacks callbacks;
+  callbacks.prompt = [&](const client::GenerateStart& start, std::string_view text) {
+    if (context.json()) {
+      PrintLine({{"start", ToJson(start)}, {"text", text}}, console.out);
+      return console.out.good();
+    }
+    held_back = text;
+    if (options.open_session) console.err << "note: opened " << start.session << '\n' << std::flush;
+    if (start.engine_changed) console.err << EngineNote(start) << '\n' << std::flush;
+    if (start.unknown_count > 0) console.err << UnknownNote(start) << '\n' << std::flush;
+    return true;
+  };
+  callbacks.start = [&](int number, const client::GenerateStart& start) {
+    texts[number] = {start.session, held_back};
+    if (!context.json()) return true;
+    PrintLine({{"continuation", number}, {"start", ToJson(start)}}, console.out);
+    return console.out.good();
+  };
+  callbacks.text = [&](int number, std::string_view text, const std::vector<int32_t>& tokens,
+                       const std::vector<client::DrawnLogProbability>& drawn) {
+    texts[number].text += text;
+    if (!context.json()) return true;
+    Json line = {{"continuation", number}, {"text", text}, {"tokens", tokens}};
+    if (!drawn.empty()) line.update(ListToJson("log_probabilities", drawn));
+    PrintLine(line, console.out);
+    return console.out.good();
+  };
+  callbacks.end = [&](int number, const client::GenerateEnd& end) {
+    if (context.json()) {
+      PrintLine({{"continuation", number}, {"end", ToJson(end)}}, console.out);
+      return console.out.good();
+    }
+    const Text& one = texts[number];
+    console.out << "--- " << number + 1 << (one.session.empty() ? "" : ": " + one.session) << '\n'
+                << one.text << '\n'
+                << std::flush;
+    return console.out.good();
+  };
+  return client.GenerateContinuations(options, count, callbacks, &console.interrupt);
+}
+
 absl::Status Generate(CommandContext& context, const GenerateFlags& flags) {
   if (flags.model.empty() == flags.session.empty()) {
     return context.BadUsage("wanted exactly one of --model NAME and --session ID");
@@ -255,8 +312,13 @@ absl::Status Generate(CommandContext& context, const GenerateFlags& flags) {
   client::GenerateOptions options = flags.options;
   if (!flags.model.empty()) options.model = ResourceName("models", flags.model);
   if (!flags.session.empty()) options.session = ResourceName("sessions", flags.session);
-  absl::Status status = context.json() ? GenerateJson(context, **client, options)
-                                       : GenerateText(context, **client, flags, options);
+  absl::Status status;
+  if (flags.continuations.has_value()) {
+    status = GenerateSeveral(context, **client, options, *flags.continuations);
+  } else {
+    status = context.json() ? GenerateJson(context, **client, options)
+                            : GenerateText(context, **client, flags, options);
+  }
   if (context.console().interrupt.cancelled()) return absl::CancelledError("interrupted");
   status = WithFlag(status, kFlags);
   return flags.model.empty() ? status : WithNearestModel(status, options.model, **client);

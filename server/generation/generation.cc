@@ -209,7 +209,7 @@ void Generation::Finish(v1::FinishReason reason, absl::Time now) {
   if (drawn_ > 0) *end.mutable_prompt_time() = ToProtoDuration(first_token_ - first_step_);
   if (stop_ != nullptr) end.set_stop_string(request_.stop_names[stop_ - stops_->stops().data()]);
   if (stop_token_.has_value()) end.set_stop_token(*stop_token_);
-  if (request_.only_prompt && complete() && !to_absorb_.empty()) {
+  if (prompt_is_in() && !to_absorb_.empty()) {
     session_->state.pending = to_absorb_.back();
   }
   // A session that goes on keeps it for its next call.

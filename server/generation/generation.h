@@ -44,6 +44,7 @@ struct GenerationRequest {
   // Nothing is drawn: the prompt goes in, but for its last token, which waits for the next call.
   bool only_prompt = false;
   bool scores = false;  // the prompt's tokens are sent, with their rankings; only with only_prompt
+  int continuations = 0;     // so many texts are made of the prompt; 0: one, in its session
   bool continues = false;    // a call of several parts, which has its place already
   CallKey key;               // of the call in its session
   bool must_replay = false;  // the call goes on for somebody who has a part of it already
@@ -103,8 +104,8 @@ class Generation {
               absl::Span<const TokenLogProbability> ranking = {});
   // Whether no token more is to be drawn: there are enough, or the last one stopped the text.
   bool complete() const {
-    return (request_.only_prompt && absorbed_ + 1 >= to_absorb_.size()) || stop_ != nullptr ||
-           stop_token_.has_value() || enough() || session_->state.position == request_.until;
+    return prompt_is_in() || stop_ != nullptr || stop_token_.has_value() || enough() ||
+           session_->state.position == request_.until;
   }
   // Why, when it is complete.
   v1::FinishReason completion() const;
@@ -132,6 +133,7 @@ class Generation {
  private:
   // What its session absorbs first.
   void CollectTokens();
+  bool prompt_is_in() const { return request_.only_prompt && absorbed_ + 1 >= to_absorb_.size(); }
   bool enough() const { return drawn_ == request_.max_tokens; }
   // How logits are adjusted from here on: stop tokens are banned as long as none may be drawn.
   void SetAdjustments();

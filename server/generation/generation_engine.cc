@@ -85,15 +85,17 @@ GenerationEngine::~GenerationEngine() {
   thread_.join();
 }
 
-absl::Status GenerationEngine::Start(std::shared_ptr<Generation> generation) {
+absl::Status GenerationEngine::StartAll(absl::Span<const std::shared_ptr<Generation>> generations) {
   const absl::Status health = backend_.health();
   absl::MutexLock lock(&mutex_);
+  int places = 0;
+  for (const auto& one : generations) places += one->continues() ? 0 : 1;
   absl::Status refusal;
   if (end_all_) {
     refusal = ServerStopping();
   } else if (!health.ok()) {
     refusal = DeviceLost(health);
-  } else if (streams_ >= options_.max_streams && !generation->continues()) {
+  } else if (places > 0 && streams_ + places > options_.max_streams) {
     refusal = WithRetryAfter(
         Refusal(absl::StatusCode::kResourceExhausted, "STREAMS_FULL",
                 absl::StrFormat("all %d streams of this server are in use: try again, or have the "
@@ -102,14 +104,16 @@ absl::Status GenerationEngine::Start(std::shared_ptr<Generation> generation) {
         absl::Milliseconds(200));
   }
   if (!refusal.ok()) {
-    generation->session().End(absl::Now());
+    for (const auto& one : generations) one->session().End(absl::Now());
     return refusal;
   }
-  generation->Begin();
-  ++streams_;
-  ++waiting_;
-  writer_.Add(generation);
-  newcomers_.push_back(std::move(generation));
+  for (const auto& one : generations) {
+    one->Begin();
+    writer_.Add(one);
+    newcomers_.push_back(one);
+  }
+  streams_ += static_cast<int>(generations.size());
+  waiting_ += static_cast<int>(generations.size());
   news_ = true;
   return absl::OkStatus();
 }

@@ -38,7 +38,12 @@ class GenerationEngine {
   // Takes a call over; its sink gets all that follows. RESOURCE_EXHAUSTED, reason STREAMS_FULL,
   // with a retry hint, or UNAVAILABLE, reason SERVER_STOPPING or DEVICE_LOST: then the session was
   // given back, and the sink gets nothing.
-  absl::Status Start(std::shared_ptr<Generation> generation) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Start(std::shared_ptr<Generation> generation) ABSL_LOCKS_EXCLUDED(mutex_) {
+    return StartAll({&generation, 1});
+  }
+  // All of these, or none.
+  absl::Status StartAll(absl::Span<const std::shared_ptr<Generation>> generations)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Something changed that the engine looks at between steps: a call was cancelled, a session
   // closed, an outbox has room.

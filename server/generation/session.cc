@@ -78,6 +78,11 @@ void Session::End(absl::Time now) {
   if (--calls_ == 0) idle_since_ = now;
 }
 
+void Session::Hold() {
+  absl::MutexLock lock(&mutex_);
+  ++calls_;
+}
+
 void Session::Remember(CallKey key, std::shared_ptr<const GenerationRequest> request) {
   start_saved_ = at_start_;
   absl::MutexLock lock(&mutex_);

@@ -75,6 +75,8 @@ class Session {
   absl::Status TryBegin(std::optional<int64_t> expected_position = std::nullopt)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void End(absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The call that is in it will End it twice.
+  void Hold() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // As TryBegin; true when this is the last call once more, which begins where that one did, and
   // has not called Restore yet. When that call still runs it is to give way: until it has, its End

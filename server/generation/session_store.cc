@@ -163,36 +163,37 @@ absl::StatusOr<std::shared_ptr<Session>> SessionStore::Fork(std::string_view nam
   const auto found = Find(name, owner, "name");
   if (!found.ok()) return found.status();
   if (absl::Status health = backend_.health(); !health.ok()) return DeviceLost(health);
-  Session& from = **found;
   // As a call would: nobody else may change it meanwhile.
-  if (absl::Status begun = from.TryBegin(); !begun.ok()) return begun;
-  const auto copy = [&]() -> absl::StatusOr<std::shared_ptr<Session>> {
-    absl::StatusOr<std::unique_ptr<SlotLease>> lease = absl::UnknownError("");
-    {
-      absl::MutexLock lock(&mutex_);
-      lease = Lease(*from.version(), /*remembers=*/!options.for_one_call);
-    }
-    if (!lease.ok()) return lease.status();
-    auto fork = std::make_shared<Session>(
-        options.for_one_call ? "" : ResourceName(kSessions, NewSessionId(server_id_)),
-        std::string(owner), from.version(), 0, *std::move(lease), now_());
-    if (from.state.position > 0) {
-      absl::Status copied = copier_.Copy(from.lease().pool(), from.slot(), fork->slot());
-      if (!copied.ok()) return copied;
-    }
-    fork->state = from.state;
-    fork->state.forks = 0;
-    if (options.seed.has_value()) fork->state.seed = *options.seed;
-    if (!options.same_stream) fork->state.stream = ForkStream(from.state);
-    fork->Publish();
-    if (options.for_one_call) return fork;
+  if (absl::Status begun = (*found)->TryBegin(); !begun.ok()) return begun;
+  auto fork = ForkBegun(**found, options);
+  (*found)->End(now_());
+  return fork;
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionStore::ForkBegun(Session& from,
+                                                                 const ForkOptions& options) {
+  absl::StatusOr<std::unique_ptr<SlotLease>> lease = absl::UnknownError("");
+  {
     absl::MutexLock lock(&mutex_);
-    sessions_[{fork->owner(), fork->name()}] = fork;
-    return fork;
-  };
-  auto fork = copy();
-  if (fork.ok() && !options.same_stream) ++from.state.forks;
-  from.End(now_());
+    lease = Lease(*from.version(), /*remembers=*/!options.for_one_call);
+  }
+  if (!lease.ok()) return lease.status();
+  auto fork = std::make_shared<Session>(
+      options.for_one_call ? "" : ResourceName(kSessions, NewSessionId(server_id_)), from.owner(),
+      from.version(), 0, *std::move(lease), now_());
+  if (from.state.position > 0) {
+    absl::Status copied = copier_.Copy(from.lease().pool(), from.slot(), fork->slot());
+    if (!copied.ok()) return copied;
+  }
+  fork->state = from.state;
+  fork->state.forks = 0;
+  if (options.seed.has_value()) fork->state.seed = *options.seed;
+  if (!options.same_stream) fork->state.stream = ForkStream(from.state);
+  fork->Publish();
+  if (!options.same_stream) ++from.state.forks;
+  if (options.for_one_call) return fork;
+  absl::MutexLock lock(&mutex_);
+  sessions_[{fork->owner(), fork->name()}] = fork;
   return fork;
 }
 

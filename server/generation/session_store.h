@@ -75,6 +75,10 @@ class SessionStore {
                                                 const ForkOptions& options)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The same of a session that the caller has begun. Errors as Open.
+  absl::StatusOr<std::shared_ptr<Session>> ForkBegun(Session& from, const ForkOptions& options)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Errors as Find. A call that is in the session ends at its next token.
   absl::Status Close(std::string_view name, std::string_view owner) ABSL_LOCKS_EXCLUDED(mutex_);
 

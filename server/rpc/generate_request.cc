@@ -64,6 +64,24 @@ absl::Status ParseRetry(const v1::GenerateRequest& request, GenerationRequest& p
   return absl::OkStatus();
 }
 
+constexpr int kMaxContinuations = 16;
+
+absl::Status ParseContinuations(const v1::GenerateRequest& request, GenerationRequest& parsed) {
+  if (!request.has_continuations()) return absl::OkStatus();
+  parsed.continuations = request.continuations();
+  if (parsed.continuations < 1 || parsed.continuations > kMaxContinuations) {
+    return InvalidField("continuations", absl::StrFormat("got %d, wanted 1 to %d",
+                                                         parsed.continuations, kMaxContinuations));
+  }
+  const std::string_view other = request.echo()                        ? "echo"
+                                 : !request.request_id().empty()       ? "request_id"
+                                 : request.has_resume_after_position() ? "resume_after_position"
+                                                                       : "";
+  if (other.empty()) return absl::OkStatus();
+  return InvalidField("continuations", absl::StrCat("makes no sense with ", std::string(other),
+                                                    ": wanted one of the two"));
+}
+
 absl::Status CheckPrompt(const v1::GenerateRequest& request, int64_t max_prompt_bytes) {
   int64_t size = 0;
   std::string_view field = "prompt", unit = "bytes";
@@ -285,7 +303,8 @@ absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest
                           "makes no sense without session: a model begins at 0 always");
     }
   }
-  status = ParseRetry(request, parsed);
+  status = ParseContinuations(request, parsed);
+  if (status.ok()) status = ParseRetry(request, parsed);
   if (!status.ok()) return status;
   if (request.has_log_probabilities()) {
     parsed.ranked = request.log_probabilities();

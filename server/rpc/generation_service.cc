@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "server/rpc/continuations_reactor.h"
+#include "server/rpc/drawn_log_probability.h"
 #include "server/rpc/generate_request.h"
 #include "server/rpc/page.h"
 #include "server/rpc/status_mapping.h"
@@ -42,14 +44,7 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
     message_.set_position(piece.position);
     message_.mutable_tokens()->Assign(piece.tokens.begin(), piece.tokens.end());
     for (const auto& ranking : piece.rankings) {
-      v1::DrawnLogProbability& drawn = *message_.add_log_probabilities();
-      drawn.set_log_probability(ranking.front().log_probability);
-      for (const TokenLogProbability& one : absl::MakeConstSpan(ranking).subspan(1)) {
-        if (one.token < 0) break;  // the vocabulary has no more
-        v1::TokenLogProbability& top = *drawn.add_most_probable();
-        top.set_token(one.token);
-        top.set_log_probability(one.log_probability);
-      }
+      *message_.add_log_probabilities() = DrawnLogProbability(ranking);
     }
     if (!piece.end.has_value()) return StartWrite(&message_);
     // Nothing of this object may be touched after a Finish.
@@ -198,9 +193,8 @@ absl::Status GenerationService::Refused(const v1::GenerateRequest& request, cons
   return status;
 }
 
-absl::StatusOr<std::shared_ptr<Generation>> GenerationService::Prepare(
-    const v1::GenerateRequest& request, const Caller& caller, StreamSink* sink,
-    v1::GenerateStart& start) {
+absl::StatusOr<GenerationService::Prepared> GenerationService::Prepare(
+    const v1::GenerateRequest& request, const Caller& caller, v1::GenerateStart& start) {
   const absl::Duration arrival = engine_.Now();
   absl::StatusOr<GenerationRequest> parsed = ParseGenerateRequest(request, max_prompt_bytes_);
   if (!parsed.ok()) return parsed.status();
@@ -222,21 +216,51 @@ absl::StatusOr<std::shared_ptr<Generation>> GenerationService::Prepare(
   start.set_position(*replays ? (*session)->start_position() : (*session)->state.position);
   start.set_engine_id(version.engine_id);
   start.set_engine_changed(version.engine_changed);
-  return std::make_shared<Generation>(*std::move(parsed), *std::move(session), sink, *replays);
+  return Prepared{*std::move(parsed), *std::move(session), *replays};
+}
+
+grpc::ServerWriteReactor<v1::GenerateResponse>* GenerationService::Continue(
+    AdmittedCall call, const v1::GenerateRequest& request) {
+  auto* reactor = new ContinuationsReactor(std::move(call), sessions_, engine_);
+  v1::GenerateStart start;
+  auto prepared = Prepare(request, reactor->caller(), start);
+  if (!prepared.ok()) {
+    reactor->Refuse(prepared.status());
+    return reactor;
+  }
+  reactor->set_start(start);
+  ContinuationsReactor::Texts texts{.count = prepared->request.continuations,
+                                    .request = prepared->request,
+                                    .close_after_error = request.open_session()};
+  texts.request.prompt.clear();
+  texts.request.seed = std::nullopt;  // it becomes the session's, and with that its forks'
+  GenerationRequest prompt{.prompt = std::move(prepared->request.prompt),
+                           .only_prompt = true,
+                           .seed = prepared->request.seed,
+                           .time_budget = prepared->request.time_budget,
+                           .arrival = prepared->request.arrival};
+  const std::shared_ptr<Session>& session = prepared->session;
+  const absl::Status started = reactor->Run(
+      std::make_shared<Generation>(std::move(prompt), session, reactor), session, std::move(texts));
+  if (!started.ok()) reactor->Refuse(Refused(request, *session, started));
+  return reactor;
 }
 
 grpc::ServerWriteReactor<v1::GenerateResponse>* GenerationService::Generate(
     grpc::CallbackServerContext* context, const v1::GenerateRequest* request) {
   auto call = admission_.Admit(*context, "GenerationService/Generate");
   if (!call.ok()) return new RefusedReactor(call.status());
+  if (request->has_continuations()) return Continue(*std::move(call), *request);
   auto* reactor = new GenerateReactor(*std::move(call), engine_);
-  auto generation = Prepare(*request, reactor->caller(), reactor, reactor->start());
-  if (!generation.ok()) {
-    reactor->Refuse(generation.status());
+  auto prepared = Prepare(*request, reactor->caller(), reactor->start());
+  if (!prepared.ok()) {
+    reactor->Refuse(prepared.status());
     return reactor;
   }
-  const absl::Status started = reactor->Run(*generation);
-  if (!started.ok()) reactor->Refuse(Refused(*request, (*generation)->session(), started));
+  const std::shared_ptr<Session> session = prepared->session;
+  const absl::Status started = reactor->Run(std::make_shared<Generation>(
+      std::move(prepared->request), session, reactor, prepared->replays));
+  if (!started.ok()) reactor->Refuse(Refused(*request, *session, started));
   return reactor;
 }
 

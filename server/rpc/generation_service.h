@@ -48,9 +48,15 @@ class GenerationService final : public v1::GenerationService::CallbackService {
                        absl::Status status);
   // A call ready for the engine, in a session that was begun; `start` is what its first message
   // says.
-  absl::StatusOr<std::shared_ptr<Generation>> Prepare(const v1::GenerateRequest& request,
-                                                      const Caller& caller, StreamSink* sink,
-                                                      v1::GenerateStart& start);
+  struct Prepared {
+    GenerationRequest request;
+    std::shared_ptr<Session> session;
+    bool replays;
+  };
+  absl::StatusOr<Prepared> Prepare(const v1::GenerateRequest& request, const Caller& caller,
+                                   v1::GenerateStart& start);
+  grpc::ServerWriteReactor<v1::GenerateResponse>* Continue(AdmittedCall call,
+                                                           const v1::GenerateRequest& request);
   // What runs the last call of the session up to the position; null when it is there already.
   absl::StatusOr<std::shared_ptr<Generation>> PrepareRewind(const v1::RewindSessionRequest& request,
                                                             const Caller& caller, StreamSink* sink,

@@ -1,3 +1,5 @@
+#include <map>
+#include <set>
 #include <thread>
 
 #include "model/backend/backend_list.h"
@@ -589,6 +591,117 @@ TEST_F(GenerationTest, ASessionGoesBackToPositionsOfItsLastCall) {
   ASSERT_TRUE(client_->RewindSession(session->name, 13).ok());
   EXPECT_EQ(Generate(more).text, text);
   EXPECT_EQ(ErrorReason(client_->RewindSession("sessions/none", 0).status()), "SESSION_NOT_FOUND");
+}
+
+class ContinuationsTest : public GenerationTest {
+ protected:
+  struct Texts {
+    absl::Status status;
+    client::GenerateStart prompt;
+    std::map<int, Generated> texts;
+  };
+  Texts GenerateAll(const client::GenerateOptions& options, int count) {
+    Texts all;
+    client::ContinuationCallbacks callbacks;
+    callbacks.prompt = [&](const client::GenerateStart& start, std::string_view) {
+      all.prompt = start;
+      return true;
+    };
+    callbacks.start = [&](int number, const client::GenerateStart& start) {
+      all.texts[number].start = start;
+      return true;
+    };
+    callbacks.text = [&](int number, std::string_view text, const std::vector<int32_t>& tokens,
+                         const std::vector<client::DrawnLogProbability>&) {
+      Generated& one = all.texts[number];
+      one.text += text;
+      one.tokens.insert(one.tokens.end(), tokens.begin(), tokens.end());
+      return true;
+    };
+    callbacks.end = [&](int number, const client::GenerateEnd& end) {
+      all.texts[number].end = end;
+      return true;
+    };
+    all.status = client_->GenerateContinuations(options, count, callbacks);
+    return all;
+  }
+};
+
+TEST_F(ContinuationsTest, AreWhatForksAtThePromptsEndMake) {
+  const auto session = client_->OpenSession("models/sea", 5);
+  const client::SamplingSettings bold{.temperature = 3};
+  const Texts all = GenerateAll(
+      {.session = session->name, .prompt = "the ", .max_tokens = 40, .sampling = bold}, 3);
+  ASSERT_TRUE(all.status.ok()) << all.status;
+  ASSERT_EQ(all.texts.size(), 3u);
+  EXPECT_EQ(all.prompt.session, session->name);
+  EXPECT_EQ(client_->GetSession(session->name)->position, 3) << "its last letter waits";
+  EXPECT_EQ(client_->ListSessions()->size(), 4u);
+  std::set<std::string> texts;
+  std::set<uint32_t> streams;
+  for (const auto& [number, one] : all.texts) {
+    texts.insert(one.text);
+    streams.insert(client_->GetSession(one.start.session)->stream);
+    EXPECT_EQ(one.text.size(), 40u);
+    EXPECT_EQ(one.start.position, 3);
+    EXPECT_EQ(one.end->position, 43);
+  }
+  EXPECT_EQ(texts.size(), 3u);
+  EXPECT_EQ(streams.size(), 3u);
+  // The same from a session that took the prompt in for one text, which is then forgotten.
+  const auto other = client_->OpenSession("models/sea", 5);
+  ASSERT_TRUE(
+      GenerateAll({.session = other->name, .prompt = "the ", .max_tokens = 1}, 1).status.ok());
+  ASSERT_TRUE(client_->ForkSession(other->name).ok());
+  const auto third = client_->ForkSession(other->name);
+  EXPECT_EQ(Generate({.session = third->name, .max_tokens = 40, .sampling = bold}).text,
+            all.texts.at(2).text);
+  // And the session itself goes on as if it had been asked for one text.
+  EXPECT_EQ(
+      Generate({.session = session->name, .max_tokens = 40, .sampling = bold}).text,
+      Generate(
+          {.model = "models/sea", .prompt = "the ", .max_tokens = 40, .sampling = bold, .seed = 5})
+          .text);
+}
+
+TEST_F(ContinuationsTest, OfAModelAloneLeaveNothingAndOfOneThatOpensASessionAll) {
+  client::GenerateOptions options{
+      .model = "models/sea", .prompt = "the ", .max_tokens = 30, .seed = 9};
+  const Texts fleeting = GenerateAll(options, 4);
+  ASSERT_TRUE(fleeting.status.ok()) << fleeting.status;
+  EXPECT_EQ(fleeting.texts.at(3).start.session, "");
+  EXPECT_EQ(fleeting.texts.at(3).start.position, 3);
+  EXPECT_EQ(fleeting.texts.at(3).start.seed, 9u);
+  EXPECT_TRUE(client_->ListSessions()->empty());
+  options.open_session = true;
+  const Texts kept = GenerateAll(options, 4);
+  ASSERT_TRUE(kept.status.ok()) << kept.status;
+  EXPECT_EQ(client_->ListSessions()->size(), 5u);
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(kept.texts.at(i).text, fleeting.texts.at(i).text);
+}
+
+TEST_F(ContinuationsTest, RefusedLeaveNothingBehind) {
+  EXPECT_EQ(ErrorField(GenerateAll({.model = "models/sea", .open_session = true}, 17).status),
+            "continuations");
+  EXPECT_FALSE(GenerateAll({.model = "models/sea", .stop_tokens = {500}, .open_session = true}, 2)
+                   .status.ok());
+  EXPECT_TRUE(client_->ListSessions()->empty());
+}
+
+TEST_F(ContinuationsTest, EndWhenTheClientLeaves) {
+  const auto session = client_->OpenSession("models/sea", 5);
+  client::ContinuationCallbacks callbacks;
+  int pieces = 0;
+  callbacks.text = [&pieces](int, std::string_view, const std::vector<int32_t>&,
+                             const std::vector<client::DrawnLogProbability>&) {
+    return ++pieces < 10;
+  };
+  EXPECT_EQ(
+      client_
+          ->GenerateContinuations({.session = session->name, .max_tokens = 1'000'000}, 8, callbacks)
+          .code(),
+      absl::StatusCode::kCancelled);
+  EXPECT_TRUE(Generate({.session = session->name, .max_tokens = 10}).end.ok());
 }
 
 }  // namespace

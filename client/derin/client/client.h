@@ -141,6 +141,11 @@ class Client {
   absl::StatusOr<GenerateEnd> Generate(const GenerateOptions& options,
                                        const GenerateCallbacks& callbacks,
                                        Cancellation* cancellation = nullptr);
+  // `count` texts, 1 to 16, from one prompt: each in a session of its own, which stays unless a
+  // model alone is named. Not tried again when the connection breaks.
+  absl::Status GenerateContinuations(const GenerateOptions& options, int count,
+                                     const ContinuationCallbacks& callbacks,
+                                     Cancellation* cancellation = nullptr);
 
  private:
   explicit Client(std::unique_ptr<internal::Connection> connection);

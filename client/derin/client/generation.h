@@ -225,4 +225,17 @@ struct GenerateCallbacks {
   std::function<void(const absl::Status& error)> reconnecting;
 };
 
+// The same for several texts from one prompt, which come in any order, each known by its number
+// from 0.
+struct ContinuationCallbacks {
+  // Once, before any text: of the session that the prompt went into, and what that had held back.
+  std::function<bool(const GenerateStart& start, std::string_view held_back)> prompt;
+  // Each text: once before it, then its pieces, and once after it.
+  std::function<bool(int number, const GenerateStart& start)> start;
+  std::function<bool(int number, std::string_view text, const std::vector<int32_t>& tokens,
+                     const std::vector<DrawnLogProbability>& log_probabilities)>
+      text;
+  std::function<bool(int number, const GenerateEnd& end)> end;
+};
+
 }  // namespace derin::client

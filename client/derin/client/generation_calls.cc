@@ -19,6 +19,19 @@ constexpr absl::Duration kLongestWait = absl::Seconds(2);
 
 absl::Status Stopped() { return absl::CancelledError("stopped by the caller"); }
 
+absl::Status CheckSources(const GenerateOptions& options) {
+  if (options.model.empty() == options.session.empty()) {
+    return absl::InvalidArgumentError("generate: wanted exactly one of a model and a session");
+  }
+  const int prompts =
+      !options.prompt.empty() + !options.prompt_bytes.empty() + !options.prompt_tokens.empty();
+  if (prompts > 1) {
+    return absl::InvalidArgumentError(
+        "generate: wanted at most one of prompt, prompt_bytes and prompt_tokens");
+  }
+  return absl::OkStatus();
+}
+
 // 128 random bits in hexadecimal.
 std::string DrawnRequestId() {
   std::random_device device;
@@ -180,15 +193,7 @@ absl::Status Client::CloseSession(const std::string& name) {
 absl::StatusOr<GenerateEnd> Client::Generate(const GenerateOptions& options,
                                              const GenerateCallbacks& callbacks,
                                              Cancellation* cancellation) {
-  if (options.model.empty() == options.session.empty()) {
-    return absl::InvalidArgumentError("generate: wanted exactly one of a model and a session");
-  }
-  const int prompts =
-      !options.prompt.empty() + !options.prompt_bytes.empty() + !options.prompt_tokens.empty();
-  if (prompts > 1) {
-    return absl::InvalidArgumentError(
-        "generate: wanted at most one of prompt, prompt_bytes and prompt_tokens");
-  }
+  if (absl::Status valid = CheckSources(options); !valid.ok()) return valid;
   Stream stream(*connection_, options, callbacks, cancellation);
   int tries_left = 0;
   absl::Duration wait;
@@ -209,6 +214,48 @@ absl::StatusOr<GenerateEnd> Client::Generate(const GenerateOptions& options,
     --tries_left;
     wait = std::min(2 * wait, kLongestWait);
   }
+}
+
+absl::Status Client::GenerateContinuations(const GenerateOptions& options, int count,
+                                           const ContinuationCallbacks& callbacks,
+                                           Cancellation* cancellation) {
+  if (absl::Status valid = CheckSources(options); !valid.ok()) return valid;
+  derin::v1::GenerateRequest request = internal::ToProto(options);
+  request.set_continuations(count);
+  if (absl::Status valid = internal::CheckUtf8(request); !valid.ok()) return valid;
+  grpc::ClientContext context;
+  const internal::CancellationScope scope(cancellation, context);
+  const auto reader = connection_->generation().Generate(&context, request);
+  derin::v1::GenerateResponse response;
+  int ended = 0;
+  bool wanted = true;
+  while (wanted && reader->Read(&response)) {
+    if (!response.has_continuation()) {
+      if (callbacks.prompt) wanted = callbacks.prompt(FromProto(response.start()), response.text());
+      continue;
+    }
+    const int number = response.continuation();
+    if (response.has_start() && callbacks.start) {
+      wanted = callbacks.start(number, FromProto(response.start()));
+    }
+    if (wanted && callbacks.text && (!response.text().empty() || response.tokens_size() > 0)) {
+      std::vector<DrawnLogProbability> drawn;
+      for (const auto& one : response.log_probabilities()) drawn.push_back(FromProto(one));
+      wanted = callbacks.text(number, response.text(),
+                              {response.tokens().begin(), response.tokens().end()}, drawn);
+    }
+    if (!response.has_end()) continue;
+    ++ended;
+    if (wanted && callbacks.end) wanted = callbacks.end(number, FromProto(response.end()));
+  }
+  if (!wanted) context.TryCancel();
+  const absl::Status status = connection_->ToStatus(reader->Finish());
+  if (!wanted || (cancellation != nullptr && cancellation->cancelled() && ended < count)) {
+    return Stopped();
+  }
+  if (!status.ok()) return status;
+  if (ended < count) return absl::DataLossError("a text ended without the server's last message");
+  return absl::OkStatus();
 }
 
 }  // namespace derin::client

@@ -275,5 +275,39 @@ TEST_F(GenerateCommand, StopsAtAnInterrupt) {
   EXPECT_EQ(result.err, "derin: interrupted\n");
 }
 
+TEST_F(GenerateCommand, WritesEachOfSeveralTextsWhenItEnds) {
+  answers().generate = [this](grpc::ServerContext&, const v1::GenerateRequest& request,
+                              Writer& writer) {
+    asked_ = request;
+    v1::GenerateResponse response;
+    response.mutable_start()->set_session("sessions/s1");
+    response.set_text("held ");
+    writer.Write(response);
+    for (int i = 0; i < 4; ++i) {
+      const int number = i % 2;
+      response.Clear();
+      response.set_continuation(number);
+      if (i < 2) response.mutable_start()->set_session(number == 0 ? "sessions/a" : "sessions/b");
+      response.set_text(number == 0 ? "x" : "y");
+      response.add_tokens(number);
+      if (i >= 2) response.mutable_end()->set_generated_tokens(2);
+      writer.Write(response);
+    }
+    return grpc::Status::OK;
+  };
+  const Result result = Run({"generate", "--session", "s1", "--continuations", "2"});
+  EXPECT_EQ(result.status, kSuccess) << result.err;
+  EXPECT_EQ(asked_.continuations(), 2);
+  EXPECT_EQ(result.out, "--- 1: sessions/a\nheld xx\n--- 2: sessions/b\nheld yy\n");
+  const Result json = Run({"generate", "--session", "s1", "--continuations", "2", "--json"});
+  EXPECT_THAT(json.out, HasSubstr("{\"continuation\":1,\"text\":\"y\",\"tokens\":[1]}"));
+  EXPECT_THAT(json.out, HasSubstr("{\"continuation\":0,\"end\":{"));
+}
+
+TEST_F(GenerateCommand, SendsTheRequestIdThatItIsGiven) {
+  Run({"generate", "--session", "s1", "--request-id", "once"});
+  EXPECT_EQ(asked_.request_id(), "once");
+}
+
 }  // namespace
 }  // namespace derin::cli

@@ -356,5 +356,28 @@ TEST_F(ReplayTest, ACallMadeAgainTakesOverTheOneThatRuns) {
   session->End(absl::Now());
 }
 
+TEST_F(GenerationEngineTest, StartsAllOfSeveralCallsOrNone) {
+  for (uint64_t seed = 0; seed < 38; ++seed) Start(Open(seed), 1'000'000);
+  std::vector<std::shared_ptr<Generation>> three;
+  for (int i = 0; i < 3; ++i) {
+    Call& call = calls_.emplace_back();
+    auto session = Open(50 + i);
+    ASSERT_TRUE(session->TryBegin().ok());
+    three.push_back(
+        std::make_shared<Generation>(GenerationRequest{.max_tokens = 5}, session, &call.sink));
+    call.generation = three.back();
+    call.sink.set_written([this, &call] { engine_->Written(call.generation.get()); });
+  }
+  EXPECT_EQ(ErrorReason(engine_->StartAll(three)), "STREAMS_FULL");
+  EXPECT_EQ(engine_->streams(), 38);
+  for (const auto& one : three) EXPECT_TRUE(one->session().TryBegin().ok()) << "it was given back";
+  three.pop_back();
+  ASSERT_TRUE(engine_->StartAll(three).ok());
+  EXPECT_TRUE(calls_[38].sink.AwaitEnd().ok());
+  EXPECT_TRUE(calls_[39].sink.AwaitEnd().ok());
+  engine_->EndAll();
+  for (size_t i = 0; i < 38; ++i) (void)calls_[i].sink.AwaitEnd();
+}
+
 }  // namespace
 }  // namespace derin::server

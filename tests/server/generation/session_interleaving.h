@@ -18,8 +18,8 @@ namespace derin::server {
 
 // Sessions of many callers, in one engine, under random operations: open, generate (with prompts,
 // stops, penalties, other seeds), leave in the middle, make a call again (also one that still
-// runs), rewind, fork, close. Each call's text, tokens, end and position must be those of its
-// session alone.
+// runs), rewind, score, fork, close. Each call's text, tokens, end and position must be those of
+// its session alone.
 class SessionInterleaving {
  public:
   // At least `least` sessions at a time, and some more.
@@ -75,7 +75,8 @@ class SessionInterleaving {
       if (kind < 8) return Fork(talk);
       if (kind == 8) return Close(talk);
       if (kind < 11) return Again(talk);
-      return Rewind(talk);
+      if (kind < 13) return Rewind(talk);
+      return Score(talk);
     }
     if (kind < 5) return AwaitEnd(talk);
     if (kind < 7) return Leave(talk);
@@ -114,6 +115,7 @@ class SessionInterleaving {
     if (Below(6) == 0) request.rules.bias = {{1 + static_cast<int32_t>(Below(8)), 2.0f}};
     if (Below(6) == 0) request.sampling.top_k = 1 + static_cast<int32_t>(Below(8));
     request.per_token = Below(4) == 0;
+    request.only_prompt = Below(8) == 0;
     return request;
   }
 
@@ -275,6 +277,36 @@ class SessionInterleaving {
     ASSERT_EQ(copy.alone.stream == talk.alone.stream, options.same_stream);
     talks_.push_back(std::move(copy));
     if (talks_.size() > least_ + 9) Close(talks_[Below(static_cast<uint32_t>(talks_.size()))]);
+  }
+
+  // A text in the session's context, in parts; the session stays as it is.
+  void Score(Talk& talk) {
+    const auto fork = store_.Fork(talk.session->name(), talk.session->owner(),
+                                  {.same_stream = true, .for_one_call = true});
+    ASSERT_TRUE(fork.ok()) << fork.status();
+    std::vector<int32_t> text, tokens;
+    std::vector<float> scores;
+    for (uint32_t parts = 1 + Below(3); parts > 0; --parts) {
+      GenerationRequest request{
+          .ranked = 0, .only_prompt = true, .scores = true, .arrival = engine_->Now()};
+      for (uint32_t n = 1 + Below(6); n > 0; --n) {
+        request.prompt.push_back(static_cast<int32_t>(Below(9)));
+      }
+      text.insert(text.end(), request.prompt.begin(), request.prompt.end());
+      CollectingSink& sink = over_.emplace_back(std::make_unique<Call>())->sink;
+      ASSERT_TRUE((*fork)->TryBegin().ok());
+      const auto generation = std::make_shared<Generation>(request, *fork, &sink);
+      sink.set_written([this, &generation] { engine_->Written(generation.get()); });
+      ASSERT_TRUE(engine_->Start(generation).ok());
+      ASSERT_TRUE(sink.AwaitEnd().ok());
+      const auto some = sink.tokens();
+      tokens.insert(tokens.end(), some.begin(), some.end());
+      for (const auto& ranking : sink.rankings()) {
+        scores.push_back(ranking.front().log_probability);
+      }
+    }
+    ASSERT_EQ(tokens, text);
+    ASSERT_EQ(scores, solo_.Score(talk.alone, text));
   }
 
   void Close(Talk& talk) {

@@ -49,10 +49,14 @@ class SoloRunner {
     std::vector<int32_t> ahead;
     if (session.pending.has_value()) ahead.push_back(*session.pending);
     ahead.insert(ahead.end(), request.prompt.begin(), request.prompt.end());
-    if (ahead.empty()) ahead.push_back(Vocabulary::kUnknown);
+    if (ahead.empty() && !request.only_prompt) ahead.push_back(Vocabulary::kUnknown);
     if (request.seed.has_value()) session.seed = *request.seed;
     result.held_back = session.tail.substr(session.sent);
     if (session.position() == position) return result;
+    if (request.only_prompt) {
+      TakePrompt(session, position, std::move(ahead), result);
+      return result;
+    }
     if (!request.prompt.empty()) {
       result.text += session.tail.substr(session.sent);
       session.tail.clear();
@@ -79,6 +83,27 @@ class SoloRunner {
     return result;
   }
 
+  // ln p of each token of `text` behind the session, which stays as it is.
+  std::vector<float> Score(SoloSession session, const std::vector<int32_t>& text) {
+    int32_t last = session.pending.value_or(Vocabulary::kUnknown);
+    Replay(session);
+    std::vector<float> scores;
+    for (const int32_t token : text) {
+      LanguageModel::Row row{.token = last, .slot = 1, .from_zero = session.absorbed.empty()};
+      row.sample.forced_token = token;
+      row.sample.ranked = 0;
+      std::vector<TokenLogProbability> ranking(kRankingSize);
+      int32_t next = -1;
+      EXPECT_TRUE(
+          version_->model->Step(*queue_, *pool_, {&row, 1}, {&next, 1}, absl::MakeSpan(ranking))
+              .ok());
+      session.absorbed.push_back(last);
+      scores.push_back(ranking[0].log_probability);
+      last = token;
+    }
+    return scores;
+  }
+
  private:
   static bool Contains(const std::vector<int32_t>& tokens, int32_t token) {
     return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
@@ -93,6 +118,24 @@ class SoloRunner {
     EXPECT_TRUE(version_->model->Step(*queue_, *pool_, {&row, 1}, {&next, 1}).ok());
     session.absorbed.push_back(token);
     return next;
+  }
+
+  // All but the last of `ahead` goes in, and that waits; or as far as `position`.
+  void TakePrompt(SoloSession& session, int64_t position, std::vector<int32_t> ahead,
+                  Result& result) {
+    if (ahead.size() > 1) {
+      result.text = session.tail.substr(session.sent);
+      session.tail.clear();
+      session.sent = 0;
+      session.pending.reset();
+      result.held_back.clear();
+    }
+    Replay(session);
+    while (session.position() < position && ahead.size() > 1) {
+      Step(session, ahead[0], {.forced_token = ahead[1]}, {});
+      ahead.erase(ahead.begin());
+    }
+    if (ahead.size() == 1) session.pending = ahead[0];
   }
 
   void Replay(SoloSession& session) {

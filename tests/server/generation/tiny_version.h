@@ -40,6 +40,7 @@ class CollectingSink : public StreamSink {
     absl::MutexLock lock(&mutex_);
     text_ += piece.text;
     tokens_.insert(tokens_.end(), piece.tokens.begin(), piece.tokens.end());
+    rankings_.insert(rankings_.end(), piece.rankings.begin(), piece.rankings.end());
     ++pieces_;
     if (piece.end.has_value()) {
       end_ = std::move(piece.end);
@@ -72,6 +73,10 @@ class CollectingSink : public StreamSink {
     absl::MutexLock lock(&mutex_);
     return tokens_;
   }
+  std::vector<std::vector<TokenLogProbability>> rankings() const {
+    absl::MutexLock lock(&mutex_);
+    return rankings_;
+  }
   int pieces() const {
     absl::MutexLock lock(&mutex_);
     return pieces_;
@@ -83,6 +88,7 @@ class CollectingSink : public StreamSink {
   mutable absl::Mutex mutex_;
   std::string text_ ABSL_GUARDED_BY(mutex_);
   std::vector<int32_t> tokens_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::vector<TokenLogProbability>> rankings_ ABSL_GUARDED_BY(mutex_);
   int pieces_ ABSL_GUARDED_BY(mutex_) = 0;
   std::optional<StreamEnd> end_ ABSL_GUARDED_BY(mutex_);
   std::function<void()> written_;

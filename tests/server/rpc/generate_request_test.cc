@@ -328,5 +328,31 @@ TEST(RequestDigest, IsThatOfTheTextWhereverItIsMadeAndWhicheverPartOfIt) {
   EXPECT_NE(RequestDigest(request), RequestDigest(again));
 }
 
+TEST(ParseGenerateRequest, TakesContinuationsAndRefusesWhatMakesNoSenseWithThem) {
+  const auto refused = [](const v1::GenerateRequest& request) {
+    return std::string(ParseGenerateRequest(request, kMaxPromptBytes).status().message());
+  };
+  v1::GenerateRequest request;
+  request.set_session("sessions/a");
+  request.set_prompt("a");
+  request.set_continuations(16);
+  EXPECT_EQ(ParseGenerateRequest(request, kMaxPromptBytes)->continuations, 16);
+  for (const int count : {0, 17, -1}) {
+    request.set_continuations(count);
+    EXPECT_THAT(refused(request), HasSubstr("continuations: got"));
+  }
+  request.set_continuations(2);
+  request.set_echo(true);
+  EXPECT_THAT(refused(request), testing::AllOf(HasSubstr("continuations"), HasSubstr("echo")));
+  request.clear_echo();
+  request.set_request_id("r");
+  EXPECT_THAT(refused(request),
+              testing::AllOf(HasSubstr("continuations"), HasSubstr("request_id")));
+  request.clear_request_id();
+  request.set_resume_after_position(1);
+  EXPECT_THAT(refused(request),
+              testing::AllOf(HasSubstr("continuations"), HasSubstr("resume_after_position")));
+}
+
 }  // namespace
 }  // namespace derin::server

@@ -309,5 +309,63 @@ TEST_F(GenerationCalls, RewindsASessionAndSaysWhatItRemembers) {
   EXPECT_EQ(session->remembered[0].last, 9);
 }
 
+TEST_F(GenerationCalls, TellsSeveralTextsApart) {
+  v1::GenerateRequest asked;
+  bool broken = false;
+  server_.answers().generate = [&](grpc::ServerContext&, const v1::GenerateRequest& request,
+                                   Writer& writer) {
+    asked = request;
+    v1::GenerateResponse response;
+    response.mutable_start()->set_session("sessions/parent");
+    response.set_text("held");
+    writer.Write(response);
+    for (const int number : {1, 0}) {
+      response.Clear();
+      response.set_continuation(number);
+      response.mutable_start()->set_session("sessions/" + std::to_string(number));
+      response.set_text(std::string(1, static_cast<char>('a' + number)));
+      response.add_tokens(number);
+      writer.Write(response);
+    }
+    for (const int number : {0, 1}) {
+      response.Clear();
+      response.set_continuation(number);
+      response.mutable_end()->set_generated_tokens(1);
+      if (number == 0 || !broken) writer.Write(response);
+    }
+    return grpc::Status::OK;
+  };
+  std::vector<std::string> seen;
+  ContinuationCallbacks callbacks;
+  callbacks.prompt = [&seen](const GenerateStart& start, std::string_view held) {
+    seen.push_back(start.session + " " + std::string(held));
+    return true;
+  };
+  callbacks.start = [&seen](int number, const GenerateStart& start) {
+    seen.push_back(std::to_string(number) + " in " + start.session);
+    return true;
+  };
+  callbacks.text = [&seen](int number, std::string_view text, const std::vector<int32_t>& tokens,
+                           const std::vector<DrawnLogProbability>&) {
+    EXPECT_THAT(tokens, ElementsAre(number));
+    seen.push_back(std::to_string(number) + ":" + std::string(text));
+    return true;
+  };
+  callbacks.end = [&seen](int number, const GenerateEnd&) {
+    seen.push_back(std::to_string(number) + ".");
+    return true;
+  };
+  const GenerateOptions options{.session = "sessions/parent", .prompt = "x"};
+  const absl::Status status = client_->GenerateContinuations(options, 2, callbacks);
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(asked.continuations(), 2);
+  EXPECT_EQ(asked.request_id(), "");
+  EXPECT_THAT(seen, ElementsAre("sessions/parent held", "1 in sessions/1", "1:b", "0 in sessions/0",
+                                "0:a", "0.", "1."));
+  broken = true;
+  EXPECT_EQ(client_->GenerateContinuations(options, 2, {}).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(client_->GenerateContinuations({}, 2, {}).code(), absl::StatusCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace derin::client
