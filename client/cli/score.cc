@@ -10,6 +10,7 @@
 #include "client/cli/missing_name.h"
 #include "client/cli/options.h"
 #include "client/cli/resource_name.h"
+#include "client/cli/table.h"
 
 namespace derin::cli {
 namespace {
