@@ -34,10 +34,10 @@ class ContinuationsReactor final : public grpc::ServerWriteReactor<v1::GenerateR
   void Refuse(const absl::Status& status) { Finish(call_.End(status)); }
 
   struct Texts {
-    int count;
+    int count = 0;
     GenerationRequest request;  // of each
     // The session was opened for this call, and is closed when that comes to nothing.
-    bool close_after_error;
+    bool close_after_error = false;
   };
   // `prompt` takes the session, which was begun, to the prompt's end, and sends to this; then the
   // texts are made. After an error nothing has begun, and the call is to be refused.
@@ -55,10 +55,10 @@ class ContinuationsReactor final : public grpc::ServerWriteReactor<v1::GenerateR
   struct Branch : StreamSink {
     void Send(StreamPiece piece) override { reactor->SendPiece(*this, std::move(piece)); }
 
-    ContinuationsReactor* reactor;
-    int number;
-    int64_t position;    // where it begins
-    bool began = false;  // its first message is there
+    ContinuationsReactor* reactor = nullptr;
+    int number = 0;
+    int64_t position = 0;  // where it begins
+    bool began = false;    // its first message is there
     std::shared_ptr<Session> session;
     std::shared_ptr<Generation> generation;
   };
