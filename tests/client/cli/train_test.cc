@@ -35,7 +35,7 @@ TEST_F(TrainCommand, SendsOnlyWhatWasSaid) {
 
 TEST_F(TrainCommand, StartsFromACheckpointOrAVersion) {
   EXPECT_EQ(Run({"train", "--start-from", "a/checkpoints/7", "--detach"}).status, kSuccess);
-  const v1::TrainingSpec& spec = asked_.training_job().spec();
+  v1::TrainingSpec spec = asked_.training_job().spec();
   EXPECT_EQ(spec.start_from().training_checkpoint(), "trainingJobs/a/checkpoints/7");
   EXPECT_FALSE(spec.start_from().weights_only());
   EXPECT_EQ(spec.corpus(), "");
@@ -44,11 +44,12 @@ TEST_F(TrainCommand, StartsFromACheckpointOrAVersion) {
       Run({"train", "--start-from", "trainingJobs/a/checkpoints/7", "--weights-only", "--detach"})
           .status,
       kSuccess);
-  EXPECT_TRUE(spec.start_from().weights_only());
+  EXPECT_TRUE(asked_.training_job().spec().start_from().weights_only());
   EXPECT_EQ(
       Run({"train", "--start-from", "m/versions/2", "--corpus", "a", "--model", "b", "--detach"})
           .status,
       kSuccess);
+  spec = asked_.training_job().spec();
   EXPECT_EQ(spec.start_from().model_version(), "models/m/versions/2");
   for (const std::vector<std::string>& bad : std::vector<std::vector<std::string>>{
            {"train", "--start-from", "models/m", "--model", "b"},

@@ -361,6 +361,7 @@ TEST_F(ForkTest, OutlivesWhatItCameFrom) {
   Tale tale(*jobs, "fork");
   ASSERT_TRUE(jobs->Cancel("endless").ok());
   End("fork");
+  tale.AwaitEnd();
   EXPECT_EQ(tale.States(), "QUEUED RUNNING R P SUCCEEDED");
 }
 
