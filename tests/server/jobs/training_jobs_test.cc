@@ -297,6 +297,7 @@ TEST_F(TrainingJobsTest, DoesNotPublishWhatIsUntrainedDamagedOrNotThere) {
 
 // A job that was paused midway, and what can be made of its checkpoint.
 struct ForkTest : TrainingJobsTest {
+  static constexpr int kEpochs = 2000;  // long beside the time that a pause takes
   std::string checkpoint;
 
   void SetUp() override {
@@ -307,7 +308,7 @@ struct ForkTest : TrainingJobsTest {
     spec.mutable_optimizer()->mutable_adam();
     spec.mutable_learning_rate()->set_schedule(v1::LearningRate::SCHEDULE_COSINE);
     spec.set_validation_share(0.2);
-    spec.set_epochs(400);
+    spec.set_epochs(kEpochs);
     ASSERT_TRUE(jobs->Create(Request("source", spec)).ok());
     Tale tale(*jobs, "source");
     tale.AwaitProgress(1);
@@ -370,7 +371,7 @@ TEST_F(ForkTest, OtherSettingsGiveOtherWeights) {
   spec.mutable_learning_rate()->set_peak(0.01);
   const auto fork = jobs->Create(Request("fork", spec));
   ASSERT_TRUE(fork.ok()) << fork.status();
-  EXPECT_EQ(fork->spec().epochs(), 400);
+  EXPECT_EQ(fork->spec().epochs(), kEpochs);
   EXPECT_EQ(fork->spec().config().cell(), v1::CELL_GRU);
   EXPECT_EQ(fork->spec().corpus(), "corpora/text");
   EXPECT_EQ(fork->spec().start_from().training_checkpoint(), checkpoint);
