@@ -14,7 +14,7 @@ namespace derin::cuda {
 // The single steps of one stack, by own kernels from a packing of their own: RecurrentStack::Step.
 class Stepper {
  public:
-  // For steps of at most `rows` rows. The precision is kF32 or kBf16.
+  // For steps of at most `rows` rows.
   static absl::StatusOr<std::unique_ptr<Stepper>> Create(Device& device, const StackConfig& config,
                                                          int rows);
   // The bytes that Create would allocate.

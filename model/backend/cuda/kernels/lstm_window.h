@@ -110,10 +110,10 @@ struct LstmWindowForward : LstmForwardViews {
       const auto at = share().PlaceOf(block, thread);
       if (!at.real) return;
       Registers& registers = of(thread);
-      FourFloats sum = Product::SumOfFour(shared, thread / kUnits, thread % kUnits);
-      for (int gate = 0; gate < 4; ++gate) sum.value[gate] += registers.input[gate];
-      const float i = Sigmoid(sum.value[0]), f = Sigmoid(sum.value[1]), g = Tanh(sum.value[2]),
-                  o = Sigmoid(sum.value[3]);
+      Quad sum = Product::SumOfFour(shared, thread / kUnits, thread % kUnits);
+      for (int gate = 0; gate < 4; ++gate) sum.of[gate] += registers.input[gate];
+      const float i = Sigmoid(sum.of[0]), f = Sigmoid(sum.of[1]), g = Tanh(sum.of[2]),
+                  o = Sigmoid(sum.of[3]);
       registers.c = std::fma(f, registers.c, i * g);
       const float new_h = o * Tanh(registers.c);
       const int64_t place = int64_t{step} * batch + at.row;

@@ -19,21 +19,17 @@ DERIN_HOST_DEVICE inline float Written(float value) {
   return BitsOf(value) == kUnwritten ? FloatOf(0x7fffffff) : value;
 }
 
-struct alignas(16) FourFloats {
-  float value[4];
-};
-
-DERIN_HOST_DEVICE inline bool AllWritten(const FourFloats& four) {
-  return BitsOf(four.value[0]) != kUnwritten && BitsOf(four.value[1]) != kUnwritten &&
-         BitsOf(four.value[2]) != kUnwritten && BitsOf(four.value[3]) != kUnwritten;
+DERIN_HOST_DEVICE inline bool AllWritten(const Quad& four) {
+  return BitsOf(four.of[0]) != kUnwritten && BitsOf(four.of[1]) != kUnwritten &&
+         BitsOf(four.of[2]) != kUnwritten && BitsOf(four.of[3]) != kUnwritten;
 }
 
 // Past the caches of a multiprocessor, which know nothing of what others write.
-DERIN_HOST_DEVICE inline FourFloats ReadShared(const float* from) {
-  FourFloats four;
+DERIN_HOST_DEVICE inline Quad ReadShared(const float* from) {
+  Quad four;
 #ifdef __CUDA_ARCH__
   asm volatile("ld.relaxed.gpu.global.v4.f32 {%0, %1, %2, %3}, [%4];"
-               : "=f"(four.value[0]), "=f"(four.value[1]), "=f"(four.value[2]), "=f"(four.value[3])
+               : "=f"(four.of[0]), "=f"(four.of[1]), "=f"(four.of[2]), "=f"(four.of[3])
                : "l"(from)
                : "memory");
 #else
@@ -69,13 +65,13 @@ struct SlicedProduct {
   static_assert(kSlices % kParts == 0);
 
   struct Registers {
-    FourFloats weights[kSlice];
-    FourFloats fetched[kFours];
+    Quad weights[kSlice];
+    Quad fetched[kFours];
   };
   struct Shared {
     float tile[kTileRows][kSlices * kStride];
-    FourFloats partial[kSlices][kRows][kLanes];
-    FourFloats part[kParts][kRows][kLanes];
+    Quad partial[kSlices][kRows][kLanes];
+    Quad part[kParts][kRows][kLanes];
   };
 
   // What is multiplied: row r starts at from + r * stride and has `depth` elements, a multiple of
@@ -94,7 +90,7 @@ struct SlicedProduct {
     for (int k = 0; k < kSlice; ++k) {
       DERIN_UNROLLED
       for (int c = 0; c < 4; ++c) {
-        registers.weights[k].value[c] = of(first + k, thread % kLanes * 4 + c);
+        registers.weights[k].of[c] = of(first + k, thread % kLanes * 4 + c);
       }
     }
   }
@@ -121,7 +117,7 @@ struct SlicedProduct {
   }
 
   // Of four columns, and of one.
-  DERIN_HOST_DEVICE static FourFloats SumOfFour(const Shared& shared, int row, int four) {
+  DERIN_HOST_DEVICE static Quad SumOfFour(const Shared& shared, int row, int four) {
     static_assert(kParts == 1);
     return SumOfPart(shared, row, four, 0);
   }
@@ -129,7 +125,7 @@ struct SlicedProduct {
     float sum = 0;
     DERIN_UNROLLED
     for (int part = 0; part < kParts; ++part) {
-      sum += shared.part[part][row][column / 4].value[column % 4];
+      sum += shared.part[part][row][column / 4].of[column % 4];
     }
     return sum;
   }
@@ -144,14 +140,14 @@ struct SlicedProduct {
     return {at / kDepth, at % kDepth};
   }
 
-  DERIN_HOST_DEVICE static FourFloats SumOfPart(const Shared& shared, int row, int four, int part) {
+  DERIN_HOST_DEVICE static Quad SumOfPart(const Shared& shared, int row, int four, int part) {
     constexpr int kEach = kSlices / kParts;
-    FourFloats sum = shared.partial[part * kEach][row][four];
+    Quad sum = shared.partial[part * kEach][row][four];
     DERIN_UNROLLED
     for (int slice = 1; slice < kEach; ++slice) {
-      const FourFloats more = shared.partial[part * kEach + slice][row][four];
+      const Quad more = shared.partial[part * kEach + slice][row][four];
       DERIN_UNROLLED
-      for (int i = 0; i < 4; ++i) sum.value[i] += more.value[i];
+      for (int i = 0; i < 4; ++i) sum.of[i] += more.of[i];
     }
     return sum;
   }
@@ -163,7 +159,7 @@ struct SlicedProduct {
       const Place at = PlaceOf(thread, i);
       const bool real = tile + at.row < rows.count && at.k < rows.depth;
       registers.fetched[i] =
-          real ? ReadShared(rows.from + (tile + at.row) * rows.stride + at.k) : FourFloats{};
+          real ? ReadShared(rows.from + (tile + at.row) * rows.stride + at.k) : Quad{};
     }
   }
 
@@ -177,26 +173,24 @@ struct SlicedProduct {
         registers.fetched[i] = ReadShared(rows.from + (tile + at.row) * rows.stride + at.k);
       }
       float* to = &shared.tile[at.row][at.k / kSlice * kStride + at.k % kSlice];
-      *reinterpret_cast<FourFloats*>(to) = registers.fetched[i];
+      *reinterpret_cast<Quad*>(to) = registers.fetched[i];
     }
   }
 
   DERIN_HOST_DEVICE static void MultiplyTile(int thread, Shared& shared, const Registers& registers,
                                              int tile) {
-    FourFloats sum[kTileRows] = {};
+    Quad sum[kTileRows] = {};
     const int slice = SliceOf(thread);
     DERIN_UNROLLED
     for (int k = 0; k < kSlice; k += 4) {
       DERIN_UNROLLED
       for (int row = 0; row < kTileRows; ++row) {
-        const FourFloats a =
-            *reinterpret_cast<const FourFloats*>(&shared.tile[row][slice * kStride + k]);
+        const Quad a = *reinterpret_cast<const Quad*>(&shared.tile[row][slice * kStride + k]);
         DERIN_UNROLLED
         for (int i = 0; i < 4; ++i) {
           DERIN_UNROLLED
           for (int c = 0; c < 4; ++c) {
-            sum[row].value[c] =
-                std::fma(a.value[i], registers.weights[k + i].value[c], sum[row].value[c]);
+            sum[row].of[c] = std::fma(a.of[i], registers.weights[k + i].of[c], sum[row].of[c]);
           }
         }
       }
