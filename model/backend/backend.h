@@ -88,7 +88,7 @@ class Backend {
   // `told`, in place of an earlier one, is called once with what health says when the device stops
   // to work, or at once when it has. By any thread, in the middle of an operation, so it asks
   // nothing of the backend. OnLost waits while the earlier one is called; empty: nobody is told.
-  virtual void OnLost(std::function<void(const absl::Status&)> /*told*/) {}
+  virtual void OnLost(const std::function<void(const absl::Status&)>& /*told*/) {}
 
   // Zeroed. RESOURCE_EXHAUSTED with the bytes wanted and free.
   virtual absl::StatusOr<Buffer> Allocate(ElementType type, size_t count,

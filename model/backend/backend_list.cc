@@ -67,7 +67,7 @@ absl::StatusOr<ChosenBackend> ChooseBackend(std::string_view device, int threads
                            : absl::UnavailableError("threads of the processor are asked for");
     if (made.ok()) return ChosenBackend{.backend = *std::move(made), .why_no_gpu = ""};
     if (!automatic) return made.status();
-    chosen.why_no_gpu = std::string(made.status().message());
+    chosen.why_no_gpu = static_cast<std::string>(made.status().message());
   }
   for (const ListedBackend& backend : kBackends) {
     if (!automatic && device != backend.name) continue;

@@ -28,9 +28,10 @@ class LosableBackend : public EagerBackend {
     absl::MutexLock lock(&mutex_);
     return lost_;
   }
-  void OnLost(std::function<void(const absl::Status&)> told) override ABSL_LOCKS_EXCLUDED(mutex_) {
+  void OnLost(const std::function<void(const absl::Status&)>& told) override
+      ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    told_ = std::move(told);
+    told_ = told;
   }
   void Update(Queue& queue, const OptimizerConfig& config, const UpdateViews& views) override {
     if (Works(queue)) EagerBackend::Update(queue, config, views);

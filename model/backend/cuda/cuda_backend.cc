@@ -46,8 +46,8 @@ class CudaBackend : public Backend {
   }
   int64_t FreeBytes() const override { return device_->FreeBytes(); }
   absl::Status health() const override { return device_->lost(); }
-  void OnLost(std::function<void(const absl::Status&)> told) override {
-    device_->OnLost(std::move(told));
+  void OnLost(const std::function<void(const absl::Status&)>& told) override {
+    device_->OnLost(told);
   }
 
   absl::StatusOr<Buffer> Allocate(ElementType type, size_t count, Memory memory) override;
@@ -158,7 +158,7 @@ absl::StatusOr<cudnnRNNAlgo_t> CudaBackend::ChooseAlgorithm(const StackConfig& c
     }
     return TimeOfTraining(*queue, config, extent, algorithm);
   };
-  const auto quickest = QuickestAlgorithm(AlgorithmsFor(config, extent), time);
+  auto quickest = QuickestAlgorithm(AlgorithmsFor(config, extent), time);
   if (quickest.ok()) algorithms_[key] = *quickest;
   return quickest;
 }

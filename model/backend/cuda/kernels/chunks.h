@@ -36,8 +36,8 @@ struct PackWeights {
   DERIN_HOST_DEVICE void operator()(int64_t item) const {
     const Chunk& chunk = chunks[item / Chunk::kMost];
     const auto i = static_cast<int32_t>(item % Chunk::kMost);
-    if (i < chunk.count)
-      packed[chunk.PackedAt(i)] = RoundTo<Number>(canonical[chunk.canonical + i]);
+    if (i >= chunk.count) return;
+    packed[chunk.PackedAt(i)] = RoundTo<Number>(canonical[chunk.canonical + i]);
   }
 };
 
