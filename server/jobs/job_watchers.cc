@@ -100,6 +100,7 @@ absl::StatusOr<std::unique_ptr<JobWatch>> JobWatchers::Watch(const std::string& 
   mailbox.last_sequence = std::max(mailbox.last_sequence, job->last_sequence());
   mailbox.over = mailbox.over || IsOver(job->state());
   watch->told_sequence_ = since_sequence;
+  watch->created_ = job->create_time().SerializeAsString();
   watch->snapshot_ = *std::move(job);
   return watch;
 }
@@ -203,14 +204,23 @@ absl::StatusOr<std::optional<v1::WatchTrainingJobResponse>> JobWatch::NextEvent(
                    std::make_move_iterator(events->end()));
   }
   if (events_.empty() || events_.front().sequence() != told_sequence_ + 1) {
-    return absl::DataLossError(absl::StrFormat("the store lacks event %d of training job %s",
-                                               told_sequence_ + 1, job_id_));
+    return NoEvent();
   }
   v1::WatchTrainingJobResponse response;
   *response.mutable_event() = std::move(events_.front());
   events_.pop_front();
   told_sequence_ = response.event().sequence();
   return response;
+}
+
+absl::Status JobWatch::NoEvent() const {
+  // The job may be gone before anybody is told, and another one may have its id.
+  const absl::StatusOr<v1::TrainingJob> job = watchers_.store_.GetTrainingJob(job_id_);
+  if (absl::IsNotFound(job.status())) return Deleted(job_id_);
+  if (!job.ok()) return job.status();
+  if (job->create_time().SerializeAsString() != created_) return Deleted(job_id_);
+  return absl::DataLossError(
+      absl::StrFormat("the store lacks event %d of training job %s", told_sequence_ + 1, job_id_));
 }
 
 }  // namespace derin::server

@@ -116,12 +116,15 @@ class JobWatch {
   JobWatch(JobWatchers& watchers, std::string job_id, std::function<void()> on_news)
       : watchers_(watchers), job_id_(std::move(job_id)), on_news_(std::move(on_news)) {}
   absl::StatusOr<std::optional<v1::WatchTrainingJobResponse>> NextEvent();
+  // Why the store has not got the event that was announced.
+  absl::Status NoEvent() const;
 
   JobWatchers& watchers_;
   const std::string job_id_;
   const std::function<void()> on_news_;
   bool deleted_ = false;                     // the job; under the mutex of `watchers_`
   std::optional<v1::TrainingJob> snapshot_;  // until it is told
+  std::string created_;                      // the job's create_time, serialized
   std::deque<v1::TrainingEvent> events_;     // read from the store, not told yet
   int64_t told_sequence_ = 0;
   int64_t told_progress_ = 0;

@@ -220,7 +220,7 @@ TEST_F(TrainingJobsTest, HasTheCurveOfAJobThatRunsAndOfOneThatIsOver) {
   done.AwaitEnd();
   const auto whole = jobs->ListMetrics("done");
   ASSERT_TRUE(whole.ok()) << whole.status();
-  const v1::TrainingProgress& end = jobs->Get("done")->progress();
+  const v1::TrainingProgress end = jobs->Get("done")->progress();
   ASSERT_EQ(whole->training_metrics_size(), end.steps());
   EXPECT_EQ(whole->training_metrics().rbegin()->epoch_training_perplexity(),
             end.epoch_training_perplexity());
