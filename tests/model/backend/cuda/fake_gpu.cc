@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "model/check.h"
 #include "tests/model/backend/cuda/fake_cublaslt.h"
@@ -154,10 +155,15 @@ RuntimeCalls FakeRuntime() {
       .StreamEndCapture =
           [](cudaStream_t stream, cudaGraph_t* graph) {
             FakeGpu::current()->Log("cudaStreamEndCapture");
-            if (!FakeGpu::current()->forks_.empty()) return cudaErrorStreamCaptureUnjoined;
-            *graph = reinterpret_cast<cudaGraph_t>(Fake(stream)->capture);
-            Fake(stream)->capture = nullptr;
+            Work* captured = std::exchange(Fake(stream)->capture, nullptr);
             --FakeGpu::current()->captures_;
+            if (auto& forks = FakeGpu::current()->forks_; !forks.empty()) {
+              for (FakeGpu::Stream* fork : std::exchange(forks, {})) fork->capture = nullptr;
+              delete captured;
+              *graph = nullptr;
+              return cudaErrorStreamCaptureUnjoined;
+            }
+            *graph = reinterpret_cast<cudaGraph_t>(captured);
             return cudaSuccess;
           },
       .EventCreateWithFlags =
