@@ -29,10 +29,10 @@ std::vector<float> Numbers(size_t count) {
                                -std::numeric_limits<float>::infinity(),
                                std::numeric_limits<float>::max()};
   for (uint32_t i = 0; values.size() < count; ++i) {
-    const auto word = Philox4x32(RandomPurpose::kSampling, i, 0, 0, 1).word;
+    const auto random = Philox4x32(RandomPurpose::kSampling, i, 0, 0, 1);
     const float magnitude =
-        std::ldexp(1 + UnitUniform(word[0]), static_cast<int>(word[1] % 48) - 30);
-    values.push_back(word[2] % 2 == 0 ? magnitude : -magnitude);
+        std::ldexp(1 + UnitUniform(random.word[0]), static_cast<int>(random.word[1] % 48) - 30);
+    values.push_back(random.word[2] % 2 == 0 ? magnitude : -magnitude);
   }
   return values;
 }
