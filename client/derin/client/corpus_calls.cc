@@ -56,7 +56,7 @@ absl::StatusOr<Corpus> Client::UploadCorpus(const UploadCorpusOptions& options,
   absl::Status status = connection_->ToStatus(writer->Finish());
   if (!read.ok()) return read;
   if (!status.ok() && cancellation != nullptr && cancellation->cancelled()) {
-    return absl::CancelledError("stopped by the caller");
+    return internal::StoppedByCaller();
   }
   if (!status.ok()) return status;
   return FromProto(reply);

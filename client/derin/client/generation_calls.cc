@@ -1,6 +1,5 @@
 // The calls of GenerationService.
 
-#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -14,10 +13,6 @@ namespace derin::client {
 using internal::FromProto;
 
 namespace {
-
-constexpr absl::Duration kLongestWait = absl::Seconds(2);
-
-absl::Status Stopped() { return absl::CancelledError("stopped by the caller"); }
 
 absl::Status CheckSources(const GenerateOptions& options) {
   if (options.model.empty() == options.session.empty()) {
@@ -61,13 +56,11 @@ class Stream {
     grpc::ClientContext context;
     const internal::CancellationScope scope(cancellation_, context);
     const auto reader = connection_.generation().Generate(&context, request_);
-    derin::v1::GenerateResponse response;
-    while (wanted_ && reader->Read(&response)) {
+    return connection_.ToStatus(internal::ReadAll(context, *reader, [this](const auto& response) {
       received_ = true;
       Handle(response);
-    }
-    if (!wanted_) context.TryCancel();
-    return connection_.ToStatus(reader->Finish());
+      return wanted_;
+    }));
   }
 
   const std::optional<GenerateEnd>& end() const { return end_; }
@@ -195,24 +188,19 @@ absl::StatusOr<GenerateEnd> Client::Generate(const GenerateOptions& options,
                                              Cancellation* cancellation) {
   if (absl::Status valid = CheckSources(options); !valid.ok()) return valid;
   Stream stream(*connection_, options, callbacks, cancellation);
-  int tries_left = 0;
-  absl::Duration wait;
+  internal::Reconnections reconnections(*connection_, options.reconnect_tries,
+                                        options.reconnect_wait, cancellation);
   while (true) {
     const absl::Status status = stream.Run();
-    if (stream.received()) {
-      tries_left = options.reconnect_tries;
-      wait = options.reconnect_wait;
-    }
+    if (stream.received()) reconnections.Received();
     if (stream.end().has_value()) return *stream.end();
-    if (stream.stopped()) return Stopped();
+    if (stream.stopped()) return internal::StoppedByCaller();
     if (status.ok()) {
       return absl::DataLossError("the text ended without the server's last message");
     }
-    if (!stream.CanResume(status) || tries_left == 0) return status;
+    if (!stream.CanResume(status) || !reconnections.left()) return status;
     if (callbacks.reconnecting) callbacks.reconnecting(status);
-    if (!connection_->AwaitReconnection(wait, cancellation)) return Stopped();
-    --tries_left;
-    wait = std::min(2 * wait, kLongestWait);
+    if (!reconnections.Await()) return internal::StoppedByCaller();
   }
 }
 
@@ -226,13 +214,12 @@ absl::Status Client::GenerateContinuations(const GenerateOptions& options, int c
   grpc::ClientContext context;
   const internal::CancellationScope scope(cancellation, context);
   const auto reader = connection_->generation().Generate(&context, request);
-  derin::v1::GenerateResponse response;
   int ended = 0;
   bool wanted = true;
-  while (wanted && reader->Read(&response)) {
+  const auto handle = [&](const derin::v1::GenerateResponse& response) {
     if (!response.has_continuation()) {
       if (callbacks.prompt) wanted = callbacks.prompt(FromProto(response.start()), response.text());
-      continue;
+      return wanted;
     }
     const int number = response.continuation();
     if (response.has_start() && callbacks.start) {
@@ -244,14 +231,14 @@ absl::Status Client::GenerateContinuations(const GenerateOptions& options, int c
       wanted = callbacks.text(number, response.text(),
                               {response.tokens().begin(), response.tokens().end()}, drawn);
     }
-    if (!response.has_end()) continue;
+    if (!response.has_end()) return wanted;
     ++ended;
     if (wanted && callbacks.end) wanted = callbacks.end(number, FromProto(response.end()));
-  }
-  if (!wanted) context.TryCancel();
-  const absl::Status status = connection_->ToStatus(reader->Finish());
+    return wanted;
+  };
+  const absl::Status status = connection_->ToStatus(internal::ReadAll(context, *reader, handle));
   if (!wanted || (cancellation != nullptr && cancellation->cancelled() && ended < count)) {
-    return Stopped();
+    return internal::StoppedByCaller();
   }
   if (!status.ok()) return status;
   if (ended < count) return absl::DataLossError("a text ended without the server's last message");

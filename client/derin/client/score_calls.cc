@@ -111,7 +111,7 @@ absl::StatusOr<ScoreTotals> Client::ScoreText(const ScoreOptions& options, const
   if (!read.ok()) return read;
   if (!scoring.wanted() ||
       (cancellation != nullptr && cancellation->cancelled() && !scoring.complete())) {
-    return absl::CancelledError("stopped by the caller");
+    return internal::StoppedByCaller();
   }
   if (!status.ok()) return status;
   if (!scoring.complete()) {

@@ -1,6 +1,5 @@
 // The calls of TrainingService.
 
-#include <algorithm>
 #include <utility>
 
 #include "derin/client/client.h"
@@ -18,8 +17,6 @@ template <typename Callback, typename Value>
 bool Deliver(const Callback& callback, const Value& value) {
   return !callback || callback(value);
 }
-
-absl::Status Stopped() { return absl::CancelledError("stopped by the caller"); }
 
 // One watch over any number of connections.
 class Watch {
@@ -39,15 +36,12 @@ class Watch {
     grpc::ClientContext context;
     const internal::CancellationScope scope(cancellation_, context);
     const auto reader = connection_.training().WatchTrainingJob(&context, request_);
-    derin::v1::WatchTrainingJobResponse response;
     bool wanted = true;
-    while (wanted && reader->Read(&response)) {
+    const grpc::Status status = internal::ReadAll(context, *reader, [&](const auto& response) {
       received_ = true;
-      wanted = Handle(response);
-    }
-    if (!wanted) context.TryCancel();
-    const grpc::Status status = reader->Finish();
-    return wanted ? connection_.ToStatus(status) : Stopped();
+      return wanted = Handle(response);
+    });
+    return wanted ? connection_.ToStatus(status) : internal::StoppedByCaller();
   }
 
   // Whether the last Run() got anything.
@@ -192,24 +186,16 @@ absl::StatusOr<TrainingJob> Client::CancelTrainingJob(const std::string& name) {
 
 absl::Status Client::WatchTrainingJob(const std::string& name, const WatchOptions& options,
                                       const WatchCallbacks& callbacks, Cancellation* cancellation) {
-  constexpr absl::Duration kLongestWait = absl::Seconds(2);
+  internal::Reconnections reconnections(*connection_, options.reconnect_tries,
+                                        options.reconnect_wait, cancellation);
   Watch watch(*connection_, name, options.since_sequence, callbacks, cancellation);
-  bool began = false;
-  int tries_left = 0;
-  absl::Duration wait;
   while (true) {
     absl::Status status = watch.Run();
-    if (watch.received()) {
-      began = true;
-      tries_left = options.reconnect_tries;
-      wait = options.reconnect_wait;
-    }
-    if (cancellation != nullptr && cancellation->cancelled()) return Stopped();
-    if (!absl::IsUnavailable(status) || !began || tries_left == 0) return status;
+    if (watch.received()) reconnections.Received();
+    if (cancellation != nullptr && cancellation->cancelled()) return internal::StoppedByCaller();
+    if (!absl::IsUnavailable(status) || !reconnections.left()) return status;
     if (callbacks.reconnecting) callbacks.reconnecting(status);
-    if (!connection_->AwaitReconnection(wait, cancellation)) return Stopped();
-    --tries_left;
-    wait = std::min(2 * wait, kLongestWait);
+    if (!reconnections.Await()) return internal::StoppedByCaller();
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -64,6 +65,54 @@ class Connection {
   std::unique_ptr<derin::v1::TrainingService::Stub> training_;
   std::unique_ptr<derin::v1::GenerationService::Stub> generation_;
   std::unique_ptr<derin::v1::ServerService::Stub> server_;
+};
+
+// How a call ends that its caller did not want to the end.
+inline absl::Status StoppedByCaller() { return absl::CancelledError("stopped by the caller"); }
+
+// Hands each response to handle(response) until the stream ends or handle is false, which ends the
+// call; with what it ended.
+template <typename Response, typename Handle>
+grpc::Status ReadAll(grpc::ClientContext& context, grpc::ClientReader<Response>& reader,
+                     const Handle& handle) {
+  Response response;
+  bool wanted = true;
+  while (wanted && reader.Read(&response)) wanted = handle(response);
+  if (!wanted) context.TryCancel();
+  return reader.Finish();
+}
+
+// Opens a broken stream again: some times in a row, each after twice the wait.
+class Reconnections {
+ public:
+  // `cancellation` may be null.
+  Reconnections(Connection& connection, int tries, absl::Duration wait,
+                const Cancellation* cancellation)
+      : connection_(connection), tries_(tries), wait_(wait), cancellation_(cancellation) {}
+
+  // The stream is good. Before that there are no tries, and after it all of them.
+  void Received() {
+    left_ = tries_;
+    next_wait_ = wait_;
+  }
+  bool left() const { return left_ > 0; }
+  // Waits before one more try. False when the caller has cancelled meanwhile.
+  bool Await() {
+    --left_;
+    const absl::Duration wait = next_wait_;
+    next_wait_ = std::min(2 * wait, kLongestWait);
+    return connection_.AwaitReconnection(wait, cancellation_);
+  }
+
+ private:
+  static constexpr absl::Duration kLongestWait = absl::Seconds(2);
+
+  Connection& connection_;
+  const int tries_;
+  const absl::Duration wait_;
+  const Cancellation* const cancellation_;
+  int left_ = 0;
+  absl::Duration next_wait_;
 };
 
 // Cancels `context` when `cancellation` (may be null) is cancelled, as long as this lives. Declare
