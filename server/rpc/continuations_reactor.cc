@@ -56,6 +56,7 @@ void ContinuationsReactor::Send(StreamPiece piece) {
     return Finish(call_.End(status));
   }
   // The texts' pieces come on this thread, so none is before this message.
+  *prompt_message_.mutable_start() = start_;
   StartWrite(&prompt_message_);
 }
 
@@ -105,7 +106,7 @@ void ContinuationsReactor::SendPiece(Branch& branch, StreamPiece piece) {
   response.set_continuation(branch.number);
   if (!std::exchange(branch.began, true)) {
     v1::GenerateStart& start = *response.mutable_start();
-    start = prompt_message_start_;
+    start = start_;
     start.set_session(branch.session->name());
     start.set_seed(branch.session->seed());
     start.set_position(branch.position);
@@ -121,6 +122,7 @@ void ContinuationsReactor::SendPiece(Branch& branch, StreamPiece piece) {
   const bool ends = piece.end.has_value();
   if (ends && piece.end->ok()) *response.mutable_end() = **piece.end;
   if (!ends) message.more = branch.generation.get();
+  const v1::GenerateResponse* first;
   {
     absl::MutexLock lock(&mutex_);
     if (ends) --running_;
@@ -128,13 +130,9 @@ void ContinuationsReactor::SendPiece(Branch& branch, StreamPiece piece) {
     messages_.push_back(std::move(message));
     if (writing_) return;
     writing_ = true;
+    first = &messages_.front().response;
   }
-  StartWrite(&messages_front());
-}
-
-v1::GenerateResponse& ContinuationsReactor::messages_front() {
-  absl::MutexLock lock(&mutex_);
-  return messages_.front().response;
+  StartWrite(first);
 }
 
 void ContinuationsReactor::OnWriteDone(bool) {

@@ -27,9 +27,7 @@ class ContinuationsReactor final : public grpc::ServerWriteReactor<v1::GenerateR
 
   const Caller& caller() const { return call_.caller(); }
   // What the call's first message says.
-  void set_start(const v1::GenerateStart& start) {
-    prompt_message_start_ = *prompt_message_.mutable_start() = start;
-  }
+  void set_start(const v1::GenerateStart& start) { start_ = start; }
   // Before anything began: the call was refused.
   void Refuse(const absl::Status& status) { Finish(call_.End(status)); }
 
@@ -70,15 +68,14 @@ class ContinuationsReactor final : public grpc::ServerWriteReactor<v1::GenerateR
   // Forks the session and starts the texts.
   absl::Status Continue() ABSL_LOCKS_EXCLUDED(mutex_);
   void SendPiece(Branch& branch, StreamPiece piece) ABSL_LOCKS_EXCLUDED(mutex_);
-  v1::GenerateResponse& messages_front() ABSL_LOCKS_EXCLUDED(mutex_);
 
   AdmittedCall call_;
   SessionStore& sessions_;
   GenerationEngine& engine_;
   std::shared_ptr<Session> session_;
   Texts texts_;
+  v1::GenerateStart start_;
   v1::GenerateResponse prompt_message_;  // the first
-  v1::GenerateStart prompt_message_start_;
 
   absl::Mutex mutex_;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
