@@ -48,36 +48,25 @@ struct FloatStepLayer {
   LayerStep step;
   const float* weights;  // [parts, Kp, C], of PackStepRows
 
-  DERIN_HOST_DEVICE int64_t blocks() const {
-    return (step.rows + Tile::kRows - 1) / Tile::kRows * (step.columns() / Tile::kColumns);
-  }
+  DERIN_HOST_DEVICE int64_t blocks() const { return StepShare<Tile>::BlocksOf(step); }
   DERIN_HOST_DEVICE void operator()(const Block& block, Shared& shared) const {
-    const int across = static_cast<int>(step.columns()) / Tile::kColumns;
-    const int index = static_cast<int>(block.index);  // a division of 64 bits is a long routine
-    const int64_t first_row = int64_t{index / across} * Tile::kRows;
-    const int first_quad = index % across * Tile::kQuads;
-    const int chunks_of_part = static_cast<int>(StepPadded(step.hidden)) / kChunk;
-    const int chunks = step.parts() * chunks_of_part;
+    const StepShare<Tile> share(step, block);
+    const int chunks = share.chunks();
     PerThread<Sums, kThreads> sums;
 
-    block.ForEachThread([&](int thread) {
-      for (int row = thread; row < Tile::kRows; row += kThreads) {
-        shared.rows.Read(step, first_row, row);
-      }
-    });
+    share.ReadRows(block, shared.rows);
     for (int chunk = 0; chunk <= chunks; ++chunk) {
       block.ForEachThread([&](int thread) {
         Loaded loaded;
-        if (chunk < chunks) Load(shared, thread, chunk, chunks_of_part, first_quad, loaded);
+        if (chunk < chunks) Load(share, shared, thread, chunk, loaded);
         if (chunk == 0) {
-          Start(shared, thread, first_row, first_quad, sums[thread]);
+          Start(share, shared, thread, sums[thread]);
         } else {
           MultiplyAdd(shared, thread, (chunk - 1) % 2, sums[thread]);
         }
         if (chunk < chunks) Store(shared, thread, chunk % 2, loaded);
       });
     }
-    // By way of the shared memory, so that neighbouring threads have neighbouring units.
     block.ForEachThread([&](int thread) {
       if (!Computes(thread)) return;
       DERIN_UNROLLED
@@ -85,15 +74,7 @@ struct FloatStepLayer {
         shared.sums[RowOf(thread, r)][QuadOf(thread)] = sums[thread].of[r];
       }
     });
-    block.ForEachThread([&](int thread) {
-      DERIN_NOT_UNROLLED
-      for (int i = thread; i < Tile::kRows * Tile::kQuads; i += kThreads) {
-        const int row = i / Tile::kQuads, quad = i % Tile::kQuads;
-        if (shared.rows.slots[row] < 0) continue;
-        step.Finish(first_row + row, shared.rows.slots[row], first_quad + quad,
-                    shared.sums[row][quad].of);
-      }
-    });
+    share.Finish(block, shared.rows, shared.sums);
   }
 
  private:
@@ -117,19 +98,18 @@ struct FloatStepLayer {
     return thread / Tile::kQuads * Tile::kGroupRows + r;
   }
 
-  DERIN_HOST_DEVICE void Load(const Shared& shared, int thread, int chunk, int chunks_of_part,
-                              int first_quad, Loaded& loaded) const {
+  DERIN_HOST_DEVICE void Load(const StepShare<Tile>& share, const Shared& shared, int thread,
+                              int chunk, Loaded& loaded) const {
     const int columns = static_cast<int>(step.columns());
     // The second part's rows follow the first's.
-    const float* rows = weights + int64_t{chunk} * kChunk * columns + 4 * first_quad;
+    const float* rows = weights + int64_t{chunk} * kChunk * columns + share.first_column;
     DERIN_UNROLLED
     for (int i = 0; i < kWeightLoads; ++i) {
       const int at = i * kThreads + thread;
       loaded.weights[i] = *reinterpret_cast<const Quad*>(rows + at / Tile::kQuads * columns +
                                                          at % Tile::kQuads * 4);
     }
-    const int part = chunk >= chunks_of_part ? 1 : 0;
-    loaded.inputs.Read(step, shared.rows, thread, part, (chunk - part * chunks_of_part) * kChunk);
+    loaded.inputs.Read(step, shared.rows, thread, share.PartOf(chunk), share.KOf(chunk));
   }
 
   DERIN_HOST_DEVICE static void Store(Shared& shared, int thread, int to, const Loaded& loaded) {
@@ -145,14 +125,12 @@ struct FloatStepLayer {
     }
   }
 
-  DERIN_HOST_DEVICE void Start(const Shared& shared, int thread, int64_t first_row, int first_quad,
-                               Sums& sums) const {
+  DERIN_HOST_DEVICE static void Start(const StepShare<Tile>& share, const Shared& shared,
+                                      int thread, Sums& sums) {
     if (!Computes(thread)) return;
     DERIN_UNROLLED
     for (int r = 0; r < Tile::kGroupRows; ++r) {
-      const int row = RowOf(thread, r);
-      sums.of[r] = step.Start(shared.rows.slots[row] < 0 ? -1 : first_row + row,
-                              first_quad + QuadOf(thread));
+      sums.of[r] = share.Start(shared.rows, RowOf(thread, r), QuadOf(thread));
     }
   }
 

@@ -190,6 +190,59 @@ struct StepRows {
   }
 };
 
+// Which part of a layer's sums a block computes: Tile::kRows rows by Tile::kColumns packed columns,
+// going along k in chunks of Tile::kChunk, first through one part's products and then the other's.
+template <class Tile>
+struct StepShare {
+  DERIN_HOST_DEVICE static int64_t BlocksOf(const LayerStep& step) {
+    return (step.rows + Tile::kRows - 1) / Tile::kRows * (step.columns() / Tile::kColumns);
+  }
+  DERIN_HOST_DEVICE StepShare(const LayerStep& step, const Block& block)
+      : step(step), chunks_of_part(static_cast<int>(StepPadded(step.hidden)) / Tile::kChunk) {
+    const int across = static_cast<int>(step.columns()) / Tile::kColumns;
+    const int index = static_cast<int>(block.index);  // a division of 64 bits is a long routine
+    first_row = int64_t{index / across} * Tile::kRows;
+    first_column = index % across * Tile::kColumns;
+  }
+
+  DERIN_HOST_DEVICE int chunks() const { return step.parts() * chunks_of_part; }
+  DERIN_HOST_DEVICE int PartOf(int chunk) const { return chunk >= chunks_of_part ? 1 : 0; }
+  // Where the chunk begins in its part.
+  DERIN_HOST_DEVICE int KOf(int chunk) const {
+    return (chunk - PartOf(chunk) * chunks_of_part) * Tile::kChunk;
+  }
+
+  DERIN_HOST_DEVICE void ReadRows(const Block& block, StepRows<Tile::kRows>& rows) const {
+    block.ForEachThread([&](int thread) {
+      for (int row = thread; row < Tile::kRows; row += Tile::kThreads) {
+        rows.Read(step, first_row, row);
+      }
+    });
+  }
+  // Where the sums of a row's quad start, the quads counting from the block's first.
+  DERIN_HOST_DEVICE Quad Start(const StepRows<Tile::kRows>& rows, int row, int quad) const {
+    return step.Start(rows.slots[row] < 0 ? -1 : first_row + row, first_column / 4 + quad);
+  }
+  // From sums in the shared memory, so that neighbouring threads have neighbouring units.
+  DERIN_HOST_DEVICE void Finish(const Block& block, const StepRows<Tile::kRows>& rows,
+                                const Quad (&sums)[Tile::kRows][Tile::kColumns / 4]) const {
+    constexpr int kQuads = Tile::kColumns / 4;
+    block.ForEachThread([&](int thread) {
+      DERIN_NOT_UNROLLED
+      for (int i = thread; i < Tile::kRows * kQuads; i += Tile::kThreads) {
+        const int row = i / kQuads, quad = i % kQuads;
+        if (rows.slots[row] < 0) continue;
+        step.Finish(first_row + row, rows.slots[row], first_column / 4 + quad, sums[row][quad].of);
+      }
+    });
+  }
+
+  const LayerStep& step;
+  const int chunks_of_part;
+  int64_t first_row;
+  int first_column;
+};
+
 // A thread's share of the inputs of a block's rows from k on, a chunk of each: quads, row by row,
 // dealt to the threads in turn; 0 beyond the last input.
 template <int kRows, int kThreads, int kChunk>

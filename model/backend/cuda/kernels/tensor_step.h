@@ -165,36 +165,25 @@ struct TensorStepLayer {
   LayerStep step;
   const Element* weights;  // [C / 16, parts, Kp / 16, 32, 8], of PackStepFragments
 
-  DERIN_HOST_DEVICE int64_t blocks() const {
-    return (step.rows + Tile::kRows - 1) / Tile::kRows * (step.columns() / Tile::kColumns);
-  }
+  DERIN_HOST_DEVICE int64_t blocks() const { return StepShare<Tile>::BlocksOf(step); }
   DERIN_HOST_DEVICE void operator()(const Block& block, Shared& shared) const {
-    const int across = static_cast<int>(step.columns()) / Tile::kColumns;
-    const int index = static_cast<int>(block.index);  // a division of 64 bits is a long routine
-    const int64_t first_row = int64_t{index / across} * Tile::kRows;
-    const int first_column = index % across * Tile::kColumns;
-    const int chunks_of_part = static_cast<int>(StepPadded(step.hidden)) / kChunk;
-    const int chunks = step.parts() * chunks_of_part;
+    const StepShare<Tile> share(step, block);
+    const int chunks = share.chunks();
     PerThread<Sums, kThreads> sums;
     PerThread<Weights, kThreads> weights_now;
 
-    block.ForEachThread([&](int thread) {
-      for (int row = thread; row < Tile::kRows; row += kThreads) {
-        shared.rows.Read(step, first_row, row);
-      }
-    });
+    share.ReadRows(block, shared.rows);
     for (int chunk = 0; chunk <= chunks; ++chunk) {
       block.ForEachThread([&](int thread) {
         Weights weights_next;
         Inputs inputs;
-        const int group = first_column / kTensorColumns + thread / kWarpThreads;
+        const int group = share.first_column / kTensorColumns + thread / kWarpThreads;
         if (chunk < chunks) {
           LoadWeights(FragmentsOf(group, chunk), thread % kWarpThreads, weights_next);
-          const int part = chunk >= chunks_of_part ? 1 : 0;
-          inputs.Read(step, shared.rows, thread, part, (chunk - part * chunks_of_part) * kChunk);
+          inputs.Read(step, shared.rows, thread, share.PartOf(chunk), share.KOf(chunk));
         }
         if (chunk == 0) {
-          Start(shared, thread, first_row, first_column / 4, sums[thread]);
+          Start(share, shared, thread, sums[thread]);
         } else {
           MultiplyAdd(shared, thread, (chunk - 1) % 2, FragmentsOf(group, chunk - 1),
                       weights_now[thread], sums[thread]);
@@ -205,21 +194,12 @@ struct TensorStepLayer {
         }
       });
     }
-    // By way of the shared memory, so that neighbouring threads have neighbouring units.
     block.ForEachThread([&](int thread) {
       ForEachQuad(thread, [&](int tile, int half, int row, int quad) {
         shared.sums[row][quad] = sums[thread].of[tile][half];
       });
     });
-    block.ForEachThread([&](int thread) {
-      DERIN_NOT_UNROLLED
-      for (int i = thread; i < Tile::kRows * kQuads; i += kThreads) {
-        const int row = i / kQuads, quad = i % kQuads;
-        if (shared.rows.slots[row] < 0) continue;
-        step.Finish(first_row + row, shared.rows.slots[row], first_column / 4 + quad,
-                    shared.sums[row][quad].of);
-      }
-    });
+    share.Finish(block, shared.rows, shared.sums);
   }
 
  private:
@@ -268,11 +248,10 @@ struct TensorStepLayer {
     }
   }
 
-  DERIN_HOST_DEVICE void Start(const Shared& shared, int thread, int64_t first_row,
-                               int64_t first_quad, Sums& sums) const {
+  DERIN_HOST_DEVICE static void Start(const StepShare<Tile>& share, const Shared& shared,
+                                      int thread, Sums& sums) {
     ForEachQuad(thread, [&](int tile, int half, int row, int quad) {
-      sums.of[tile][half] =
-          step.Start(shared.rows.slots[row] < 0 ? -1 : first_row + row, first_quad + quad);
+      sums.of[tile][half] = share.Start(shared.rows, row, quad);
     });
   }
 
