@@ -117,22 +117,20 @@ absl::Status CudaStack::AllocateForWindows(CudaQueue& setup, cudnnRNNAlgo_t algo
   const size_t element = Rnn::ElementBytes(config_.precision);
   const WindowElements elements(config_, extent_);
   const bool training = extent_.training;
-  const std::pair<Buffer*, size_t> wanted[] = {
-      {&weights_, rnn_->weight_bytes()},
-      {&d_weights_, training ? rnn_->weight_bytes() : 0},
-      {&x_, element * elements.x},
-      {&d_x_, training ? element * elements.x : 0},
-      {&narrow_state_in_, element * elements.state},
-      {&narrow_state_out_, element * elements.state},
-      {&narrow_top_, element * elements.top},
-      {&narrow_d_top_, training ? element * elements.top : 0},
-      {&workspace_, std::max(window->training.workspace, window->inference.workspace)},
-      {&reserve_, training ? window->training.reserve : 0}};
-  for (const auto& [place, bytes] : wanted) {
-    auto buffer = device.Allocate(ElementType::kByte, bytes);
-    if (!buffer.ok()) return buffer.status();
-    *place = *std::move(buffer);
-  }
+  const auto bytes = [](Buffer& place, size_t count) {
+    return Device::Wanted{&place, ElementType::kByte, static_cast<int64_t>(count)};
+  };
+  const absl::Status allocated = device.AllocateAll(
+      {bytes(weights_, rnn_->weight_bytes()),
+       bytes(d_weights_, training ? rnn_->weight_bytes() : 0), bytes(x_, element * elements.x),
+       bytes(d_x_, training ? element * elements.x : 0),
+       bytes(narrow_state_in_, element * elements.state),
+       bytes(narrow_state_out_, element * elements.state),
+       bytes(narrow_top_, element * elements.top),
+       bytes(narrow_d_top_, training ? element * elements.top : 0),
+       bytes(workspace_, std::max(window->training.workspace, window->inference.workspace)),
+       bytes(reserve_, training ? window->training.reserve : 0)});
+  if (!allocated.ok()) return allocated;
   windows_.emplace(std::pair(extent_.steps, extent_.batch), *std::move(window));
 
   auto chunks = rnn_->WeightMap(setup.cudnn(), weights_.view().data);

@@ -187,6 +187,15 @@ absl::StatusOr<Buffer> Device::Allocate(ElementType type, size_t count) {
                 }));
 }
 
+absl::Status Device::AllocateAll(std::initializer_list<Wanted> wanted) {
+  for (const Wanted& one : wanted) {
+    auto buffer = Allocate(one.type, one.count);
+    if (!buffer.ok()) return buffer.status();
+    *one.place = *std::move(buffer);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Buffer> Device::AllocateOnHost(ElementType type, size_t count) {
   if (absl::Status status = Enter(); !status.ok()) return status;
   if (count == 0) return Buffer(View{nullptr, 0, type}, nullptr);

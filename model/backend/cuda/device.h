@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -52,6 +53,13 @@ class Device : public std::enable_shared_from_this<Device> {
   // RESOURCE_EXHAUSTED with the bytes wanted and free.
   absl::StatusOr<Buffer> Allocate(ElementType type, size_t count);
   absl::StatusOr<Buffer> AllocateOnHost(ElementType type, size_t count);
+  struct Wanted {
+    Buffer* place;
+    ElementType type;
+    int64_t count;
+  };
+  // Allocate for each, until one fails.
+  absl::Status AllocateAll(std::initializer_list<Wanted> wanted);
 
   int multiprocessors() const { return multiprocessors_; }
   int priority_of_training() const { return priority_of_training_; }

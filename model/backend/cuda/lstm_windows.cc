@@ -74,22 +74,18 @@ absl::StatusOr<std::unique_ptr<LstmWindows>> LstmWindows::Create(Device& device,
                                                                  const StackExtent& extent) {
   auto windows = std::unique_ptr<LstmWindows>(new LstmWindows(config, extent));
   const Sizes sizes(config, extent);
-  const std::pair<Buffer*, int64_t> wanted[] = {
-      {&windows->weights_, sizes.parameters},
-      {&windows->biases_, 4 * sizes.hidden * sizes.layers},
-      {&windows->table_, 4 * sizes.hidden * sizes.vocabulary},
-      {&windows->h_, sizes.states},
-      {&windows->c_, sizes.states},
-      {&windows->gates_, sizes.gates()},
-      {&windows->input_, sizes.input()},
-      {&windows->d_gates_, sizes.d_gates()},
-      {&windows->d_h_, sizes.d_h()},
-      {&windows->x_, sizes.x()}};
-  for (const auto& [buffer, count] : wanted) {
-    auto allocated = device.Allocate(ElementType::kF32, count);
-    if (!allocated.ok()) return allocated.status();
-    *buffer = *std::move(allocated);
-  }
+  const absl::Status allocated = device.AllocateAll(
+      {{&windows->weights_, ElementType::kF32, sizes.parameters},
+       {&windows->biases_, ElementType::kF32, 4 * sizes.hidden * sizes.layers},
+       {&windows->table_, ElementType::kF32, 4 * sizes.hidden * sizes.vocabulary},
+       {&windows->h_, ElementType::kF32, sizes.states},
+       {&windows->c_, ElementType::kF32, sizes.states},
+       {&windows->gates_, ElementType::kF32, sizes.gates()},
+       {&windows->input_, ElementType::kF32, sizes.input()},
+       {&windows->d_gates_, ElementType::kF32, sizes.d_gates()},
+       {&windows->d_h_, ElementType::kF32, sizes.d_h()},
+       {&windows->x_, ElementType::kF32, sizes.x()}});
+  if (!allocated.ok()) return allocated;
   if (extent.training) {
     auto branch = Branch::Create(device, QueuePriority::kTraining);
     if (!branch.ok()) return branch.status();

@@ -63,20 +63,12 @@ int64_t Stepper::WorkspaceBytes(const StackConfig& config, int rows) {
 absl::StatusOr<std::unique_ptr<Stepper>> Stepper::Create(Device& device, const StackConfig& config,
                                                          int rows) {
   auto stepper = std::unique_ptr<Stepper>(new Stepper(config, rows));
-  struct Wanted {
-    Buffer* buffer;
-    ElementType type;
-    int64_t count;
-  };
-  for (const Wanted& one :
-       {Wanted{&stepper->starts_, ElementType::kF32, stepper->StartOffset(config.layers)},
-        Wanted{&stepper->weights_, ElementType::kByte,
-               stepper->WeightOffset(config.layers) * ElementBytes(config)},
-        Wanted{&stepper->states_, ElementType::kF32, rows * StateElements(config)}}) {
-    auto buffer = device.Allocate(one.type, one.count);
-    if (!buffer.ok()) return buffer.status();
-    *one.buffer = *std::move(buffer);
-  }
+  const absl::Status allocated = device.AllocateAll(
+      {{&stepper->starts_, ElementType::kF32, stepper->StartOffset(config.layers)},
+       {&stepper->weights_, ElementType::kByte,
+        stepper->WeightOffset(config.layers) * ElementBytes(config)},
+       {&stepper->states_, ElementType::kF32, rows * StateElements(config)}});
+  if (!allocated.ok()) return allocated;
   return stepper;
 }
 
