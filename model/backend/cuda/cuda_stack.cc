@@ -120,7 +120,7 @@ absl::Status CudaStack::AllocateForWindows(CudaQueue& setup, cudnnRNNAlgo_t algo
   const auto bytes = [](Buffer& place, size_t count) {
     return Device::Wanted{&place, ElementType::kByte, static_cast<int64_t>(count)};
   };
-  const absl::Status allocated = device.AllocateAll(
+  absl::Status allocated = device.AllocateAll(
       {bytes(weights_, rnn_->weight_bytes()),
        bytes(d_weights_, training ? rnn_->weight_bytes() : 0), bytes(x_, element * elements.x),
        bytes(d_x_, training ? element * elements.x : 0),

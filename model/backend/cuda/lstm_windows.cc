@@ -74,7 +74,7 @@ absl::StatusOr<std::unique_ptr<LstmWindows>> LstmWindows::Create(Device& device,
                                                                  const StackExtent& extent) {
   auto windows = std::unique_ptr<LstmWindows>(new LstmWindows(config, extent));
   const Sizes sizes(config, extent);
-  const absl::Status allocated = device.AllocateAll(
+  absl::Status allocated = device.AllocateAll(
       {{&windows->weights_, ElementType::kF32, sizes.parameters},
        {&windows->biases_, ElementType::kF32, 4 * sizes.hidden * sizes.layers},
        {&windows->table_, ElementType::kF32, 4 * sizes.hidden * sizes.vocabulary},

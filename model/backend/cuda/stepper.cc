@@ -63,7 +63,7 @@ int64_t Stepper::WorkspaceBytes(const StackConfig& config, int rows) {
 absl::StatusOr<std::unique_ptr<Stepper>> Stepper::Create(Device& device, const StackConfig& config,
                                                          int rows) {
   auto stepper = std::unique_ptr<Stepper>(new Stepper(config, rows));
-  const absl::Status allocated = device.AllocateAll(
+  absl::Status allocated = device.AllocateAll(
       {{&stepper->starts_, ElementType::kF32, stepper->StartOffset(config.layers)},
        {&stepper->weights_, ElementType::kByte,
         stepper->WeightOffset(config.layers) * ElementBytes(config)},
