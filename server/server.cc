@@ -16,6 +16,8 @@
 #include "model/backend/backend_list.h"
 #include "model/backend/gpu_loader.h"
 #include "server/generation/generation_engine.h"
+#include "server/generation/session_archive.h"
+#include "server/generation/session_housekeeper.h"
 #include "server/generation/session_store.h"
 #include "server/jobs/training_jobs.h"
 #include "server/listen_address.h"
@@ -32,6 +34,7 @@
 #include "server/storage/blob_store.h"
 #include "server/storage/data_directory.h"
 #include "server/storage/metadata_store.h"
+#include "server/storage/proto_time.h"
 
 namespace derin::server {
 namespace {
@@ -96,11 +99,12 @@ int StepRows(const ServerOptions& options) { return std::min(options.max_streams
 
 v1::Limits LimitsOf(const ServerOptions& options) {
   v1::Limits limits;
-  limits.set_sessions(options.max_sessions);
+  limits.set_sessions(static_cast<int32_t>(options.max_sessions));
   limits.set_generate_streams(options.max_streams);
   limits.set_queued_training_jobs(options.max_queued_jobs);
   limits.set_corpus_bytes(options.max_corpus_bytes);
   limits.set_prompt_bytes(options.max_prompt_bytes);
+  *limits.mutable_session_time_to_live() = ToProtoDuration(options.session_time_to_live);
   return limits;
 }
 
@@ -130,7 +134,7 @@ struct Server::Parts {
                                                      std::unique_ptr<Backend> backend);
 
   Parts(const ServerOptions& options, std::unique_ptr<Backend> backend, DataDirectory directory,
-        std::unique_ptr<MetadataStore> store);
+        std::unique_ptr<MetadataStore> store, std::unique_ptr<SessionArchive> archive);
 
   absl::Status StartWork(const ServerOptions& options);
   void PublishFacts();
@@ -145,6 +149,7 @@ struct Server::Parts {
   const DataDirectory directory;
   const std::unique_ptr<MetadataStore> store;
   BlobStore blobs;
+  const std::unique_ptr<SessionArchive> archive;
   ModelRegistry registry;
   TrainingJobs jobs;
   SessionStore sessions;
@@ -155,6 +160,7 @@ struct Server::Parts {
   std::optional<ModelService> model_service;            // with the engine
   std::optional<GenerationService> generation_service;  // likewise
   ServerService server_service;
+  std::optional<SessionHousekeeper> housekeeper;
   std::unique_ptr<MetricsEndpoint> metrics_endpoint;
   std::string metrics_address;
   std::unique_ptr<grpc::Server> grpc_server;  // null once shut down
@@ -173,23 +179,38 @@ absl::StatusOr<std::unique_ptr<Server::Parts>> Server::Parts::Make(
   absl::StatusOr<std::unique_ptr<MetadataStore>> store =
       MetadataStore::Open(directory->metadata_file());
   if (!store.ok()) return store.status();
+  auto archive = SessionArchive::Open(
+      directory->sessions(),
+      {.host_bytes = options.session_memory, .disk_bytes = options.session_disk}, absl::Now());
+  if (!archive.ok()) return archive.status();
+  for (const std::string& damage : (*archive)->damage()) spdlog::error("{}", damage);
   auto parts = std::make_unique<Parts>(options, std::move(backend), *std::move(directory),
-                                       *std::move(store));
+                                       *std::move(store), *std::move(archive));
   if (absl::Status status = parts->StartWork(options); !status.ok()) return status;
   return parts;
 }
 
 Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_backend,
-                     DataDirectory the_directory, std::unique_ptr<MetadataStore> the_store)
+                     DataDirectory the_directory, std::unique_ptr<MetadataStore> the_store,
+                     std::unique_ptr<SessionArchive> the_archive)
     : backend(std::move(the_backend)),
       directory(std::move(the_directory)),
       store(std::move(the_store)),
       blobs(directory.blobs()),
+      archive(std::move(the_archive)),
       registry(*backend, *store, blobs,
                {.weights_memory_bytes = options.weights_memory, .max_rows = StepRows(options)}),
       jobs({*backend, *store, blobs, registry, metrics},
            {.max_queued_jobs = options.max_queued_jobs}),
-      sessions(*backend, store->server_id(), {.max_sessions = options.max_sessions}),
+      sessions(
+          *backend, *archive,
+          [this](std::string_view name, std::string_view field) {
+            return registry.Resolve(name, field);
+          },
+          store->server_id(),
+          {.max_sessions = options.max_sessions,
+           .device_bytes = options.session_device_memory,
+           .time_to_live = options.session_time_to_live}),
       admission(metrics),
       corpus_service(admission, *store, blobs, options.max_corpus_bytes),
       training_service(admission, jobs),
@@ -204,15 +225,18 @@ absl::Status Server::Parts::StartWork(const ServerOptions& options) {
   absl::StatusOr<int64_t> swept = blobs.Sweep([this] { return store->DigestsInUse(); });
   if (!swept.ok()) return swept.status();
   absl::StatusOr<std::unique_ptr<GenerationEngine>> made = GenerationEngine::Create(
-      *backend, metrics, {.max_streams = options.max_streams, .max_rows = StepRows(options)});
+      *backend, sessions, metrics, {.max_streams = options.max_streams, .max_rows = StepRows(options)});
   if (!made.ok()) return made.status();
   engine = *std::move(made);
   model_service.emplace(admission, *store,
-                        ScoreReactor::Parts{.registry = registry,
-                                            .sessions = sessions,
+                        ScoreReactor::Parts{.sessions = sessions,
                                             .engine = *engine,
                                             .max_text_bytes = options.max_prompt_bytes});
-  generation_service.emplace(admission, registry, sessions, *engine, options.max_prompt_bytes);
+  generation_service.emplace(
+      admission, sessions, *engine,
+      GenerationService::Limits{.max_prompt_bytes = options.max_prompt_bytes,
+                                .time_to_live = options.session_time_to_live});
+  housekeeper.emplace(sessions, *archive);
   PublishFacts();
   return jobs.Start();
 }
@@ -229,13 +253,29 @@ void Server::Parts::PublishFacts() {
                    {{"total"}, static_cast<double>(backend->capabilities().memory_bytes)}};
   });
   metrics.sessions.Bind([this] {
-    return Samples{{{"device"}, static_cast<double>(sessions.size())}};
+    const SessionStore::Counts counts = sessions.counts();
+    const int64_t on_disk = counts.sessions - counts.on_device - counts.in_memory;
+    return Samples{{{"device"}, static_cast<double>(counts.on_device)},
+                   {{"host"}, static_cast<double>(counts.in_memory)},
+                   {{"disk"}, static_cast<double>(on_disk)}};
   });
   metrics.session_state_bytes.Bind([this] {
-    return Samples{{{"device"}, static_cast<double>(sessions.state_bytes())}};
+    const SessionStore::Counts counts = sessions.counts();
+    return Samples{{{"device"}, static_cast<double>(counts.device_bytes)},
+                   {{"host"}, static_cast<double>(counts.host_bytes)},
+                   {{"disk"}, static_cast<double>(counts.disk_bytes)}};
   });
   metrics.session_evictions.Bind([this] {
-    return Samples{{{"idle"}, static_cast<double>(sessions.evicted())}};
+    const SessionStore::Counts counts = sessions.counts();
+    return Samples{{{"device_full"}, static_cast<double>(counts.left_device)},
+                   {{"host_full"}, static_cast<double>(counts.left_memory)},
+                   {{"expired"}, static_cast<double>(counts.expired)}};
+  });
+  metrics.session_restores.Bind([this] {
+    const SessionStore::Counts counts = sessions.counts();
+    return Samples{{{"host", "ok"}, static_cast<double>(counts.from_memory)},
+                   {{"disk", "ok"}, static_cast<double>(counts.from_disk)},
+                   {{"disk", "failed"}, static_cast<double>(counts.failed_to_restore)}};
   });
 }
 
@@ -244,7 +284,7 @@ v1::Load Server::Parts::Load() {
   const JobLedger::Counts counts = jobs.Count().value_or(JobLedger::Counts());
   load.set_running_training_jobs(counts.running + counts.cancelling);
   load.set_queued_training_jobs(counts.queued);
-  load.set_sessions(sessions.size());
+  load.set_sessions(static_cast<int32_t>(sessions.counts().sessions));
   load.set_generate_streams(engine->streams());
   load.set_trained_tokens_per_second(metrics.trained_tokens_rate.PerSecond());
   load.set_generated_tokens_per_second(metrics.generated_tokens_rate.PerSecond());

@@ -13,6 +13,8 @@ namespace derin::server {
 namespace {
 
 constexpr int64_t kMaxCount = 1'000'000;
+constexpr int64_t kMaxSessions = 1'000'000'000;
+constexpr absl::Duration kMaxTimeToLive = absl::Hours(24 * 365);
 constexpr int64_t kMaxBytes = int64_t{1} << 50;
 
 // A whole number from 1 to `max`; its range is said only when it is broken.
@@ -34,15 +36,15 @@ CLI::Option* AddBytes(CLI::App& app, const std::string& name, int64_t& field, in
 }
 
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, absl::Duration& field,
-                         const std::string& description) {
+                         absl::Duration max, const std::string& description) {
   return app
       .add_option_function<std::string>(
           name,
-          [name, &field](const std::string& text) {
-            if (!absl::ParseDuration(text, &field) || field < absl::ZeroDuration() ||
-                field > absl::Hours(24)) {
+          [name, max, &field](const std::string& text) {
+            if (!absl::ParseDuration(text, &field) || field < absl::ZeroDuration() || field > max) {
               throw CLI::ValidationError(
-                  name, absl::StrCat("got ", text, ", wanted a time from 0 to 24h, such as 10s"));
+                  name, absl::StrCat("got ", text, ", wanted a time from 0 to ",
+                                     absl::ToInt64Hours(max), "h, such as 10s"));
             }
           },
           description)
@@ -74,8 +76,16 @@ void AddOptions(CLI::App& app, CommandLine& line) {
       ->type_name("N")
       ->check(CLI::Range(0, 1024).description(""))
       ->capture_default_str();
-  AddNumber(app, "--max-sessions", server.max_sessions, kMaxCount,
-            "Open sessions and Generate calls without one, together");
+  AddNumber(app, "--max-sessions", server.max_sessions, kMaxSessions,
+            "Sessions, wherever their states are");
+  AddBytes(app, "--session-device-memory", server.session_device_memory, kMaxBytes,
+           "Memory of the device for the states of sessions; those used least move to memory");
+  AddBytes(app, "--session-memory", server.session_memory, kMaxBytes,
+           "Memory for states that are not on the device; those used least are on disk only");
+  AddBytes(app, "--session-disk", server.session_disk, kMaxBytes,
+           "Disk for states; when it is used up, no session is opened");
+  AddDuration(app, "--session-ttl", server.session_time_to_live, kMaxTimeToLive,
+              "How long a session stays when no call uses it");
   AddNumber(app, "--max-streams", server.max_streams, kMaxCount, "Generate calls under way");
   AddNumber(app, "--max-queued-jobs", server.max_queued_jobs, kMaxCount, "Training jobs that wait");
   AddBytes(app, "--max-corpus-bytes", server.max_corpus_bytes, kMaxBytes,
@@ -84,7 +94,7 @@ void AddOptions(CLI::App& app, CommandLine& line) {
            "Size of one prompt, at most 1 MiB");
   AddBytes(app, "--weights-memory", server.weights_memory, kMaxBytes,
            "Memory of the device for the weights of published models");
-  AddDuration(app, "--grace", server.grace,
+  AddDuration(app, "--grace", server.grace, absl::Hours(24),
               "How long calls under way may go on once the server was told to stop");
   app.add_option("--port-file", line.port_file,
                  "Gets the addresses served, as lines 'grpc ADDRESS' and 'metrics ADDRESS'")

@@ -26,8 +26,14 @@ struct ServerOptions {
   std::string device = "auto";
   // Threads that compute together on the processor; 0: one for each core.
   int threads = 0;
-  // Open sessions and Generate calls without one, together.
-  int max_sessions = 1024;
+  // Wherever their states are.
+  int64_t max_sessions = 1'000'000;
+  // Of the states of sessions: on the device, in memory, on disk.
+  int64_t session_device_memory = int64_t{64} << 20;
+  int64_t session_memory = int64_t{256} << 20;
+  int64_t session_disk = int64_t{16} << 30;
+  // How long a session stays when no call uses it; its caller may ask for less.
+  absl::Duration session_time_to_live = absl::Hours(24);
   // Generate calls under way.
   int max_streams = 256;
   // Training jobs that wait.

@@ -36,7 +36,7 @@ absl::StatusOr<int32_t> HiddenStatePool::Acquire() {
 int64_t HiddenStatePool::taken_bytes() const {
   absl::MutexLock lock(&mutex_);
   const auto taken = capacity_ - static_cast<int64_t>(free_.size());
-  return taken * slot_elements_ * static_cast<int64_t>(ElementSize(buffer_.view().type));
+  return taken * slot_bytes();
 }
 
 void HiddenStatePool::Release(int32_t slot) {

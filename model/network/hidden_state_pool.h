@@ -27,11 +27,21 @@ class HiddenStatePool {
   void Release(int32_t slot) ABSL_LOCKS_EXCLUDED(mutex_);
 
   View view() const { return buffer_.view(); }
+  // The state in `slot`, [L, S, H].
+  View slot(int32_t slot) const {
+    return buffer_.view().Slice(static_cast<size_t>(slot) * slot_elements_, slot_elements_);
+  }
+  // How many sequences it has room for, and their bytes.
+  int capacity() const { return capacity_; }
+  int64_t capacity_bytes() const { return capacity_ * slot_bytes(); }
   // Of the slots that are taken.
   int64_t taken_bytes() const ABSL_LOCKS_EXCLUDED(mutex_);
   int64_t slot_elements() const { return slot_elements_; }
 
  private:
+  int64_t slot_bytes() const {
+    return slot_elements_ * static_cast<int64_t>(ElementSize(buffer_.view().type));
+  }
   HiddenStatePool(Buffer buffer, int64_t slot_elements, int capacity);
 
   const Buffer buffer_;

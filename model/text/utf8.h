@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 
@@ -39,10 +40,16 @@ class Utf8Checker {
 // bytes that can never become one are replaced by U+FFFD.
 class Utf8Assembler {
  public:
+  Utf8Assembler() = default;
+  // Goes on where another one holds this back.
+  explicit Utf8Assembler(std::string held_back) : held_back_(std::move(held_back)) {}
+
   // All of the whole characters that are now known.
   std::string Append(std::string_view bytes);
   // What is held back, as U+FFFD when there is any.
   std::string Flush();
+  // The same as it is: at most 3 bytes.
+  const std::string& held_back() const { return held_back_; }
 
  private:
   std::string held_back_;

@@ -34,20 +34,20 @@ GenerationRequest RewindRequest(const GenerationRequest& last, int64_t position,
 }
 
 Generation::Generation(GenerationRequest request, std::shared_ptr<Session> session,
-                       StreamSink* sink, bool replays)
-    : shared_request_(std::make_shared<const GenerationRequest>(std::move(request))),
-      request_(*shared_request_),
+                       StreamSink* sink,
+                       std::shared_ptr<const SessionImage> start)
+    : request_(std::move(request)),
       session_(std::move(session)),
       sink_(sink),
-      replays_(replays),
+      start_(std::move(start)),
       outbox_(kOutboxBytes, LargestItem(request_)) {
   SetAdjustments();
   if (!request_.stop_strings.empty()) stops_.emplace(request_.stop_strings, request_.include_stop);
-  if (!replays_) CollectTokens();
+  if (!replays()) CollectTokens();
 }
 
 void Generation::CollectTokens() {
-  const Session::State& state = session_->state;
+  const SessionState& state = session_->state;
   if (state.pending.has_value()) to_absorb_.push_back(*state.pending);
   prompt_start_ = to_absorb_.size();
   to_absorb_.insert(to_absorb_.end(), request_.prompt.begin(), request_.prompt.end());
@@ -60,25 +60,25 @@ void Generation::CollectTokens() {
 }
 
 void Generation::Begin() {
-  if (replays_) return;
+  if (replays()) return;
   if (!session_->name().empty()) {
     const bool small = request_.prompt.size() <= kMostKeptPromptTokens;
-    session_->Remember(request_.key, small ? shared_request_ : nullptr);
+    session_->Remember(request_.key, small ? request_.source : nullptr);
   }
   if (request_.seed.has_value()) session_->state.seed = *request_.seed;
   session_->Publish();
 }
 
 void Generation::Join() {
-  if (!replays_) return;
-  session_->Restore();
+  if (!replays()) return;
+  session_->Restore(*start_);
   CollectTokens();
   if (request_.seed.has_value()) session_->state.seed = *request_.seed;
   session_->Publish();
 }
 
 LanguageModel::Row Generation::NextRow() {
-  const Session::State& state = session_->state;
+  const SessionState& state = session_->state;
   LanguageModel::Row row;
   row.token = to_absorb_[absorbed_];
   row.slot = session_->lease().slot();
@@ -113,13 +113,12 @@ void Generation::SetAdjustments() {
 
 void Generation::Accept(int32_t token, absl::Duration step_start, absl::Duration now,
                         absl::Span<const TokenLogProbability> ranking) {
-  Session::State& state = session_->state;
+  SessionState& state = session_->state;
   const bool draws = next_draws();
   const int32_t absorbed = to_absorb_[absorbed_];
   std::string text;
   if (steps_++ == 0) {
     first_step_ = step_start;
-    session_->FirstStepDone();
     if (!state.held.text.empty() || !request_.prompt.empty()) text = ResumedText();
   }
   if (request_.echo && drawn_ == 0 && absorbed_ >= prompt_start_) text += Echo(absorbed);
@@ -154,7 +153,7 @@ void Generation::Accept(int32_t token, absl::Duration step_start, absl::Duration
 std::string Generation::ResumedText() {
   // A prompt stands between what was held back and what comes now.
   if (!request_.prompt.empty()) return ReleaseHeldBack();
-  Session::State& state = session_->state;
+  SessionState& state = session_->state;
   if (stops_.has_value()) return stops_->Resume(state.held);
   return std::string(std::exchange(state.held, {}).unsent());
 }
@@ -166,7 +165,7 @@ std::string Generation::Echo(int32_t token) {
 }
 
 std::string Generation::TextOf(int32_t token) {
-  Session::State& state = session_->state;
+  SessionState& state = session_->state;
   std::string bytes;
   session_->version()->tokenizer.AppendBytes(token, bytes);
   if (Contains(request_.stop_tokens, token)) {
@@ -189,13 +188,13 @@ v1::FinishReason Generation::completion() const {
 }
 
 std::string Generation::ReleaseHeldBack() {
-  Session::State& state = session_->state;
+  SessionState& state = session_->state;
   std::string text(state.held.unsent());
   state.held = {};
   return text + state.text.Flush();
 }
 
-void Generation::Finish(v1::FinishReason reason, absl::Time now) {
+void Generation::Finish(v1::FinishReason reason) {
   v1::GenerateEnd end;
   end.set_finish_reason(reason);
   end.set_prompt_tokens(static_cast<int64_t>(request_.prompt.size()));
@@ -214,15 +213,15 @@ void Generation::Finish(v1::FinishReason reason, absl::Time now) {
   }
   // A session that goes on keeps it for its next call.
   const bool last = (session_->name().empty() && !request_.only_prompt) || session_->closed();
-  std::string text = last ? ReleaseHeldBack() : "";
-  // The client may call again as soon as it sees the end, so the session is given back first.
-  session_->End(now);
-  outbox_.PushEnd(std::move(text), std::move(end));
+  if (last) end_text_ = ReleaseHeldBack();
+  end_ = std::move(end);
 }
 
-void Generation::Fail(absl::Status error, absl::Time now) {
+void Generation::Release(const absl::Status& kept, absl::Time now) {
+  if (end_.ok() && !kept.ok()) end_ = kept;
+  // The client may call again as soon as it sees the end, so the session is given back first.
   session_->End(now);
-  outbox_.PushEnd("", std::move(error));
+  outbox_.PushEnd(std::move(end_text_), std::move(end_));
 }
 
 }  // namespace derin::server

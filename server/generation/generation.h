@@ -46,6 +46,8 @@ struct GenerationRequest {
   bool scores = false;  // the prompt's tokens are sent, with their rankings; only with only_prompt
   int continuations = 0;     // so many texts are made of the prompt; 0: one, in its session
   bool continues = false;    // a call of several parts, which has its place already
+  // What the session remembers of the call, to make it again up to some position; null for nothing.
+  std::shared_ptr<const v1::GenerateRequest> source;
   CallKey key;               // of the call in its session
   bool must_replay = false;  // the call goes on for somebody who has a part of it already
   // What the steps up to this position bring is not sent: its caller has that.
@@ -67,10 +69,10 @@ GenerationRequest RewindRequest(const GenerationRequest& last, int64_t position,
 // absorbs next; all but what is marked otherwise belongs to the engine's thread.
 class Generation {
  public:
-  // `session` was begun for this call; `sink` lives until it got the end. A call that `replays` is
-  // the session's last one once more.
+  // `session` was begun for this call; `sink` lives until it got the end. With a `start` the call is
+  // the session's last one once more, which begins there.
   Generation(GenerationRequest request, std::shared_ptr<Session> session, StreamSink* sink,
-             bool replays = false);
+             std::shared_ptr<const SessionImage> start = nullptr);
 
   // Any thread.
   Session& session() const { return *session_; }
@@ -89,7 +91,7 @@ class Generation {
   void Begin();
   // The engine's thread has it, and whatever ran in the session before has ended.
   void Join();
-  bool replays() const { return replays_; }
+  bool replays() const { return start_ != nullptr; }
 
   // Its part of the next step; valid until the call after it.
   LanguageModel::Row NextRow();
@@ -114,9 +116,13 @@ class Generation {
     return now - request_.arrival >= request_.time_budget;
   }
 
-  // Gives the session back and puts the end into the outbox.
-  void Finish(v1::FinishReason reason, absl::Time now);
-  void Fail(absl::Status error, absl::Time now);
+  // No step follows: what its client gets at the end.
+  void Finish(v1::FinishReason reason);
+  void Fail(absl::Status error) { end_ = std::move(error); }
+  // Whether its session is to be kept before the client hears of the end.
+  bool needs_keeping() const { return !session_->name().empty() && !session_->closed(); }
+  // Gives the session back and puts the end, or what went wrong with keeping it, into the outbox.
+  void Release(const absl::Status& kept, absl::Time now);
 
   bool waiting() const { return steps_ == 0; }  // for its first step
   absl::Duration arrival() const { return request_.arrival; }
@@ -146,11 +152,10 @@ class Generation {
   // All that the session holds back; it holds nothing then.
   std::string ReleaseHeldBack();
 
-  const std::shared_ptr<const GenerationRequest> shared_request_;
-  const GenerationRequest& request_;
+  const GenerationRequest request_;
   const std::shared_ptr<Session> session_;
   StreamSink* const sink_;
-  const bool replays_;
+  const std::shared_ptr<const SessionImage> start_;
   Outbox outbox_;
   std::atomic<bool> cancelled_ = false;
 
@@ -164,6 +169,8 @@ class Generation {
   int64_t steps_ = 0;
   int64_t drawn_ = 0;
   absl::Duration first_step_, first_token_, last_token_, previous_token_;
+  std::string end_text_;
+  StreamEnd end_ = absl::UnknownError("");
 };
 
 }  // namespace derin::server

@@ -39,31 +39,28 @@ std::string FinishLabel(v1::FinishReason reason) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GenerationEngine>> GenerationEngine::Create(
-    Backend& backend, ServerMetrics& metrics, const GenerationEngineOptions& options,
-    MonotonicClock clock) {
+    Backend& backend, SessionKeeper& keeper, ServerMetrics& metrics,
+    const GenerationEngineOptions& options, MonotonicClock clock) {
   auto queue = backend.NewQueue(QueuePriority::kGeneration);
   if (!queue.ok()) return queue.status();
-  CopyBuffers copies;
-  for (Buffer* buffer : {&copies.from, &copies.to}) {
-    auto allocated = backend.Allocate(ElementType::kI32, options.max_rows);
-    if (!allocated.ok()) return allocated.status();
-    *buffer = *std::move(allocated);
-  }
   return std::unique_ptr<GenerationEngine>(new GenerationEngine(
-      backend, metrics, options, std::move(clock), *std::move(queue), std::move(copies)));
+      backend, keeper, metrics, options, std::move(clock), *std::move(queue)));
 }
 
-GenerationEngine::GenerationEngine(Backend& backend, ServerMetrics& metrics,
+GenerationEngine::GenerationEngine(Backend& backend, SessionKeeper& keeper, ServerMetrics& metrics,
                                    const GenerationEngineOptions& options, MonotonicClock clock,
-                                   std::unique_ptr<Queue> queue, CopyBuffers copies)
+                                   std::unique_ptr<Queue> queue)
     : backend_(backend),
       metrics_(metrics),
       options_(options),
       clock_(std::move(clock)),
       queue_(std::move(queue)),
       batcher_(options.max_rows),
-      copies_(std::move(copies)),
-      writer_([this] { Wake(); }) {
+      writer_([this] { Wake(); }),
+      saver_(keeper, [this](absl::Span<const std::shared_ptr<Generation>> kept) {
+        writer_.Ready(kept);
+        Wake();  // for those that wait to be made again
+      }) {
   metrics_.generation_active.BindValue([this] {
     absl::MutexLock lock(&mutex_);
     return static_cast<double>(streams_ - waiting_);
@@ -154,24 +151,35 @@ bool GenerationEngine::TakeNews(bool wait) {
     ending_ = end_all_;
     stop = stop_;
   }
+  newcomers.insert(newcomers.begin(), deferred_.begin(), deferred_.end());
+  deferred_.clear();
   for (auto& newcomer : newcomers) {
-    if (newcomer->replays()) TakeOver(*newcomer);
+    if (newcomer->replays()) {
+      TakeOver(*newcomer);
+      if (saver_.Has(newcomer->session())) {
+        deferred_.push_back(std::move(newcomer));
+        continue;
+      }
+    }
     newcomer->Join();
     batcher_.Add(std::move(newcomer));
   }
-  return !stop || batcher_.size() > 0;
+  return !stop || batcher_.size() > 0 || !deferred_.empty();
 }
 
 void GenerationEngine::TakeOver(Generation& newcomer) {
   const auto gone =
       batcher_.Remove([&](const Generation& one) { return &one.session() == &newcomer.session(); });
+  if (gone.empty()) return;
   for (const auto& one : gone) {
     one->Fail(Refusal(absl::StatusCode::kAborted, "CALL_TAKEN_OVER",
-                      "another call with the same request_id goes on with this text"),
-              absl::Now());
+                      "another call with the same request_id goes on with this text"));
+    // Not kept: what it left is what the newcomer goes back behind.
+    one->Release(absl::OkStatus(), absl::Now());
     metrics_.generation_requests.With(ModelLabel(*one), "taken_over").Add(1);
   }
-  if (!gone.empty()) Leave(gone);
+  writer_.Ready(gone);
+  NoLongerStreams(gone);
 }
 
 void GenerationEngine::EndThoseThatLeave() {
@@ -183,7 +191,7 @@ void GenerationEngine::EndThoseThatLeave() {
   for (const auto& one : gone) {
     const std::string model = ModelLabel(*one);
     if (one->cancelled()) {
-      one->Fail(absl::CancelledError("the client left"), absl::Now());
+      one->Fail(absl::CancelledError("the client left"));
       metrics_.generation_requests.With(model, "cancelled").Add(1);
       continue;
     }
@@ -191,14 +199,22 @@ void GenerationEngine::EndThoseThatLeave() {
                                     : one->session().closed() ? v1::FINISH_REASON_SESSION_CLOSED
                                     : ending_                 ? v1::FINISH_REASON_SERVER_STOPPING
                                                               : v1::FINISH_REASON_TIME;
-    one->Finish(reason, absl::Now());
+    one->Finish(reason);
     metrics_.generation_requests.With(model, FinishLabel(reason)).Add(1);
   }
   Leave(gone);
 }
 
 void GenerationEngine::Leave(absl::Span<const std::shared_ptr<Generation>> gone) {
-  writer_.Ready(gone);
+  std::vector<std::shared_ptr<Generation>> to_keep, others;
+  for (const auto& one : gone) (one->needs_keeping() ? to_keep : others).push_back(one);
+  for (const auto& one : others) one->Release(absl::OkStatus(), absl::Now());
+  NoLongerStreams(gone);
+  if (!to_keep.empty()) saver_.Add(to_keep);
+  if (!others.empty()) writer_.Ready(others);
+}
+
+void GenerationEngine::NoLongerStreams(absl::Span<const std::shared_ptr<Generation>> gone) {
   absl::MutexLock lock(&mutex_);
   streams_ -= static_cast<int>(gone.size());
   for (const auto& one : gone) waiting_ -= one->waiting();
@@ -207,7 +223,7 @@ void GenerationEngine::Leave(absl::Span<const std::shared_ptr<Generation>> gone)
 void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch) {
   const absl::Duration start = clock_();
   const LoadedVersion& version = *batch.front()->session().version();
-  CopyStates(batch);
+  UploadStates(batch);
   rows_.clear();
   bool ranks = false;
   for (const auto& one : batch) {
@@ -253,24 +269,15 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
   }
 }
 
-void GenerationEngine::CopyStates(absl::Span<const std::shared_ptr<Generation>> batch) {
-  copy_from_.clear();
-  copy_to_.clear();
+void GenerationEngine::UploadStates(absl::Span<const std::shared_ptr<Generation>> batch) {
   for (const auto& one : batch) {
-    if (!one->waiting()) continue;
-    const auto copy = one->session().CopyBeforeFirstStep();
-    if (!copy.has_value()) continue;
-    copy_from_.push_back(copy->from);
-    copy_to_.push_back(copy->to);
+    Session& session = one->session();
+    if (session.to_upload().empty()) continue;
+    // An error shows in the step behind it.
+    const SlotLease& lease = session.lease();
+    backend_.Upload(*queue_, session.to_upload().data(), lease.pool().slot(lease.slot()));
+    session.Uploaded();
   }
-  if (copy_from_.empty()) return;
-  // An error shows in the step behind it.
-  HiddenStatePool& pool = batch.front()->session().lease().pool();
-  const View from = copies_.from.view().Slice(0, copy_from_.size());
-  const View to = copies_.to.view().Slice(0, copy_to_.size());
-  backend_.Upload(*queue_, copy_from_.data(), from);
-  backend_.Upload(*queue_, copy_to_.data(), to);
-  backend_.CopyStates(*queue_, pool.view(), pool.slot_elements(), from, to);
 }
 
 void GenerationEngine::Record(const Generation& generation, bool drew) {
@@ -297,7 +304,7 @@ void GenerationEngine::FailBatch(absl::Span<const std::shared_ptr<Generation>> b
     return false;
   });
   for (const auto& one : gone) {
-    one->Fail(lost ? DeviceLost(health) : status, absl::Now());
+    one->Fail(lost ? DeviceLost(health) : status);
     metrics_.generation_requests.With(ModelLabel(*one), lost ? "device_lost" : "internal").Add(1);
   }
   Leave(gone);

@@ -9,6 +9,7 @@
 #include "absl/synchronization/mutex.h"
 #include "model/backend/backend.h"
 #include "server/generation/generation.h"
+#include "server/generation/session_saver.h"
 #include "server/generation/step_batcher.h"
 #include "server/generation/stream_writer.h"
 #include "server/metrics/monotonic_clock.h"
@@ -28,9 +29,10 @@ struct GenerationEngineOptions {
 // same steps. Without work it is blocked.
 class GenerationEngine {
  public:
-  // `backend` and `metrics` outlive the engine.
+  // `backend`, `keeper` and `metrics` outlive the engine.
   static absl::StatusOr<std::unique_ptr<GenerationEngine>> Create(
-      Backend& backend, ServerMetrics& metrics, const GenerationEngineOptions& options,
+      Backend& backend, SessionKeeper& keeper, ServerMetrics& metrics,
+      const GenerationEngineOptions& options,
       MonotonicClock clock = SystemMonotonicClock());
   // Ends all calls with FINISH_REASON_SERVER_STOPPING and waits until their sinks have that.
   ~GenerationEngine();
@@ -59,12 +61,9 @@ class GenerationEngine {
   absl::Duration Now() const { return clock_(); }
 
  private:
-  // Slots to copy from and to, [max_rows] each.
-  struct CopyBuffers {
-    Buffer from, to;
-  };
-  GenerationEngine(Backend& backend, ServerMetrics& metrics, const GenerationEngineOptions& options,
-                   MonotonicClock clock, std::unique_ptr<Queue> queue, CopyBuffers copies);
+  GenerationEngine(Backend& backend, SessionKeeper& keeper, ServerMetrics& metrics,
+                   const GenerationEngineOptions& options, MonotonicClock clock,
+                   std::unique_ptr<Queue> queue);
 
   void Run();
   bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return news_; }
@@ -74,13 +73,15 @@ class GenerationEngine {
   // A call that makes its session's last one again takes its place.
   void TakeOver(Generation& newcomer);
   void Step(absl::Span<const std::shared_ptr<Generation>> batch);
-  // States that are kept from their calls' starts, or that begin there again.
-  void CopyStates(absl::Span<const std::shared_ptr<Generation>> batch);
+  // States that are not in their slots yet.
+  void UploadStates(absl::Span<const std::shared_ptr<Generation>> batch);
   void Record(const Generation& generation, bool drew);
   // Ends the calls of `batch` with `status`; all calls when the device is lost.
   void FailBatch(absl::Span<const std::shared_ptr<Generation>> batch, const absl::Status& status);
-  // These calls have their end.
+  // No step follows for these calls: they end once their sessions are kept.
   void Leave(absl::Span<const std::shared_ptr<Generation>> gone) ABSL_LOCKS_EXCLUDED(mutex_);
+  void NoLongerStreams(absl::Span<const std::shared_ptr<Generation>> gone)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   Backend& backend_;
   ServerMetrics& metrics_;
@@ -90,8 +91,8 @@ class GenerationEngine {
   StepBatcher batcher_;                                  // the engine's thread only
   bool ending_ = false;                                  // likewise
   absl::Duration step_end_ = -absl::InfiniteDuration();  // of the last one, likewise
-  const CopyBuffers copies_;
-  std::vector<int32_t> copy_from_, copy_to_;
+  // Calls that are made again while their last time is being kept; likewise.
+  std::vector<std::shared_ptr<Generation>> deferred_;
   std::vector<LanguageModel::Row> rows_;
   std::vector<int32_t> chosen_;
   std::vector<TokenLogProbability> rankings_;
@@ -105,6 +106,7 @@ class GenerationEngine {
   int waiting_ ABSL_GUARDED_BY(mutex_) = 0;
 
   StreamWriter writer_;
+  SessionSaver saver_;
   std::thread thread_;
 };
 

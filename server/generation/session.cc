@@ -1,36 +1,45 @@
 #include "server/generation/session.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/status/error.h"
 
 namespace derin::server {
+namespace {
 
-SlotLease::SlotLease(std::shared_ptr<HiddenStatePool> pool, int32_t slot, int32_t start_slot,
-                     std::shared_ptr<std::atomic<int>> count)
-    : pool_(std::move(pool)), slot_(slot), start_slot_(start_slot), count_(std::move(count)) {
-  ++*count_;
+// What never changes of a session.
+SessionImage LastingFacts(const SessionImage& image) {
+  return {.name = image.name,
+          .owner = image.owner,
+          .model_version = image.model_version,
+          .create_time = image.create_time,
+          .durability = image.durability,
+          .time_to_live = image.time_to_live};
 }
 
-SlotLease::~SlotLease() {
-  pool_->Release(slot_);
-  if (start_slot_ != 0) pool_->Release(start_slot_);
-  --*count_;
-}
+}  // namespace
 
-Session::Session(std::string name, std::string owner, std::shared_ptr<const LoadedVersion> version,
-                 uint64_t seed, std::unique_ptr<SlotLease> lease, absl::Time now)
-    : state{.seed = seed},
-      name_(std::move(name)),
-      owner_(std::move(owner)),
+SlotLease::SlotLease(std::shared_ptr<HiddenStatePool> pool, int32_t slot)
+    : pool_(std::move(pool)), slot_(slot) {}
+
+SlotLease::~SlotLease() { pool_->Release(slot_); }
+
+Session::Session(SessionImage image, std::shared_ptr<const LoadedVersion> version,
+                 std::unique_ptr<SlotLease> lease)
+    : state(std::move(image.state)),
+      facts_(LastingFacts(image)),
       version_(std::move(version)),
       lease_(std::move(lease)),
-      create_time_(now),
-      seed_(seed),
-      idle_since_(now) {}
+      engine_changed_(!image.engine_id.empty() && image.engine_id != version_->engine_id),
+      to_upload_(std::move(image.hidden)),
+      sequence_(image.sequence),
+      position_(state.position),
+      seed_(state.seed),
+      stream_(state.stream),
+      idle_since_(image.idle_since),
+      last_(std::move(image.last)) {}
 
 absl::Status Session::TryBegin(std::optional<int64_t> expected_position) {
   return TryBeginCall({}, /*must_replay=*/false, expected_position).status();
@@ -40,31 +49,31 @@ absl::StatusOr<bool> Session::TryBeginCall(const CallKey& key, bool must_replay,
                                            std::optional<int64_t> expected_position) {
   if (closed_) {
     return Refusal(absl::StatusCode::kNotFound, "SESSION_NOT_FOUND",
-                   absl::StrCat(name_, " was closed"));
+                   absl::StrCat(name(), " was closed"));
   }
   absl::MutexLock lock(&mutex_);
   const bool replays = IsLastCall(key);
   if (replays && last_->key.digest != key.digest) {
     return Refusal(
         absl::StatusCode::kInvalidArgument, "REQUEST_ID_REUSED",
-        absl::StrCat("request_id: got ", Quoted(key.request_id), " of the last call of ", name_,
+        absl::StrCat("request_id: got ", Quoted(key.request_id), " of the last call of ", name(),
                      " with another request, wanted the same request or a new id"));
-  }
-  if (must_replay && !replays) {
-    return Refusal(absl::StatusCode::kFailedPrecondition, "REQUEST_NOT_REMEMBERED",
-                   absl::StrCat("resume_after_position: the last call of ", name_,
-                                " is not the one with request_id ", Quoted(key.request_id)));
   }
   if (busy() && !replays) {
     return Refusal(absl::StatusCode::kAborted, "SESSION_BUSY",
-                   absl::StrCat("another call generates in ", name_,
+                   absl::StrCat("another call generates in ", name(),
                                 ": wait for its end, or close the session to end it"));
   }
+  if (must_replay && !replays && !expected_position.has_value()) {
+    return Refusal(absl::StatusCode::kFailedPrecondition, "REQUEST_NOT_REMEMBERED",
+                   absl::StrCat("resume_after_position: the last call of ", name(),
+                                " is not the one with request_id ", Quoted(key.request_id)));
+  }
   // While the last call runs, the state is its own.
-  const int64_t position = replays ? last_->start.position : state.position;
+  const int64_t position = replays ? last_->start_position : state.position;
   if (expected_position.value_or(position) != position) {
     return Refusal(absl::StatusCode::kFailedPrecondition, "POSITION_MISMATCH",
-                   absl::StrCat("expected_position: got ", *expected_position, ", but ", name_,
+                   absl::StrCat("expected_position: got ", *expected_position, ", but ", name(),
                                 replays ? " was at " : " is at ", position));
   }
   ++calls_;
@@ -74,7 +83,7 @@ absl::StatusOr<bool> Session::TryBeginCall(const CallKey& key, bool must_replay,
 
 void Session::End(absl::Time now) {
   absl::MutexLock lock(&mutex_);
-  if (last_.has_value()) last_->end = std::max(last_->end, position());
+  if (last_.has_value()) last_->end_position = std::max(last_->end_position, position());
   if (--calls_ == 0) idle_since_ = now;
 }
 
@@ -83,85 +92,43 @@ void Session::Hold() {
   ++calls_;
 }
 
-void Session::Remember(CallKey key, std::shared_ptr<const GenerationRequest> request) {
-  start_saved_ = at_start_;
+void Session::Remember(CallKey key, std::shared_ptr<const v1::GenerateRequest> request) {
   absl::MutexLock lock(&mutex_);
-  last_ = {
-      .key = std::move(key), .start = state, .end = state.position, .request = std::move(request)};
+  last_ = {.key = std::move(key),
+           .start_sequence = sequence_,
+           .start_position = state.position,
+           .start_seed = state.seed,
+           .end_position = state.position,
+           .request = std::move(request)};
 }
 
-void Session::Restore() {
-  {
-    absl::MutexLock lock(&mutex_);
-    state = last_->start;
-  }
-  at_start_ = start_saved_;
+void Session::Restore(const SessionImage& image) {
+  state = image.state;
+  to_upload_ = image.hidden;
   Publish();
 }
 
-int64_t Session::start_position() const {
+void Session::RestoreWithCall(const SessionImage& image) {
+  Restore(image);
   absl::MutexLock lock(&mutex_);
-  return last_.has_value() ? last_->start.position : position();
+  last_ = image.last;
 }
 
-uint64_t Session::start_seed() const {
+std::optional<LastCall> Session::last_call() const {
   absl::MutexLock lock(&mutex_);
-  return last_.has_value() ? last_->start.seed : seed();
+  return last_;
 }
 
-std::string Session::last_request_id() const {
+SessionImage Session::Facts(absl::Time now) const {
+  SessionImage image = facts_;
+  image.engine_id = version_->engine_id;
+  image.idle_since = now;
   absl::MutexLock lock(&mutex_);
-  return last_.has_value() ? last_->key.request_id : "";
-}
-
-std::vector<PositionRange> Session::Remembered() const {
-  const int64_t now = position();
-  if (!last_.has_value()) return {{now, now}};
-  const int64_t start = last_->start.position;
-  if (last_->request != nullptr) return {{start, last_->end}};
-  if (start == now) return {{now, now}};
-  return {{start, start}, {now, now}};
-}
-
-std::vector<PositionRange> Session::remembered() const {
-  absl::MutexLock lock(&mutex_);
-  return Remembered();
-}
-
-absl::StatusOr<std::shared_ptr<const GenerationRequest>> Session::Rewind(int64_t position) {
-  std::shared_ptr<const GenerationRequest> request;
-  {
-    absl::MutexLock lock(&mutex_);
-    std::optional<int64_t> nearest;
-    for (const PositionRange& range : Remembered()) {
-      const int64_t near = std::clamp(position, range.first, range.last);
-      if (!nearest.has_value() || std::abs(near - position) < std::abs(*nearest - position)) {
-        nearest = near;
-      }
-    }
-    if (*nearest != position) {
-      return Refusal(absl::StatusCode::kOutOfRange, "POSITION_NOT_REMEMBERED",
-                     absl::StrCat("position: got ", position, ", which ", name_,
-                                  " does not remember; the nearest that it does is ", *nearest));
-    }
-    if (position == state.position) return nullptr;
-    if (position != last_->start.position) return last_->request;
+  image.last = last_;
+  if (image.last.has_value()) {
+    image.last->end_position = std::max(image.last->end_position, position());
   }
-  Restore();
-  return nullptr;
-}
-
-std::optional<Session::SlotCopy> Session::CopyBeforeFirstStep() const {
-  const int32_t live = lease_->slot(), start = lease_->start_slot();
-  if (at_start_) return SlotCopy{start, live};
-  // A state from nothing needs no copy to begin again.
-  if (start == 0 || start_saved_ || state.position == 0) return std::nullopt;
-  return SlotCopy{live, start};
-}
-
-void Session::FirstStepDone() {
-  start_saved_ = at_start_ || CopyBeforeFirstStep().has_value();
-  at_start_ = false;
+  return image;
 }
 
 absl::Time Session::idle_since() const {

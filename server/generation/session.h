@@ -13,62 +13,45 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "model/network/hidden_state_pool.h"
-#include "model/text/utf8.h"
-#include "server/generation/recent_tokens.h"
-#include "server/generation/stop_matcher.h"
+#include "server/generation/session_image.h"
+#include "server/generation/session_state.h"
 #include "server/registry/loaded_version.h"
 
 namespace derin::server {
 
-struct GenerationRequest;
-
-// A slot of hidden state, and one for what the state was when the last call began where
-// `start_slot` is not 0; given back when the last one lets go of it.
+// A slot of hidden state, given back at the end.
 class SlotLease {
  public:
-  SlotLease(std::shared_ptr<HiddenStatePool> pool, int32_t slot, int32_t start_slot,
-            std::shared_ptr<std::atomic<int>> count);
+  SlotLease(std::shared_ptr<HiddenStatePool> pool, int32_t slot);
   ~SlotLease();
   SlotLease(const SlotLease&) = delete;
   SlotLease& operator=(const SlotLease&) = delete;
 
   HiddenStatePool& pool() const { return *pool_; }
   int32_t slot() const { return slot_; }
-  int32_t start_slot() const { return start_slot_; }
 
  private:
   const std::shared_ptr<HiddenStatePool> pool_;
-  const int32_t slot_, start_slot_;
-  const std::shared_ptr<std::atomic<int>> count_;  // of leases held
+  const int32_t slot_;
 };
 
-// What tells a call from others of its session, so that it can be made once more.
-struct CallKey {
-  std::string request_id;  // as its caller drew it; empty: the call is not made again
-  std::string digest;      // of all else that it asks for
-};
-
-// Positions of a session, both ends included.
-struct PositionRange {
-  int64_t first = 0, last = 0;
-};
-
-// One conversation: a model version, and the hidden state after the tokens absorbed so far, on the
-// device.
+// A session with its hidden state on the device: what calls work in. SessionStore makes one of an
+// image when a call comes, and lets go of it when the device has no room.
 //
-// One call at a time works in it; that call owns `state` from TryBegin to End. What the state was
-// when the last call began is kept until the next one, which is how that call can be made again.
+// One call at a time works in it; that call owns `state` from TryBegin to End.
 class Session {
  public:
-  // `name` is `sessions/ID`, or empty for one that lives as long as its only call.
-  Session(std::string name, std::string owner, std::shared_ptr<const LoadedVersion> version,
-          uint64_t seed, std::unique_ptr<SlotLease> lease, absl::Time now);
+  // `image` at rest; without a name one that lives as long as its only call.
+  Session(SessionImage image, std::shared_ptr<const LoadedVersion> version,
+          std::unique_ptr<SlotLease> lease);
 
-  const std::string& name() const { return name_; }
-  const std::string& owner() const { return owner_; }  // the caller that opened it
+  const std::string& name() const { return facts_.name; }
+  const std::string& owner() const { return facts_.owner; }
   const std::shared_ptr<const LoadedVersion>& version() const { return version_; }
   const SlotLease& lease() const { return *lease_; }
-  absl::Time create_time() const { return create_time_; }
+  v1::Durability durability() const { return facts_.durability; }
+  // Whether another engine computed it until it came here.
+  bool engine_changed() const { return engine_changed_; }
 
   // ABORTED, reason SESSION_BUSY, while another call is in it; NOT_FOUND once closed;
   // FAILED_PRECONDITION, reason POSITION_MISMATCH, when it is not where the call expects it.
@@ -82,28 +65,26 @@ class Session {
   // has not called Restore yet. When that call still runs it is to give way: until it has, its End
   // and this one's are both to come. INVALID_ARGUMENT, reason REQUEST_ID_REUSED, when the last call
   // had the same id and another digest; FAILED_PRECONDITION, reason REQUEST_NOT_REMEMBERED, when
-  // the call `must_replay` and is not the last one.
+  // the call `must_replay`, is not the last one, and does not say that it expects to begin here.
   absl::StatusOr<bool> TryBeginCall(const CallKey& key, bool must_replay,
                                     std::optional<int64_t> expected_position)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // A call that is not made once more begins here; `request` is kept to make it again up to some
   // position, null when that is not to be.
-  void Remember(CallKey key, std::shared_ptr<const GenerationRequest> request)
+  void Remember(CallKey key, std::shared_ptr<const v1::GenerateRequest> request)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Makes `state` what it was when the last call began.
-  void Restore() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Where and with which seed the last call began; of a session without one, where it is.
-  int64_t start_position() const ABSL_LOCKS_EXCLUDED(mutex_);
-  uint64_t start_seed() const ABSL_LOCKS_EXCLUDED(mutex_);
-  std::string last_request_id() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Makes `state` that of `image`, an older one of this session; the last call stays.
+  void Restore(const SessionImage& image) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same, and the last call is that of the image.
+  void RestoreWithCall(const SessionImage& image) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Where Rewind may go: ascending, apart from each other.
-  std::vector<PositionRange> remembered() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // What takes the session, which was begun, to `position`: null when Rewind just did it, else the
-  // request that Restore and steps up to `position` are for. OUT_OF_RANGE, reason
-  // POSITION_NOT_REMEMBERED, names the nearest position that is remembered.
-  absl::StatusOr<std::shared_ptr<const GenerationRequest>> Rewind(int64_t position)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  std::optional<LastCall> last_call() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // All but the sequence and the hidden state, as of now.
+  SessionImage Facts(absl::Time now) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of its newest image; whoever owns `state` calls these.
+  int64_t sequence() const { return sequence_; }
+  void set_sequence(int64_t sequence) { sequence_ = sequence; }
 
   // No call begins after this; one that is in it is to end soon.
   void Close() { closed_ = true; }
@@ -122,64 +103,33 @@ class Session {
   // Since when no call is in it; infinite future while one is.
   absl::Time idle_since() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  struct State {
-    // Tokens absorbed; 0 means that the slot's contents are still somebody else's.
-    int64_t position = 0;
-    // The last token drawn, which the next call absorbs first.
-    std::optional<int32_t> pending;
-    uint64_t seed = 0;
-    // Tells apart the draws of sessions that were forked from each other.
-    uint32_t stream = 0;
-    // How many forks there were at this position.
-    uint32_t forks = 0;
-    // Those absorbed last.
-    RecentTokens recent;
-    // Bytes that are not yet a whole character.
-    Utf8Assembler text;
-    // Text that may yet become a stop string.
-    HeldBack held;
-  };
-  State state;
+  SessionState state;
 
-  // The hidden state of `state`; whoever owns that calls these.
-  int32_t slot() const { return at_start_ ? lease_->start_slot() : lease_->slot(); }
-  // What is to be copied before the first step of a call: from and to a slot.
-  struct SlotCopy {
-    int32_t from, to;
-  };
-  std::optional<SlotCopy> CopyBeforeFirstStep() const;
-  // That step, with its copy, is done.
-  void FirstStepDone();
+  // The hidden state of `state` while it is not in the slot yet, else empty; whoever owns `state`
+  // calls these.
+  const std::vector<float>& to_upload() const { return to_upload_; }
+  void Uploaded() { to_upload_.clear(); }
 
  private:
-  const std::string name_;
-  const std::string owner_;
-  const std::shared_ptr<const LoadedVersion> version_;
-  const std::unique_ptr<SlotLease> lease_;
-  const absl::Time create_time_;
-  std::atomic<bool> closed_ = false;
-  std::atomic<int64_t> position_ = 0;
-  std::atomic<uint64_t> seed_;
-  std::atomic<uint32_t> stream_ = 0;
-  mutable absl::Mutex mutex_;
   bool busy() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return calls_ > 0; }
   bool IsLastCall(const CallKey& key) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return last_.has_value() && !key.request_id.empty() && last_->key.request_id == key.request_id;
   }
-  std::vector<PositionRange> Remembered() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
-  // Whether the start slot holds the state at the last call's start, and whether `state` is that
-  // one, so that the other slot holds nothing of use.
-  bool start_saved_ = false, at_start_ = false;
+  const SessionImage facts_;  // what never changes of it
+  const std::shared_ptr<const LoadedVersion> version_;
+  const std::unique_ptr<SlotLease> lease_;
+  const bool engine_changed_;
+  std::vector<float> to_upload_;
+  int64_t sequence_;
+  std::atomic<bool> closed_ = false;
+  std::atomic<int64_t> position_;
+  std::atomic<uint64_t> seed_;
+  std::atomic<uint32_t> stream_;
 
+  mutable absl::Mutex mutex_;
   int calls_ ABSL_GUARDED_BY(mutex_) = 0;  // in it: one, and those that take it over
   absl::Time idle_since_ ABSL_GUARDED_BY(mutex_);
-  struct LastCall {
-    CallKey key;
-    State start;
-    int64_t end = 0;  // the farthest that it came
-    std::shared_ptr<const GenerationRequest> request;
-  };
   std::optional<LastCall> last_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -1,6 +1,7 @@
 #include "server/generation/session_store.h"
 
-#include <utility>
+#include <algorithm>
+#include <cstdlib>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -12,9 +13,12 @@
 namespace derin::server {
 namespace {
 
+// How soon calls under way may have let go of what they hold.
+constexpr absl::Duration kRetryDelay = absl::Milliseconds(200);
+
 // A stream for the next fork of `state`: the same for the same fork of the same text, and but for a
 // chance of 2^-32 another one for each other.
-uint32_t ForkStream(const Session::State& state) {
+uint32_t ForkStream(const SessionState& state) {
   const auto position = static_cast<uint64_t>(state.position);
   return Philox4x32({{state.stream, state.forks + 1, static_cast<uint32_t>(position),
                       static_cast<uint32_t>(position >> 32)}},
@@ -22,115 +26,125 @@ uint32_t ForkStream(const Session::State& state) {
       .word[0];
 }
 
+absl::Status Unreadable(std::string_view name, const absl::Status& why) {
+  return Refusal(absl::StatusCode::kDataLoss, "SESSION_DAMAGED",
+                 absl::StrCat("the stored state of ", Quoted(name), " cannot be used: ",
+                              why.message()));
+}
+
 }  // namespace
 
-SessionStore::SessionStore(Backend& backend, std::string server_id,
-                           const SessionStoreOptions& options, std::function<absl::Time()> now)
+SessionStore::SessionStore(Backend& backend, SessionArchive& archive, Versions versions,
+                           std::string server_id, const SessionStoreOptions& options,
+                           std::function<absl::Time()> now)
     : backend_(backend),
+      archive_(archive),
+      versions_(std::move(versions)),
       server_id_(std::move(server_id)),
       options_(options),
       now_(std::move(now)),
-      copier_(backend) {}
+      reader_(backend) {}
 
-absl::StatusOr<std::unique_ptr<SlotLease>> SessionStore::Lease(const LoadedVersion& version,
-                                                               bool remembers) {
-  if (*leases_ >= options_.max_sessions) CloseIdle();
-  if (*leases_ >= options_.max_sessions) {
-    return WithRetryAfter(
-        Refusal(absl::StatusCode::kResourceExhausted, "SESSIONS_FULL",
-                absl::StrFormat("all %d sessions of this server are in use: close one, or have the "
-                                "operator raise --max-sessions",
-                                options_.max_sessions)),
-        absl::Seconds(1));
+absl::StatusOr<std::shared_ptr<const LoadedVersion>> SessionStore::Version(std::string_view name,
+                                                                           std::string_view field) {
+  auto version = versions_(name, field);
+  if (ErrorReason(version.status()) != "WEIGHTS_MEMORY_FULL") return version;
+  {
+    absl::MutexLock lock(&mutex_);
+    while (LeaveDevice(nullptr)) {
+    }
   }
-  const int64_t elements = StateElements(version.model->config());
+  return versions_(name, field);
+}
+
+absl::StatusOr<std::shared_ptr<HiddenStatePool>> SessionStore::PoolFor(int64_t elements) {
   std::shared_ptr<HiddenStatePool>& pool = pools_[elements];
-  if (pool == nullptr) {
-    auto created =
-        HiddenStatePool::Create(backend_, ElementType::kF32, elements, 2 * options_.max_sessions);
-    if (!created.ok()) return created.status();
-    pool = *std::move(created);
+  if (pool != nullptr) return pool;
+  // A pool that nobody uses any more makes room.
+  int64_t left = options_.device_bytes;
+  for (auto& [others, other] : pools_) {
+    if (other != nullptr && other->taken_bytes() == 0) other = nullptr;
+    if (other != nullptr) left -= other->capacity_bytes();
   }
-  absl::StatusOr<int32_t> slot = pool->Acquire();
-  if (!slot.ok()) return slot.status();
-  int32_t start_slot = 0;
-  if (remembers) {
-    absl::StatusOr<int32_t> second = pool->Acquire();
-    if (!second.ok()) {
-      pool->Release(*slot);
-      return second.status();
-    }
-    start_slot = *second;
+  const int64_t slots = left / 2 / (elements * static_cast<int64_t>(sizeof(float)));
+  if (slots < 1) {
+    return Refusal(absl::StatusCode::kResourceExhausted, "DEVICE_MEMORY_FULL",
+                   absl::StrFormat("a state of %d bytes does not fit in half of what is left, %d "
+                                   "bytes, of --session-device-memory: have the operator raise it",
+                                   elements * sizeof(float), left));
   }
-  return std::make_unique<SlotLease>(pool, *slot, start_slot, leases_);
+  auto created =
+      HiddenStatePool::Create(backend_, ElementType::kF32, elements, static_cast<int>(slots));
+  if (!created.ok()) return created.status();
+  pool = *std::move(created);
+  return pool;
 }
 
-void SessionStore::CloseIdle() {
-  const absl::Time limit = now_() - options_.idle_limit;
-  for (auto it = sessions_.begin(); it != sessions_.end();) {
-    if (it->second->idle_since() > limit) {
-      ++it;
-      continue;
-    }
-    it->second->Close();
-    it = sessions_.erase(it);
-    ++evicted_;
+absl::StatusOr<std::unique_ptr<SlotLease>> SessionStore::Lease(const LoadedVersion& version) {
+  auto pool = PoolFor(StateElements(version.model->config()));
+  if (!pool.ok()) return pool.status();
+  absl::StatusOr<int32_t> slot = (*pool)->Acquire();
+  if (!slot.ok() && LeaveDevice(pool->get())) slot = (*pool)->Acquire();
+  if (!slot.ok()) {
+    return WithRetryAfter(
+        Refusal(absl::StatusCode::kResourceExhausted, "DEVICE_MEMORY_FULL",
+                absl::StrFormat("calls under way have all %d places for states on the device: try "
+                                "again, or have the operator raise --session-device-memory",
+                                (*pool)->capacity())),
+        kRetryDelay);
   }
+  return std::make_unique<SlotLease>(*std::move(pool), *slot);
 }
 
-absl::StatusOr<std::shared_ptr<Session>> SessionStore::Open(
-    std::shared_ptr<const LoadedVersion> version, std::string_view owner, uint64_t seed) {
-  absl::MutexLock lock(&mutex_);
-  return OpenNamed(std::move(version), owner, seed);
-}
-
-absl::StatusOr<std::shared_ptr<Session>> SessionStore::OpenForCall(
-    std::shared_ptr<const LoadedVersion> version, std::string_view owner, uint64_t seed,
-    std::string_view request_id) {
-  absl::MutexLock lock(&mutex_);
-  if (request_id.empty()) return OpenNamed(std::move(version), owner, seed);
-  std::weak_ptr<Session>& opened = opened_by_[{std::string(owner), std::string(request_id)}];
-  if (auto session = opened.lock(); session != nullptr && !session->closed()) {
-    if (session->last_request_id() == request_id) return session;
+bool SessionStore::LeaveDevice(const HiddenStatePool* pool) {
+  for (const auto& [use, key] : by_use_) {
+    const std::shared_ptr<Session>& session = live_.at(key).session;
+    // Sessions are handed out under the lock, so nobody else has this one.
+    if (session.use_count() > 1 || (pool != nullptr && &session->lease().pool() != pool)) continue;
+    Drop(Key(key));
+    ++left_device_;
+    return true;
   }
-  auto session = OpenNamed(std::move(version), owner, seed);
-  if (session.ok()) opened = *session;
-  if (opened_by_.size() >= opened_by_limit_) {
-    absl::erase_if(opened_by_, [](const auto& one) { return one.second.expired(); });
-    opened_by_limit_ = 64 + 2 * opened_by_.size();
-  }
-  return session;
+  return false;
 }
 
-absl::StatusOr<std::shared_ptr<Session>> SessionStore::OpenNamed(
-    std::shared_ptr<const LoadedVersion> version, std::string_view owner, uint64_t seed) {
-  auto lease = Lease(*version, /*remembers=*/true);
-  if (!lease.ok()) return lease.status();
-  auto session = std::make_shared<Session>(ResourceName(kSessions, NewSessionId(server_id_)),
-                                           std::string(owner), std::move(version), seed,
-                                           *std::move(lease), now_());
-  sessions_[{session->owner(), session->name()}] = session;
-  return session;
+std::shared_ptr<Session> SessionStore::FindLive(const Key& key) {
+  const auto found = live_.find(key);
+  if (found == live_.end()) return nullptr;
+  by_use_.erase(found->second.last_use);
+  found->second.last_use = ++uses_;
+  by_use_.emplace(uses_, key);
+  return found->second.session;
 }
 
-absl::StatusOr<std::shared_ptr<Session>> SessionStore::OpenForOneCall(
-    std::shared_ptr<const LoadedVersion> version, std::string_view owner, uint64_t seed) {
-  absl::MutexLock lock(&mutex_);
-  auto lease = Lease(*version, /*remembers=*/false);
-  if (!lease.ok()) return lease.status();
-  return std::make_shared<Session>("", std::string(owner), std::move(version), seed,
-                                   *std::move(lease), now_());
+void SessionStore::Add(const std::shared_ptr<Session>& session) {
+  const Key key(session->owner(), session->name());
+  live_[key] = {session, ++uses_};
+  by_use_.emplace(uses_, key);
+  archive_.SetOnDevice(key, true);
 }
 
-absl::StatusOr<std::shared_ptr<Session>> SessionStore::Find(std::string_view name,
-                                                            std::string_view owner,
-                                                            std::string_view field) {
-  const absl::StatusOr<std::string> id = ParseResourceName(kSessions, name, field);
-  if (!id.ok()) return id.status();
-  absl::MutexLock lock(&mutex_);
-  const auto found = sessions_.find({std::string(owner), std::string(name)});
-  if (found != sessions_.end()) return found->second;
-  const std::string_view server = ServerOfSession(*id);
+void SessionStore::Drop(const Key& key) {
+  const auto found = live_.find(key);
+  if (found == live_.end()) return;
+  by_use_.erase(found->second.last_use);
+  live_.erase(found);
+  archive_.SetOnDevice(key, false);
+}
+
+absl::Status SessionStore::CheckCount() const {
+  if (archive_.counts().sessions < options_.max_sessions) return absl::OkStatus();
+  return WithRetryAfter(
+      Refusal(absl::StatusCode::kResourceExhausted, "SESSIONS_FULL",
+              absl::StrFormat("all %d sessions of this server are in use: close one, or have the "
+                              "operator raise --max-sessions",
+                              options_.max_sessions)),
+      absl::Seconds(1));
+}
+
+absl::Status SessionStore::Missing(std::string_view name) const {
+  const absl::StatusOr<std::string> id = ParseResourceName(kSessions, name, "name");
+  const std::string_view server = id.ok() ? ServerOfSession(*id) : "";
   if (!server.empty() && server != server_id_) {
     return Refusal(absl::StatusCode::kFailedPrecondition, "WRONG_SERVER",
                    absl::StrCat("session ", Quoted(name), " belongs to server ", Quoted(server),
@@ -138,89 +152,430 @@ absl::StatusOr<std::shared_ptr<Session>> SessionStore::Find(std::string_view nam
   }
   return Refusal(absl::StatusCode::kNotFound, "SESSION_NOT_FOUND",
                  absl::StrCat("there is no session ", Quoted(name),
-                              "; sessions end with their server's process, when they are closed, "
-                              "and when room is needed after long idleness"));
+                              "; sessions end when they are closed, when no call used them for "
+                              "their time to live, and, with durability none, with their server's "
+                              "process"));
 }
 
-SessionStore::Page SessionStore::List(std::string_view owner, std::string_view after,
-                                      int limit) const {
+SessionImage SessionStore::Fresh(const LoadedVersion& version, std::string_view owner,
+                                 const OpenOptions& options) const {
+  const absl::Time now = now_();
+  return {.name = ResourceName(kSessions, NewSessionId(server_id_)),
+          .owner = std::string(owner),
+          .model_version = version.version.name(),
+          .engine_id = version.engine_id,
+          .create_time = now,
+          .idle_since = now,
+          .durability = options.durability,
+          .time_to_live = options.time_to_live.value_or(options_.time_to_live),
+          .state = {.seed = options.seed}};
+}
+
+absl::StatusOr<SessionView> SessionStore::Open(const LoadedVersion& version, std::string_view owner,
+                                               const OpenOptions& options) {
+  return Import({.state = {.seed = options.seed}}, version, owner, options);
+}
+
+absl::StatusOr<SessionView> SessionStore::Import(SessionImage image, const LoadedVersion& version,
+                                                 std::string_view owner,
+                                                 const OpenOptions& options) {
+  if (absl::Status status = CheckCount(); !status.ok()) return status;
+  SessionImage fresh = Fresh(version, owner, options);
+  fresh.state = std::move(image.state);
+  fresh.state.seed = options.seed;
+  fresh.hidden = std::move(image.hidden);
+  // What computed the state so far, where it is another engine.
+  if (!image.engine_id.empty()) fresh.engine_id = image.engine_id;
+  if (absl::Status created = archive_.Create(fresh); !created.ok()) return created;
+  if (fresh.durability == v1::DURABILITY_POWER) {
+    if (absl::Status synced = Sync(); !synced.ok()) return synced;
+  }
+  return View(std::move(fresh), v1::SESSION_TIER_HOST, nullptr);
+}
+
+absl::StatusOr<SessionStore::Acquired> SessionStore::Acquire(std::string_view name,
+                                                             std::string_view owner,
+                                                             std::string_view field) {
+  const absl::StatusOr<std::string> id = ParseResourceName(kSessions, name, field);
+  if (!id.ok()) return id.status();
+  const Key key(owner, name);
+  for (;;) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (auto session = FindLive(key)) return Acquired{session, v1::SESSION_TIER_DEVICE};
+    }
+    auto found = archive_.Newest(key);
+    if (absl::IsNotFound(found.status())) return Missing(name);
+    if (!found.ok()) {
+      ++failed_to_restore_;
+      return Unreadable(name, found.status());
+    }
+    if (found->image.expire_time() <= now_()) {
+      if (archive_.Remove(key)) ++expired_;
+      return Missing(name);
+    }
+    auto version = Version(found->image.model_version, field);
+    if (absl::IsNotFound(version.status())) {
+      return Refusal(absl::StatusCode::kNotFound, "MODEL_DELETED",
+                     absl::StrCat("the model of ", Quoted(name), ", ", found->image.model_version,
+                                  ", was deleted"));
+    }
+    if (!version.ok()) return version.status();
+    absl::MutexLock lock(&mutex_);
+    if (auto session = FindLive(key)) return Acquired{session, v1::SESSION_TIER_DEVICE};
+    // Meanwhile it may have been on the device, and gone on there.
+    if (archive_.NewestSequence(key) != found->image.sequence) continue;
+    const int64_t elements = StateElements((*version)->model->config());
+    const auto stored = static_cast<int64_t>(found->image.hidden.size());
+    if (stored != 0 && stored != elements) {
+      ++failed_to_restore_;
+      return Unreadable(name, absl::DataLossError(absl::StrFormat(
+                                  "it has %d numbers, the model's state %d", stored, elements)));
+    }
+    auto lease = Lease(**version);
+    if (!lease.ok()) return lease.status();
+    auto session = std::make_shared<Session>(std::move(found->image), *std::move(version),
+                                             *std::move(lease));
+    Add(session);
+    // One that was just opened has nothing to bring back.
+    if (stored != 0) ++(found->tier == v1::SESSION_TIER_HOST ? from_memory_ : from_disk_);
+    return Acquired{std::move(session), found->tier};
+  }
+}
+
+absl::StatusOr<SessionStore::Acquired> SessionStore::OpenForCall(
+    std::shared_ptr<const LoadedVersion> version, std::string_view owner,
+    const OpenOptions& options, std::string_view request_id) {
+  const std::pair<std::string, std::string> call(owner, request_id);
+  if (!request_id.empty()) {
+    std::string opened;
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto found = opened_by_.find(call);
+      if (found != opened_by_.end()) opened = found->second;
+    }
+    if (!opened.empty()) {
+      auto again = Acquire(opened, owner, "model");
+      if (again.ok()) {
+        const auto last = again->session->last_call();
+        if (last.has_value() && last->key.request_id == request_id) return again;
+      }
+    }
+  }
+  auto view = Open(*version, owner, options);
+  if (!view.ok()) return view.status();
+  if (!request_id.empty()) {
+    absl::MutexLock lock(&mutex_);
+    opened_by_[call] = view->image.name;
+    if (opened_by_.size() >= opened_by_limit_) {
+      absl::erase_if(opened_by_, [this](const auto& one) {
+        return archive_.NewestSequence({one.first.first, one.second}) == 0;
+      });
+      opened_by_limit_ = 64 + 2 * opened_by_.size();
+    }
+  }
+  auto acquired = Acquire(view->image.name, owner, "model");
+  if (!acquired.ok()) archive_.Remove({view->image.owner, view->image.name});
+  return acquired;
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionStore::OpenForOneCall(
+    std::shared_ptr<const LoadedVersion> version, std::string_view owner, uint64_t seed) {
+  SessionImage image = Fresh(*version, owner, {.seed = seed});
+  image.name.clear();
   absl::MutexLock lock(&mutex_);
+  auto lease = Lease(*version);
+  if (!lease.ok()) return lease.status();
+  return std::make_shared<Session>(std::move(image), std::move(version), *std::move(lease));
+}
+
+std::vector<SessionView::Range> SessionStore::RememberedBy(const SessionImage& image) const {
+  std::vector<SessionView::Range> ranges{{image.state.position, image.state.position}};
+  bool has_start = false;
+  for (const auto& one : archive_.AllOf({image.owner, image.name})) {
+    ranges.push_back({one.position, one.position});
+    has_start |= image.last.has_value() && one.sequence == image.last->start_sequence;
+  }
+  if (has_start && image.last->request != nullptr) {
+    ranges.push_back({image.last->start_position,
+                      std::max(image.last->start_position, image.last->end_position)});
+  }
+  std::sort(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first < b.first : a.last > b.last;
+  });
+  std::vector<SessionView::Range> apart;
+  for (const auto& range : ranges) {
+    if (!apart.empty() && range.first <= apart.back().last) {
+      apart.back().last = std::max(apart.back().last, range.last);
+    } else {
+      apart.push_back(range);
+    }
+  }
+  return apart;
+}
+
+SessionView SessionStore::View(SessionImage image, v1::SessionTier tier,
+                               const Session* session) const {
+  SessionView view{.image = std::move(image), .tier = tier};
+  view.image.hidden.clear();
+  if (session != nullptr) {
+    const absl::Time idle_since = session->idle_since();
+    view.busy = idle_since == absl::InfiniteFuture();
+    view.image = session->Facts(idle_since);
+    view.image.state.position = session->position();
+    view.image.state.seed = session->seed();
+    view.image.state.stream = session->stream();
+    view.tier = v1::SESSION_TIER_DEVICE;
+  }
+  view.remembered = RememberedBy(view.image);
+  return view;
+}
+
+absl::StatusOr<SessionView> SessionStore::Get(std::string_view name, std::string_view owner) {
+  const absl::StatusOr<std::string> id = ParseResourceName(kSessions, name, "name");
+  if (!id.ok()) return id.status();
+  const Key key(owner, name);
+  std::shared_ptr<Session> session;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = live_.find(key);
+    if (found != live_.end()) session = found->second.session;
+  }
+  if (session != nullptr) return View({}, v1::SESSION_TIER_DEVICE, session.get());
+  auto found = archive_.Newest(key);
+  if (absl::IsNotFound(found.status())) return Missing(name);
+  if (!found.ok()) return Unreadable(name, found.status());
+  if (found->image.expire_time() <= now_()) return Missing(name);
+  return View(std::move(found->image), found->tier, nullptr);
+}
+
+SessionStore::Page SessionStore::List(std::string_view owner, std::string_view after, int limit) {
   Page page;
-  auto it = sessions_.upper_bound({std::string(owner), std::string(after)});
-  for (; it != sessions_.end() && it->first.first == owner; ++it) {
+  const std::vector<std::string> names = archive_.Names(owner, after, limit + 1);
+  for (const std::string& name : names) {
     if (static_cast<int>(page.sessions.size()) == limit) {
-      page.next = page.sessions.back()->name();
+      page.next = page.sessions.back().image.name;
       break;
     }
-    page.sessions.push_back(it->second);
+    // One that ends just now is left out.
+    auto view = Get(name, owner);
+    if (view.ok()) page.sessions.push_back(*std::move(view));
   }
   return page;
 }
 
-absl::StatusOr<std::shared_ptr<Session>> SessionStore::Fork(std::string_view name,
-                                                            std::string_view owner,
-                                                            const ForkOptions& options) {
-  const auto found = Find(name, owner, "name");
-  if (!found.ok()) return found.status();
+absl::StatusOr<SessionImage> SessionStore::Image(std::string_view name, std::string_view owner) {
+  const auto view = Get(name, owner);
+  if (!view.ok()) return view.status();
+  if (view->busy) {
+    return Refusal(absl::StatusCode::kAborted, "SESSION_BUSY",
+                   absl::StrCat("a call generates in ", Quoted(name), ": wait for its end"));
+  }
+  // A session at rest is as its newest image has it.
+  auto found = archive_.Newest({std::string(owner), std::string(name)});
+  if (absl::IsNotFound(found.status())) return Missing(name);
+  if (!found.ok()) return Unreadable(name, found.status());
+  return std::move(found->image);
+}
+
+SessionImage SessionStore::Fork(SessionImage image, SessionState& state,
+                                const ForkOptions& options) const {
+  image.create_time = image.idle_since = now_();
+  image.last = std::nullopt;
+  image.state.forks = 0;
+  if (options.seed.has_value()) image.state.seed = *options.seed;
+  if (!options.same_stream) {
+    image.state.stream = ForkStream(state);
+    ++state.forks;
+  }
+  return image;
+}
+
+absl::StatusOr<SessionView> SessionStore::Fork(std::string_view name, std::string_view owner,
+                                               const ForkOptions& options) {
+  const auto acquired = Acquire(name, owner, "name");
+  if (!acquired.ok()) return acquired.status();
+  Session& from = *acquired->session;
   if (absl::Status health = backend_.health(); !health.ok()) return DeviceLost(health);
   // As a call would: nobody else may change it meanwhile.
-  if (absl::Status begun = (*found)->TryBegin(); !begun.ok()) return begun;
-  auto fork = ForkBegun(**found, options);
-  (*found)->End(now_());
-  return fork;
+  if (absl::Status begun = from.TryBegin(); !begun.ok()) return begun;
+  absl::StatusOr<SessionImage> image = Snapshot(from);
+  absl::Status status = CheckCount();
+  if (status.ok()) status = image.status();
+  if (status.ok()) {
+    *image = Fork(*std::move(image), from.state, options);
+    image->name = ResourceName(kSessions, NewSessionId(server_id_));
+    status = archive_.Create(*image);
+  }
+  if (status.ok() && !options.same_stream) status = Keep(from);
+  if (status.ok() && image->durability == v1::DURABILITY_POWER) status = Sync();
+  from.End(now_());
+  if (!status.ok()) return status;
+  return View(*std::move(image), v1::SESSION_TIER_HOST, nullptr);
 }
 
 absl::StatusOr<std::shared_ptr<Session>> SessionStore::ForkBegun(Session& from,
-                                                                 const ForkOptions& options) {
-  absl::StatusOr<std::unique_ptr<SlotLease>> lease = absl::UnknownError("");
-  {
-    absl::MutexLock lock(&mutex_);
-    lease = Lease(*from.version(), /*remembers=*/!options.for_one_call);
+                                                                 const ForkOptions& options,
+                                                                 bool for_one_call) {
+  auto image = Snapshot(from);
+  if (!image.ok()) return image.status();
+  const bool named = !from.name().empty() && !for_one_call;
+  if (named) {
+    if (absl::Status status = CheckCount(); !status.ok()) return status;
   }
-  if (!lease.ok()) return lease.status();
-  auto fork = std::make_shared<Session>(
-      options.for_one_call ? "" : ResourceName(kSessions, NewSessionId(server_id_)), from.owner(),
-      from.version(), 0, *std::move(lease), now_());
-  if (from.state.position > 0) {
-    absl::Status copied = copier_.Copy(from.lease().pool(), from.slot(), fork->slot());
-    if (!copied.ok()) return copied;
+  *image = Fork(*std::move(image), from.state, options);
+  image->sequence = 0;
+  image->name = named ? ResourceName(kSessions, NewSessionId(server_id_)) : "";
+  if (named) {
+    if (absl::Status created = archive_.Create(*image); !created.ok()) return created;
   }
-  fork->state = from.state;
-  fork->state.forks = 0;
-  if (options.seed.has_value()) fork->state.seed = *options.seed;
-  if (!options.same_stream) fork->state.stream = ForkStream(from.state);
-  fork->Publish();
-  if (!options.same_stream) ++from.state.forks;
-  if (options.for_one_call) return fork;
+  const Key key(image->owner, image->name);
   absl::MutexLock lock(&mutex_);
-  sessions_[{fork->owner(), fork->name()}] = fork;
+  auto lease = Lease(*from.version());
+  if (!lease.ok()) {
+    if (named) archive_.Remove(key);
+    return lease.status();
+  }
+  auto fork = std::make_shared<Session>(*std::move(image), from.version(), *std::move(lease));
+  if (named) Add(fork);
   return fork;
 }
 
+absl::StatusOr<std::shared_ptr<const SessionImage>> SessionStore::StartOfLastCall(
+    const Session& session) const {
+  const auto last = session.last_call();
+  auto image = archive_.At({session.owner(), session.name()}, last->start_sequence);
+  if (!image.ok()) {
+    return Unreadable(session.name(), absl::IsNotFound(image.status())
+                                          ? absl::DataLossError("its last call's start is gone")
+                                          : image.status());
+  }
+  return std::make_shared<const SessionImage>(*std::move(image));
+}
+
+absl::StatusOr<SessionStore::RewindPlan> SessionStore::Rewind(Session& session, int64_t position) {
+  SessionImage now = session.Facts(now_());
+  now.state.position = session.state.position;
+  now.sequence = session.sequence();
+  std::optional<int64_t> nearest;
+  for (const auto& range : RememberedBy(now)) {
+    const int64_t near = std::clamp(position, range.first, range.last);
+    if (!nearest.has_value() || std::abs(near - position) < std::abs(*nearest - position)) {
+      nearest = near;
+    }
+  }
+  if (*nearest != position) {
+    return Refusal(absl::StatusCode::kOutOfRange, "POSITION_NOT_REMEMBERED",
+                   absl::StrCat("position: got ", position, ", which ", session.name(),
+                                " does not remember; the nearest that it does is ", *nearest));
+  }
+  if (position == session.state.position) return RewindPlan{};
+  const std::optional<LastCall>& last = now.last;
+  if (last.has_value() && position >= last->start_position) {
+    // With its start gone, only where it is is remembered of it.
+    auto start = StartOfLastCall(session);
+    if (!start.ok()) return start.status();
+    if (position > last->start_position) return RewindPlan{last->request, *std::move(start)};
+    session.Restore(**start);
+  } else {
+    // Of several images at one position the newest: the others led to it.
+    int64_t sequence = 0;
+    for (const auto& one : archive_.AllOf({session.owner(), session.name()})) {
+      if (one.position == position) sequence = one.sequence;
+    }
+    const auto image = archive_.At({session.owner(), session.name()}, sequence);
+    if (!image.ok()) return Unreadable(session.name(), image.status());
+    session.RestoreWithCall(*image);
+  }
+  absl::Status kept = Keep(session);
+  if (kept.ok() && session.durability() == v1::DURABILITY_POWER) kept = Sync();
+  if (!kept.ok()) return kept;
+  return RewindPlan{};
+}
+
 absl::Status SessionStore::Close(std::string_view name, std::string_view owner) {
-  const auto session = Find(name, owner, "name");
-  if (!session.ok()) return session.status();
-  (*session)->Close();
+  const absl::StatusOr<std::string> id = ParseResourceName(kSessions, name, "name");
+  if (!id.ok()) return id.status();
+  const Key key(owner, name);
+  // First, so that no call brings it back.
+  if (!archive_.Remove(key)) return Missing(name);
   absl::MutexLock lock(&mutex_);
-  sessions_.erase({(*session)->owner(), (*session)->name()});
+  const auto found = live_.find(key);
+  if (found == live_.end()) return absl::OkStatus();
+  found->second.session->Close();
+  Drop(key);
   return absl::OkStatus();
 }
 
-int SessionStore::size() const {
-  absl::MutexLock lock(&mutex_);
-  return static_cast<int>(sessions_.size());
+absl::StatusOr<SessionImage> SessionStore::Snapshot(const Session& session) {
+  SessionImage image = session.Facts(now_());
+  image.state = session.state;
+  image.sequence = session.sequence();
+  if (image.state.position == 0) return image;
+  if (!session.to_upload().empty()) {
+    image.hidden = session.to_upload();
+    return image;
+  }
+  auto hidden = reader_.Read(session.lease().pool(), session.lease().slot());
+  if (!hidden.ok()) return hidden.status();
+  image.hidden = *std::move(hidden);
+  return image;
 }
 
-int64_t SessionStore::state_bytes() const {
-  absl::MutexLock lock(&mutex_);
-  int64_t bytes = 0;
-  for (const auto& [elements, pool] : pools_) bytes += pool->taken_bytes();
-  return bytes;
+absl::Status SessionStore::Keep(Session& session) {
+  if (session.name().empty() || session.closed()) return absl::OkStatus();
+  auto image = Snapshot(session);
+  if (!image.ok()) {
+    // What the device has of it cannot be trusted: it is what it was before the call.
+    absl::MutexLock lock(&mutex_);
+    const Key key(session.owner(), session.name());
+    const auto found = live_.find(key);
+    if (found != live_.end() && found->second.session.get() == &session) Drop(key);
+    return image.status();
+  }
+  const absl::Status kept = archive_.Put(*image);
+  // Closed by somebody just now.
+  if (absl::IsNotFound(kept)) return absl::OkStatus();
+  session.set_sequence(image->sequence);
+  return kept;
 }
 
-int64_t SessionStore::evicted() const {
+void SessionStore::RemoveExpired() {
+  constexpr size_t kAtOnce = 1000;
+  Key after;
+  do {
+    for (const Key& key : archive_.Expired(now_(), kAtOnce, after)) {
+      absl::MutexLock lock(&mutex_);
+      const auto found = live_.find(key);
+      // One that a call is in, or just was, has a later time to come.
+      if (found != live_.end() && found->second.session.use_count() > 1) continue;
+      if (found != live_.end()) {
+        found->second.session->Close();
+        Drop(key);
+      }
+      if (archive_.Remove(key)) ++expired_;
+    }
+  } while (!after.second.empty());
+}
+
+SessionStore::Counts SessionStore::counts() const {
+  const SessionArchive::Counts archived = archive_.counts();
   absl::MutexLock lock(&mutex_);
-  return evicted_;
+  Counts counts{.sessions = archived.sessions,
+                .on_device = static_cast<int64_t>(live_.size()),
+                .in_memory = archived.in_memory,
+                .host_bytes = archived.host_bytes,
+                .disk_bytes = archived.disk_bytes,
+                .left_device = left_device_,
+                .left_memory = archived.moved_to_disk,
+                .expired = expired_,
+                .from_memory = from_memory_,
+                .from_disk = from_disk_,
+                .failed_to_restore = failed_to_restore_};
+  for (const auto& [elements, pool] : pools_) {
+    if (pool != nullptr) counts.device_bytes += pool->taken_bytes();
+  }
+  return counts;
 }
 
 }  // namespace derin::server

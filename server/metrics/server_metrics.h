@@ -92,17 +92,24 @@ struct ServerMetrics {
       {"derin_generation_step_seconds", "Time that one step of a batch took", "seconds"},
       SecondsBuckets()};
 
-  // Sessions, by where their state is: `device`. `reason` is `idle`: for long, and room was needed.
+  // Sessions, by where their state is: `device`, `host` (in memory) or `disk`.
   CallbackGauge sessions{all, {"derin_sessions", "Open sessions", ""}, {"tier"}};
+  // The device's with those of calls without a session; the host's and the disk's with older states
+  // that sessions remember, and copies of what is nearer to the device.
   CallbackGauge session_state_bytes{
-      all,
-      {"derin_session_state_bytes",
-       "Hidden states of open sessions, and of Generate calls without one", "bytes"},
-      {"tier"}};
+      all, {"derin_session_state_bytes", "States of sessions", "bytes"}, {"tier"}};
+  // `reason` is `device_full`, `host_full` (their states moved on, nothing is lost) or `expired`
+  // (they ended).
   CallbackGauge session_evictions{
       all,
-      {"derin_session_evictions_total", "Sessions that were closed to make room", ""},
+      {"derin_session_evictions_total", "Sessions that lost their place", ""},
       {"reason"},
+      prometheus::MetricType::Counter};
+  // Back onto the device when a call came, from the tier; `result` is `ok` or `failed`.
+  CallbackGauge session_restores{
+      all,
+      {"derin_session_restores_total", "Sessions that came back to the device", ""},
+      {"tier", "result"},
       prometheus::MetricType::Counter};
 
   // gRPC. `method` is `Service/Method` without the package, `code` the status's name, such as

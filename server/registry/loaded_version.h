@@ -18,6 +18,7 @@ struct LoadedVersion {
   std::string engine_id;  // what computes it
   // Whether that is another engine than the version's own precision asks for.
   bool engine_changed = false;
+  std::string model_sha256;  // see ModelSha256
   Tokenizer tokenizer;
   Normalization normalization = Normalization::kRaw;
   std::unique_ptr<LanguageModel> model;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/notification.h"
+#include "server/registry/model_digest.h"
 #include "server/registry/proto_conversion.h"
 #include "server/status/error.h"
 #include "server/storage/resource_name.h"
@@ -180,6 +181,7 @@ absl::StatusOr<std::shared_ptr<const LoadedVersion>> ModelRegistry::Load(
       LoadedVersion{.version = std::move(version),
                     .engine_id = backend_.EngineId(served.precision),
                     .engine_changed = served.precision != config.precision,
+                    .model_sha256 = ModelSha256(*file),
                     .tokenizer = std::move(file->tokenizer),
                     .normalization = file->normalization,
                     .model = *std::move(model)});

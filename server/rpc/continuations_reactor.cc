@@ -66,7 +66,7 @@ absl::Status ContinuationsReactor::Continue() {
   std::vector<std::shared_ptr<Generation>> generations;
   absl::Status status;
   while (status.ok() && static_cast<int>(branches.size()) < texts_.count) {
-    auto fork = sessions_.ForkBegun(*session_, {.for_one_call = session_->name().empty()});
+    auto fork = sessions_.ForkBegun(*session_, {}, /*for_one_call=*/false);
     if (!fork.ok()) {
       status = fork.status();
       break;
@@ -90,6 +90,8 @@ absl::Status ContinuationsReactor::Continue() {
       for (const auto& one : branches_) one->generation->Cancel();
     }
   }
+  // How many forks it has is a part of its state.
+  if (status.ok()) status = sessions_.Keep(*session_);
   if (status.ok()) status = engine_.StartAll(generations);
   if (status.ok()) return status;
   absl::MutexLock lock(&mutex_);

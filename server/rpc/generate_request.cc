@@ -252,13 +252,18 @@ absl::Status FitPrompt(const v1::GenerateRequest& request, const LoadedVersion& 
 
 }  // namespace
 
+v1::GenerateRequest TextOf(const v1::GenerateRequest& request) {
+  v1::GenerateRequest text = request;
+  text.clear_source();
+  text.clear_open_session();
+  text.clear_expected_position();
+  text.clear_request_id();
+  text.clear_resume_after_position();
+  return text;
+}
+
 std::string RequestDigest(const v1::GenerateRequest& request) {
-  v1::GenerateRequest same = request;
-  same.clear_source();
-  same.clear_open_session();
-  same.clear_expected_position();
-  same.clear_request_id();
-  same.clear_resume_after_position();
+  const v1::GenerateRequest same = TextOf(request);
   std::string bytes;
   {
     google::protobuf::io::StringOutputStream stream(&bytes);
@@ -316,6 +321,36 @@ absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest
   if (request.has_seed()) parsed.seed = request.seed();
   parsed.per_token = request.per_token();
   return parsed;
+}
+
+GenerationRequest PromptOf(GenerationRequest request) {
+  return {.prompt = std::move(request.prompt),
+          .only_prompt = true,
+          .source = std::move(request.source),
+          .seed = request.seed,
+          .time_budget = request.time_budget,
+          .arrival = request.arrival};
+}
+
+v1::GenerateRequest ContinuationOf(const v1::GenerateRequest& request) {
+  v1::GenerateRequest text = TextOf(request);
+  text.clear_prompt_source();
+  text.clear_continuations();
+  text.clear_seed();
+  return text;
+}
+
+absl::StatusOr<GenerationRequest> ParseAgain(const v1::GenerateRequest& text,
+                                             const LoadedVersion& version,
+                                             int64_t max_prompt_bytes) {
+  v1::GenerateRequest request = text;
+  request.set_session("sessions/again");  // it was found already
+  absl::StatusOr<GenerationRequest> parsed = ParseGenerateRequest(request, max_prompt_bytes);
+  if (!parsed.ok()) return parsed.status();
+  v1::GenerateStart start;
+  absl::Status status = FitToVersion(request, version, *parsed, start);
+  if (!status.ok()) return status;
+  return parsed->continuations > 0 ? PromptOf(*std::move(parsed)) : *std::move(parsed);
 }
 
 absl::Status FitToVersion(const v1::GenerateRequest& request, const LoadedVersion& version,

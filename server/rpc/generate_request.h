@@ -15,9 +15,21 @@ namespace derin::server {
 absl::StatusOr<GenerationRequest> ParseGenerateRequest(const v1::GenerateRequest& request,
                                                        int64_t max_prompt_bytes);
 
-// A digest of what makes the request's text and its messages: all but where it is made, and which
-// part of it is still wanted.
+// What makes the request's text and its messages: all but where it is made, and which part of it is
+// still wanted.
+v1::GenerateRequest TextOf(const v1::GenerateRequest& request);
+// A digest of that.
 std::string RequestDigest(const v1::GenerateRequest& request);
+
+// The part of a request for several texts that takes its session to the prompt's end, and one of
+// those texts as a request of its own.
+GenerationRequest PromptOf(GenerationRequest request);
+v1::GenerateRequest ContinuationOf(const v1::GenerateRequest& request);
+
+// A `text` that TextOf gave, to be run once more.
+absl::StatusOr<GenerationRequest> ParseAgain(const v1::GenerateRequest& text,
+                                             const LoadedVersion& version,
+                                             int64_t max_prompt_bytes);
 
 // What depends on `version`: the prompt and stop strings, normalised, into `parsed`; what the
 // vocabulary lacks, into `start`. INVALID_ARGUMENT names the field with a token that it lacks.

@@ -5,14 +5,16 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/rpc/continuations_reactor.h"
 #include "server/rpc/drawn_log_probability.h"
 #include "server/rpc/generate_request.h"
 #include "server/rpc/page.h"
+#include "server/rpc/rewind_reactor.h"
+#include "server/rpc/session_message.h"
 #include "server/rpc/status_mapping.h"
 #include "server/rpc/unary.h"
 #include "server/status/error.h"
-#include "server/storage/proto_time.h"
 #include "server/storage/random_id.h"
 
 namespace derin::server {
@@ -83,74 +85,6 @@ class RefusedReactor final : public grpc::ServerWriteReactor<v1::GenerateRespons
   void OnDone() override { delete this; }
 };
 
-v1::Session ToProto(const Session& session) {
-  v1::Session proto;
-  proto.set_name(session.name());
-  proto.set_model_version(session.version()->version.name());
-  *proto.mutable_create_time() = ToTimestamp(session.create_time());
-  proto.set_position(session.position());
-  proto.set_seed(session.seed());
-  proto.set_stream(session.stream());
-  proto.set_engine_id(session.version()->engine_id);
-  const absl::Time idle_since = session.idle_since();
-  if (idle_since != absl::InfiniteFuture()) {
-    *proto.mutable_idle_since() = ToTimestamp(idle_since);
-  }
-  for (const PositionRange& range : session.remembered()) {
-    v1::PositionRange& one = *proto.add_remembered();
-    one.set_first(range.first);
-    one.set_last(range.last);
-  }
-  return proto;
-}
-
-// The steps that take a session back; they send nothing, and their end is the reply.
-class RewindReactor final : public grpc::ServerUnaryReactor, public StreamSink {
- public:
-  RewindReactor(AdmittedCall call, GenerationEngine& engine, v1::Session* response)
-      : call_(std::move(call)), engine_(engine), response_(response) {}
-
-  const Caller& caller() const { return call_.caller(); }
-  void Reply(const absl::Status& status) { Finish(call_.End(status)); }
-
-  // The engine takes over; from here on this object may go at any time. After an error it has not
-  // begun.
-  absl::Status Run(std::shared_ptr<Generation> generation) {
-    generation_ = generation;
-    return engine_.Start(std::move(generation));
-  }
-
-  void Send(StreamPiece piece) override {
-    if (!piece.end.has_value()) return engine_.Written(generation_.get());
-    absl::Status status = piece.end->status();
-    if (status.ok()) {
-      const v1::FinishReason reason = (*piece.end)->finish_reason();
-      if (reason == v1::FINISH_REASON_SERVER_STOPPING) status = ServerStopping();
-      if (reason == v1::FINISH_REASON_SESSION_CLOSED) status = generation_->session().TryBegin();
-    }
-    if (status.ok()) {
-      *response_ = ToProto(generation_->session());
-      // Another call may be in it by now.
-      response_->set_position((*piece.end)->position());
-    }
-    Reply(status);
-  }
-
-  void OnCancel() override {
-    if (generation_ == nullptr) return;
-    generation_->Cancel();
-    engine_.Wake();
-  }
-
-  void OnDone() override { delete this; }
-
- private:
-  AdmittedCall call_;
-  GenerationEngine& engine_;
-  v1::Session* const response_;
-  std::shared_ptr<Generation> generation_;
-};
-
 // A unary call that never got in.
 class RefusedUnary final : public grpc::ServerUnaryReactor {
  public:
@@ -160,35 +94,32 @@ class RefusedUnary final : public grpc::ServerUnaryReactor {
 
 }  // namespace
 
-GenerationService::GenerationService(Admission& admission, ModelRegistry& registry,
-                                     SessionStore& sessions, GenerationEngine& engine,
-                                     int64_t max_prompt_bytes)
-    : admission_(admission),
-      registry_(registry),
-      sessions_(sessions),
-      engine_(engine),
-      max_prompt_bytes_(max_prompt_bytes) {}
+GenerationService::GenerationService(Admission& admission, SessionStore& sessions,
+                                     GenerationEngine& engine, const Limits& limits)
+    : admission_(admission), sessions_(sessions), engine_(engine), limits_(limits) {}
 
-absl::StatusOr<std::shared_ptr<Session>> GenerationService::SessionFor(
+absl::StatusOr<SessionStore::Acquired> GenerationService::SessionFor(
     const v1::GenerateRequest& request, const Caller& caller) {
   if (request.source_case() == v1::GenerateRequest::kSession) {
-    return sessions_.Find(request.session(), caller.name, "session");
+    return sessions_.Acquire(request.session(), caller.name, "session");
   }
-  auto version = registry_.Resolve(request.model(), "model");
+  auto version = sessions_.Version(request.model(), "model");
   if (!version.ok()) return version.status();
   if (request.open_session()) {
     return sessions_.OpenForCall(*std::move(version), caller.name,
-                                 request.has_seed() ? request.seed() : RandomBits(),
+                                 {.seed = request.has_seed() ? request.seed() : RandomBits()},
                                  request.request_id());
   }
-  return sessions_.OpenForOneCall(*std::move(version), caller.name, RandomBits());
+  auto session = sessions_.OpenForOneCall(*std::move(version), caller.name, RandomBits());
+  if (!session.ok()) return session.status();
+  return SessionStore::Acquired{*std::move(session)};
 }
 
 absl::Status GenerationService::Refused(const v1::GenerateRequest& request, const Session& session,
                                         absl::Status status) {
   // Nobody knows the name of a session that was opened for a call that is refused; one that it
   // found was the last call's.
-  const bool opened = request.open_session() && session.last_request_id().empty();
+  const bool opened = request.open_session() && !session.last_call().has_value();
   if (opened) sessions_.Close(session.name(), session.owner()).IgnoreError();
   return status;
 }
@@ -196,27 +127,42 @@ absl::Status GenerationService::Refused(const v1::GenerateRequest& request, cons
 absl::StatusOr<GenerationService::Prepared> GenerationService::Prepare(
     const v1::GenerateRequest& request, const Caller& caller, v1::GenerateStart& start) {
   const absl::Duration arrival = engine_.Now();
-  absl::StatusOr<GenerationRequest> parsed = ParseGenerateRequest(request, max_prompt_bytes_);
+  absl::StatusOr<GenerationRequest> parsed =
+      ParseGenerateRequest(request, limits_.max_prompt_bytes);
   if (!parsed.ok()) return parsed.status();
   parsed->arrival = arrival;
-  auto session = SessionFor(request, caller);
-  if (!session.ok()) return session.status();
-  const LoadedVersion& version = *(*session)->version();
+  auto acquired = SessionFor(request, caller);
+  if (!acquired.ok()) return acquired.status();
+  std::shared_ptr<Session> session = acquired->session;
+  const LoadedVersion& version = *session->version();
   absl::Status status = FitToVersion(request, version, *parsed, start);
-  if (!status.ok()) return Refused(request, **session, status);
+  if (!status.ok()) return Refused(request, *session, status);
   // From here on the session's state is this call's.
   const absl::StatusOr<bool> replays =
-      (*session)->TryBeginCall(parsed->key, parsed->must_replay, parsed->expected_position);
-  if (!replays.ok()) return Refused(request, **session, replays.status());
-  start.set_session((*session)->name());
+      session->TryBeginCall(parsed->key, parsed->must_replay, parsed->expected_position);
+  if (!replays.ok()) return Refused(request, *session, replays.status());
+  std::shared_ptr<const SessionImage> begin;
+  if (*replays) {
+    auto found = sessions_.StartOfLastCall(*session);
+    if (!found.ok()) {
+      session->End(absl::Now());
+      return found.status();
+    }
+    begin = *std::move(found);
+  }
+  if (!session->name().empty()) {
+    parsed->source = std::make_shared<const v1::GenerateRequest>(TextOf(request));
+  }
+  start.set_session(session->name());
   start.set_model_version(version.version.name());
-  // While the last call gives way to this one, the state is its own.
-  start.set_seed(
-      parsed->seed.value_or(*replays ? (*session)->start_seed() : (*session)->state.seed));
-  start.set_position(*replays ? (*session)->start_position() : (*session)->state.position);
+  // While the last call gives way to this one, the session's own state is that call's.
+  const SessionState& state = begin == nullptr ? session->state : begin->state;
+  start.set_seed(parsed->seed.value_or(state.seed));
+  start.set_position(state.position);
   start.set_engine_id(version.engine_id);
-  start.set_engine_changed(version.engine_changed);
-  return Prepared{*std::move(parsed), *std::move(session), *replays};
+  start.set_engine_changed(version.engine_changed || session->engine_changed());
+  start.set_tier(acquired->tier);
+  return Prepared{*std::move(parsed), std::move(session), std::move(begin)};
 }
 
 grpc::ServerWriteReactor<v1::GenerateResponse>* GenerationService::Continue(
@@ -234,11 +180,8 @@ grpc::ServerWriteReactor<v1::GenerateResponse>* GenerationService::Continue(
                                     .close_after_error = request.open_session()};
   texts.request.prompt.clear();
   texts.request.seed = std::nullopt;  // it becomes the session's, and with that its forks'
-  GenerationRequest prompt{.prompt = std::move(prepared->request.prompt),
-                           .only_prompt = true,
-                           .seed = prepared->request.seed,
-                           .time_budget = prepared->request.time_budget,
-                           .arrival = prepared->request.arrival};
+  texts.request.source = std::make_shared<const v1::GenerateRequest>(ContinuationOf(request));
+  GenerationRequest prompt = PromptOf(std::move(prepared->request));
   const std::shared_ptr<Session>& session = prepared->session;
   const absl::Status started = reactor->Run(
       std::make_shared<Generation>(std::move(prompt), session, reactor), session, std::move(texts));
@@ -259,7 +202,7 @@ grpc::ServerWriteReactor<v1::GenerateResponse>* GenerationService::Generate(
   }
   const std::shared_ptr<Session> session = prepared->session;
   const absl::Status started = reactor->Run(std::make_shared<Generation>(
-      std::move(prepared->request), session, reactor, prepared->replays));
+      std::move(prepared->request), session, reactor, std::move(prepared->begin)));
   if (!started.ok()) reactor->Refuse(Refused(*request, *session, started));
   return reactor;
 }
@@ -267,19 +210,25 @@ grpc::ServerWriteReactor<v1::GenerateResponse>* GenerationService::Generate(
 absl::StatusOr<std::shared_ptr<Generation>> GenerationService::PrepareRewind(
     const v1::RewindSessionRequest& request, const Caller& caller, StreamSink* sink,
     v1::Session& response) {
-  auto found = sessions_.Find(request.name(), caller.name, "name");
-  if (!found.ok()) return found.status();
-  Session& session = **found;
-  if (absl::Status begun = session.TryBegin(); !begun.ok()) return begun;
-  const auto last = session.Rewind(request.position());
-  if (!last.ok() || *last == nullptr) {
-    session.End(absl::Now());
-    if (!last.ok()) return last.status();
-    response = ToProto(session);
-    return nullptr;
+  auto acquired = sessions_.Acquire(request.name(), caller.name, "name");
+  if (!acquired.ok()) return acquired.status();
+  const std::shared_ptr<Session>& session = acquired->session;
+  if (absl::Status begun = session->TryBegin(); !begun.ok()) return begun;
+  auto plan = sessions_.Rewind(*session, request.position());
+  if (plan.ok() && plan->request != nullptr) {
+    auto last = ParseAgain(*plan->request, *session->version(), limits_.max_prompt_bytes);
+    if (last.ok()) {
+      return std::make_shared<Generation>(RewindRequest(*last, request.position(), engine_.Now()),
+                                          session, sink, std::move(plan->start));
+    }
+    plan = last.status();
   }
-  return std::make_shared<Generation>(RewindRequest(**last, request.position(), engine_.Now()),
-                                      *found, sink, /*replays=*/true);
+  session->End(absl::Now());
+  if (!plan.ok()) return plan.status();
+  auto view = sessions_.Get(session->name(), caller.name);
+  if (!view.ok()) return view.status();
+  response = ToProto(*view);
+  return nullptr;
 }
 
 grpc::ServerUnaryReactor* GenerationService::RewindSession(grpc::CallbackServerContext* context,
@@ -287,7 +236,7 @@ grpc::ServerUnaryReactor* GenerationService::RewindSession(grpc::CallbackServerC
                                                            v1::Session* response) {
   auto call = admission_.Admit(*context, "GenerationService/RewindSession");
   if (!call.ok()) return new RefusedUnary(call.status());
-  auto* reactor = new RewindReactor(*std::move(call), engine_, response);
+  auto* reactor = new RewindReactor(*std::move(call), sessions_, engine_, response);
   auto generation = PrepareRewind(*request, reactor->caller(), reactor, *response);
   if (!generation.ok() || *generation == nullptr) {
     reactor->Reply(generation.status());
@@ -300,12 +249,55 @@ grpc::ServerUnaryReactor* GenerationService::RewindSession(grpc::CallbackServerC
 
 absl::StatusOr<v1::Session> GenerationService::Open(const v1::OpenSessionRequest& request,
                                                     const Caller& caller) {
-  auto version = registry_.Resolve(request.model(), "model");
+  SessionStore::OpenOptions options{.seed = request.has_seed() ? request.seed() : RandomBits()};
+  absl::Status status = ParseKeeping(
+      request.durability(), request.has_time_to_live() ? &request.time_to_live() : nullptr,
+      limits_.time_to_live, options);
+  if (!status.ok()) return status;
+  auto version = sessions_.Version(request.model(), "model");
   if (!version.ok()) return version.status();
-  auto session = sessions_.Open(*std::move(version), caller.name,
-                                request.has_seed() ? request.seed() : RandomBits());
+  auto session = sessions_.Open(**version, caller.name, options);
   if (!session.ok()) return session.status();
-  return ToProto(**session);
+  return ToProto(*session);
+}
+
+absl::StatusOr<v1::ExportSessionResponse> GenerationService::Export(
+    const v1::ExportSessionRequest& request, const Caller& caller) {
+  const auto image = sessions_.Image(request.name(), caller.name);
+  if (!image.ok()) return image.status();
+  const auto version = sessions_.Version(image->model_version, "name");
+  if (!version.ok()) return version.status();
+  v1::ExportSessionResponse response;
+  response.set_image(EncodeExport(*image, (*version)->model_sha256));
+  return response;
+}
+
+absl::StatusOr<v1::Session> GenerationService::Import(const v1::ImportSessionRequest& request,
+                                                      const Caller& caller) {
+  SessionStore::OpenOptions options;
+  absl::Status status = ParseKeeping(
+      request.durability(), request.has_time_to_live() ? &request.time_to_live() : nullptr,
+      limits_.time_to_live, options);
+  if (!status.ok()) return status;
+  auto imported = DecodeExport(request.image(), "image");
+  if (!imported.ok()) return imported.status();
+  SessionImage& image = imported->image;
+  const std::string& model = request.model().empty() ? image.model_version : request.model();
+  const auto version = sessions_.Version(model, "model");
+  if (!version.ok()) return version.status();
+  if ((*version)->model_sha256 != imported->model_sha256) {
+    return Refusal(absl::StatusCode::kFailedPrecondition, "MODEL_MISMATCH",
+                   absl::StrCat("model: ", (*version)->version.name(),
+                                " has other tensors, vocabulary or normalisation than the model "
+                                "that the session was exported from, ",
+                                Quoted(image.model_version)));
+  }
+  status = CheckFits(image, **version, "image");
+  if (!status.ok()) return status;
+  options.seed = request.has_seed() ? request.seed() : image.state.seed;
+  auto session = sessions_.Import(std::move(image), **version, caller.name, options);
+  if (!session.ok()) return session.status();
+  return ToProto(*session);
 }
 
 absl::StatusOr<v1::ListSessionsResponse> GenerationService::List(
@@ -314,7 +306,7 @@ absl::StatusOr<v1::ListSessionsResponse> GenerationService::List(
   if (!page.ok()) return page.status();
   const SessionStore::Page found = sessions_.List(caller.name, page->after, page->size);
   v1::ListSessionsResponse response;
-  for (const auto& session : found.sessions) *response.add_sessions() = ToProto(*session);
+  for (const SessionView& session : found.sessions) *response.add_sessions() = ToProto(session);
   response.set_next_page_token(PageToken(found.next));
   return response;
 }
@@ -324,9 +316,9 @@ grpc::ServerUnaryReactor* GenerationService::GetSession(grpc::CallbackServerCont
                                                         v1::Session* response) {
   return AnswerUnary(context, admission_, "GenerationService/GetSession", response,
                      [&](const Caller& caller) -> absl::StatusOr<v1::Session> {
-                       auto session = sessions_.Find(request->name(), caller.name, "name");
+                       auto session = sessions_.Get(request->name(), caller.name);
                        if (!session.ok()) return session.status();
-                       return ToProto(**session);
+                       return ToProto(*session);
                      });
 }
 
@@ -347,7 +339,7 @@ grpc::ServerUnaryReactor* GenerationService::ForkSession(grpc::CallbackServerCon
                        options.same_stream = request->same_stream();
                        auto fork = sessions_.Fork(request->name(), caller.name, options);
                        if (!fork.ok()) return fork.status();
-                       return ToProto(**fork);
+                       return ToProto(*fork);
                      });
 }
 
@@ -356,6 +348,20 @@ grpc::ServerUnaryReactor* GenerationService::OpenSession(grpc::CallbackServerCon
                                                          v1::Session* response) {
   return AnswerUnary(context, admission_, "GenerationService/OpenSession", response,
                      [&](const Caller& caller) { return Open(*request, caller); });
+}
+
+grpc::ServerUnaryReactor* GenerationService::ExportSession(
+    grpc::CallbackServerContext* context, const v1::ExportSessionRequest* request,
+    v1::ExportSessionResponse* response) {
+  return AnswerUnary(context, admission_, "GenerationService/ExportSession", response,
+                     [&](const Caller& caller) { return Export(*request, caller); });
+}
+
+grpc::ServerUnaryReactor* GenerationService::ImportSession(grpc::CallbackServerContext* context,
+                                                           const v1::ImportSessionRequest* request,
+                                                           v1::Session* response) {
+  return AnswerUnary(context, admission_, "GenerationService/ImportSession", response,
+                     [&](const Caller& caller) { return Import(*request, caller); });
 }
 
 grpc::ServerUnaryReactor* GenerationService::CloseSession(grpc::CallbackServerContext* context,

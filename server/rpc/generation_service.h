@@ -6,7 +6,6 @@
 #include "derin/v1/generation.grpc.pb.h"
 #include "server/generation/generation_engine.h"
 #include "server/generation/session_store.h"
-#include "server/registry/model_registry.h"
 #include "server/rpc/admission.h"
 
 namespace derin::server {
@@ -14,9 +13,13 @@ namespace derin::server {
 // Sessions and streams of text over gRPC.
 class GenerationService final : public v1::GenerationService::CallbackService {
  public:
-  // All outlive the service. `max_prompt_bytes` bounds a request's prompt.
-  GenerationService(Admission& admission, ModelRegistry& registry, SessionStore& sessions,
-                    GenerationEngine& engine, int64_t max_prompt_bytes);
+  struct Limits {
+    int64_t max_prompt_bytes = 0;  // of a request
+    absl::Duration time_to_live;   // of a session that no call uses
+  };
+  // All outlive the service.
+  GenerationService(Admission& admission, SessionStore& sessions, GenerationEngine& engine,
+                    const Limits& limits);
 
   grpc::ServerWriteReactor<v1::GenerateResponse>* Generate(
       grpc::CallbackServerContext* context, const v1::GenerateRequest* request) override;
@@ -38,11 +41,17 @@ class GenerationService final : public v1::GenerationService::CallbackService {
   grpc::ServerUnaryReactor* CloseSession(grpc::CallbackServerContext* context,
                                          const v1::CloseSessionRequest* request,
                                          google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* ExportSession(grpc::CallbackServerContext* context,
+                                          const v1::ExportSessionRequest* request,
+                                          v1::ExportSessionResponse* response) override;
+  grpc::ServerUnaryReactor* ImportSession(grpc::CallbackServerContext* context,
+                                          const v1::ImportSessionRequest* request,
+                                          v1::Session* response) override;
 
  private:
   // The session that the request names, or one for this call alone.
-  absl::StatusOr<std::shared_ptr<Session>> SessionFor(const v1::GenerateRequest& request,
-                                                      const Caller& caller);
+  absl::StatusOr<SessionStore::Acquired> SessionFor(const v1::GenerateRequest& request,
+                                                    const Caller& caller);
   // `status`, the reason why a call is refused; a session that was opened for it is closed.
   absl::Status Refused(const v1::GenerateRequest& request, const Session& session,
                        absl::Status status);
@@ -51,7 +60,7 @@ class GenerationService final : public v1::GenerationService::CallbackService {
   struct Prepared {
     GenerationRequest request;
     std::shared_ptr<Session> session;
-    bool replays;
+    std::shared_ptr<const SessionImage> begin;  // of the last call, when this is it once more
   };
   absl::StatusOr<Prepared> Prepare(const v1::GenerateRequest& request, const Caller& caller,
                                    v1::GenerateStart& start);
@@ -62,14 +71,16 @@ class GenerationService final : public v1::GenerationService::CallbackService {
                                                             const Caller& caller, StreamSink* sink,
                                                             v1::Session& session);
   absl::StatusOr<v1::Session> Open(const v1::OpenSessionRequest& request, const Caller& caller);
+  absl::StatusOr<v1::ExportSessionResponse> Export(const v1::ExportSessionRequest& request,
+                                                   const Caller& caller);
+  absl::StatusOr<v1::Session> Import(const v1::ImportSessionRequest& request, const Caller& caller);
   absl::StatusOr<v1::ListSessionsResponse> List(const v1::ListSessionsRequest& request,
                                                 const Caller& caller);
 
   Admission& admission_;
-  ModelRegistry& registry_;
   SessionStore& sessions_;
   GenerationEngine& engine_;
-  const int64_t max_prompt_bytes_;
+  const Limits limits_;
 };
 
 }  // namespace derin::server

@@ -56,16 +56,18 @@ absl::Status ScoreReactor::Begin(const v1::ScoreTextHeader& header) {
     case v1::ScoreTextHeader::SOURCE_NOT_SET:
       return InvalidField("header.model", "got neither a session nor a model, wanted one of them");
     case v1::ScoreTextHeader::kSession: {
-      const auto found = parts_.sessions.Find(header.session(), owner, "header.session");
+      const auto found = parts_.sessions.Acquire(header.session(), owner, "header.session");
       if (!found.ok()) return found.status();
-      auto fork = parts_.sessions.Fork(header.session(), owner,
-                                       {.same_stream = true, .for_one_call = true});
+      Session& from = *found->session;
+      if (absl::Status begun = from.TryBegin(); !begun.ok()) return begun;
+      auto fork = parts_.sessions.ForkBegun(from, {.same_stream = true}, /*for_one_call=*/true);
+      from.End(absl::Now());
       if (!fork.ok()) return fork.status();
       session_ = *std::move(fork);
       break;
     }
     case v1::ScoreTextHeader::kModel: {
-      auto version = parts_.registry.Resolve(header.model(), "header.model");
+      auto version = parts_.sessions.Version(header.model(), "header.model");
       if (!version.ok()) return version.status();
       auto opened = parts_.sessions.OpenForOneCall(*std::move(version), owner, /*seed=*/0);
       if (!opened.ok()) return opened.status();

@@ -15,7 +15,6 @@
 #include "model/text/utf8.h"
 #include "server/generation/generation_engine.h"
 #include "server/generation/session_store.h"
-#include "server/registry/model_registry.h"
 #include "server/rpc/admission.h"
 
 namespace derin::server {
@@ -40,7 +39,6 @@ class ScoreReactor final
  public:
   // All but the call outlive it.
   struct Parts {
-    ModelRegistry& registry;
     SessionStore& sessions;
     GenerationEngine& engine;
     int64_t max_text_bytes;  // of one message

@@ -68,7 +68,9 @@ absl::StatusOr<DataDirectory> DataDirectory::Open(const std::filesystem::path& p
                                    "give this one a directory of its own",
                                    quoted));
   }
-  if (absl::Status made = MakeFolder(directory.blobs()); !made.ok()) return made;
+  for (const auto& inner : {directory.blobs(), directory.sessions()}) {
+    if (absl::Status made = MakeFolder(inner); !made.ok()) return made;
+  }
   if (absl::Status removed = RemoveUnfinished(folder); !removed.ok()) return removed;
   return directory;
 }

@@ -23,6 +23,7 @@ class DataDirectory {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path metadata_file() const { return path_ / "metadata.sqlite"; }
   std::filesystem::path blobs() const { return path_ / "blobs"; }
+  std::filesystem::path sessions() const { return path_ / "sessions"; }
 
  private:
   DataDirectory(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}

@@ -13,8 +13,6 @@
 #include "server/status/error.h"
 
 namespace derin::server {
-namespace {
-
 absl::Status SyncFolder(const std::filesystem::path& folder) {
   const std::string doing = absl::StrFormat("sync the folder %s", Quoted(folder.native()));
   const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -22,8 +20,6 @@ absl::Status SyncFolder(const std::filesystem::path& folder) {
   const absl::Cleanup close_it = [descriptor] { close(descriptor); };
   return fsync(descriptor) == 0 ? absl::OkStatus() : SystemError(errno, doing);
 }
-
-}  // namespace
 
 absl::Status MakeFolder(const std::filesystem::path& folder) {
   std::error_code ignored;
@@ -53,6 +49,7 @@ absl::Status SystemError(int error, std::string_view doing) {
       return Refusal(absl::StatusCode::kPermissionDenied, "NOT_PERMITTED", message);
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:  // the process's own limit, or the file system's
       return Refusal(absl::StatusCode::kResourceExhausted, "DISK_FULL", message);
     default:
       return Refusal(absl::StatusCode::kFailedPrecondition, "SYSTEM_ERROR", message);

@@ -24,6 +24,10 @@ google::protobuf::Timestamp ToTimestamp(absl::Time time) {
   return stamp;
 }
 
+absl::Time FromTimestamp(const google::protobuf::Timestamp& timestamp) {
+  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
+}
+
 google::protobuf::Duration ToProtoDuration(absl::Duration duration) {
   const int64_t seconds = absl::ToInt64Seconds(duration);
   google::protobuf::Duration proto;

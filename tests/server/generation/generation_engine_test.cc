@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "server/status/error.h"
+#include "tests/server/generation/stored_sessions.h"
 #include "tests/server/generation/tiny_version.h"
 
 namespace derin::server {
@@ -18,7 +19,7 @@ struct Call {
 
 class GenerationEngineTest : public testing::Test {
  protected:
-  std::shared_ptr<Session> Open(uint64_t seed) { return *store_.Open(version_, "local", seed); }
+  std::shared_ptr<Session> Open(uint64_t seed) { return sessions_.Open(version_, "local", seed); }
 
   // Starts a call in `session`; what it is sent counts as written while `reading`.
   Call& Start(std::shared_ptr<Session> session, int64_t max_tokens, bool reading = true) {
@@ -38,10 +39,10 @@ class GenerationEngineTest : public testing::Test {
   std::unique_ptr<Backend> backend_ = *NewBackend("auto");
   std::shared_ptr<const LoadedVersion> version_ = TinyVersion(*backend_);
   ServerMetrics metrics_;
-  SessionStore store_{*backend_, "a0", {}};
+  StoredSessions sessions_{*backend_};
   std::deque<Call> calls_;
   std::unique_ptr<GenerationEngine> engine_ =
-      *GenerationEngine::Create(*backend_, metrics_, {.max_streams = 40, .max_rows = 16});
+      *GenerationEngine::Create(*backend_, *sessions_, metrics_, {.max_streams = 40, .max_rows = 16});
 };
 
 TEST_F(GenerationEngineTest, DrawsAsManyTokensAsAskedFor) {
@@ -145,7 +146,7 @@ TEST_F(GenerationEngineTest, AClosedSessionEndsItsStream) {
   auto session = Open(1);
   Call& call = Start(session, 1'000'000);
   call.sink.AwaitTokens(1);
-  ASSERT_TRUE(store_.Close(session->name(), "local").ok());
+  ASSERT_TRUE(sessions_->Close(session->name(), "local").ok());
   engine_->Wake();
   EXPECT_EQ(call.sink.AwaitEnd()->finish_reason(), v1::FINISH_REASON_SESSION_CLOSED);
 }
@@ -233,7 +234,7 @@ TEST_F(GenerationEngineTest, ACallWaitsUntilItsFirstStepAndIsActiveAfterIt) {
   // The test asks for the time once, the engine at both ends of a step.
   Turnstile turnstile(1);
   ServerMetrics metrics;
-  engine_ = *GenerationEngine::Create(*backend_, metrics, {}, [&] { return turnstile.Pass(); });
+  engine_ = *GenerationEngine::Create(*backend_, *sessions_, metrics, {}, [&] { return turnstile.Pass(); });
   Call& call = Start(Open(1), 10);
   turnstile.AwaitArrival(2);
   EXPECT_EQ(value(metrics.generation_waiting), 1);
@@ -250,7 +251,7 @@ TEST_F(GenerationEngineTest, ACallWaitsUntilItsFirstStepAndIsActiveAfterIt) {
 TEST_F(GenerationEngineTest, ACallEndsAtTheFirstTokenAfterItsTime) {
   // Each look at the clock takes a second: one for the arrival, two for each step.
   std::atomic<int> seconds = 0;
-  engine_ = *GenerationEngine::Create(*backend_, metrics_, {},
+  engine_ = *GenerationEngine::Create(*backend_, *sessions_, metrics_, {},
                                       [&seconds] { return absl::Seconds(++seconds); });
   auto session = Open(1);
   ASSERT_TRUE(session->TryBegin().ok());
@@ -285,7 +286,7 @@ TEST_F(GenerationEngineTest, ALongMessageIntervalHoldsNobodyUp) {
 TEST_F(GenerationEngineTest, TwoVersionsAreServedSideBySide) {
   const auto other = TinyVersion(*backend_, 2);
   Call& first = Start(Open(1), 200);
-  Call& second = Start(*store_.Open(other, "local", 1), 200);
+  Call& second = Start(sessions_.Open(other, "local", 1), 200);
   EXPECT_TRUE(first.sink.AwaitEnd().ok());
   EXPECT_TRUE(second.sink.AwaitEnd().ok());
   EXPECT_NE(first.sink.text(), second.sink.text());
@@ -299,8 +300,10 @@ class ReplayTest : public GenerationEngineTest {
     const auto replays =
         session->TryBeginCall(request.key, request.must_replay, request.expected_position);
     EXPECT_TRUE(replays.ok()) << replays.status();
-    call.generation =
-        std::make_shared<Generation>(std::move(request), std::move(session), &call.sink, *replays);
+    std::shared_ptr<const SessionImage> start;
+    if (*replays) start = *sessions_->StartOfLastCall(*session);
+    call.generation = std::make_shared<Generation>(std::move(request), std::move(session),
+                                                   &call.sink, std::move(start));
     call.sink.set_written([this, &call] { engine_->Written(call.generation.get()); });
     EXPECT_TRUE(engine_->Start(call.generation).ok());
     return call;

@@ -1,5 +1,6 @@
 #include "server/generation/generation.h"
 
+#include "tests/server/generation/stored_sessions.h"
 #include "tests/server/generation/tiny_version.h"
 
 namespace derin::server {
@@ -17,9 +18,12 @@ class GenerationTest : public testing::Test {
                       session_, &sink_);
   }
 
+  // Where the session's last call began.
+  std::shared_ptr<const SessionImage> Start() { return *sessions_->StartOfLastCall(*session_); }
+
   std::unique_ptr<Backend> backend_ = *NewBackend("auto");
-  SessionStore store_{*backend_, "a0", {}};
-  std::shared_ptr<Session> session_ = *store_.Open(TinyVersion(*backend_), "local", 5);
+  StoredSessions sessions_{*backend_};
+  std::shared_ptr<Session> session_ = sessions_.Open(TinyVersion(*backend_), "local", 5);
   CollectingSink sink_;
 };
 
@@ -49,7 +53,8 @@ TEST_F(GenerationTest, AbsorbsThePromptAndThenItsOwnTokens) {
 TEST_F(GenerationTest, TheNextCallAbsorbsTheLastDrawnTokenFirst) {
   Generation first = Make({1}, 1);
   first.Accept(6, kNow, kNow);
-  first.Finish(v1::FINISH_REASON_LENGTH, absl::Now());
+  first.Finish(v1::FINISH_REASON_LENGTH);
+  first.Release(absl::OkStatus(), absl::Now());
   EXPECT_EQ(session_->state.position, 1);
   Generation second = Make({4}, 1);
   EXPECT_EQ(second.NextRow().token, 6);
@@ -65,9 +70,11 @@ TEST_F(GenerationTest, ATextFromNothingBeginsAfterUnknown) {
 TEST_F(GenerationTest, ACallThatEndsBeforeItsFirstStepLeavesTheSessionAsItWas) {
   Generation first = Make({1}, 1);
   first.Accept(6, kNow, kNow);
-  first.Finish(v1::FINISH_REASON_LENGTH, absl::Now());
+  first.Finish(v1::FINISH_REASON_LENGTH);
+  first.Release(absl::OkStatus(), absl::Now());
   Generation second = Make({4}, 1);
-  second.Fail(absl::CancelledError("left"), absl::Now());
+  second.Fail(absl::CancelledError("left"));
+  second.Release(absl::OkStatus(), absl::Now());
   EXPECT_EQ(session_->state.pending, 6);
   EXPECT_EQ(session_->state.position, 1);
 }
@@ -94,7 +101,8 @@ TEST_F(GenerationTest, AStopStringEndsTheTextBeforeItAndTheNextCallGoesOnBehindI
     generation.Accept(token, kNow, kNow);
   }
   EXPECT_TRUE(generation.complete());
-  generation.Finish(generation.completion(), absl::Now());
+  generation.Finish(generation.completion());
+  generation.Release(absl::OkStatus(), absl::Now());
   const StreamPiece piece = generation.outbox().Drain(10);
   EXPECT_EQ(piece.text, "a");
   EXPECT_THAT(piece.tokens, ElementsAre(1, 2, 3));
@@ -115,7 +123,8 @@ TEST_F(GenerationTest, WhatMayBecomeAStopStringWaitsInTheSession) {
   };
   const auto first = make(3);
   for (const int32_t token : {1, 2, 3}) first->Accept(token, kNow, kNow);
-  first->Finish(first->completion(), absl::Now());
+  first->Finish(first->completion());
+  first->Release(absl::OkStatus(), absl::Now());
   EXPECT_EQ(first->outbox().Drain(10).text, "a");
   // Completed by the next call: nothing of it was ever sent.
   const auto second = make(3);
@@ -129,7 +138,8 @@ TEST_F(GenerationTest, WhatWasHeldBackComesBeforeAPrompt) {
   Generation first({.max_tokens = 1, .stop_strings = {"bcd"}, .stop_names = {"bcd"}}, session_,
                    &sink_);
   first.Accept(2, kNow, kNow);
-  first.Finish(first.completion(), absl::Now());
+  first.Finish(first.completion());
+  first.Release(absl::OkStatus(), absl::Now());
   EXPECT_EQ(first.outbox().Drain(10).text, "");
   EXPECT_TRUE(session_->TryBegin().ok());
   Generation second({.prompt = {5, 6}, .echo = true, .max_tokens = 1}, session_, &sink_);
@@ -148,7 +158,8 @@ TEST_F(GenerationTest, AStopTokenEndsTheTextWithOrWithoutIt) {
     generation.Accept(1, kNow, kNow);
     generation.Accept(4, kNow, kNow);
     EXPECT_TRUE(generation.complete());
-    generation.Finish(generation.completion(), absl::Now());
+    generation.Finish(generation.completion());
+  generation.Release(absl::OkStatus(), absl::Now());
     const StreamPiece piece = generation.outbox().Drain(10);
     EXPECT_EQ(piece.text, include ? "ad" : "a");
     EXPECT_EQ((*piece.end)->finish_reason(), v1::FINISH_REASON_STOP_TOKEN);
@@ -194,7 +205,8 @@ TEST_F(GenerationTest, TheEndCountsAndMeasures) {
   for (int i = 0; i < 3; ++i) {
     generation.Accept(3, kNow, kNow + absl::Milliseconds(10 + 4 * i));
   }
-  generation.Finish(v1::FINISH_REASON_LENGTH, absl::Now());
+  generation.Finish(v1::FINISH_REASON_LENGTH);
+  generation.Release(absl::OkStatus(), absl::Now());
   const StreamPiece piece = generation.outbox().Drain(10);
   const v1::GenerateEnd& end = **piece.end;
   EXPECT_EQ(end.finish_reason(), v1::FINISH_REASON_LENGTH);
@@ -208,10 +220,11 @@ TEST_F(GenerationTest, TheEndCountsAndMeasures) {
 }
 
 TEST_F(GenerationTest, BytesOfOneCharacterAreHeldBackUntilItIsWhole) {
-  session_ = *store_.Open(TinyVersion(*backend_, 1, /*bytes=*/true), "local", 5);
+  session_ = sessions_.Open(TinyVersion(*backend_, 1, /*bytes=*/true), "local", 5);
   Generation first = Make({}, 1);
   first.Accept(0xC3 + 1, kNow, kNow);
-  first.Finish(v1::FINISH_REASON_LENGTH, absl::Now());
+  first.Finish(v1::FINISH_REASON_LENGTH);
+  first.Release(absl::OkStatus(), absl::Now());
   EXPECT_EQ(first.outbox().Drain(10).text, "");
   Generation second = Make({}, 1);
   second.Accept(0xA9 + 1, kNow, kNow);
@@ -219,10 +232,11 @@ TEST_F(GenerationTest, BytesOfOneCharacterAreHeldBackUntilItIsWhole) {
 }
 
 TEST_F(GenerationTest, ACallWithoutASessionEndsWithWholeCharacters) {
-  session_ = *store_.OpenForOneCall(TinyVersion(*backend_, 1, /*bytes=*/true), "local", 5);
+  session_ = *sessions_->OpenForOneCall(TinyVersion(*backend_, 1, /*bytes=*/true), "local", 5);
   Generation generation = Make({}, 1);
   generation.Accept(0xC3 + 1, kNow, kNow);
-  generation.Finish(v1::FINISH_REASON_LENGTH, absl::Now());
+  generation.Finish(v1::FINISH_REASON_LENGTH);
+  generation.Release(absl::OkStatus(), absl::Now());
   EXPECT_EQ(generation.outbox().Drain(10).text, "\uFFFD");
 }
 
@@ -258,10 +272,11 @@ TEST_F(GenerationTest, TheLastCallOnceMoreBeginsWhereItBegan) {
   first.Begin();
   first.Accept(6, kNow, kNow);
   first.Accept(7, kNow, kNow);
-  first.Finish(v1::FINISH_REASON_LENGTH, absl::Now());
+  first.Finish(v1::FINISH_REASON_LENGTH);
+  first.Release(absl::OkStatus(), absl::Now());
   ASSERT_EQ(session_->state.position, 2);
   ASSERT_TRUE(session_->TryBegin().ok());
-  Generation again({.prompt = {1}, .max_tokens = 2}, session_, &sink_, /*replays=*/true);
+  Generation again({.prompt = {1}, .max_tokens = 2}, session_, &sink_, Start());
   again.Begin();
   EXPECT_EQ(session_->state.position, 2) << "the state may still be another call's";
   again.Join();
@@ -274,11 +289,11 @@ TEST_F(GenerationTest, ARewindEndsAtItsPosition) {
   Generation first = Make({1, 2, 3}, 5);
   first.Begin();
   for (const int32_t token : {2, 3, 4, 5}) first.Accept(token, kNow, kNow);
-  first.Fail(absl::CancelledError("left"), absl::Now());
+  first.Fail(absl::CancelledError("left"));
+  first.Release(absl::OkStatus(), absl::Now());
   ASSERT_TRUE(session_->TryBegin().ok());
-  const auto steps = session_->Rewind(2);
-  ASSERT_TRUE(steps.ok() && *steps != nullptr);
-  Generation rewind(RewindRequest(**steps, 2, kNow), session_, &sink_, /*replays=*/true);
+  const GenerationRequest last{.prompt = {1, 2, 3}, .max_tokens = 5};
+  Generation rewind(RewindRequest(last, 2, kNow), session_, &sink_, Start());
   rewind.Join();
   rewind.Accept(2, kNow, kNow);
   EXPECT_FALSE(rewind.complete());
@@ -289,16 +304,29 @@ TEST_F(GenerationTest, ARewindEndsAtItsPosition) {
   EXPECT_TRUE(rewind.outbox().empty());
 }
 
-TEST_F(GenerationTest, ALongPromptIsNotKept) {
-  Generation first = Make(std::vector<int32_t>(16'385, 1), 1);
-  first.Begin();
-  first.Accept(1, kNow, kNow);
-  first.Accept(1, kNow, kNow);
-  first.Fail(absl::CancelledError("left"), absl::Now());
-  const auto remembered = session_->remembered();
-  ASSERT_EQ(remembered.size(), 2u);
-  EXPECT_EQ(remembered[0].last, 0);
-  EXPECT_EQ(remembered[1].first, 2);
+TEST_F(GenerationTest, ALongPromptIsNotRemembered) {
+  for (const size_t size : {16'384, 16'385}) {
+    ASSERT_TRUE(session_->TryBegin().ok());
+    Generation call({.prompt = std::vector<int32_t>(size, 1),
+                     .source = std::make_shared<const v1::GenerateRequest>()},
+                    session_, &sink_);
+    call.Begin();
+    call.Fail(absl::CancelledError("left"));
+    call.Release(absl::OkStatus(), absl::Now());
+    EXPECT_EQ(session_->last_call()->request != nullptr, size == 16'384);
+  }
+}
+
+TEST_F(GenerationTest, TellsOfASessionThatCouldNotBeKeptInsteadOfItsEnd) {
+  Generation call = Make({1}, 1);
+  call.Accept(6, kNow, kNow);
+  call.Finish(v1::FINISH_REASON_LENGTH);
+  EXPECT_TRUE(call.needs_keeping());
+  call.Release(absl::ResourceExhaustedError("disk"), absl::Now());
+  const StreamPiece piece = call.outbox().Drain(10);
+  EXPECT_THAT(piece.tokens, ElementsAre(6)) << "the text is there all the same";
+  EXPECT_EQ(piece.end->status().message(), "disk");
+  EXPECT_TRUE(session_->TryBegin().ok()) << "it was given back";
 }
 
 TEST_F(GenerationTest, APromptAloneLeavesItsLastTokenToTheNextCall) {
@@ -310,7 +338,8 @@ TEST_F(GenerationTest, APromptAloneLeavesItsLastTokenToTheNextCall) {
   EXPECT_FALSE(prompt.complete());
   prompt.Accept(3, kNow, kNow);
   EXPECT_TRUE(prompt.complete());
-  prompt.Finish(prompt.completion(), absl::Now());
+  prompt.Finish(prompt.completion());
+  prompt.Release(absl::OkStatus(), absl::Now());
   EXPECT_EQ(session_->state.pending, 3);
   EXPECT_EQ(session_->state.position, 2);
   Generation next = Make({}, 1);
@@ -329,7 +358,8 @@ TEST_F(GenerationTest, AScoreOfATextFromNothingBeginsAfterUnknown) {
   first.Accept(5, kNow, kNow, ranking);
   first.Accept(6, kNow, kNow, ranking);
   EXPECT_TRUE(first.complete());
-  first.Finish(first.completion(), absl::Now());
+  first.Finish(first.completion());
+  first.Release(absl::OkStatus(), absl::Now());
   const StreamPiece piece = first.outbox().Drain(10);
   EXPECT_THAT(piece.tokens, ElementsAre(5, 6));
   EXPECT_EQ(piece.rankings.size(), 2u);

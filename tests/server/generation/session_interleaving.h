@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,17 +14,21 @@
 #include "server/generation/generation_engine.h"
 #include "server/status/error.h"
 #include "tests/server/generation/solo_session.h"
+#include "tests/server/generation/stored_sessions.h"
 
 namespace derin::server {
 
 // Sessions of many callers, in one engine, under random operations: open, generate (with prompts,
 // stops, penalties, other seeds), leave in the middle, make a call again (also one that still
-// runs), rewind, score, fork, close. Each call's text, tokens, end and position must be those of
-// its session alone.
+// runs), rewind, score, fork, export and import, close, compact what is stored, restart. There is
+// room for a few states on the device and for a few in memory, so they come and go. Each call's
+// text, tokens, end and position must be those of its session alone.
 class SessionInterleaving {
  public:
   // At least `least` sessions at a time, and some more.
-  explicit SessionInterleaving(uint64_t seed, uint32_t least = 3) : seed_(seed), least_(least) {}
+  explicit SessionInterleaving(uint64_t seed, uint32_t least = 3) : seed_(seed), least_(least) {
+    sessions_.Add(version_);
+  }
 
   void Run(int operations) {
     for (int i = 0; i < operations && !testing::Test::HasFailure(); ++i) {
@@ -41,19 +46,35 @@ class SessionInterleaving {
     CollectingSink sink;
     GenerationRequest request;
     std::shared_ptr<Generation> generation;
+    std::shared_ptr<Session> session;
     bool broken = false;
   };
-  // A session with what it should be, and the call in it.
-  struct Talk {
-    std::shared_ptr<Session> session;
+  // What a session should be.
+  struct Wanted {
     SoloSession alone;
-    std::unique_ptr<Call> call;
-    bool closed = false;
     // What it was when its last call began, that call, and the farthest that it came.
     SoloSession start;
     std::optional<GenerationRequest> last;
     int64_t end = 0;
   };
+  // A session with what it should be, and the call in it.
+  struct Talk : Wanted {
+    std::string name, owner;
+    v1::Durability durability = v1::DURABILITY_PROCESS;
+    std::unique_ptr<Call> call;
+    bool closed = false;
+    // What it was where its calls began, by position.
+    std::map<int64_t, Wanted> earlier;
+  };
+  static Talk NewTalk(std::string name, std::string owner, v1::Durability durability,
+                      SoloSession alone) {
+    Talk talk;
+    talk.name = std::move(name);
+    talk.owner = std::move(owner);
+    talk.durability = durability;
+    talk.alone = std::move(alone);
+    return talk;
+  }
 
   uint32_t Below(uint32_t bound) {
     return IntegerBelow(Philox4x32({{drawn_++, 0, 0, 42}}, seed_).word[0], bound);
@@ -68,9 +89,12 @@ class SessionInterleaving {
   void DoSomething() {
     const auto size = static_cast<uint32_t>(talks_.size());
     if (size < least_ || (size < least_ + 5 && Below(6) == 0)) return Open();
+    if (Below(40) == 0) return Restart();
+    if (Below(40) == 0) Compact();
     Talk& talk = talks_[Below(static_cast<uint32_t>(talks_.size()))];
-    const uint32_t kind = Below(14);
+    const uint32_t kind = Below(15);
     if (talk.call == nullptr) {
+      if (kind == 14) return Move(talk);
       if (kind < 6) return Start(talk);
       if (kind < 8) return Fork(talk);
       if (kind == 8) return Close(talk);
@@ -87,9 +111,71 @@ class SessionInterleaving {
 
   void Open() {
     const uint64_t seed = Below(1000);
-    auto session = store_.Open(version_, Owner(Below(3)), seed);
-    ASSERT_TRUE(session.ok()) << session.status();
-    talks_.push_back({.session = *session, .alone = {.seed = seed}, .start = {}});
+    constexpr v1::Durability kAll[] = {v1::DURABILITY_NONE, v1::DURABILITY_PROCESS,
+                                       v1::DURABILITY_POWER};
+    const v1::Durability durability = kAll[Below(3)];
+    const std::string owner = Owner(Below(3));
+    const auto view = sessions_->Open(*version_, owner, {.seed = seed, .durability = durability});
+    ASSERT_TRUE(view.ok()) << view.status();
+    talks_.push_back(NewTalk(view->image.name, owner, durability, {.seed = seed}));
+  }
+
+  // The session on the device; null when the calls under way have all its places, of which one ends
+  // then.
+  std::shared_ptr<Session> Acquire(Talk& talk) {
+    const auto acquired = sessions_->Acquire(talk.name, talk.owner, "session");
+    if (acquired.ok()) return acquired->session;
+    EXPECT_EQ(ErrorReason(acquired.status()), "DEVICE_MEMORY_FULL") << acquired.status();
+    for (Talk& other : talks_) {
+      if (other.call == nullptr) continue;
+      Leave(other);
+      break;
+    }
+    return nullptr;
+  }
+
+  // All calls end, the process dies, and another one goes on.
+  void Restart() {
+    for (Talk& talk : talks_) {
+      if (talk.call != nullptr) Leave(talk);
+    }
+    engine_.reset();
+    over_.clear();
+    sessions_.Restart();
+    engine_ = NewEngine();
+    std::erase_if(talks_, [this](const Talk& talk) {
+      if (talk.durability != v1::DURABILITY_NONE) return false;
+      EXPECT_EQ(ErrorReason(sessions_->Get(talk.name, talk.owner).status()), "SESSION_NOT_FOUND");
+      return true;
+    });
+    for (const Talk& talk : talks_) {
+      const auto view = sessions_->Get(talk.name, talk.owner);
+      ASSERT_TRUE(view.ok()) << view.status();
+      ASSERT_EQ(view->image.state.position, talk.alone.position());
+      ASSERT_EQ(view->image.state.seed, talk.alone.seed);
+      ASSERT_EQ(view->tier, v1::SESSION_TIER_DISK);
+    }
+  }
+
+  void Compact() { EXPECT_TRUE(sessions_.archive().Compact().ok()); }
+
+  // Its state becomes another session, by an export.
+  void Move(Talk& talk) {
+    const auto image = sessions_->Image(talk.name, talk.owner);
+    ASSERT_TRUE(image.ok()) << image.status();
+    auto imported = DecodeExport(EncodeExport(*image, "digest"), "image");
+    ASSERT_TRUE(imported.ok()) << imported.status();
+    ASSERT_EQ(imported->model_sha256, "digest");
+    const auto view = sessions_->Import(std::move(imported->image), *version_, talk.owner,
+                                        {.seed = talk.alone.seed});
+    ASSERT_TRUE(view.ok()) << view.status();
+    ASSERT_EQ(view->image.state.stream, talk.alone.stream);
+    AddTalk(NewTalk(view->image.name, talk.owner, v1::DURABILITY_PROCESS, talk.alone));
+  }
+
+  void AddTalk(Talk talk) {
+    talks_.push_back(std::move(talk));
+    if (talks_.size() > least_ + 9) Close(talks_[Below(static_cast<uint32_t>(talks_.size()))]);
   }
 
   GenerationRequest Request() {
@@ -121,24 +207,33 @@ class SessionInterleaving {
 
   void Start(Talk& talk) {
     // A caller that knows where it is; one that does not is turned away.
+    const std::shared_ptr<Session> session = Acquire(talk);
+    if (session == nullptr) return;
     const int64_t position = talk.alone.position();
-    EXPECT_EQ(ErrorReason(talk.session->TryBegin(position + 1)), "POSITION_MISMATCH");
+    EXPECT_EQ(ErrorReason(session->TryBegin(position + 1)), "POSITION_MISMATCH");
     GenerationRequest request = Request();
+    request.source = std::make_shared<const v1::GenerateRequest>();
     request.key = {absl::StrCat("call-", drawn_), "digest"};
-    const auto replays = talk.session->TryBeginCall(request.key, false, position);
+    const auto replays = session->TryBeginCall(request.key, false, position);
     ASSERT_TRUE(replays.ok() && !*replays) << replays.status();
+    // A session that does not outlive the process remembers no earlier ones.
+    if (talk.durability == v1::DURABILITY_NONE) talk.earlier.clear();
+    talk.earlier[position] = talk;
     talk.start = talk.alone;
     talk.end = position;
     talk.last = request;
-    Run(talk, std::move(request), /*replays=*/false);
+    Run(talk, session, std::move(request), nullptr);
   }
 
-  void Run(Talk& talk, GenerationRequest request, bool replays) {
+  void Run(Talk& talk, std::shared_ptr<Session> session, GenerationRequest request,
+           std::shared_ptr<const SessionImage> start) {
     talk.call = std::make_unique<Call>();
     Call& call = *talk.call;
+    call.session = session;
     call.request = std::move(request);
     call.request.arrival = engine_->Now();
-    call.generation = std::make_shared<Generation>(call.request, talk.session, &call.sink, replays);
+    call.generation = std::make_shared<Generation>(call.request, std::move(session), &call.sink,
+                                                   std::move(start));
     call.sink.set_written([this, &call] { engine_->Written(call.generation.get()); });
     ASSERT_TRUE(engine_->Start(call.generation).ok());
   }
@@ -146,27 +241,31 @@ class SessionInterleaving {
   // The last call once more, for a caller that has a part of its text; when it runs, it gives way.
   void Again(Talk& talk) {
     if (!talk.last.has_value()) return;
+    const std::shared_ptr<Session> session = Acquire(talk);
+    if (session == nullptr) return;
     GenerationRequest request = *talk.last;
     EXPECT_EQ(
-        ErrorReason(
-            talk.session->TryBeginCall({request.key.request_id, "other"}, false, {}).status()),
+        ErrorReason(session->TryBeginCall({request.key.request_id, "other"}, false, {}).status()),
         "REQUEST_ID_REUSED");
-    const auto replays = talk.session->TryBeginCall(request.key, true, talk.start.position());
+    const auto replays = session->TryBeginCall(request.key, true, talk.start.position());
     ASSERT_TRUE(replays.ok() && *replays) << replays.status();
+    auto start = sessions_->StartOfLastCall(*session);
+    ASSERT_TRUE(start.ok()) << start.status();
     if (Below(2) == 0) {
       request.resume_after =
           talk.start.position() + Below(1 + talk.end - talk.start.position() + 5);
     }
     Call* const before = talk.call.get();
     if (before != nullptr) over_.push_back(std::move(talk.call));
-    Run(talk, std::move(request), /*replays=*/true);
+    Run(talk, session, std::move(request), *std::move(start));
     talk.alone = talk.start;
     if (before == nullptr) return;
     const StreamEnd end = before->sink.AwaitEnd();
     before->generation.reset();
+    before->session.reset();
     ASSERT_EQ(ErrorReason(end.status()), end.ok() ? "" : "CALL_TAKEN_OVER");
-    SoloSession start = talk.start;
-    const auto wanted = solo_.Run(start, *talk.last, std::numeric_limits<int64_t>::max());
+    SoloSession begin = talk.start;
+    const auto wanted = solo_.Run(begin, *talk.last, std::numeric_limits<int64_t>::max());
     ASSERT_THAT(WhatIsLeft(talk, before->request, wanted).text,
                 testing::StartsWith(before->sink.text()));
   }
@@ -189,37 +288,59 @@ class SessionInterleaving {
     return wanted;
   }
 
+  // Any of the positions that the session says it remembers, or one beyond.
   void Rewind(Talk& talk) {
-    const int64_t first = talk.last.has_value() ? talk.start.position() : talk.alone.position();
-    const auto remembered = talk.session->remembered();
-    ASSERT_EQ(remembered.size(), 1u);
-    ASSERT_EQ(remembered[0].first, first);
-    // How far a call came that gave way is not known here.
-    const int64_t last = remembered[0].last;
-    ASSERT_GE(last, talk.last.has_value() ? talk.end : first);
-    ASSERT_TRUE(talk.session->TryBegin().ok());
-    const auto beyond = talk.session->Rewind(last + 1);
+    const std::shared_ptr<Session> session = Acquire(talk);
+    if (session == nullptr) return;
+    const auto view = sessions_->Get(talk.name, talk.owner);
+    ASSERT_TRUE(view.ok()) << view.status();
+    for (const auto& [position, unused] : talk.earlier) {
+      const bool is_remembered =
+          std::any_of(view->remembered.begin(), view->remembered.end(), [&](const auto& range) {
+            return range.first <= position && position <= range.last;
+          });
+      ASSERT_TRUE(is_remembered) << position;
+    }
+    if (talk.last.has_value()) {
+      ASSERT_GE(view->remembered.back().last, talk.end);
+    }
+    ASSERT_TRUE(session->TryBegin().ok());
+    const auto beyond = sessions_->Rewind(*session, view->remembered.back().last + 1);
     EXPECT_EQ(ErrorReason(beyond.status()), "POSITION_NOT_REMEMBERED");
-    const int64_t position = first + Below(1 + last - first);
-    const auto steps = talk.session->Rewind(position);
-    ASSERT_TRUE(steps.ok()) << steps.status();
-    if (position != talk.alone.position()) {
+    const auto& range =
+        view->remembered[Below(static_cast<uint32_t>(view->remembered.size()))];
+    const int64_t position =
+        range.first + Below(static_cast<uint32_t>(1 + range.last - range.first));
+    auto plan = sessions_->Rewind(*session, position);
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    const bool by_last_call = talk.last.has_value() && position >= talk.start.position();
+    if (position == talk.alone.position()) {
+      // Nothing changes.
+    } else if (by_last_call) {
       talk.alone = talk.start;
       if (position != talk.start.position()) solo_.Run(talk.alone, *talk.last, position);
+    } else {
+      const auto found = talk.earlier.find(position);
+      ASSERT_NE(found, talk.earlier.end()) << position;
+      static_cast<Wanted&>(talk) = found->second;
+      talk.earlier.erase(talk.earlier.upper_bound(position), talk.earlier.end());
     }
-    if (*steps == nullptr) {
-      talk.session->End(absl::Now());
+    if (plan->request == nullptr) {
+      session->End(absl::Now());
     } else {
       CollectingSink& sink = over_.emplace_back(std::make_unique<Call>())->sink;
       const auto generation = std::make_shared<Generation>(
-          RewindRequest(**steps, position, engine_->Now()), talk.session, &sink, /*replays=*/true);
+          RewindRequest(*talk.last, position, engine_->Now()), session, &sink, plan->start);
       sink.set_written([this, &generation] { engine_->Written(generation.get()); });
       ASSERT_TRUE(engine_->Start(generation).ok());
       ASSERT_TRUE(sink.AwaitEnd().ok());
       ASSERT_EQ(sink.text(), "");
       ASSERT_THAT(sink.tokens(), testing::IsEmpty());
     }
-    const Session::State& state = talk.session->state;
+    ExpectAt(talk, session->state);
+  }
+
+  void ExpectAt(const Talk& talk, const SessionState& state) {
     ASSERT_EQ(state.position, talk.alone.position());
     ASSERT_EQ(state.pending, talk.alone.pending);
     ASSERT_EQ(state.seed, talk.alone.seed);
@@ -236,13 +357,14 @@ class SessionInterleaving {
   void AwaitEnd(Talk& talk) {
     Call* const call = over_.emplace_back(std::move(talk.call)).get();
     const StreamEnd end = call->sink.AwaitEnd();
-    call->generation.reset();  // and with it the slot of a session that is closed
+    call->generation.reset();
+    const std::shared_ptr<Session> session = std::move(call->session);
     const bool natural = end.ok() && end->finish_reason() != v1::FINISH_REASON_SESSION_CLOSED;
     if (!end.ok()) {
       ASSERT_TRUE(call->broken) << end.status();
       ASSERT_EQ(end.status().code(), absl::StatusCode::kCancelled);
     }
-    const Session::State& state = talk.session->state;
+    const SessionState& state = session->state;
     SoloRunner::Result wanted = solo_.Run(
         talk.alone, call->request, natural ? std::numeric_limits<int64_t>::max() : state.position);
     const auto drawn = static_cast<int64_t>(wanted.tokens.size());
@@ -269,20 +391,24 @@ class SessionInterleaving {
   void Fork(Talk& talk) {
     SessionStore::ForkOptions options{.same_stream = Below(2) == 0};
     if (Below(3) == 0) options.seed = Below(1000);
-    const auto fork = store_.Fork(talk.session->name(), talk.session->owner(), options);
+    const auto fork = sessions_->Fork(talk.name, talk.owner, options);
+    if (ErrorReason(fork.status()) == "DEVICE_MEMORY_FULL") return;
     ASSERT_TRUE(fork.ok()) << fork.status();
-    Talk copy{.session = *fork, .alone = talk.alone, .start = {}};
+    Talk copy = NewTalk(fork->image.name, talk.owner, talk.durability, talk.alone);
     if (options.seed.has_value()) copy.alone.seed = *options.seed;
-    copy.alone.stream = copy.session->state.stream;
+    copy.alone.stream = fork->image.state.stream;
     ASSERT_EQ(copy.alone.stream == talk.alone.stream, options.same_stream);
-    talks_.push_back(std::move(copy));
-    if (talks_.size() > least_ + 9) Close(talks_[Below(static_cast<uint32_t>(talks_.size()))]);
+    AddTalk(std::move(copy));
   }
 
   // A text in the session's context, in parts; the session stays as it is.
   void Score(Talk& talk) {
-    const auto fork = store_.Fork(talk.session->name(), talk.session->owner(),
-                                  {.same_stream = true, .for_one_call = true});
+    const std::shared_ptr<Session> session = Acquire(talk);
+    if (session == nullptr) return;
+    ASSERT_TRUE(session->TryBegin().ok());
+    const auto fork = sessions_->ForkBegun(*session, {.same_stream = true}, /*for_one_call=*/true);
+    session->End(absl::Now());
+    if (ErrorReason(fork.status()) == "DEVICE_MEMORY_FULL") return;
     ASSERT_TRUE(fork.ok()) << fork.status();
     std::vector<int32_t> text, tokens;
     std::vector<float> scores;
@@ -310,19 +436,22 @@ class SessionInterleaving {
   }
 
   void Close(Talk& talk) {
-    ASSERT_TRUE(store_.Close(talk.session->name(), talk.session->owner()).ok());
+    ASSERT_TRUE(sessions_->Close(talk.name, talk.owner).ok());
     engine_->Wake();
     talk.closed = true;
-    if (talk.call != nullptr) AwaitEnd(talk);
-    EXPECT_EQ(ErrorReason(talk.session->TryBegin()), "SESSION_NOT_FOUND");
-    EXPECT_FALSE(store_.Find(talk.session->name(), talk.session->owner(), "session").ok());
+    if (talk.call != nullptr) {
+      const std::shared_ptr<Session> session = talk.call->session;
+      AwaitEnd(talk);
+      EXPECT_EQ(ErrorReason(session->TryBegin()), "SESSION_NOT_FOUND");
+    }
+    EXPECT_FALSE(sessions_->Acquire(talk.name, talk.owner, "session").ok());
     std::erase_if(talks_, [&](const Talk& one) { return &one == &talk; });
   }
 
   // Unless the call has just ended, nobody else gets into its session.
   void ExpectBusy(Talk& talk) {
-    const absl::Status second = talk.session->TryBegin();
-    if (second.ok()) return talk.session->End(absl::Now());
+    const absl::Status second = talk.call->session->TryBegin();
+    if (second.ok()) return talk.call->session->End(absl::Now());
     EXPECT_EQ(ErrorReason(second), "SESSION_BUSY");
   }
 
@@ -333,12 +462,18 @@ class SessionInterleaving {
   const std::shared_ptr<const LoadedVersion> version_ = TinyVersion(*backend_);
   SoloRunner solo_{*backend_};
   ServerMetrics metrics_;
-  SessionStore store_{*backend_, "a0", {.max_sessions = 300}};
+  StoredSessions sessions_{*backend_,
+                           {.device_bytes = 2 * 8 * least_ * 192},
+                           {.host_bytes = 4000, .segment_bytes = 30'000}};
   std::vector<Talk> talks_;
   // Sinks outlive the engine, which may not have let go of one whose end is here.
   std::vector<std::unique_ptr<Call>> over_;
-  const std::unique_ptr<GenerationEngine> engine_ =
-      *GenerationEngine::Create(*backend_, metrics_, {.max_streams = 300, .max_rows = 5});
+  std::unique_ptr<GenerationEngine> engine_ = NewEngine();
+
+  std::unique_ptr<GenerationEngine> NewEngine() {
+    return *GenerationEngine::Create(*backend_, *sessions_, metrics_,
+                                     {.max_streams = 300, .max_rows = 5});
+  }
 };
 
 }  // namespace derin::server

@@ -1,8 +1,7 @@
 #include "server/generation/session.h"
 
-#include <map>
-
 #include "server/status/error.h"
+#include "tests/server/generation/stored_sessions.h"
 #include "tests/server/generation/tiny_version.h"
 
 namespace derin::server {
@@ -11,8 +10,8 @@ namespace {
 class SessionTest : public testing::Test {
  protected:
   std::unique_ptr<Backend> backend_ = *NewBackend("auto");
-  SessionStore store_{*backend_, "a0", {}};
-  std::shared_ptr<Session> session_ = *store_.Open(TinyVersion(*backend_), "local", 1);
+  StoredSessions sessions_{*backend_};
+  std::shared_ptr<Session> session_ = sessions_.Open(TinyVersion(*backend_), "local", 1);
 };
 
 TEST_F(SessionTest, LetsOneCallInAtATime) {
@@ -62,19 +61,23 @@ TEST_F(SessionTest, IsIdleSinceTheEndOfItsLastCall) {
 class LastCallTest : public SessionTest {
  protected:
   // A call with this id that took the session from 5 to 9.
-  void RunCall(const std::string& request_id, bool keep_request = true) {
+  void RunCall(const std::string& request_id) {
     session_->state.position = 5;
     session_->state.pending = 2;
     session_->Publish();
+    session_->set_sequence(3);
+    start_.state = session_->state;
+    start_.hidden = {1, 2};
     ASSERT_TRUE(session_->TryBeginCall({request_id, "digest"}, false, {}).ok());
-    session_->Remember({request_id, "digest"},
-                       keep_request ? std::make_shared<const GenerationRequest>() : nullptr);
-    session_->FirstStepDone();
+    session_->Remember({request_id, "digest"}, std::make_shared<const v1::GenerateRequest>());
+    session_->Uploaded();
     session_->state.position = 9;
     session_->state.seed = 77;
     session_->state.pending = 3;
     session_->Publish();
   }
+
+  SessionImage start_;
 };
 
 TEST_F(LastCallTest, IsFoundByItsIdAndBeginsWhereItBegan) {
@@ -85,9 +88,13 @@ TEST_F(LastCallTest, IsFoundByItsIdAndBeginsWhereItBegan) {
   EXPECT_TRUE(*again) << "it takes over the one that still runs";
   session_->End(absl::Now());
   EXPECT_EQ(session_->idle_since(), absl::InfiniteFuture()) << "it is still in it";
-  EXPECT_EQ(session_->start_position(), 5);
-  EXPECT_EQ(session_->start_seed(), 1u);
-  session_->Restore();
+  const auto last = session_->last_call();
+  EXPECT_EQ(last->start_sequence, 3);
+  EXPECT_EQ(last->start_position, 5);
+  EXPECT_EQ(last->start_seed, 1u);
+  EXPECT_EQ(last->end_position, 9);
+  session_->Restore(start_);
+  EXPECT_EQ(session_->to_upload(), start_.hidden) << "the slot holds what came later";
   EXPECT_EQ(session_->state.position, 5);
   EXPECT_EQ(session_->state.pending, 2);
   EXPECT_EQ(session_->state.seed, 1u);
@@ -117,66 +124,33 @@ TEST_F(LastCallTest, WithoutAnIdIsNotMadeAgain) {
   EXPECT_TRUE(next.ok() && !*next);
 }
 
-TEST_F(LastCallTest, KeepsItsStartInASlotOfItsOwn) {
-  session_->state.position = 5;
-  ASSERT_TRUE(session_->TryBegin().ok());
-  session_->Remember({}, nullptr);
-  const int32_t live = session_->lease().slot(), start = session_->lease().start_slot();
-  const auto kept = session_->CopyBeforeFirstStep();
-  ASSERT_TRUE(kept.has_value());
-  EXPECT_EQ(kept->from, live);
-  EXPECT_EQ(kept->to, start);
-  session_->FirstStepDone();
-  EXPECT_EQ(session_->slot(), live);
-  session_->state.position = 6;
-  session_->Restore();
-  EXPECT_EQ(session_->slot(), start) << "the other one is behind";
-  const auto back = session_->CopyBeforeFirstStep();
-  ASSERT_TRUE(back.has_value());
-  EXPECT_EQ(back->from, start);
-  EXPECT_EQ(back->to, live);
-  session_->FirstStepDone();
-  EXPECT_EQ(session_->slot(), live);
-}
-
-TEST_F(LastCallTest, NeedsNoCopyOfAStateFromNothing) {
-  ASSERT_TRUE(session_->TryBegin().ok());
-  session_->Remember({}, nullptr);
-  EXPECT_FALSE(session_->CopyBeforeFirstStep().has_value());
-  session_->FirstStepDone();
-  session_->state.position = 3;
-  session_->Restore();
-  EXPECT_EQ(session_->state.position, 0);
-  EXPECT_FALSE(session_->CopyBeforeFirstStep().has_value());
-}
-
-TEST_F(LastCallTest, IsRememberedFromItsStartToTheFarthestThatItCame) {
-  ASSERT_EQ(session_->remembered().size(), 1u);
-  EXPECT_EQ(session_->remembered()[0].last, 0);
+TEST_F(LastCallTest, ThatTheServerForgotGoesOnWhereItsCallerExpectsIt) {
   RunCall("a");
   session_->End(absl::Now());
-  ASSERT_EQ(session_->remembered().size(), 1u);
-  EXPECT_EQ(session_->remembered()[0].first, 5);
-  EXPECT_EQ(session_->remembered()[0].last, 9);
-  EXPECT_NE(*session_->Rewind(7), nullptr) << "steps are needed";
-  EXPECT_EQ(*session_->Rewind(9), nullptr) << "it is there";
-  EXPECT_EQ(*session_->Rewind(5), nullptr) << "which is kept";
-  EXPECT_EQ(session_->state.position, 5);
-  EXPECT_EQ(session_->position(), 5);
-  EXPECT_EQ(session_->remembered()[0].last, 9) << "it may go forward again";
+  EXPECT_EQ(ErrorReason(session_->TryBeginCall({"b", "digest"}, true, 8).status()),
+            "POSITION_MISMATCH");
+  const auto here = session_->TryBeginCall({"b", "digest"}, true, 9);
+  EXPECT_TRUE(here.ok() && !*here) << here.status();
 }
 
-TEST_F(LastCallTest, NamesTheNearestPositionThatIsRemembered) {
-  RunCall("a", /*keep_request=*/false);
+TEST_F(LastCallTest, IsThatOfTheImageWhenThatIsRestoredWithIt) {
+  RunCall("a");
+  start_.last = LastCall{.key = {"before", "digest"}, .start_sequence = 2};
+  session_->RestoreWithCall(start_);
   session_->End(absl::Now());
-  ASSERT_EQ(session_->remembered().size(), 2u) << "its start, and where it is";
-  for (const auto& [position, nearest] : std::map<int64_t, int>{{0, 5}, {6, 5}, {8, 9}, {99, 9}}) {
-    const absl::Status status = session_->Rewind(position).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
-    EXPECT_EQ(ErrorReason(status), "POSITION_NOT_REMEMBERED");
-    EXPECT_THAT(std::string(status.message()),
-                testing::EndsWith(absl::StrFormat("the nearest that it does is %d", nearest)));
-  }
+  EXPECT_EQ(session_->last_call()->key.request_id, "before");
+  EXPECT_EQ(session_->position(), 5);
+}
+
+TEST_F(LastCallTest, IsAmongTheFactsOfASession) {
+  RunCall("a");
+  const SessionImage image = session_->Facts(absl::UnixEpoch());
+  EXPECT_EQ(image.name, session_->name());
+  EXPECT_EQ(image.owner, "local");
+  EXPECT_EQ(image.model_version, "models/tiny/versions/1");
+  EXPECT_EQ(image.engine_id, session_->version()->engine_id);
+  EXPECT_EQ(image.idle_since, absl::UnixEpoch());
+  EXPECT_EQ(image.last->end_position, 9) << "as far as it came until now";
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "server/generation/step_batcher.h"
 
+#include "tests/server/generation/stored_sessions.h"
 #include "tests/server/generation/tiny_version.h"
 
 namespace derin::server {
@@ -18,7 +19,7 @@ class StepBatcherTest : public testing::Test {
     return step;
   }
   std::shared_ptr<Generation> Add(const std::shared_ptr<const LoadedVersion>& version) {
-    auto session = *store_.OpenForOneCall(version, "local", 1);
+    auto session = *sessions_->OpenForOneCall(version, "local", 1);
     EXPECT_TRUE(session->TryBegin().ok());
     auto generation = std::make_shared<Generation>(GenerationRequest{}, session, &sink_);
     batcher_.Add(generation);
@@ -28,7 +29,7 @@ class StepBatcherTest : public testing::Test {
   std::unique_ptr<Backend> backend_ = *NewBackend("auto");
   std::shared_ptr<const LoadedVersion> red_ = TinyVersion(*backend_, 1),
                                        blue_ = TinyVersion(*backend_, 2);
-  SessionStore store_{*backend_, "a0", {}};
+  StoredSessions sessions_{*backend_};
   CollectingSink sink_;
   StepBatcher batcher_{3};
 };

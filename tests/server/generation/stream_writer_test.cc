@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "tests/server/generation/stored_sessions.h"
 #include "tests/server/generation/tiny_version.h"
 
 namespace derin::server {
@@ -10,14 +11,14 @@ namespace {
 class StreamWriterTest : public testing::Test {
  protected:
   std::shared_ptr<Generation> Make(bool per_token) {
-    auto session = *store_.OpenForOneCall(version_, "local", 1);
+    auto session = *sessions_->OpenForOneCall(version_, "local", 1);
     EXPECT_TRUE(session->TryBegin().ok());
     return std::make_shared<Generation>(GenerationRequest{.per_token = per_token}, session, &sink_);
   }
 
   std::unique_ptr<Backend> backend_ = *NewBackend("auto");
   std::shared_ptr<const LoadedVersion> version_ = TinyVersion(*backend_);
-  SessionStore store_{*backend_, "a0", {}};
+  StoredSessions sessions_{*backend_};
   CollectingSink sink_;
   std::atomic<int> rooms_ = 0;
   StreamWriter writer_{[this] { ++rooms_; }};

@@ -39,11 +39,19 @@ TEST(Folder, WhereAFileStandsIsRefusedSayingSo) {
   EXPECT_THAT(std::string(below.message()), HasSubstr("Not a directory"));
 }
 
+TEST(Folder, ThatIsGoneCannotBeSynced) {
+  const TemporaryFolder folder;
+  EXPECT_TRUE(SyncFolder(folder.path()).ok());
+  EXPECT_THAT(std::string(SyncFolder(folder.path() / "gone").message()),
+              HasSubstr("No such file or directory"));
+}
+
 TEST(Folder, SystemErrorsMeanWhatCallersCanDoAboutThem) {
   EXPECT_EQ(SystemError(EACCES, "x").code(), absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(SystemError(EROFS, "x").code(), absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(SystemError(ENOSPC, "x").code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(ErrorReason(SystemError(ENOSPC, "x")), "DISK_FULL");
+  EXPECT_EQ(ErrorReason(SystemError(EFBIG, "x")), "DISK_FULL");
   EXPECT_EQ(SystemError(ENOTDIR, "x").code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(SystemError(ENOENT, "open it").message(), "cannot open it: No such file or directory");
 }

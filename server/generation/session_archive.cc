@@ -1,0 +1,384 @@
+#include "server/generation/session_archive.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "server/status/error.h"
+
+namespace derin::server {
+namespace {
+
+// Beside the newest image and the one where its last call began.
+constexpr size_t kMostOlderImages = 64;
+// A segment is copied when so much of it is garbage, and when the disk's share is used up, this.
+constexpr double kGarbageShare = 0.5, kGarbageShareWhenFull = 0.1;
+
+int64_t BytesOf(const SegmentLog::Record& record) {
+  return static_cast<int64_t>(record.header.size() + record.body.size());
+}
+
+absl::Status NotSaved(const SessionImage& image, const absl::Status& why) {
+  return Refusal(absl::StatusCode::kResourceExhausted, "SESSION_NOT_SAVED",
+                 absl::StrCat("the state of ", image.name, " at position ", image.state.position,
+                              " cannot be written to disk: ", why.message()));
+}
+
+// Which of `positions`, ascending with the newest last, is missed least when it goes: the one whose
+// neighbours are nearest to each other for its age. So the older, the fewer.
+size_t MissedLeast(const std::vector<int64_t>& positions) {
+  size_t least = 0;
+  double smallest = std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i + 1 < positions.size(); ++i) {
+    const int64_t before = i == 0 ? 0 : positions[i - 1];
+    const auto gap = static_cast<double>(positions[i + 1] - before);
+    const double missed = gap / static_cast<double>(1 + positions.back() - positions[i]);
+    if (missed < smallest) {
+      smallest = missed;
+      least = i;
+    }
+  }
+  return least;
+}
+
+}  // namespace
+
+// What a start finds on disk.
+struct SessionArchive::Scan {
+  struct Stored {
+    SessionHeader header;
+    RecordPlace place;
+  };
+  absl::flat_hash_map<std::string, std::vector<Stored>> by_name;
+  absl::flat_hash_set<std::string> removed;
+  std::vector<RecordPlace> garbage;
+
+  void Add(const RecordPlace& place, SegmentLog::Kind kind, std::string_view bytes) {
+    if (kind == SegmentLog::Kind::kTombstone) {
+      removed.emplace(bytes);
+      return;
+    }
+    absl::StatusOr<SessionHeader> header = DecodeHeader(bytes);
+    if (!header.ok() || !header->lasting) {
+      garbage.push_back(place);
+      return;
+    }
+    std::vector<Stored>& all = by_name[header->name];
+    all.push_back({*std::move(header), place});
+  }
+};
+
+absl::StatusOr<std::unique_ptr<SessionArchive>> SessionArchive::Open(
+    std::filesystem::path folder, const SessionArchiveOptions& options, absl::Time now) {
+  auto archive = std::unique_ptr<SessionArchive>(new SessionArchive(options));
+  Scan scan;
+  auto log = SegmentLog::Open(
+      std::move(folder), {.segment_bytes = options.segment_bytes},
+      [&scan](const RecordPlace& place, SegmentLog::Kind kind, std::string_view header) {
+        scan.Add(place, kind, header);
+      });
+  if (!log.ok()) return log.status();
+  archive->log_ = *std::move(log);
+  absl::MutexLock lock(&archive->mutex_);
+  for (auto& [name, all] : scan.by_name) {
+    // A copy that was being made when the process died comes after what it copies.
+    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+      return a.header.sequence < b.header.sequence;
+    });
+    const SessionHeader& newest = all.back().header;
+    const bool over = scan.removed.contains(name) || newest.expire_time <= now;
+    Entry entry{.expire_time = newest.expire_time};
+    for (size_t i = 0; i < all.size(); ++i) {
+      const int64_t sequence = all[i].header.sequence;
+      const bool copied = i + 1 < all.size() && all[i + 1].header.sequence == sequence;
+      const bool needed = sequence == newest.sequence ||
+                          std::binary_search(newest.remembered.begin(), newest.remembered.end(),
+                                             sequence);
+      if (over || copied || !needed) {
+        scan.garbage.push_back(all[i].place);
+        continue;
+      }
+      entry.images.push_back({.sequence = sequence,
+                              .position = all[i].header.position,
+                              .place = all[i].place,
+                              .in_memory = nullptr});
+    }
+    if (over) continue;
+    entry.images.shrink_to_fit();
+    archive->entries_.emplace(Key(newest.owner, name), std::move(entry));
+  }
+  for (const RecordPlace& place : scan.garbage) archive->log_->Release(place);
+  return archive;
+}
+
+absl::Status SessionArchive::Create(SessionImage& image) {
+  absl::MutexLock lock(&mutex_);
+  if (log_->needed_bytes() >= options_.disk_bytes) {
+    return WithRetryAfter(
+        Refusal(absl::StatusCode::kResourceExhausted, "SESSIONS_FULL",
+                absl::StrFormat("sessions have %d of their %d bytes on disk: close some, or have "
+                                "the operator raise --session-disk",
+                                log_->needed_bytes(), options_.disk_bytes)),
+        absl::Seconds(10));
+  }
+  const auto entry = entries_.emplace(Key(image.owner, image.name), Entry()).first;
+  entry->second.lasting = image.lasting();
+  absl::Status added = Add(entry, image);
+  if (!added.ok()) Erase(entry);
+  return added;
+}
+
+absl::Status SessionArchive::Put(SessionImage& image) {
+  absl::MutexLock lock(&mutex_);
+  const auto entry = entries_.find({image.owner, image.name});
+  if (entry == entries_.end()) return absl::NotFoundError("the session was removed");
+  return Add(entry, image);
+}
+
+absl::Status SessionArchive::Add(Entries::iterator entry, SessionImage& image) {
+  std::vector<Image>& images = entry->second.images;
+  image.sequence = images.empty() ? 1 : images.back().sequence + 1;
+  Forget(entry->second, image);
+  std::vector<int64_t> remembered;
+  for (const Image& one : images) remembered.push_back(one.sequence);
+  auto record = std::make_shared<SegmentLog::Record>();
+  record->header = EncodeHeader(image, std::move(remembered));
+  record->body = EncodeBody(image);
+  Image kept{.sequence = image.sequence, .position = image.state.position};
+  absl::Status status;
+  if (image.lasting()) {
+    const auto place = log_->Append(record->header, record->body);
+    if (place.ok()) {
+      kept.place = *place;
+    } else {
+      status = NotSaved(image, place.status());
+    }
+    // Of a session that is on disk only the newest image is in memory, too.
+    for (Image& one : images) {
+      if (one.place.segment == 0 || one.in_memory == nullptr) continue;
+      host_bytes_ -= BytesOf(*one.in_memory);
+      one.in_memory = nullptr;
+    }
+  }
+  host_bytes_ += BytesOf(*record);
+  kept.in_memory = std::move(record);
+  images.push_back(std::move(kept));
+  entry->second.expire_time = image.expire_time();
+  Touch(entry);
+  MakeRoomInMemory();
+  return status;
+}
+
+void SessionArchive::Forget(Entry& entry, const SessionImage& image) {
+  std::vector<Image>& images = entry.images;
+  const int64_t start = image.last.has_value() ? image.last->start_sequence : 0;
+  const auto later = [start](const Image& one) { return one.sequence > start; };
+  for (Image& one : images) {
+    if (later(one)) Release(one);
+  }
+  std::erase_if(images, later);
+  // Beside the start only what is on disk is worth its place.
+  while (!images.empty() && images.size() > (entry.lasting ? 1 + kMostOlderImages : 1)) {
+    std::vector<int64_t> positions;
+    for (const Image& one : images) positions.push_back(one.position);
+    const size_t least = entry.lasting ? MissedLeast(positions) : 0;
+    Release(images[least]);
+    images.erase(images.begin() + static_cast<std::ptrdiff_t>(least));
+  }
+}
+
+void SessionArchive::Release(Image& image) {
+  if (image.place.segment != 0) log_->Release(image.place);
+  if (image.in_memory != nullptr) host_bytes_ -= BytesOf(*image.in_memory);
+}
+
+void SessionArchive::Touch(Entries::iterator entry) {
+  auto& in_host = entry->second.in_host;
+  if (in_host.has_value()) {
+    host_.splice(host_.end(), host_, *in_host);
+  } else {
+    in_host = host_.insert(host_.end(), entry);
+    in_memory_ += !entry->second.on_device;
+  }
+}
+
+void SessionArchive::LeaveHost(Entry& entry) {
+  if (!entry.in_host.has_value()) return;
+  host_.erase(*entry.in_host);
+  entry.in_host = std::nullopt;
+  in_memory_ -= !entry.on_device;
+}
+
+void SessionArchive::SetOnDevice(const Key& key, bool on_device) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = entries_.find(key);
+  if (found == entries_.end() || found->second.on_device == on_device) return;
+  found->second.on_device = on_device;
+  if (found->second.in_host.has_value()) in_memory_ += on_device ? -1 : 1;
+}
+
+void SessionArchive::MakeRoomInMemory() {
+  while (host_bytes_ > options_.host_bytes && !host_.empty()) {
+    Entry& entry = host_.front()->second;
+    if (!MoveToDisk(entry)) return;
+    LeaveHost(entry);
+    ++moved_to_disk_;
+  }
+}
+
+bool SessionArchive::MoveToDisk(Entry& entry) {
+  for (Image& image : entry.images) {
+    if (image.in_memory == nullptr) continue;
+    if (image.place.segment == 0) {
+      const auto place = log_->Append(image.in_memory->header, image.in_memory->body);
+      if (!place.ok()) return false;
+      image.place = *place;
+    }
+    host_bytes_ -= BytesOf(*image.in_memory);
+    image.in_memory = nullptr;
+  }
+  return true;
+}
+
+absl::StatusOr<SessionImage> SessionArchive::Read(const Image& image) const {
+  Record record = image.in_memory;
+  if (record == nullptr) {
+    auto read = log_->Read(image.place);
+    if (!read.ok()) return read.status();
+    record = std::make_shared<const SegmentLog::Record>(*std::move(read));
+  }
+  const auto header = DecodeHeader(record->header);
+  if (!header.ok()) return header.status();
+  return DecodeBody(*header, record->body);
+}
+
+absl::StatusOr<SessionArchive::Found> SessionArchive::Newest(const Key& key) {
+  absl::MutexLock lock(&mutex_);
+  const auto entry = entries_.find(key);
+  if (entry == entries_.end()) return absl::NotFoundError("");
+  const Image& newest = entry->second.images.back();
+  auto image = Read(newest);
+  if (!image.ok()) return image.status();
+  const bool in_memory = newest.in_memory != nullptr;
+  if (in_memory) Touch(entry);
+  return Found{*std::move(image), in_memory ? v1::SESSION_TIER_HOST : v1::SESSION_TIER_DISK};
+}
+
+absl::StatusOr<SessionImage> SessionArchive::At(const Key& key, int64_t sequence) {
+  absl::MutexLock lock(&mutex_);
+  const auto entry = entries_.find(key);
+  if (entry == entries_.end()) return absl::NotFoundError("");
+  for (const Image& image : entry->second.images) {
+    if (image.sequence == sequence) return Read(image);
+  }
+  return absl::NotFoundError("");
+}
+
+int64_t SessionArchive::NewestSequence(const Key& key) const {
+  absl::MutexLock lock(&mutex_);
+  const auto entry = entries_.find(key);
+  return entry == entries_.end() ? 0 : entry->second.images.back().sequence;
+}
+
+std::vector<SessionArchive::Remembered> SessionArchive::AllOf(const Key& key) const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<Remembered> all;
+  const auto entry = entries_.find(key);
+  if (entry == entries_.end()) return all;
+  for (const Image& image : entry->second.images) all.push_back({image.sequence, image.position});
+  return all;
+}
+
+void SessionArchive::Erase(Entries::iterator entry) {
+  for (Image& image : entry->second.images) Release(image);
+  LeaveHost(entry->second);
+  entries_.erase(entry);
+}
+
+bool SessionArchive::Remove(const Key& key) {
+  absl::MutexLock lock(&mutex_);
+  const auto entry = entries_.find(key);
+  if (entry == entries_.end()) return false;
+  // Without a tombstone, on a full disk, it is there again after a restart, until it expires.
+  if (entry->second.lasting) log_->AppendTombstone(key.second).IgnoreError();
+  Erase(entry);
+  return true;
+}
+
+std::vector<std::string> SessionArchive::Names(std::string_view owner, std::string_view after,
+                                               size_t limit) const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<std::string> names;
+  auto it = entries_.upper_bound({std::string(owner), std::string(after)});
+  for (; it != entries_.end() && it->first.first == owner && names.size() < limit; ++it) {
+    names.push_back(it->first.second);
+  }
+  return names;
+}
+
+std::vector<SessionArchive::Key> SessionArchive::Expired(absl::Time now, size_t limit,
+                                                         Key& after) const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<Key> expired;
+  auto it = entries_.upper_bound(after);
+  for (; it != entries_.end() && limit > 0; ++it, --limit) {
+    if (it->second.expire_time <= now) expired.push_back(it->first);
+    after = it->first;
+  }
+  if (it == entries_.end()) after = {};
+  return expired;
+}
+
+absl::StatusOr<bool> SessionArchive::Compact() {
+  const bool full = log_->file_bytes() > options_.disk_bytes;
+  const uint32_t segment = log_->MostGarbage(full ? kGarbageShareWhenFull : kGarbageShare);
+  if (segment == 0) return false;
+  absl::Status status;
+  absl::Status visited = log_->Visit(
+      segment, [&](const RecordPlace& place, SegmentLog::Kind kind, std::string_view header) {
+        if (status.ok()) status = Move(place, kind, header);
+      });
+  if (status.ok()) status = visited;
+  if (status.ok()) status = log_->Sync();
+  if (status.ok()) status = log_->Drop(segment);
+  if (!status.ok()) return status;
+  return true;
+}
+
+absl::Status SessionArchive::Move(const RecordPlace& place, SegmentLog::Kind kind,
+                                  std::string_view header) {
+  if (kind == SegmentLog::Kind::kTombstone) {
+    // What it speaks of may only be in older segments.
+    return log_->IsOldest(place.segment) ? absl::OkStatus() : log_->AppendTombstone(header);
+  }
+  const auto decoded = DecodeHeader(header);
+  if (!decoded.ok()) return absl::OkStatus();
+  // A session that is removed meanwhile must not be copied behind its tombstone.
+  absl::MutexLock lock(&mutex_);
+  const auto entry = entries_.find({decoded->owner, decoded->name});
+  if (entry == entries_.end()) return absl::OkStatus();
+  for (Image& image : entry->second.images) {
+    if (image.place != place) continue;
+    const auto record = log_->Read(place);
+    if (!record.ok()) return record.status();
+    const auto moved = log_->Append(record->header, record->body);
+    if (!moved.ok()) return moved.status();
+    log_->Release(place);
+    image.place = *moved;
+  }
+  return absl::OkStatus();
+}
+
+SessionArchive::Counts SessionArchive::counts() const {
+  absl::MutexLock lock(&mutex_);
+  return {.sessions = static_cast<int64_t>(entries_.size()),
+          .in_memory = in_memory_,
+          .host_bytes = host_bytes_,
+          .disk_bytes = log_->needed_bytes(),
+          .moved_to_disk = moved_to_disk_};
+}
+
+}  // namespace derin::server

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "server/generation/session_image.h"
+#include "server/storage/segment_log.h"
+
+namespace derin::server {
+
+struct SessionArchiveOptions {
+  int64_t host_bytes = int64_t{256} << 20;  // of images in memory
+  int64_t disk_bytes = int64_t{16} << 30;   // of images on disk
+  int64_t segment_bytes = SegmentLogOptions().segment_bytes;
+};
+
+// The images of all sessions: the newest of each, the one where its last call began, and some
+// older ones that it may go back to. Those of sessions that outlive the process are written to a
+// SegmentLog as they come, and stay in memory, too, while there is room; the others are in memory,
+// and go to disk when there is none. Thread-safe.
+//
+// In memory a session costs about 400 bytes beside its images.
+class SessionArchive {
+ public:
+  using Key = std::pair<std::string, std::string>;  // owner and name
+
+  // Finds the sessions that an earlier process kept in `folder`, but those that have expired.
+  static absl::StatusOr<std::unique_ptr<SessionArchive>> Open(std::filesystem::path folder,
+                                                              const SessionArchiveOptions& options,
+                                                              absl::Time now);
+
+  // Keeps the first image of a session and gives it its sequence. RESOURCE_EXHAUSTED, reason
+  // SESSIONS_FULL, when the disk has its share; reason SESSION_NOT_SAVED when it cannot be written
+  // although it should outlive the process: then there is no such session.
+  absl::Status Create(SessionImage& image) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Keeps a later one in place of all that came after the start of its last call. NOT_FOUND when
+  // the session was removed; reason SESSION_NOT_SAVED when it is in memory only although it
+  // should outlive the process.
+  absl::Status Put(SessionImage& image) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  struct Found {
+    SessionImage image;
+    v1::SessionTier tier = v1::SESSION_TIER_UNSPECIFIED;
+  };
+  // NOT_FOUND without a reason when there is none; DATA_LOSS when it cannot be read.
+  absl::StatusOr<Found> Newest(const Key& key) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<SessionImage> At(const Key& key, int64_t sequence) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of the newest; 0 when there is no such session.
+  int64_t NewestSequence(const Key& key) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Images that there are, by sequence, ascending.
+  struct Remembered {
+    int64_t sequence = 0, position = 0;
+  };
+  std::vector<Remembered> AllOf(const Key& key) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Whether the device has the state of the session, too, from here on; only for the counts.
+  void SetOnDevice(const Key& key, bool on_device) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether there was one.
+  bool Remove(const Key& key) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Names of the owner's sessions from behind `after` on, ascending, at most `limit`.
+  std::vector<std::string> Names(std::string_view owner, std::string_view after, size_t limit) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of the next `limit` sessions behind `after`, which it moves on, those that have expired at
+  // `now`; after the last one `after` is empty.
+  std::vector<Key> Expired(absl::Time now, size_t limit, Key& after) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // All images that were kept before outlive a loss of power when it returns.
+  absl::Status Sync() { return log_->Sync(); }
+  // Copies what is needed out of one segment that is mostly garbage, and removes it. False when
+  // there is none.
+  absl::StatusOr<bool> Compact() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  struct Counts {
+    int64_t sessions = 0;
+    int64_t in_memory = 0;  // of these, those that are not on the device, but in memory
+    int64_t host_bytes = 0, disk_bytes = 0;
+    int64_t moved_to_disk = 0;  // so many times
+  };
+  Counts counts() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // What Open found to be damaged, one sentence each.
+  const std::vector<std::string>& damage() const { return log_->damage(); }
+
+ private:
+  using Record = std::shared_ptr<const SegmentLog::Record>;
+  struct Image {
+    int64_t sequence = 0, position = 0;
+    RecordPlace place;  // segment 0: not on disk
+    Record in_memory;   // null: only on disk
+  };
+  struct Entry {
+    std::vector<Image> images;  // ascending, at least one
+    absl::Time expire_time;
+    bool lasting = true, on_device = false;
+    std::optional<std::list<std::map<Key, Entry>::iterator>::iterator> in_host;
+  };
+  using Entries = std::map<Key, Entry>;
+  struct Scan;
+
+  SessionArchive(const SessionArchiveOptions& options) : options_(options) {}
+
+  absl::Status Add(Entries::iterator entry, SessionImage& image)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Lets go of what `image` makes needless, and of some of the older ones when there are many.
+  void Forget(Entry& entry, const SessionImage& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Release(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Touch(Entries::iterator entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LeaveHost(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The least used images go to disk while those in memory have more than their share.
+  void MakeRoomInMemory() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool MoveToDisk(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Erase(Entries::iterator entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<SessionImage> Read(const Image& image) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  absl::Status Move(const RecordPlace& place, SegmentLog::Kind kind, std::string_view header)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const SessionArchiveOptions options_;
+  std::unique_ptr<SegmentLog> log_;
+
+  mutable absl::Mutex mutex_;
+  Entries entries_ ABSL_GUARDED_BY(mutex_);
+  // Those with images in memory, the least used first.
+  std::list<Entries::iterator> host_ ABSL_GUARDED_BY(mutex_);
+  int64_t host_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t in_memory_ ABSL_GUARDED_BY(mutex_) = 0;  // see Counts
+  int64_t moved_to_disk_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace derin::server

@@ -1,0 +1,52 @@
+#include "server/generation/session_housekeeper.h"
+
+#include <spdlog/spdlog.h>
+
+#include <string>
+
+namespace derin::server {
+namespace {
+
+constexpr absl::Duration kRound = absl::Seconds(10);
+
+}  // namespace
+
+SessionHousekeeper::SessionHousekeeper(SessionStore& sessions, SessionArchive& archive)
+    : sessions_(sessions), archive_(archive), thread_([this] { Run(); }) {}
+
+SessionHousekeeper::~SessionHousekeeper() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  thread_.join();
+}
+
+bool SessionHousekeeper::Stopping() const {
+  absl::MutexLock lock(&mutex_);
+  return stopping_;
+}
+
+void SessionHousekeeper::Run() {
+  for (;;) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kRound)) return;
+    }
+    sessions_.RemoveExpired();
+    Compact();
+  }
+}
+
+void SessionHousekeeper::Compact() {
+  while (!Stopping()) {
+    const absl::StatusOr<bool> compacted = archive_.Compact();
+    if (!compacted.ok()) {
+      spdlog::warn("cannot give back disk that sessions no longer need: {}",
+                   std::string(compacted.status().message()));
+    }
+    if (!compacted.ok() || !*compacted) return;
+  }
+}
+
+}  // namespace derin::server

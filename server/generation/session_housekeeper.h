@@ -1,0 +1,31 @@
+#pragma once
+
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "server/generation/session_archive.h"
+#include "server/generation/session_store.h"
+
+namespace derin::server {
+
+// The thread that removes sessions that have expired, and what disk they and others leave unused.
+class SessionHousekeeper {
+ public:
+  // Both outlive it.
+  SessionHousekeeper(SessionStore& sessions, SessionArchive& archive);
+  ~SessionHousekeeper();
+
+ private:
+  void Run();
+  bool Stopping() const ABSL_LOCKS_EXCLUDED(mutex_);
+  void Compact();
+
+  SessionStore& sessions_;
+  SessionArchive& archive_;
+  mutable absl::Mutex mutex_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace derin::server
