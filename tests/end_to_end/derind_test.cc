@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "derin/v1/corpus.grpc.pb.h"
+#include "derin/v1/generation.grpc.pb.h"
 #include "derin/v1/model.grpc.pb.h"
 #include "derin/v1/training.grpc.pb.h"
 #include "server_test.h"
@@ -255,7 +256,8 @@ class KilledTrainingTest : public DerindTest {
     writer->WritesDone();
     ASSERT_TRUE(writer->Finish().ok());
   }
-  void Create(const std::shared_ptr<grpc::Channel>& channel, const std::string& id) {
+  void Create(const std::shared_ptr<grpc::Channel>& channel, const std::string& id,
+              int epochs = 6000) {  // some seconds, and the first checkpoint is there after one
     v1::CreateTrainingJobRequest request;
     request.set_training_job_id(id);
     v1::TrainingSpec& spec = *request.mutable_training_job()->mutable_spec();
@@ -266,7 +268,7 @@ class KilledTrainingTest : public DerindTest {
     spec.set_batch(2);
     spec.set_steps(10);
     spec.set_validation_share(0.2);
-    spec.set_epochs(6000);  // some seconds, and the first checkpoint is there after one
+    spec.set_epochs(epochs);
     spec.set_seed(7);
     spec.mutable_optimizer()->mutable_adam();
     spec.mutable_checkpoint_interval()->set_seconds(1);
@@ -358,6 +360,81 @@ TEST_F(KilledTrainingTest, GoesOnFromItsLastCheckpointToTheSameWeights) {
     EXPECT_NEAR(killed.training_metrics(i).training_loss(),
                 whole.training_metrics(i).training_loss(), 1e-9);
   }
+}
+
+class KilledGenerationTest : public KilledTrainingTest {
+ protected:
+  // The text of a call, until its end or until it has `enough` bytes; where it was then.
+  struct Said {
+    std::string text;
+    int64_t start = 0, position = 0;
+  };
+  Said Say(const std::shared_ptr<grpc::Channel>& channel, const v1::GenerateRequest& request,
+           size_t enough = std::string::npos) {
+    grpc::ClientContext context;
+    const auto reader = v1::GenerationService::NewStub(channel)->Generate(&context, request);
+    Said said;
+    v1::GenerateResponse response;
+    while (said.text.size() < enough && reader->Read(&response)) {
+      if (response.has_start()) said.start = response.start().position();
+      said.text += response.text();
+      if (response.position() > 0) said.position = response.position();
+    }
+    if (enough != std::string::npos) return said;
+    const grpc::Status status = reader->Finish();
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return said;
+  }
+  std::string Open(const std::shared_ptr<grpc::Channel>& channel) {
+    v1::OpenSessionRequest request;
+    request.set_model("models/small");
+    request.set_seed(3);
+    TestContext context;
+    v1::Session session;
+    EXPECT_TRUE(
+        v1::GenerationService::NewStub(channel)->OpenSession(&context, request, &session).ok());
+    return session.name();
+  }
+};
+
+TEST_F(KilledGenerationTest, ATextThatWasUnderWayGoesOnWithNothingLostOrDoubled) {
+  v1::GenerateRequest first, second;
+  first.set_prompt("abc");
+  first.set_max_tokens(50);
+  second.set_max_tokens(400);
+  second.set_request_id("the second call");
+  std::string wanted, text;
+  v1::GenerateRequest again = second;
+  {
+    Derind derind(Arguments());
+    derind.AwaitOutput("serves on");
+    const auto channel = NewChannel();
+    Upload(channel);
+    Create(channel, "small", /*epochs=*/3);
+    Watch(channel, "small", [](const auto&) { return false; });
+    const std::string whole = Open(channel), killed = Open(channel);
+    for (v1::GenerateRequest* request : {&first, &second}) {
+      request->set_session(whole);
+      wanted += Say(channel, *request).text;
+      request->set_session(killed);
+    }
+    text += Say(channel, first).text;
+    v1::GenerateRequest endless = second;
+    endless.set_per_token(true);
+    endless.set_max_tokens(1'000'000);
+    again = endless;
+    const Said part = Say(channel, endless, /*enough=*/20);
+    text += part.text;
+    again.set_expected_position(part.start);
+    again.set_resume_after_position(part.position);
+    derind.Kill(SIGKILL);
+    EXPECT_EQ(derind.ExitStatus(), -1);
+  }
+  Derind derind(Arguments());
+  derind.AwaitOutput("serves on");
+  text += Say(NewChannel(), again, /*enough=*/300).text;
+  EXPECT_EQ(text.substr(0, wanted.size()), wanted.substr(0, text.size()));
+  EXPECT_GT(text.size(), 300u);
 }
 
 }  // namespace

@@ -572,9 +572,10 @@ TEST_F(GenerationTest, ASessionGoesBackToPositionsOfItsLastCall) {
   const std::string text = Generate(more).text;
   const auto shown = client_->GetSession(session->name);
   EXPECT_EQ(shown->position, 73);
-  ASSERT_EQ(shown->remembered.size(), 1u);
-  EXPECT_EQ(shown->remembered[0].first, 13);
-  EXPECT_EQ(shown->remembered[0].last, 73);
+  ASSERT_EQ(shown->remembered.size(), 2u);
+  EXPECT_EQ(shown->remembered[0].last, 0) << "where it was opened";
+  EXPECT_EQ(shown->remembered[1].first, 13);
+  EXPECT_EQ(shown->remembered[1].last, 73);
   // At 14 one token of the call is drawn.
   for (const int64_t position : {40, 14, 73, 20}) {
     const auto back = client_->RewindSession(session->name, position);

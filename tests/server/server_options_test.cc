@@ -121,7 +121,9 @@ TEST(ServerOptions, OfAFlagGivenTwiceTheLastCounts) {
 TEST(ServerOptions, ValuesOutOfRangeAreBadUsage) {
   for (const std::vector<const char*>& arguments :
        std::vector<std::vector<const char*>>{{"--max-sessions", "0"},
-                                             {"--max-sessions", "1000001"},
+                                             {"--max-sessions", "1000000001"},
+                                             {"--session-memory", "0"},
+                                             {"--session-ttl", "8761h"},
                                              {"--max-streams", "many"},
                                              {"--max-corpus-bytes", "-1"},
                                              {"--max-corpus-bytes", "1 parsec"},
