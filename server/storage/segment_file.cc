@@ -44,7 +44,8 @@ class Window {
       content_ = *std::move(content);
       start_ = offset;
     }
-    return std::string_view(content_).substr(offset - start_, bytes);
+    const std::string_view content = content_;
+    return content.substr(offset - start_, bytes);
   }
 
  private:

@@ -409,7 +409,7 @@ absl::Status SegmentLog::Visit(uint32_t number, const Visitor& visit) const {
 
 absl::Status SegmentLog::Drop(uint32_t number) {
   absl::MutexLock syncing(&syncing_);
-  if (const absl::Status sealed = Sealed(number).status(); !sealed.ok()) return sealed;
+  if (absl::Status sealed = Sealed(number).status(); !sealed.ok()) return sealed;
   if (absl::Status removed = Remove(IndexPath(number)); !removed.ok()) return removed;
   if (absl::Status removed = Remove(SegmentPath(number)); !removed.ok()) return removed;
   {

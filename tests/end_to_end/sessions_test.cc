@@ -81,7 +81,8 @@ class SessionsTest : public ClientTest {
 
 TEST_F(SessionsTest, GoOnAfterARestartAsIfThereHadBeenNone) {
   const std::string whole = Open().name(), cut = Open(v1::DURABILITY_POWER).name();
-  const std::string wanted = Say(whole, 30, "the ") + Say(whole, 30);
+  std::string wanted = Say(whole, 30, "the ");
+  wanted += Say(whole, 30);
   std::string text = Say(cut, 30, "the ");
   RestartAndConnect();
   const auto [status, session] = Get(cut);

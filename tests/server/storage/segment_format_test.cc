@@ -45,15 +45,15 @@ TEST(SegmentFormat, ASegmentsStartGivesItsVersionUnlessItIsDamaged) {
 
 TEST(SegmentFormat, AFrameComesBack) {
   const std::string record = EncodeRecord(RecordKind::kRecord, "key", "content");
-  const std::optional<RecordFrame> frame = DecodeFrame(record);
-  ASSERT_TRUE(frame);
-  EXPECT_EQ(frame->kind, RecordKind::kRecord);
-  EXPECT_EQ(frame->header_bytes, 3);
-  EXPECT_EQ(frame->body_bytes, 7);
-  EXPECT_EQ(frame->header_crc, Crc32("key"));
-  EXPECT_EQ(frame->body_crc, Crc32("content"));
-  EXPECT_EQ(frame->record_bytes(), record.size());
-  EXPECT_EQ(DecodeFrame(Bytes(kTombstone))->kind, RecordKind::kTombstone);
+  ASSERT_TRUE(DecodeFrame(record));
+  const RecordFrame frame = DecodeFrame(record).value();
+  EXPECT_EQ(frame.kind, RecordKind::kRecord);
+  EXPECT_EQ(frame.header_bytes, 3);
+  EXPECT_EQ(frame.body_bytes, 7);
+  EXPECT_EQ(frame.header_crc, Crc32("key"));
+  EXPECT_EQ(frame.body_crc, Crc32("content"));
+  EXPECT_EQ(frame.record_bytes(), record.size());
+  EXPECT_EQ(DecodeFrame(Bytes(kTombstone)).value().kind, RecordKind::kTombstone);
 }
 
 TEST(SegmentFormat, EveryDamageToAFrameIsSeen) {
@@ -69,7 +69,7 @@ TEST(SegmentFormat, EveryDamageToAFrameIsSeen) {
 }
 
 // A frame of these numbers whose checksum is right.
-std::string Frame(std::vector<uint32_t> numbers) {
+std::string Frame(const std::vector<uint32_t>& numbers) {
   std::string frame;
   for (const uint32_t number : numbers) {
     for (int byte = 0; byte < 4; ++byte) frame += static_cast<char>(number >> 8 * byte);

@@ -31,8 +31,9 @@ class SegmentLogTest : public ::testing::Test {
     shown_.clear();
     places_.clear();
     auto log = SegmentLog::Open(path_, {.segment_bytes = segment_bytes}, Show());
-    if (log.ok()) log_ = *std::move(log);
-    return log.status();
+    if (!log.ok()) return log.status();
+    log_ = *std::move(log);
+    return absl::OkStatus();
   }
   void Open(int64_t segment_bytes = kLarge) {
     const absl::Status opened = TryOpen(segment_bytes);
@@ -53,6 +54,14 @@ class SegmentLogTest : public ::testing::Test {
     EXPECT_TRUE(place.ok()) << place.status();
     return place.ok() ? *place : RecordPlace();
   }
+  // Records h0, h1, ... with the bodies b0, b1, ..., 28 bytes each.
+  std::vector<RecordPlace> AppendSome(int count) {
+    std::vector<RecordPlace> places(count);
+    for (int i = 0; i < count; ++i) {
+      places[i] = Append(absl::StrCat("h", i), absl::StrCat("b", i));
+    }
+    return places;
+  }
   void AppendTombstone(std::string_view header) {
     const absl::Status appended = log_->AppendTombstone(header);
     EXPECT_TRUE(appended.ok()) << appended;
@@ -64,7 +73,7 @@ class SegmentLogTest : public ::testing::Test {
     if (record.ok()) return record->body;
     EXPECT_EQ(record.status().code(), absl::StatusCode::kDataLoss);
     EXPECT_EQ(ErrorReason(record.status()), "RECORD_DAMAGED");
-    return std::string(record.status().message());
+    return absl::StrCat(record.status().message());
   }
 
   std::filesystem::path File(std::string_view name) const { return path_ / name; }
@@ -101,8 +110,7 @@ TEST_F(SegmentLogTest, GivesBackWhatWasAppended) {
 TEST_F(SegmentLogTest, ShowsAllRecordsAtTheNextStartOldestFirst) {
   Open(100);
   EXPECT_THAT(shown_, IsEmpty());
-  std::vector<RecordPlace> places;
-  for (int i = 0; i < 9; ++i) places.push_back(Append(absl::StrCat("h", i), absl::StrCat("b", i)));
+  const std::vector<RecordPlace> places = AppendSome(9);
   AppendTombstone("h3");
   Open(100);
   EXPECT_THAT(shown_, ElementsAre("h0", "h1", "h2", "h3", "h4", "h5", "h6", "h7", "h8", "+h3"));
@@ -218,7 +226,7 @@ class DamagedSegmentTest : public SegmentLogTest {
   // The first segment then is the last one, or is followed by another.
   void Prepare(bool last) {
     Open(last ? kLarge : kBytes);
-    for (int i = 0; i < 3; ++i) Append(absl::StrCat("h", i), absl::StrCat("b", i));
+    AppendSome(3);
     if (!last) Append("next", "");
     log_.reset();
     content_ = Content(kFirst);
@@ -240,7 +248,7 @@ class DamagedSegmentTest : public SegmentLogTest {
 };
 
 // What a start shows and says with byte `at` of the segment changed, and no index.
-void ExpectCostsOnlyWhatItTouches(size_t at, std::vector<std::string> shown,
+void ExpectCostsOnlyWhatItTouches(size_t at, const std::vector<std::string>& shown,
                                   const std::vector<std::string>& damage) {
   if (at < 16) {
     EXPECT_THAT(shown, ElementsAre("h0", "h1", "h2"));
@@ -320,7 +328,7 @@ TEST_F(DamagedSegmentTest, CostsOneRecordWhereThereIsAnIndex) {
 
 TEST_F(DamagedSegmentTest, ADamagedOrMissingIndexIsWrittenAnew) {
   Prepare(/*last=*/false);
-  for (size_t at = 0; at <= index_.size(); ++at) {
+  for (size_t at = 0; at < index_.size() + 7; at += 7) {
     SCOPED_TRACE(at);
     log_.reset();
     if (at < index_.size()) {
@@ -496,11 +504,10 @@ TEST_F(SegmentLogTest, KnowsHowMuchIsNeeded) {
 
 TEST_F(SegmentLogTest, FindsTheSealedSegmentWithTheMostGarbage) {
   Open(16 + 4 * 28);
-  std::vector<RecordPlace> places;
-  for (int i = 0; i < 10; ++i) places.push_back(Append(absl::StrCat("h", i), absl::StrCat("b", i)));
+  const std::vector<RecordPlace> places = AppendSome(10);
   EXPECT_EQ(log_->MostGarbage(0.01), 0);
-  for (const int i : {8, 9})
-    log_->Release(places[i]);  // all of the last segment, which is not sealed
+  // All of the last segment, which is not sealed.
+  for (const int i : {8, 9}) log_->Release(places[i]);
   EXPECT_EQ(log_->MostGarbage(0.01), 0);
   log_->Release(places[0]);
   EXPECT_EQ(log_->MostGarbage(0.25), 1);
@@ -587,8 +594,7 @@ TEST_F(SegmentLogTest, ASegmentThatIsAppendedToIsNeitherVisitedNorDropped) {
 
 TEST_F(SegmentLogTest, IsCompactedRecordByRecord) {
   Open(16 + 4 * 28);
-  std::vector<RecordPlace> places;
-  for (int i = 0; i < 3; ++i) places.push_back(Append(absl::StrCat("h", i), absl::StrCat("b", i)));
+  const std::vector<RecordPlace> places = AppendSome(3);
   AppendTombstone("h9");
   AppendTombstone("h8");  // fills the first
   log_->Release(places[0]);
