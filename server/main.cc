@@ -80,6 +80,7 @@ int Run(const CommandLine& line) {
   // Before any thread is made: they all inherit it, so that only sigwait gets these.
   const sigset_t signals = BlockStopSignals();
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file at its limit is a full disk, which is an error
 
   absl::StatusOr<std::unique_ptr<Server>> started = Server::Start(line.server);
   if (!started.ok()) {

@@ -202,15 +202,14 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
                {.weights_memory_bytes = options.weights_memory, .max_rows = StepRows(options)}),
       jobs({*backend, *store, blobs, registry, metrics},
            {.max_queued_jobs = options.max_queued_jobs}),
-      sessions(
-          *backend, *archive,
-          [this](std::string_view name, std::string_view field) {
-            return registry.Resolve(name, field);
-          },
-          store->server_id(),
-          {.max_sessions = options.max_sessions,
-           .device_bytes = options.session_device_memory,
-           .time_to_live = options.session_time_to_live}),
+      sessions(*backend, *archive,
+               [this](std::string_view name, std::string_view field) {
+                 return registry.Resolve(name, field);
+               },
+               store->server_id(),
+               {.max_sessions = options.max_sessions,
+                .device_bytes = options.session_device_memory,
+                .time_to_live = options.session_time_to_live}),
       admission(metrics),
       corpus_service(admission, *store, blobs, options.max_corpus_bytes),
       training_service(admission, jobs),
@@ -224,14 +223,15 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
 absl::Status Server::Parts::StartWork(const ServerOptions& options) {
   absl::StatusOr<int64_t> swept = blobs.Sweep([this] { return store->DigestsInUse(); });
   if (!swept.ok()) return swept.status();
-  absl::StatusOr<std::unique_ptr<GenerationEngine>> made = GenerationEngine::Create(
-      *backend, sessions, metrics, {.max_streams = options.max_streams, .max_rows = StepRows(options)});
+  absl::StatusOr<std::unique_ptr<GenerationEngine>> made =
+      GenerationEngine::Create(*backend, sessions, metrics,
+                               {.max_streams = options.max_streams, .max_rows = StepRows(options)});
   if (!made.ok()) return made.status();
   engine = *std::move(made);
-  model_service.emplace(admission, *store,
-                        ScoreReactor::Parts{.sessions = sessions,
-                                            .engine = *engine,
-                                            .max_text_bytes = options.max_prompt_bytes});
+  model_service.emplace(
+      admission, *store,
+      ScoreReactor::Parts{
+          .sessions = sessions, .engine = *engine, .max_text_bytes = options.max_prompt_bytes});
   generation_service.emplace(
       admission, sessions, *engine,
       GenerationService::Limits{.max_prompt_bytes = options.max_prompt_bytes,

@@ -42,9 +42,9 @@ CLI::Option* AddDuration(CLI::App& app, const std::string& name, absl::Duration&
           name,
           [name, max, &field](const std::string& text) {
             if (!absl::ParseDuration(text, &field) || field < absl::ZeroDuration() || field > max) {
-              throw CLI::ValidationError(
-                  name, absl::StrCat("got ", text, ", wanted a time from 0 to ",
-                                     absl::ToInt64Hours(max), "h, such as 10s"));
+              throw CLI::ValidationError(name,
+                                         absl::StrCat("got ", text, ", wanted a time from 0 to ",
+                                                      absl::ToInt64Hours(max), "h, such as 10s"));
             }
           },
           description)

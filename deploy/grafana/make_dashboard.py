@@ -144,10 +144,12 @@ ROWS = (
     ("Sessions", (
         Panel("Open sessions", "By where their state is.", "short",
               (Query(f"sum by (tier) (derin_sessions{{{INSTANCE}}})", "{{tier}}"),), stacked=True),
-        Panel("Memory of their states", "By where it is.", "bytes",
+        Panel("Bytes of their states", "By where they are; what is nearer to the device is on disk, too.", "bytes",
               (Query(f"sum by (tier) (derin_session_state_bytes{{{INSTANCE}}})", "{{tier}}"),), stacked=True),
-        Panel("Evictions", "Sessions closed to make room. Their owners must start afresh: best none.", "ops",
+        Panel("Sessions that leave their place", "To memory, to disk, or for good when nobody used them.", "ops",
               (Query(rate("derin_session_evictions_total", by="by (reason) "), "{{reason}}"),)),
+        Panel("Sessions that come back to the device", "When a call comes. Any that fail are damaged.", "ops",
+              (Query(rate("derin_session_restores_total", by="by (tier, result) "), "{{tier}} {{result}}"),)),
     )),
     ("Server", (
         Panel("Memory of the device", "Free: a job that does not fit is refused.", "bytes",

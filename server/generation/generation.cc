@@ -34,8 +34,7 @@ GenerationRequest RewindRequest(const GenerationRequest& last, int64_t position,
 }
 
 Generation::Generation(GenerationRequest request, std::shared_ptr<Session> session,
-                       StreamSink* sink,
-                       std::shared_ptr<const SessionImage> start)
+                       StreamSink* sink, std::shared_ptr<const SessionImage> start)
     : request_(std::move(request)),
       session_(std::move(session)),
       sink_(sink),

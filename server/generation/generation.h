@@ -44,8 +44,8 @@ struct GenerationRequest {
   // Nothing is drawn: the prompt goes in, but for its last token, which waits for the next call.
   bool only_prompt = false;
   bool scores = false;  // the prompt's tokens are sent, with their rankings; only with only_prompt
-  int continuations = 0;     // so many texts are made of the prompt; 0: one, in its session
-  bool continues = false;    // a call of several parts, which has its place already
+  int continuations = 0;   // so many texts are made of the prompt; 0: one, in its session
+  bool continues = false;  // a call of several parts, which has its place already
   // What the session remembers of the call, to make it again up to some position; null for nothing.
   std::shared_ptr<const v1::GenerateRequest> source;
   CallKey key;               // of the call in its session
@@ -69,8 +69,8 @@ GenerationRequest RewindRequest(const GenerationRequest& last, int64_t position,
 // absorbs next; all but what is marked otherwise belongs to the engine's thread.
 class Generation {
  public:
-  // `session` was begun for this call; `sink` lives until it got the end. With a `start` the call is
-  // the session's last one once more, which begins there.
+  // `session` was begun for this call; `sink` lives until it got the end. With a `start` the call
+  // is the session's last one once more, which begins there.
   Generation(GenerationRequest request, std::shared_ptr<Session> session, StreamSink* sink,
              std::shared_ptr<const SessionImage> start = nullptr);
 

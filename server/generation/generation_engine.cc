@@ -43,8 +43,8 @@ absl::StatusOr<std::unique_ptr<GenerationEngine>> GenerationEngine::Create(
     const GenerationEngineOptions& options, MonotonicClock clock) {
   auto queue = backend.NewQueue(QueuePriority::kGeneration);
   if (!queue.ok()) return queue.status();
-  return std::unique_ptr<GenerationEngine>(new GenerationEngine(
-      backend, keeper, metrics, options, std::move(clock), *std::move(queue)));
+  return std::unique_ptr<GenerationEngine>(
+      new GenerationEngine(backend, keeper, metrics, options, std::move(clock), *std::move(queue)));
 }
 
 GenerationEngine::GenerationEngine(Backend& backend, SessionKeeper& keeper, ServerMetrics& metrics,

@@ -32,8 +32,7 @@ class GenerationEngine {
   // `backend`, `keeper` and `metrics` outlive the engine.
   static absl::StatusOr<std::unique_ptr<GenerationEngine>> Create(
       Backend& backend, SessionKeeper& keeper, ServerMetrics& metrics,
-      const GenerationEngineOptions& options,
-      MonotonicClock clock = SystemMonotonicClock());
+      const GenerationEngineOptions& options, MonotonicClock clock = SystemMonotonicClock());
   // Ends all calls with FINISH_REASON_SERVER_STOPPING and waits until their sinks have that.
   ~GenerationEngine();
 

@@ -75,11 +75,9 @@ absl::StatusOr<std::unique_ptr<SessionArchive>> SessionArchive::Open(
     std::filesystem::path folder, const SessionArchiveOptions& options, absl::Time now) {
   auto archive = std::unique_ptr<SessionArchive>(new SessionArchive(options));
   Scan scan;
-  auto log = SegmentLog::Open(
-      std::move(folder), {.segment_bytes = options.segment_bytes},
-      [&scan](const RecordPlace& place, SegmentLog::Kind kind, std::string_view header) {
-        scan.Add(place, kind, header);
-      });
+  auto log = SegmentLog::Open(std::move(folder), {.segment_bytes = options.segment_bytes},
+                              [&scan](const RecordPlace& place, SegmentLog::Kind kind,
+                                      std::string_view header) { scan.Add(place, kind, header); });
   if (!log.ok()) return log.status();
   archive->log_ = *std::move(log);
   absl::MutexLock lock(&archive->mutex_);
@@ -94,9 +92,9 @@ absl::StatusOr<std::unique_ptr<SessionArchive>> SessionArchive::Open(
     for (size_t i = 0; i < all.size(); ++i) {
       const int64_t sequence = all[i].header.sequence;
       const bool copied = i + 1 < all.size() && all[i + 1].header.sequence == sequence;
-      const bool needed = sequence == newest.sequence ||
-                          std::binary_search(newest.remembered.begin(), newest.remembered.end(),
-                                             sequence);
+      const bool needed =
+          sequence == newest.sequence ||
+          std::binary_search(newest.remembered.begin(), newest.remembered.end(), sequence);
       if (over || copied || !needed) {
         scan.garbage.push_back(all[i].place);
         continue;

@@ -5,14 +5,10 @@
 #include <string>
 
 namespace derin::server {
-namespace {
 
-constexpr absl::Duration kRound = absl::Seconds(10);
-
-}  // namespace
-
-SessionHousekeeper::SessionHousekeeper(SessionStore& sessions, SessionArchive& archive)
-    : sessions_(sessions), archive_(archive), thread_([this] { Run(); }) {}
+SessionHousekeeper::SessionHousekeeper(SessionStore& sessions, SessionArchive& archive,
+                                       absl::Duration round)
+    : sessions_(sessions), archive_(archive), round_(round), thread_([this] { Run(); }) {}
 
 SessionHousekeeper::~SessionHousekeeper() {
   {
@@ -31,7 +27,7 @@ void SessionHousekeeper::Run() {
   for (;;) {
     {
       absl::MutexLock lock(&mutex_);
-      if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kRound)) return;
+      if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), round_)) return;
     }
     sessions_.RemoveExpired();
     Compact();

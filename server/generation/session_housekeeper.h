@@ -4,6 +4,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "server/generation/session_archive.h"
 #include "server/generation/session_store.h"
 
@@ -12,8 +13,9 @@ namespace derin::server {
 // The thread that removes sessions that have expired, and what disk they and others leave unused.
 class SessionHousekeeper {
  public:
-  // Both outlive it.
-  SessionHousekeeper(SessionStore& sessions, SessionArchive& archive);
+  // Both outlive it. It works once in a `round`.
+  SessionHousekeeper(SessionStore& sessions, SessionArchive& archive,
+                     absl::Duration round = absl::Seconds(10));
   ~SessionHousekeeper();
 
  private:
@@ -23,6 +25,7 @@ class SessionHousekeeper {
 
   SessionStore& sessions_;
   SessionArchive& archive_;
+  const absl::Duration round_;
   mutable absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;

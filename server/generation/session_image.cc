@@ -161,9 +161,7 @@ absl::StatusOr<SessionImage> DecodeBody(const SessionHeader& header, std::string
   if (!fault.empty()) {
     return absl::DataLossError(absl::StrCat("the stored state of ", header.name, ": ", fault));
   }
-  SessionImage image{.name = header.name,
-                     .owner = header.owner,
-                     .sequence = header.sequence};
+  SessionImage image{.name = header.name, .owner = header.owner, .sequence = header.sequence};
   FromProto(body, image);
   return image;
 }
@@ -188,13 +186,12 @@ absl::StatusOr<ImportedSession> DecodeExport(std::string_view bytes, std::string
                                                bytes.size()));
   }
   if (!bytes.starts_with(kMagic)) {
-    return InvalidField(field, absl::StrCat("got format version ",
-                                            Quoted(bytes.substr(family.size(), 1)),
-                                            " of an exported session, wanted \"1\""));
+    return InvalidField(field,
+                        absl::StrCat("got format version ", Quoted(bytes.substr(family.size(), 1)),
+                                     " of an exported session, wanted \"1\""));
   }
   const std::string_view checked = bytes.substr(kMagic.size());
-  const std::string_view payload =
-      checked.substr(std::min(kChecksumBytes, checked.size()));
+  const std::string_view payload = checked.substr(std::min(kChecksumBytes, checked.size()));
   if (checked.size() < kChecksumBytes || checked.substr(0, kChecksumBytes) != Checksum(payload)) {
     return InvalidField(field, "got an exported session that is damaged: its checksum is wrong");
   }
@@ -212,7 +209,8 @@ absl::StatusOr<ImportedSession> DecodeExport(std::string_view bytes, std::string
     }
   }
   if (!fault.empty()) {
-    return InvalidField(field, absl::StrCat("got an exported session that makes no sense: ", fault));
+    return InvalidField(field,
+                        absl::StrCat("got an exported session that makes no sense: ", fault));
   }
   return imported;
 }

@@ -27,9 +27,9 @@ uint32_t ForkStream(const SessionState& state) {
 }
 
 absl::Status Unreadable(std::string_view name, const absl::Status& why) {
-  return Refusal(absl::StatusCode::kDataLoss, "SESSION_DAMAGED",
-                 absl::StrCat("the stored state of ", Quoted(name), " cannot be used: ",
-                              why.message()));
+  return Refusal(
+      absl::StatusCode::kDataLoss, "SESSION_DAMAGED",
+      absl::StrCat("the stored state of ", Quoted(name), " cannot be used: ", why.message()));
 }
 
 }  // namespace
@@ -234,8 +234,8 @@ absl::StatusOr<SessionStore::Acquired> SessionStore::Acquire(std::string_view na
     }
     auto lease = Lease(**version);
     if (!lease.ok()) return lease.status();
-    auto session = std::make_shared<Session>(std::move(found->image), *std::move(version),
-                                             *std::move(lease));
+    auto session =
+        std::make_shared<Session>(std::move(found->image), *std::move(version), *std::move(lease));
     Add(session);
     // One that was just opened has nothing to bring back.
     if (stored != 0) ++(found->tier == v1::SESSION_TIER_HOST ? from_memory_ : from_disk_);

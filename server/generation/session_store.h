@@ -122,8 +122,7 @@ class SessionStore final : public SessionKeeper {
   // The same of a session that the caller has begun, ready for a call; nameless when the other one
   // is, or with `for_one_call`. What it changes in `from` is not kept yet.
   absl::StatusOr<std::shared_ptr<Session>> ForkBegun(Session& from, const ForkOptions& options,
-                                                     bool for_one_call)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+                                                     bool for_one_call) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The state where the last call of `session`, which was begun, began. DATA_LOSS.
   absl::StatusOr<std::shared_ptr<const SessionImage>> StartOfLastCall(const Session& session) const;
@@ -149,7 +148,7 @@ class SessionStore final : public SessionKeeper {
   struct Counts {
     int64_t sessions = 0, on_device = 0, in_memory = 0;
     int64_t device_bytes = 0, host_bytes = 0, disk_bytes = 0;
-    int64_t left_device = 0, left_memory = 0, expired = 0;        // so many times
+    int64_t left_device = 0, left_memory = 0, expired = 0;          // so many times
     int64_t from_memory = 0, from_disk = 0, failed_to_restore = 0;  // onto the device, likewise
   };
   Counts counts() const ABSL_LOCKS_EXCLUDED(mutex_);

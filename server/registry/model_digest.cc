@@ -9,10 +9,10 @@ namespace derin::server {
 std::string ModelSha256(const ModelFile& model) {
   const StackConfig& config = model.config;
   const Tokenizer& tokenizer = model.tokenizer;
-  std::string facts = absl::StrFormat(
-      "%s %d %d %d %s %s\n", std::string(CellName(config.cell)), config.layers, config.hidden,
-      config.vocabulary, std::string(TokenizationName(tokenizer.tokenization())),
-      std::string(NormalizationName(model.normalization)));
+  std::string facts = absl::StrFormat("%s %d %d %d %s %s\n", std::string(CellName(config.cell)),
+                                      config.layers, config.hidden, config.vocabulary,
+                                      std::string(TokenizationName(tokenizer.tokenization())),
+                                      std::string(NormalizationName(model.normalization)));
   if (const Vocabulary* vocabulary = tokenizer.vocabulary(); vocabulary != nullptr) {
     for (const char32_t character : vocabulary->characters()) AppendCharacter(character, facts);
   }

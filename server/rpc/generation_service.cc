@@ -250,9 +250,9 @@ grpc::ServerUnaryReactor* GenerationService::RewindSession(grpc::CallbackServerC
 absl::StatusOr<v1::Session> GenerationService::Open(const v1::OpenSessionRequest& request,
                                                     const Caller& caller) {
   SessionStore::OpenOptions options{.seed = request.has_seed() ? request.seed() : RandomBits()};
-  absl::Status status = ParseKeeping(
-      request.durability(), request.has_time_to_live() ? &request.time_to_live() : nullptr,
-      limits_.time_to_live, options);
+  absl::Status status = ParseKeeping(request.durability(),
+                                     request.has_time_to_live() ? &request.time_to_live() : nullptr,
+                                     limits_.time_to_live, options);
   if (!status.ok()) return status;
   auto version = sessions_.Version(request.model(), "model");
   if (!version.ok()) return version.status();
@@ -275,9 +275,9 @@ absl::StatusOr<v1::ExportSessionResponse> GenerationService::Export(
 absl::StatusOr<v1::Session> GenerationService::Import(const v1::ImportSessionRequest& request,
                                                       const Caller& caller) {
   SessionStore::OpenOptions options;
-  absl::Status status = ParseKeeping(
-      request.durability(), request.has_time_to_live() ? &request.time_to_live() : nullptr,
-      limits_.time_to_live, options);
+  absl::Status status = ParseKeeping(request.durability(),
+                                     request.has_time_to_live() ? &request.time_to_live() : nullptr,
+                                     limits_.time_to_live, options);
   if (!status.ok()) return status;
   auto imported = DecodeExport(request.image(), "image");
   if (!imported.ok()) return imported.status();
@@ -350,9 +350,9 @@ grpc::ServerUnaryReactor* GenerationService::OpenSession(grpc::CallbackServerCon
                      [&](const Caller& caller) { return Open(*request, caller); });
 }
 
-grpc::ServerUnaryReactor* GenerationService::ExportSession(
-    grpc::CallbackServerContext* context, const v1::ExportSessionRequest* request,
-    v1::ExportSessionResponse* response) {
+grpc::ServerUnaryReactor* GenerationService::ExportSession(grpc::CallbackServerContext* context,
+                                                           const v1::ExportSessionRequest* request,
+                                                           v1::ExportSessionResponse* response) {
   return AnswerUnary(context, admission_, "GenerationService/ExportSession", response,
                      [&](const Caller& caller) { return Export(*request, caller); });
 }

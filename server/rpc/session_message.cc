@@ -37,17 +37,17 @@ v1::Session ToProto(const SessionView& view) {
 absl::Status ParseKeeping(v1::Durability durability, const google::protobuf::Duration* time_to_live,
                           absl::Duration longest, SessionStore::OpenOptions& options) {
   if (!v1::Durability_IsValid(durability)) {
-    return InvalidField("durability", absl::StrCat("got ", static_cast<int>(durability),
-                                                   ", wanted a Durability"));
+    return InvalidField(
+        "durability", absl::StrCat("got ", static_cast<int>(durability), ", wanted a Durability"));
   }
   if (durability != v1::DURABILITY_UNSPECIFIED) options.durability = durability;
   if (time_to_live == nullptr) return absl::OkStatus();
   options.time_to_live = FromProtoDuration(*time_to_live);
   if (*options.time_to_live <= absl::ZeroDuration() || *options.time_to_live > longest) {
-    return InvalidField("time_to_live",
-                        absl::StrCat("got ", absl::FormatDuration(*options.time_to_live),
-                                     ", wanted more than 0 and at most ",
-                                     absl::FormatDuration(longest)));
+    return InvalidField(
+        "time_to_live",
+        absl::StrCat("got ", absl::FormatDuration(*options.time_to_live),
+                     ", wanted more than 0 and at most ", absl::FormatDuration(longest)));
   }
   return absl::OkStatus();
 }

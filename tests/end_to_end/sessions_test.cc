@@ -137,6 +137,7 @@ TEST_F(SessionsTest, OnAFullDeviceTakeTurnsWithoutNoticing) {
   // Places for four states of 1 layer, h and c, 24 units.
   options_.session_device_memory = 2 * 4 * 192;
   options_.session_memory = 4000;
+  options_.metrics_listen = "127.0.0.1:0";
   RestartAndConnect();
   const std::string alone = Open().name();
   const std::string wanted = Say(alone, 40, "the ");

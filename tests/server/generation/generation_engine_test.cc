@@ -41,8 +41,8 @@ class GenerationEngineTest : public testing::Test {
   ServerMetrics metrics_;
   StoredSessions sessions_{*backend_};
   std::deque<Call> calls_;
-  std::unique_ptr<GenerationEngine> engine_ =
-      *GenerationEngine::Create(*backend_, *sessions_, metrics_, {.max_streams = 40, .max_rows = 16});
+  std::unique_ptr<GenerationEngine> engine_ = *GenerationEngine::Create(
+      *backend_, *sessions_, metrics_, {.max_streams = 40, .max_rows = 16});
 };
 
 TEST_F(GenerationEngineTest, DrawsAsManyTokensAsAskedFor) {
@@ -234,7 +234,8 @@ TEST_F(GenerationEngineTest, ACallWaitsUntilItsFirstStepAndIsActiveAfterIt) {
   // The test asks for the time once, the engine at both ends of a step.
   Turnstile turnstile(1);
   ServerMetrics metrics;
-  engine_ = *GenerationEngine::Create(*backend_, *sessions_, metrics, {}, [&] { return turnstile.Pass(); });
+  engine_ = *GenerationEngine::Create(*backend_, *sessions_, metrics, {},
+                                      [&] { return turnstile.Pass(); });
   Call& call = Start(Open(1), 10);
   turnstile.AwaitArrival(2);
   EXPECT_EQ(value(metrics.generation_waiting), 1);

@@ -159,7 +159,7 @@ TEST_F(GenerationTest, AStopTokenEndsTheTextWithOrWithoutIt) {
     generation.Accept(4, kNow, kNow);
     EXPECT_TRUE(generation.complete());
     generation.Finish(generation.completion());
-  generation.Release(absl::OkStatus(), absl::Now());
+    generation.Release(absl::OkStatus(), absl::Now());
     const StreamPiece piece = generation.outbox().Drain(10);
     EXPECT_EQ(piece.text, include ? "ad" : "a");
     EXPECT_EQ((*piece.end)->finish_reason(), v1::FINISH_REASON_STOP_TOKEN);

@@ -41,8 +41,7 @@ class SessionArchiveTest : public testing::Test {
     return image;
   }
   void Call(SessionImage& image, int64_t position) {
-    image.last = LastCall{.start_sequence = image.sequence,
-                          .start_position = image.state.position};
+    image.last = LastCall{.start_sequence = image.sequence, .start_position = image.state.position};
     image.state.position = position;
     image.hidden.assign(24, static_cast<float>(position));
     EXPECT_TRUE(archive_->Put(image).ok());

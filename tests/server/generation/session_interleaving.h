@@ -295,10 +295,9 @@ class SessionInterleaving {
     const auto view = sessions_->Get(talk.name, talk.owner);
     ASSERT_TRUE(view.ok()) << view.status();
     for (const auto& [position, unused] : talk.earlier) {
-      const bool is_remembered =
-          std::any_of(view->remembered.begin(), view->remembered.end(), [&](const auto& range) {
-            return range.first <= position && position <= range.last;
-          });
+      const bool is_remembered = std::any_of(
+          view->remembered.begin(), view->remembered.end(),
+          [&](const auto& range) { return range.first <= position && position <= range.last; });
       ASSERT_TRUE(is_remembered) << position;
     }
     if (talk.last.has_value()) {
@@ -307,8 +306,7 @@ class SessionInterleaving {
     ASSERT_TRUE(session->TryBegin().ok());
     const auto beyond = sessions_->Rewind(*session, view->remembered.back().last + 1);
     EXPECT_EQ(ErrorReason(beyond.status()), "POSITION_NOT_REMEMBERED");
-    const auto& range =
-        view->remembered[Below(static_cast<uint32_t>(view->remembered.size()))];
+    const auto& range = view->remembered[Below(static_cast<uint32_t>(view->remembered.size()))];
     const int64_t position =
         range.first + Below(static_cast<uint32_t>(1 + range.last - range.first));
     auto plan = sessions_->Rewind(*session, position);

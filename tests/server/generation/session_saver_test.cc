@@ -97,9 +97,8 @@ TEST_F(SessionSaverTest, KnowsWhichSessionsAreNotKeptYet) {
   const auto call = Ended();
   keeper_.may_keep = false;
   absl::Notification kept;
-  SessionSaver saver(keeper_, [&](absl::Span<const std::shared_ptr<Generation>>) {
-    kept.Notify();
-  });
+  SessionSaver saver(keeper_,
+                     [&](absl::Span<const std::shared_ptr<Generation>>) { kept.Notify(); });
   saver.Add({&call, 1});
   EXPECT_TRUE(saver.Has(call->session()));
   {

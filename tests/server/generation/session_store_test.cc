@@ -370,8 +370,7 @@ TEST_F(FullDeviceTest, AStateThatACallUsesStays) {
   for (int i = 0; i < 3; ++i) busy.push_back(Open());
   const auto view = sessions_->Open(*version_, "local", {});
   ASSERT_TRUE(view.ok()) << "that needs no place";
-  const absl::Status status =
-      sessions_->Acquire(view->image.name, "local", "session").status();
+  const absl::Status status = sessions_->Acquire(view->image.name, "local", "session").status();
   EXPECT_EQ(ErrorReason(status), "DEVICE_MEMORY_FULL");
   EXPECT_TRUE(ErrorRetryDelay(status).has_value());
   EXPECT_THAT(std::string(status.message()), HasSubstr("all 3 places"));

@@ -64,8 +64,8 @@ class StoredSessions {
     archive_ = *std::move(archive);
     store_ = std::make_unique<SessionStore>(
         backend_, *archive_,
-        [this](std::string_view name, std::string_view)
-            -> absl::StatusOr<std::shared_ptr<const LoadedVersion>> {
+        [this](std::string_view name,
+               std::string_view) -> absl::StatusOr<std::shared_ptr<const LoadedVersion>> {
           const auto found = versions_.find(name);
           if (found != versions_.end()) return found->second;
           return Refusal(absl::StatusCode::kNotFound, "MODEL_VERSION_NOT_FOUND", name);
