@@ -13,9 +13,6 @@
 namespace derin::server {
 namespace {
 
-// How soon calls under way may have let go of what they hold.
-constexpr absl::Duration kRetryDelay = absl::Milliseconds(200);
-
 // A stream for the next fork of `state`: the same for the same fork of the same text, and but for a
 // chance of 2^-32 another one for each other.
 uint32_t ForkStream(const SessionState& state) {
@@ -43,7 +40,9 @@ SessionStore::SessionStore(Backend& backend, SessionArchive& archive, Versions v
       server_id_(std::move(server_id)),
       options_(options),
       now_(std::move(now)),
-      reader_(backend) {}
+      reader_(backend),
+      device_(backend, options.device_bytes,
+              [this](const Key& key) { archive_.SetOnDevice(key, false); }) {}
 
 absl::StatusOr<std::shared_ptr<const LoadedVersion>> SessionStore::Version(std::string_view name,
                                                                            std::string_view field) {
@@ -51,85 +50,14 @@ absl::StatusOr<std::shared_ptr<const LoadedVersion>> SessionStore::Version(std::
   if (ErrorReason(version.status()) != "WEIGHTS_MEMORY_FULL") return version;
   {
     absl::MutexLock lock(&mutex_);
-    while (LeaveDevice(nullptr)) {
-    }
+    device_.RemoveUnused();
   }
   return versions_(name, field);
 }
 
-absl::StatusOr<std::shared_ptr<HiddenStatePool>> SessionStore::PoolFor(int64_t elements) {
-  std::shared_ptr<HiddenStatePool>& pool = pools_[elements];
-  if (pool != nullptr) return pool;
-  // A pool that nobody uses any more makes room.
-  int64_t left = options_.device_bytes;
-  for (auto& [others, other] : pools_) {
-    if (other != nullptr && other->taken_bytes() == 0) other = nullptr;
-    if (other != nullptr) left -= other->capacity_bytes();
-  }
-  const int64_t slots = left / 2 / (elements * static_cast<int64_t>(sizeof(float)));
-  if (slots < 1) {
-    return Refusal(absl::StatusCode::kResourceExhausted, "DEVICE_MEMORY_FULL",
-                   absl::StrFormat("a state of %d bytes does not fit in half of what is left, %d "
-                                   "bytes, of --session-device-memory: have the operator raise it",
-                                   elements * sizeof(float), left));
-  }
-  auto created =
-      HiddenStatePool::Create(backend_, ElementType::kF32, elements, static_cast<int>(slots));
-  if (!created.ok()) return created.status();
-  pool = *std::move(created);
-  return pool;
-}
-
-absl::StatusOr<std::unique_ptr<SlotLease>> SessionStore::Lease(const LoadedVersion& version) {
-  auto pool = PoolFor(StateElements(version.model->config()));
-  if (!pool.ok()) return pool.status();
-  absl::StatusOr<int32_t> slot = (*pool)->Acquire();
-  if (!slot.ok() && LeaveDevice(pool->get())) slot = (*pool)->Acquire();
-  if (!slot.ok()) {
-    return WithRetryAfter(
-        Refusal(absl::StatusCode::kResourceExhausted, "DEVICE_MEMORY_FULL",
-                absl::StrFormat("calls under way have all %d places for states on the device: try "
-                                "again, or have the operator raise --session-device-memory",
-                                (*pool)->capacity())),
-        kRetryDelay);
-  }
-  return std::make_unique<SlotLease>(*std::move(pool), *slot);
-}
-
-bool SessionStore::LeaveDevice(const HiddenStatePool* pool) {
-  for (const auto& [use, key] : by_use_) {
-    const std::shared_ptr<Session>& session = live_.at(key).session;
-    // Sessions are handed out under the lock, so nobody else has this one.
-    if (session.use_count() > 1 || (pool != nullptr && &session->lease().pool() != pool)) continue;
-    Drop(Key(key));
-    ++left_device_;
-    return true;
-  }
-  return false;
-}
-
-std::shared_ptr<Session> SessionStore::FindLive(const Key& key) {
-  const auto found = live_.find(key);
-  if (found == live_.end()) return nullptr;
-  by_use_.erase(found->second.last_use);
-  found->second.last_use = ++uses_;
-  by_use_.emplace(uses_, key);
-  return found->second.session;
-}
-
-void SessionStore::Add(const std::shared_ptr<Session>& session) {
-  const Key key(session->owner(), session->name());
-  live_[key] = {session, ++uses_};
-  by_use_.emplace(uses_, key);
-  archive_.SetOnDevice(key, true);
-}
-
-void SessionStore::Drop(const Key& key) {
-  const auto found = live_.find(key);
-  if (found == live_.end()) return;
-  by_use_.erase(found->second.last_use);
-  live_.erase(found);
-  archive_.SetOnDevice(key, false);
+void SessionStore::Place(std::shared_ptr<Session> session) {
+  archive_.SetOnDevice({session->owner(), session->name()}, true);
+  device_.Add(std::move(session));
 }
 
 absl::Status SessionStore::CheckCount() const {
@@ -202,7 +130,7 @@ absl::StatusOr<SessionStore::Acquired> SessionStore::Acquire(std::string_view na
   for (;;) {
     {
       absl::MutexLock lock(&mutex_);
-      if (auto session = FindLive(key)) return Acquired{session, v1::SESSION_TIER_DEVICE};
+      if (auto session = device_.Use(key)) return Acquired{session, v1::SESSION_TIER_DEVICE};
     }
     auto found = archive_.Newest(key);
     if (absl::IsNotFound(found.status())) return Missing(name);
@@ -222,7 +150,7 @@ absl::StatusOr<SessionStore::Acquired> SessionStore::Acquire(std::string_view na
     }
     if (!version.ok()) return version.status();
     absl::MutexLock lock(&mutex_);
-    if (auto session = FindLive(key)) return Acquired{session, v1::SESSION_TIER_DEVICE};
+    if (auto session = device_.Use(key)) return Acquired{session, v1::SESSION_TIER_DEVICE};
     // Meanwhile it may have been on the device, and gone on there.
     if (archive_.NewestSequence(key) != found->image.sequence) continue;
     const int64_t elements = StateElements((*version)->model->config());
@@ -232,11 +160,11 @@ absl::StatusOr<SessionStore::Acquired> SessionStore::Acquire(std::string_view na
       return Unreadable(name, absl::DataLossError(absl::StrFormat(
                                   "it has %d numbers, the model's state %d", stored, elements)));
     }
-    auto lease = Lease(**version);
+    auto lease = device_.Lease(**version);
     if (!lease.ok()) return lease.status();
     auto session =
         std::make_shared<Session>(std::move(found->image), *std::move(version), *std::move(lease));
-    Add(session);
+    Place(session);
     // One that was just opened has nothing to bring back.
     if (stored != 0) ++(found->tier == v1::SESSION_TIER_HOST ? from_memory_ : from_disk_);
     return Acquired{std::move(session), found->tier};
@@ -284,34 +212,9 @@ absl::StatusOr<std::shared_ptr<Session>> SessionStore::OpenForOneCall(
   SessionImage image = Fresh(*version, owner, {.seed = seed});
   image.name.clear();
   absl::MutexLock lock(&mutex_);
-  auto lease = Lease(*version);
+  auto lease = device_.Lease(*version);
   if (!lease.ok()) return lease.status();
   return std::make_shared<Session>(std::move(image), std::move(version), *std::move(lease));
-}
-
-std::vector<SessionView::Range> SessionStore::RememberedBy(const SessionImage& image) const {
-  std::vector<SessionView::Range> ranges{{image.state.position, image.state.position}};
-  bool has_start = false;
-  for (const auto& one : archive_.AllOf({image.owner, image.name})) {
-    ranges.push_back({one.position, one.position});
-    has_start |= image.last.has_value() && one.sequence == image.last->start_sequence;
-  }
-  if (has_start && image.last->request != nullptr) {
-    ranges.push_back({image.last->start_position,
-                      std::max(image.last->start_position, image.last->end_position)});
-  }
-  std::sort(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) {
-    return a.first != b.first ? a.first < b.first : a.last > b.last;
-  });
-  std::vector<SessionView::Range> apart;
-  for (const auto& range : ranges) {
-    if (!apart.empty() && range.first <= apart.back().last) {
-      apart.back().last = std::max(apart.back().last, range.last);
-    } else {
-      apart.push_back(range);
-    }
-  }
-  return apart;
 }
 
 SessionView SessionStore::View(SessionImage image, v1::SessionTier tier,
@@ -327,7 +230,7 @@ SessionView SessionStore::View(SessionImage image, v1::SessionTier tier,
     view.image.state.stream = session->stream();
     view.tier = v1::SESSION_TIER_DEVICE;
   }
-  view.remembered = RememberedBy(view.image);
+  view.remembered = RememberedBy(view.image, archive_.AllOf({view.image.owner, view.image.name}));
   return view;
 }
 
@@ -338,8 +241,7 @@ absl::StatusOr<SessionView> SessionStore::Get(std::string_view name, std::string
   std::shared_ptr<Session> session;
   {
     absl::MutexLock lock(&mutex_);
-    const auto found = live_.find(key);
-    if (found != live_.end()) session = found->second.session;
+    session = device_.Find(key);
   }
   if (session != nullptr) return View({}, v1::SESSION_TIER_DEVICE, session.get());
   auto found = archive_.Newest(key);
@@ -431,13 +333,13 @@ absl::StatusOr<std::shared_ptr<Session>> SessionStore::ForkBegun(Session& from,
   }
   const Key key(image->owner, image->name);
   absl::MutexLock lock(&mutex_);
-  auto lease = Lease(*from.version());
+  auto lease = device_.Lease(*from.version());
   if (!lease.ok()) {
     if (named) archive_.Remove(key);
     return lease.status();
   }
   auto fork = std::make_shared<Session>(*std::move(image), from.version(), *std::move(lease));
-  if (named) Add(fork);
+  if (named) Place(fork);
   return fork;
 }
 
@@ -458,7 +360,7 @@ absl::StatusOr<SessionStore::RewindPlan> SessionStore::Rewind(Session& session, 
   now.state.position = session.state.position;
   now.sequence = session.sequence();
   std::optional<int64_t> nearest;
-  for (const auto& range : RememberedBy(now)) {
+  for (const auto& range : RememberedBy(now, archive_.AllOf({now.owner, now.name}))) {
     const int64_t near = std::clamp(position, range.first, range.last);
     if (!nearest.has_value() || std::abs(near - position) < std::abs(*nearest - position)) {
       nearest = near;
@@ -500,10 +402,8 @@ absl::Status SessionStore::Close(std::string_view name, std::string_view owner) 
   // First, so that no call brings it back.
   if (!archive_.Remove(key)) return Missing(name);
   absl::MutexLock lock(&mutex_);
-  const auto found = live_.find(key);
-  if (found == live_.end()) return absl::OkStatus();
-  found->second.session->Close();
-  Drop(key);
+  if (const auto session = device_.Find(key); session != nullptr) session->Close();
+  device_.Remove(key);
   return absl::OkStatus();
 }
 
@@ -529,8 +429,7 @@ absl::Status SessionStore::Keep(Session& session) {
     // What the device has of it cannot be trusted: it is what it was before the call.
     absl::MutexLock lock(&mutex_);
     const Key key(session.owner(), session.name());
-    const auto found = live_.find(key);
-    if (found != live_.end() && found->second.session.get() == &session) Drop(key);
+    if (device_.Find(key).get() == &session) device_.Remove(key);
     return image.status();
   }
   const absl::Status kept = archive_.Put(*image);
@@ -546,13 +445,11 @@ void SessionStore::RemoveExpired() {
   do {
     for (const Key& key : archive_.Expired(now_(), kAtOnce, after)) {
       absl::MutexLock lock(&mutex_);
-      const auto found = live_.find(key);
-      // One that a call is in, or just was, has a later time to come.
-      if (found != live_.end() && found->second.session.use_count() > 1) continue;
-      if (found != live_.end()) {
-        found->second.session->Close();
-        Drop(key);
-      }
+      const auto session = device_.Find(key);
+      // One that a call is in, or just was, has a later time to come: somebody else has it, too.
+      if (session.use_count() > 2) continue;
+      if (session != nullptr) session->Close();
+      device_.Remove(key);
       if (archive_.Remove(key)) ++expired_;
     }
   } while (!after.second.empty());
@@ -561,21 +458,18 @@ void SessionStore::RemoveExpired() {
 SessionStore::Counts SessionStore::counts() const {
   const SessionArchive::Counts archived = archive_.counts();
   absl::MutexLock lock(&mutex_);
-  Counts counts{.sessions = archived.sessions,
-                .on_device = static_cast<int64_t>(live_.size()),
-                .in_memory = archived.in_memory,
-                .host_bytes = archived.host_bytes,
-                .disk_bytes = archived.disk_bytes,
-                .left_device = left_device_,
-                .left_memory = archived.moved_to_disk,
-                .expired = expired_,
-                .from_memory = from_memory_,
-                .from_disk = from_disk_,
-                .failed_to_restore = failed_to_restore_};
-  for (const auto& [elements, pool] : pools_) {
-    if (pool != nullptr) counts.device_bytes += pool->taken_bytes();
-  }
-  return counts;
+  return {.sessions = archived.sessions,
+          .on_device = device_.size(),
+          .in_memory = archived.in_memory,
+          .device_bytes = device_.taken_bytes(),
+          .host_bytes = archived.host_bytes,
+          .disk_bytes = archived.disk_bytes,
+          .left_device = device_.left(),
+          .left_memory = archived.moved_to_disk,
+          .expired = expired_,
+          .from_memory = from_memory_,
+          .from_disk = from_disk_,
+          .failed_to_restore = failed_to_restore_};
 }
 
 }  // namespace derin::server

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,9 +16,11 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "model/backend/backend.h"
+#include "server/generation/device_sessions.h"
 #include "server/generation/session.h"
 #include "server/generation/session_archive.h"
 #include "server/generation/session_keeper.h"
+#include "server/generation/session_view.h"
 #include "server/generation/state_reader.h"
 
 namespace derin::server {
@@ -32,18 +33,6 @@ struct SessionStoreOptions {
   int64_t device_bytes = int64_t{64} << 20;
   // After the last call of a session; callers may ask for less.
   absl::Duration time_to_live = absl::Hours(24);
-};
-
-// What a session is for its callers.
-struct SessionView {
-  SessionImage image;  // without its hidden state
-  v1::SessionTier tier = v1::SESSION_TIER_UNSPECIFIED;
-  bool busy = false;  // a call is in it: idle_since and expire_time mean nothing
-  // Where Rewind may go: ascending, apart from each other.
-  struct Range {
-    int64_t first = 0, last = 0;  // both included
-  };
-  std::vector<Range> remembered;
 };
 
 // All sessions: those whose states are on the device, and the archive of all of them. A state moves
@@ -155,23 +144,8 @@ class SessionStore final : public SessionKeeper {
 
  private:
   using Key = SessionArchive::Key;
-  struct Live {
-    std::shared_ptr<Session> session;
-    uint64_t last_use = 0;
-  };
 
-  absl::StatusOr<std::unique_ptr<SlotLease>> Lease(const LoadedVersion& version)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The pool for states of `elements`; makes one where there is none.
-  absl::StatusOr<std::shared_ptr<HiddenStatePool>> PoolFor(int64_t elements)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Takes the least used session that no call is in off the device, of those in `pool` unless that
-  // is null. False when there is none.
-  bool LeaveDevice(const HiddenStatePool* pool) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::shared_ptr<Session> FindLive(const Key& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Add(const std::shared_ptr<Session>& session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Drop(const Key& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
+  void Place(std::shared_ptr<Session> session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckCount() const;
   // NOT_FOUND or WRONG_SERVER.
   absl::Status Missing(std::string_view name) const;
@@ -179,7 +153,6 @@ class SessionStore final : public SessionKeeper {
                      const OpenOptions& options) const;
   // What the caller sees of it; `session` may be null.
   SessionView View(SessionImage image, v1::SessionTier tier, const Session* session) const;
-  std::vector<SessionView::Range> RememberedBy(const SessionImage& image) const;
   // Of a session that the caller owns the state of, hidden state included.
   absl::StatusOr<SessionImage> Snapshot(const Session& session);
   // What a fork of `image` is; counts it in `state`.
@@ -195,13 +168,7 @@ class SessionStore final : public SessionKeeper {
   std::atomic<int64_t> from_memory_ = 0, from_disk_ = 0, failed_to_restore_ = 0, expired_ = 0;
 
   mutable absl::Mutex mutex_;
-  // By the number of elements of a slot.
-  absl::flat_hash_map<int64_t, std::shared_ptr<HiddenStatePool>> pools_ ABSL_GUARDED_BY(mutex_);
-  // Those on the device.
-  absl::flat_hash_map<Key, Live> live_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint64_t, Key> by_use_ ABSL_GUARDED_BY(mutex_);  // the least used first
-  uint64_t uses_ ABSL_GUARDED_BY(mutex_) = 0;
-  int64_t left_device_ ABSL_GUARDED_BY(mutex_) = 0;
+  DeviceSessions device_ ABSL_GUARDED_BY(mutex_);
   // By owner and request id: the session that the call opened, which may be gone.
   absl::flat_hash_map<std::pair<std::string, std::string>, std::string> opened_by_
       ABSL_GUARDED_BY(mutex_);

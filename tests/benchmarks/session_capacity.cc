@@ -51,12 +51,20 @@ class ServerProcess {
     const std::string port_file = options.data / "ports";
     std::filesystem::remove(port_file);
     std::vector<std::string> arguments{options.derind,
-                                       "--data-dir", options.data / "data",
-                                       "--listen", "127.0.0.1:0",
-                                       "--metrics-listen", "127.0.0.1:0",
-                                       "--port-file", port_file,
-                                       "--session-disk", "64GiB",
-                                       "--log-level", "error"};
+                                       "--data-dir",
+                                       options.data / "data",
+                                       "--listen",
+                                       "127.0.0.1:0",
+                                       "--metrics-listen",
+                                       "127.0.0.1:0",
+                                       "--port-file",
+                                       port_file,
+                                       "--session-disk",
+                                       "64GiB",
+                                       "--max-sessions",
+                                       absl::StrCat(2 * options.sessions + 10'000),
+                                       "--log-level",
+                                       "error"};
     std::vector<char*> pointers;
     for (std::string& one : arguments) pointers.push_back(one.data());
     pointers.push_back(nullptr);
@@ -169,18 +177,19 @@ void Measure(const Options& options) {
   };
   std::printf("%lld sessions opened in %.0f s, %.0f a second\n",
               static_cast<long long>(options.sessions), opened, options.sessions / opened);
-  std::printf("memory of the server: %.0f MiB more, %.0f bytes a session (with the states that "
-              "--session-memory holds)\n",
-              static_cast<double>(after - before) / (1 << 20), each(after - before));
+  std::printf(
+      "memory of the server: %.0f MiB more, %.0f bytes a session (with the states that "
+      "--session-memory holds)\n",
+      static_cast<double>(after - before) / (1 << 20), each(after - before));
   std::printf("disk: %.0f MiB, %.0f bytes a session\n", static_cast<double>(on_disk) / (1 << 20),
               each(on_disk));
 
   server->Kill();
   server = std::make_unique<ServerProcess>(options);
   const int64_t restarted = server->Memory();
-  std::printf("killed and started again: serves after %.2f s, with %.0f MiB, %.0f bytes a session\n",
-              server->start_seconds(), static_cast<double>(restarted) / (1 << 20),
-              each(restarted));
+  std::printf(
+      "killed and started again: serves after %.2f s, with %.0f MiB, %.0f bytes a session\n",
+      server->start_seconds(), static_cast<double>(restarted) / (1 << 20), each(restarted));
 
   std::vector<double> times;
   int same = 0;
@@ -221,6 +230,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--threads", options.threads, "that open them")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   derin::Measure(options);
   return 0;
 }

@@ -41,7 +41,10 @@ struct ServerMetricsTest : testing::Test {
       return std::vector<CallbackGauge::Sample>{{{"device"}, 4096}};
     });
     metrics.session_evictions.Bind([] {
-      return std::vector<CallbackGauge::Sample>{{{"idle"}, 1}};
+      return std::vector<CallbackGauge::Sample>{{{"expired"}, 1}};
+    });
+    metrics.session_restores.Bind([] {
+      return std::vector<CallbackGauge::Sample>{{{"disk", "ok"}, 1}};
     });
     metrics.grpc_requests.With("S/M", "OK").Add();
     metrics.grpc_request_seconds.With("S/M").Record(absl::Milliseconds(1));
