@@ -64,6 +64,17 @@ inline constexpr EnumName<client::FinishReason> kFinishReasonNames[] = {
     {client::FinishReason::kTime, "time"},
 };
 
+inline constexpr EnumName<client::Durability> kDurabilityNames[] = {
+    {client::Durability::kNone, "none"},
+    {client::Durability::kProcess, "process"},
+    {client::Durability::kPower, "power"},
+};
+inline constexpr EnumName<client::SessionTier> kTierNames[] = {
+    {client::SessionTier::kDevice, "device"},
+    {client::SessionTier::kHost, "memory"},
+    {client::SessionTier::kDisk, "disk"},
+};
+
 // "unknown" for what has no name.
 template <typename Enum, size_t kCount>
 constexpr std::string_view NameOf(Enum value, const EnumName<Enum> (&names)[kCount]) {
@@ -92,5 +103,8 @@ inline std::string_view Name(client::TrainingEvent::Kind value) {
 inline std::string_view Name(client::FinishReason value) {
   return NameOf(value, kFinishReasonNames);
 }
+
+inline std::string_view Name(client::Durability value) { return NameOf(value, kDurabilityNames); }
+inline std::string_view Name(client::SessionTier value) { return NameOf(value, kTierNames); }
 
 }  // namespace derin::cli

@@ -226,6 +226,9 @@ Json ToJson(const client::Session& session) {
     remembered.push_back({{"first", range.first}, {"last", range.last}});
   }
   json["remembered"] = std::move(remembered);
+  json["tier"] = Name(session.tier);
+  json["durability"] = Name(session.durability);
+  Put(json, "expire_time", session.expire_time);
   return json;
 }
 
@@ -239,6 +242,7 @@ Json ToJson(const client::GenerateStart& start) {
   json["unknown_characters"] = start.unknown_characters;
   json["engine_id"] = start.engine_id;
   json["engine_changed"] = start.engine_changed;
+  if (!start.session.empty()) json["tier"] = Name(start.tier);
   return json;
 }
 
@@ -298,11 +302,13 @@ Json ToJson(const client::ServerInfo& info) {
                   {"generate_streams", info.load.generate_streams},
                   {"trained_tokens_per_second", info.load.trained_tokens_per_second},
                   {"generated_tokens_per_second", info.load.generated_tokens_per_second}};
-  json["limits"] = {{"sessions", info.limits.sessions},
-                    {"generate_streams", info.limits.generate_streams},
-                    {"queued_training_jobs", info.limits.queued_training_jobs},
-                    {"corpus_bytes", info.limits.corpus_bytes},
-                    {"prompt_bytes", info.limits.prompt_bytes}};
+  json["limits"] = {
+      {"sessions", info.limits.sessions},
+      {"generate_streams", info.limits.generate_streams},
+      {"queued_training_jobs", info.limits.queued_training_jobs},
+      {"corpus_bytes", info.limits.corpus_bytes},
+      {"prompt_bytes", info.limits.prompt_bytes},
+      {"session_time_to_live_seconds", absl::ToDoubleSeconds(info.limits.session_time_to_live)}};
   return json;
 }
 

@@ -6,6 +6,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/field_flag.h"
 #include "client/cli/formatting.h"
+#include "client/cli/image_file.h"
 #include "client/cli/json_output.h"
 #include "client/cli/missing_name.h"
 #include "client/cli/options.h"
@@ -17,8 +18,30 @@ namespace {
 
 struct OpenOptions {
   std::string model;
-  std::optional<uint64_t> seed;
+  client::SessionOptions session;
 };
+
+constexpr FieldFlag kOpenFlags[] = {
+    {"model", "--model"}, {"durability", "--durability"}, {"time_to_live", "--ttl"}};
+
+// How the new session is kept, for `open` and `import`.
+void AddKeeping(CLI::App& command, client::SessionOptions& options) {
+  options.durability = client::Durability::kProcess;
+  AddEnum(command, "--durability", *options.durability, kDurabilityNames,
+          "what it outlives besides nothing: the server's process, or a loss of power [process]");
+  AddSeconds(command, "--ttl", options.time_to_live,
+             "seconds after which it ends when no call uses it [the most that the server allows]");
+}
+
+// What scripts get, and people besides.
+void PrintOpened(const client::Session& session, CommandContext& context) {
+  Console& console = context.console();
+  if (context.json()) return PrintDocument(ToJson(session), console.out);
+  console.out << session.name << '\n';
+  context.Hint(absl::StrCat(
+      session.model_version, ", seed ", session.seed,
+      "; next: ", context.Suggest("generate --session " + session.name + " --prompt \"...\"")));
+}
 
 std::string IdleSince(const client::Session& session, const Console& console) {
   if (!session.idle_since.has_value()) return "generating now";
@@ -38,23 +61,16 @@ void DefineOpen(CLI::App& sessions, CommandContext& context) {
                   "its latest version, or a certain one: NAME/versions/N")
       ->required()
       ->type_name("NAME");
-  AddNumber(command, "--seed", options->seed,
+  AddNumber(command, "--seed", options->session.seed,
             "of its draws; the same seed draws the same text [drawn]");
+  AddKeeping(command, options->session);
   context.DefineWithClient(command, [&context, options](client::Client& client) -> absl::Status {
-    Console& console = context.console();
-    const auto session = client.OpenSession(ResourceName("models", options->model), options->seed);
+    const auto session =
+        client.OpenSession(ResourceName("models", options->model), options->session);
     if (!session.ok()) {
-      constexpr FieldFlag kFlags[] = {{"model", "--model"}};
-      return WithNearestModel(WithFlag(session.status(), kFlags), options->model, client);
+      return WithNearestModel(WithFlag(session.status(), kOpenFlags), options->model, client);
     }
-    if (context.json()) {
-      PrintDocument(ToJson(*session), console.out);
-      return absl::OkStatus();
-    }
-    console.out << session->name << '\n';
-    context.Hint(absl::StrCat(
-        session->model_version, ", seed ", session->seed,
-        "; next: ", context.Suggest("generate --session " + session->name + " --prompt \"...\"")));
+    PrintOpened(*session, context);
     return absl::OkStatus();
   });
 }
@@ -75,10 +91,11 @@ void DefineList(CLI::App& sessions, CommandContext& context) {
                   << '\n';
       return absl::OkStatus();
     }
-    Table table({{"NAME"}, {"MODEL"}, {"POSITION", Table::Align::kRight}, {"IDLE SINCE"}});
+    Table table(
+        {{"NAME"}, {"MODEL"}, {"POSITION", Table::Align::kRight}, {"TIER"}, {"IDLE SINCE"}});
     for (const client::Session& session : *found) {
       table.AddRow({session.name, session.model_version, WholeNumber(session.position),
-                    IdleSince(session, console)});
+                    std::string(Name(session.tier)), IdleSince(session, console)});
     }
     table.Print(console.out);
     return absl::OkStatus();
@@ -115,7 +132,10 @@ void DefineShow(CLI::App& sessions, CommandContext& context) {
                  {"stream", absl::StrCat(session->stream)},
                  {"engine", session->engine_id},
                  {"remembered", Remembered(*session)},
-                 {"idle since", IdleSince(*session, console)}},
+                 {"tier", std::string(Name(session->tier))},
+                 {"durability", std::string(Name(session->durability))},
+                 {"idle since", IdleSince(*session, console)},
+                 {"expires", LocalTime(session->expire_time, console.time_zone)}},
                 console.out);
     return absl::OkStatus();
   });
@@ -148,10 +168,12 @@ void DefineFork(CLI::App& sessions, CommandContext& context) {
 }
 
 void DefineRewind(CLI::App& sessions, CommandContext& context) {
-  CLI::App& command = AddCommand(
-      sessions, "rewind", "Takes a conversation back to a position inside its last call.",
-      "  derin sessions show $S                        # remembered: 40 to 81\n"
-      "  derin sessions rewind $S --position 40");
+  CLI::App& command =
+      AddCommand(sessions, "rewind",
+                 "Takes a conversation back to a position inside its last call, or where an "
+                 "earlier one began.",
+                 "  derin sessions show $S                        # remembered: 40 to 81\n"
+                 "  derin sessions rewind $S --position 40");
   auto id = std::make_shared<std::string>();
   auto position = std::make_shared<std::optional<int64_t>>();
   command.add_option("ID", *id, "as `derin sessions open` wrote it")->required()->type_name("");
@@ -190,12 +212,74 @@ void DefineClose(CLI::App& sessions, CommandContext& context) {
   });
 }
 
+void DefineExport(CLI::App& sessions, CommandContext& context) {
+  CLI::App& command = AddCommand(
+      sessions, "export",
+      "Writes a conversation's state, for `derin sessions import` at any server that has "
+      "the same model.",
+      "  derin sessions export $S --out talk.session");
+  auto id = std::make_shared<std::string>();
+  auto file = std::make_shared<std::string>();
+  command.add_option("ID", *id, "as `derin sessions open` wrote it")->required()->type_name("");
+  command.add_option("--out", *file, "write it there [standard output]")->type_name("FILE");
+  context.DefineWithClient(command, [&context, id, file](client::Client& client) -> absl::Status {
+    Console& console = context.console();
+    if (file->empty() && console.out_is_terminal) {
+      return context.BadUsage("a terminal cannot show a state: wanted --out FILE, or a pipe");
+    }
+    const auto image = client.ExportSession(ResourceName("sessions", *id));
+    if (!image.ok()) return image.status();
+    if (file->empty()) {
+      console.out << *image << std::flush;
+      return absl::OkStatus();
+    }
+    if (absl::Status written = WriteFile(*file, *image); !written.ok()) return written;
+    if (context.json()) {
+      PrintDocument({{"file", *file}, {"bytes", image->size()}}, console.out);
+    } else {
+      console.err << "wrote " << Bytes(static_cast<int64_t>(image->size())) << " to " << *file
+                  << '\n';
+    }
+    return absl::OkStatus();
+  });
+}
+
+void DefineImport(CLI::App& sessions, CommandContext& context) {
+  CLI::App& command =
+      AddCommand(sessions, "import",
+                 "Opens a conversation with a state that was exported, and writes its name.",
+                 "  derin sessions import talk.session\n"
+                 "  derin --server HERE:50051 sessions export $S | derin --server THERE:50051 "
+                 "sessions import -");
+  auto file = std::make_shared<std::string>();
+  auto options = std::make_shared<OpenOptions>();
+  command.add_option("FILE", *file, "from `derin sessions export`; -: standard input")
+      ->required()
+      ->type_name("");
+  command.add_option("--model", options->model, "the same model here [the name that it had]")
+      ->type_name("NAME");
+  AddNumber(command, "--seed", options->session.seed, "of its draws from here on [what it was]");
+  AddKeeping(command, options->session);
+  context.DefineWithClient(
+      command, [&context, file, options](client::Client& client) -> absl::Status {
+        const auto image = ReadFile(*file, context.console().in);
+        if (!image.ok()) return image.status();
+        const std::string model =
+            options->model.empty() ? "" : ResourceName("models", options->model);
+        const auto session = client.ImportSession(*image, model, options->session);
+        if (!session.ok()) return WithFlag(session.status(), kOpenFlags);
+        PrintOpened(*session, context);
+        return absl::OkStatus();
+      });
+}
+
 }  // namespace
 
 void AddSessionsCommand(CLI::App& app, CommandContext& context) {
   CLI::App& sessions = AddCommand(
       app, "sessions",
-      "Conversations that keep their state between calls: open, list, show, fork, rewind, close.",
+      "Conversations that keep their state between calls: open, list, show, fork, rewind, export, "
+      "import, close.",
       "  derin sessions open --model timemachine");
   sessions.require_subcommand(0, 1);
   DefineOpen(sessions, context);
@@ -203,6 +287,8 @@ void AddSessionsCommand(CLI::App& app, CommandContext& context) {
   DefineShow(sessions, context);
   DefineFork(sessions, context);
   DefineRewind(sessions, context);
+  DefineExport(sessions, context);
+  DefineImport(sessions, context);
   DefineClose(sessions, context);
 }
 

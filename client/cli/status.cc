@@ -43,7 +43,8 @@ void Print(const client::ServerInfo& info, const std::string& address, Console& 
                      " streams, ", load.sessions, " of ", WholeNumber(limits.sessions),
                      " sessions, ", ShortNumber(load.generated_tokens_per_second), " tokens/s")},
        {"limits", absl::StrCat(Bytes(limits.corpus_bytes), " a corpus, ",
-                               Bytes(limits.prompt_bytes), " a prompt")}},
+                               Bytes(limits.prompt_bytes), " a prompt, ",
+                               ShortDuration(limits.session_time_to_live), " an idle session")}},
       console.out);
 }
 

@@ -55,6 +55,8 @@ class FakeServer::Services final : public v1::CorpusService::Service,
   DERIN_UNARY(ForkSession, fork_session, v1::ForkSessionRequest, v1::Session)
   DERIN_UNARY(RewindSession, rewind_session, v1::RewindSessionRequest, v1::Session)
   DERIN_UNARY(CloseSession, close_session, v1::CloseSessionRequest, google::protobuf::Empty)
+  DERIN_UNARY(ExportSession, export_session, v1::ExportSessionRequest, v1::ExportSessionResponse)
+  DERIN_UNARY(ImportSession, import_session, v1::ImportSessionRequest, v1::Session)
   DERIN_STREAM(WatchTrainingJob, watch_training_job, v1::WatchTrainingJobRequest,
                v1::WatchTrainingJobResponse)
   DERIN_STREAM(Generate, generate, v1::GenerateRequest, v1::GenerateResponse)

@@ -55,6 +55,8 @@ struct Answers {
   Unary<v1::ForkSessionRequest, v1::Session> fork_session;
   Unary<v1::RewindSessionRequest, v1::Session> rewind_session;
   Unary<v1::CloseSessionRequest, google::protobuf::Empty> close_session;
+  Unary<v1::ExportSessionRequest, v1::ExportSessionResponse> export_session;
+  Unary<v1::ImportSessionRequest, v1::Session> import_session;
   Stream<v1::GenerateRequest, v1::GenerateResponse> generate;
 };
 

@@ -91,7 +91,7 @@ TEST_F(GenerationTest, TheSameSeedDrawsTheSameTextAndAnotherAnother) {
 TEST_F(GenerationTest, ASessionGoesOnWhereItsLastCallEnded) {
   const auto whole =
       Generate({.model = "models/sea", .prompt = "the ", .max_tokens = 40, .seed = 5});
-  const auto session = client_->OpenSession("models/sea", 5);
+  const auto session = client_->OpenSession("models/sea", {.seed = 5});
   ASSERT_TRUE(session.ok()) << session.status();
   const auto first = Generate({.session = session->name, .prompt = "the ", .max_tokens = 10});
   const auto second = Generate({.session = session->name, .max_tokens = 30});
@@ -106,7 +106,7 @@ TEST_F(GenerationTest, PenaltiesReachAcrossTheCallsOfASession) {
   const client::SamplingSettings sampling{.repetition_penalty = 1.4, .frequency_penalty = 0.3};
   const auto whole = Generate(
       {.model = "models/sea", .prompt = "the ", .max_tokens = 60, .sampling = sampling, .seed = 5});
-  const auto session = client_->OpenSession("models/sea", 5);
+  const auto session = client_->OpenSession("models/sea", {.seed = 5});
   std::string text;
   for (int call = 0; call < 6; ++call) {
     text += Generate({.session = session->name,
@@ -146,7 +146,7 @@ TEST_F(GenerationTest, AStopStringEndsTheTextWhereverCallsAreCut) {
   stopping.include_stop = true;
   EXPECT_EQ(Generate(stopping).text, wanted + stop);
 
-  const auto session = client_->OpenSession("models/sea", 5);
+  const auto session = client_->OpenSession("models/sea", {.seed = 5});
   std::string text;
   client::GenerateOptions part{
       .session = session->name, .prompt = "the ", .max_tokens = 1, .stop_strings = {stop}};
@@ -222,7 +222,7 @@ TEST_F(GenerationTest, LogProbabilitiesComeForEachToken) {
 }
 
 TEST_F(GenerationTest, SessionsAreListedAndShownAlsoWhileTheyGenerate) {
-  const auto first = client_->OpenSession("models/sea", 5),
+  const auto first = client_->OpenSession("models/sea", {.seed = 5}),
              second = client_->OpenSession("models/sea");
   ASSERT_TRUE(Generate({.session = first->name, .prompt = "the ", .max_tokens = 10}).end.ok());
   const auto listed = client_->ListSessions();
@@ -268,7 +268,7 @@ TEST_F(GenerationTest, ACallMayOpenASessionThatStays) {
 }
 
 TEST_F(GenerationTest, AForkGoesOnByItself) {
-  const auto session = client_->OpenSession("models/sea", 5);
+  const auto session = client_->OpenSession("models/sea", {.seed = 5});
   ASSERT_TRUE(Generate({.session = session->name, .prompt = "the ", .max_tokens = 10}).end.ok());
   const auto other = client_->ForkSession(session->name);
   const auto same = client_->ForkSession(session->name, {.same_stream = true});
@@ -289,7 +289,7 @@ TEST_F(GenerationTest, AForkGoesOnByItself) {
 }
 
 TEST_F(GenerationTest, ACallAtAnotherPositionThanExpectedIsRefusedWithBoth) {
-  const auto session = client_->OpenSession("models/sea", 5);
+  const auto session = client_->OpenSession("models/sea", {.seed = 5});
   ASSERT_TRUE(
       Generate(
           {.session = session->name, .prompt = "the ", .max_tokens = 10, .expected_position = 0})
@@ -495,8 +495,8 @@ class BrokenConnectionTest : public GenerationTest {
 };
 
 TEST_F(BrokenConnectionTest, LosesAndDoublesNothingOfATextInASession) {
-  const auto session = client_->OpenSession("models/sea", 5);
-  const auto whole = client_->OpenSession("models/sea", 5);
+  const auto session = client_->OpenSession("models/sea", {.seed = 5});
+  const auto whole = client_->OpenSession("models/sea", {.seed = 5});
   for (int call = 0; call < 2; ++call) {
     client::GenerateOptions options{.prompt = "the ", .max_tokens = 6'000};
     options.session = whole->name;
@@ -535,7 +535,7 @@ TEST_F(BrokenConnectionTest, LosesAndDoublesNothingOfATextWithoutASessionOrWithI
 }
 
 TEST_F(GenerationTest, TheSameRequestIdWithAnotherRequestIsRefused) {
-  const auto session = client_->OpenSession("models/sea", 5);
+  const auto session = client_->OpenSession("models/sea", {.seed = 5});
   client::GenerateOptions options{
       .session = session->name, .prompt = "the ", .max_tokens = 10, .request_id = "once"};
   const Generated first = Generate(options);
@@ -565,7 +565,7 @@ TEST_F(GenerationTest, ACallThatOpensASessionFindsItAgainByItsRequestId) {
 }
 
 TEST_F(GenerationTest, ASessionGoesBackToPositionsOfItsLastCall) {
-  const auto session = client_->OpenSession("models/sea", 5);
+  const auto session = client_->OpenSession("models/sea", {.seed = 5});
   const client::GenerateOptions begin{.session = session->name, .prompt = "the ", .max_tokens = 10};
   const client::GenerateOptions more{.session = session->name, .max_tokens = 60};
   ASSERT_TRUE(Generate(begin).end.ok());
@@ -629,7 +629,7 @@ class ContinuationsTest : public GenerationTest {
 };
 
 TEST_F(ContinuationsTest, AreWhatForksAtThePromptsEndMake) {
-  const auto session = client_->OpenSession("models/sea", 5);
+  const auto session = client_->OpenSession("models/sea", {.seed = 5});
   const client::SamplingSettings bold{.temperature = 3};
   const Texts all = GenerateAll(
       {.session = session->name, .prompt = "the ", .max_tokens = 40, .sampling = bold}, 3);
@@ -650,7 +650,7 @@ TEST_F(ContinuationsTest, AreWhatForksAtThePromptsEndMake) {
   EXPECT_EQ(texts.size(), 3u);
   EXPECT_EQ(streams.size(), 3u);
   // The same from a session that took the prompt in for one text, which is then forgotten.
-  const auto other = client_->OpenSession("models/sea", 5);
+  const auto other = client_->OpenSession("models/sea", {.seed = 5});
   ASSERT_TRUE(
       GenerateAll({.session = other->name, .prompt = "the ", .max_tokens = 1}, 1).status.ok());
   ASSERT_TRUE(client_->ForkSession(other->name).ok());
@@ -690,7 +690,7 @@ TEST_F(ContinuationsTest, RefusedLeaveNothingBehind) {
 }
 
 TEST_F(ContinuationsTest, EndWhenTheClientLeaves) {
-  const auto session = client_->OpenSession("models/sea", 5);
+  const auto session = client_->OpenSession("models/sea", {.seed = 5});
   client::ContinuationCallbacks callbacks;
   int pieces = 0;
   callbacks.text = [&pieces](int, std::string_view, const std::vector<int32_t>&,

@@ -78,7 +78,7 @@ TEST_F(ScoreTest, OfATextThatItDrewIsWhatItSaidWhenItDrewIt) {
 }
 
 TEST_F(ScoreTest, InASessionGoesOnAfterItAndLeavesItAsItIs) {
-  const auto session = client_->OpenSession("models/sea", 5);
+  const auto session = client_->OpenSession("models/sea", {.seed = 5});
   ASSERT_TRUE(Generate({.session = session->name, .prompt = "the ", .max_tokens = 10}).end.ok());
   const auto fork = client_->ForkSession(session->name, {.same_stream = true});
   std::string text;
@@ -133,7 +133,7 @@ TEST_F(ScoreTest, RefusesWhatMakesNoSense) {
 }
 
 TEST_F(ScoreTest, RefusesASessionThatIsBusy) {
-  const auto session = client_->OpenSession("models/sea", 5);
+  const auto session = client_->OpenSession("models/sea", {.seed = 5});
   absl::Status busy;
   client::GenerateCallbacks callbacks;
   callbacks.text = [&](std::string_view, const std::vector<int32_t>&) {

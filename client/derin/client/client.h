@@ -127,9 +127,8 @@ class Client {
                                         const ScoreCallbacks& callbacks = {},
                                         Cancellation* cancellation = nullptr);
 
-  // `model` is `models/ID` or `models/ID/versions/N`. Without a seed the server draws one.
-  absl::StatusOr<Session> OpenSession(const std::string& model,
-                                      std::optional<uint64_t> seed = std::nullopt);
+  // `model` is `models/ID` or `models/ID/versions/N`.
+  absl::StatusOr<Session> OpenSession(const std::string& model, const SessionOptions& options = {});
   absl::StatusOr<Session> GetSession(const std::string& name);
   // All of the caller's, by name.
   absl::StatusOr<std::vector<Session>> ListSessions();
@@ -138,6 +137,11 @@ class Client {
   // Takes it back to one of Session::remembered; waits as long as the last call took to get there.
   absl::StatusOr<Session> RewindSession(const std::string& name, int64_t position);
   absl::Status CloseSession(const std::string& name);
+  // Its state as bytes that ImportSession takes, there or at another server with the same model.
+  absl::StatusOr<std::string> ExportSession(const std::string& name);
+  // A new session from such bytes. `model` as in OpenSession; empty: the name that it had.
+  absl::StatusOr<Session> ImportSession(const std::string& image, const std::string& model = "",
+                                        const SessionOptions& options = {});
   absl::StatusOr<GenerateEnd> Generate(const GenerateOptions& options,
                                        const GenerateCallbacks& callbacks,
                                        Cancellation* cancellation = nullptr);

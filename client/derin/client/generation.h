@@ -19,10 +19,34 @@ struct PositionRange {
   int64_t last = 0;
 };
 
+// How well the server keeps a session.
+enum class Durability {
+  // A value that this client does not know.
+  kUnspecified,
+  // It ends with the server's process.
+  kNone,
+  // It outlives the process, however that ends.
+  kProcess,
+  // It outlives a loss of power.
+  kPower,
+};
+
+// Where the state of a session is; one that is far away comes back when it is called.
+enum class SessionTier {
+  // A value that this client does not know, or no session.
+  kUnspecified,
+  // In the device's memory.
+  kDevice,
+  // In the server's memory.
+  kHost,
+  // On disk only.
+  kDisk,
+};
+
 // A conversation whose hidden state the server keeps between calls of Generate.
 struct Session {
-  // `sessions/ID`. It ends with the server's process; when no call has used it for an hour, it may
-  // be closed to make room.
+  // `sessions/ID`. It ends when it is closed, at its expire_time, and, with Durability::kNone, with
+  // the server's process.
   std::string name;
   // `models/ID/versions/N`, the version it keeps.
   std::string model_version;
@@ -38,8 +62,23 @@ struct Session {
   std::optional<absl::Time> idle_since;
   // Of its draws, beside the seed: 0, or what its fork drew.
   uint32_t stream = 0;
-  // Where RewindSession may go, ascending: inside the last call, from its start on.
+  // Where RewindSession may go, ascending: inside the last call, from its start on, and where some
+  // earlier calls began.
   std::vector<PositionRange> remembered;
+  SessionTier tier = SessionTier::kUnspecified;
+  Durability durability = Durability::kUnspecified;
+  // When it ends unless a call uses it; unset while one generates in it.
+  std::optional<absl::Time> expire_time;
+};
+
+struct SessionOptions {
+  // Of its draws. Default: drawn by the server; of an imported one, what it was.
+  std::optional<uint64_t> seed;
+  // Default: Durability::kProcess.
+  std::optional<Durability> durability;
+  // How long it stays when no call uses it. Default: ServerLimits::session_time_to_live, which is
+  // the most.
+  std::optional<absl::Duration> time_to_live;
 };
 
 struct ForkOptions {
@@ -169,9 +208,12 @@ struct GenerateStart {
   std::vector<std::string> unknown_characters;
   // What computes the text, such as `cpu/f32/1`; the same id means the same bits.
   std::string engine_id;
-  // Whether that is another engine than the version's own precision asks for: a version trained in
-  // bf16, say, is computed in f32 where the server's device has no bf16.
+  // Whether that is another engine than the version's own precision asks for (a version trained in
+  // bf16, say, is computed in f32 where the server's device has no bf16), or than computed the
+  // session until now.
   bool engine_changed = false;
+  // Where the session's state was when the call came.
+  SessionTier tier = SessionTier::kUnspecified;
 };
 
 enum class FinishReason {

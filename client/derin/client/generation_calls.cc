@@ -103,10 +103,12 @@ class Stream {
     if (start.session().empty()) {
       request_.set_model(start.model_version());
       request_.set_seed(start.seed());
-    } else if (!request_.has_session()) {
-      request_.set_session(start.session());
-      request_.clear_open_session();
+      return;
     }
+    request_.set_session(start.session());
+    request_.clear_open_session();
+    // A server that died meanwhile has the session where this call began, and knows no call.
+    request_.set_expected_position(start.position());
   }
 
   internal::Connection& connection_;
@@ -122,10 +124,10 @@ class Stream {
 }  // namespace
 
 absl::StatusOr<Session> Client::OpenSession(const std::string& model,
-                                            std::optional<uint64_t> seed) {
+                                            const SessionOptions& options) {
   derin::v1::OpenSessionRequest request;
   request.set_model(model);
-  if (seed.has_value()) request.set_seed(*seed);
+  internal::ToProto(options, request);
   const auto reply = connection_->Call(connection_->generation(),
                                        &derin::v1::GenerationService::Stub::OpenSession, request);
   if (!reply.ok()) return reply.status();
@@ -181,6 +183,27 @@ absl::Status Client::CloseSession(const std::string& name) {
   return connection_
       ->Call(connection_->generation(), &derin::v1::GenerationService::Stub::CloseSession, request)
       .status();
+}
+
+absl::StatusOr<std::string> Client::ExportSession(const std::string& name) {
+  derin::v1::ExportSessionRequest request;
+  request.set_name(name);
+  auto reply = connection_->Call(connection_->generation(),
+                                 &derin::v1::GenerationService::Stub::ExportSession, request);
+  if (!reply.ok()) return reply.status();
+  return std::move(*reply->mutable_image());
+}
+
+absl::StatusOr<Session> Client::ImportSession(const std::string& image, const std::string& model,
+                                              const SessionOptions& options) {
+  derin::v1::ImportSessionRequest request;
+  request.set_image(image);
+  request.set_model(model);
+  internal::ToProto(options, request);
+  const auto reply = connection_->Call(connection_->generation(),
+                                       &derin::v1::GenerationService::Stub::ImportSession, request);
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
 }
 
 absl::StatusOr<GenerateEnd> Client::Generate(const GenerateOptions& options,

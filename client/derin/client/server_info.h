@@ -47,7 +47,7 @@ struct ServerLoad {
 
 // What the server takes at most.
 struct ServerLimits {
-  // Open sessions and Generate calls without one, together.
+  // Sessions, wherever their states are.
   int32_t sessions = 0;
   // Generate calls under way.
   int32_t generate_streams = 0;
@@ -57,6 +57,8 @@ struct ServerLimits {
   int64_t corpus_bytes = 0;
   // Bytes of one prompt.
   int64_t prompt_bytes = 0;
+  // How long a session may stay when no call uses it.
+  absl::Duration session_time_to_live = absl::ZeroDuration();
 };
 
 struct ServerInfo {

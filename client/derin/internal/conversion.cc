@@ -72,6 +72,15 @@ constexpr EnumPairs<FinishReason, v1::FinishReason, 6> kFinishReasons{
      {FinishReason::kStopToken, v1::FINISH_REASON_STOP_TOKEN},
      {FinishReason::kTime, v1::FINISH_REASON_TIME}}};
 
+constexpr EnumPairs<Durability, v1::Durability, 3> kDurabilities{
+    {{Durability::kNone, v1::DURABILITY_NONE},
+     {Durability::kProcess, v1::DURABILITY_PROCESS},
+     {Durability::kPower, v1::DURABILITY_POWER}}};
+constexpr EnumPairs<SessionTier, v1::SessionTier, 3> kTiers{
+    {{SessionTier::kDevice, v1::SESSION_TIER_DEVICE},
+     {SessionTier::kHost, v1::SESSION_TIER_HOST},
+     {SessionTier::kDisk, v1::SESSION_TIER_DISK}}};
+
 absl::Time ToTime(const google::protobuf::Timestamp& from) {
   return absl::FromUnixSeconds(from.seconds()) + absl::Nanoseconds(from.nanos());
 }
@@ -306,6 +315,22 @@ TrainingEvent FromProto(const v1::TrainingEvent& from) {
   return to;
 }
 
+namespace {
+
+template <typename Request>
+void SetKeeping(const SessionOptions& from, Request& to) {
+  if (from.seed.has_value()) to.set_seed(*from.seed);
+  if (from.durability.has_value()) to.set_durability(kDurabilities.To(*from.durability));
+  if (from.time_to_live.has_value()) {
+    *to.mutable_time_to_live() = FromDuration(*from.time_to_live);
+  }
+}
+
+}  // namespace
+
+void ToProto(const SessionOptions& from, v1::OpenSessionRequest& to) { SetKeeping(from, to); }
+void ToProto(const SessionOptions& from, v1::ImportSessionRequest& to) { SetKeeping(from, to); }
+
 Session FromProto(const v1::Session& from) {
   Session to;
   to.name = from.name();
@@ -317,6 +342,9 @@ Session FromProto(const v1::Session& from) {
   DERIN_READ_TIME(from, to, idle_since);
   to.stream = from.stream();
   for (const auto& one : from.remembered()) to.remembered.push_back({one.first(), one.last()});
+  to.tier = kTiers.From(from.tier());
+  to.durability = kDurabilities.From(from.durability());
+  DERIN_READ_TIME(from, to, expire_time);
   return to;
 }
 
@@ -330,6 +358,7 @@ GenerateStart FromProto(const v1::GenerateStart& from) {
   to.unknown_characters.assign(from.unknown_characters().begin(), from.unknown_characters().end());
   to.engine_id = from.engine_id();
   to.engine_changed = from.engine_changed();
+  to.tier = kTiers.From(from.tier());
   return to;
 }
 
@@ -404,6 +433,7 @@ ServerInfo FromProto(const v1::ServerInfo& from) {
   to.limits.queued_training_jobs = from.limits().queued_training_jobs();
   to.limits.corpus_bytes = from.limits().corpus_bytes();
   to.limits.prompt_bytes = from.limits().prompt_bytes();
+  to.limits.session_time_to_live = ToDuration(from.limits().session_time_to_live());
   return to;
 }
 

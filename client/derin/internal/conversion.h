@@ -26,6 +26,9 @@ TrainingJob FromProto(const derin::v1::TrainingJob& from);
 TrainingEvent FromProto(const derin::v1::TrainingEvent& from);
 TrainingMetrics FromProto(const derin::v1::TrainingMetrics& from);
 TrainingCheckpoint FromProto(const derin::v1::TrainingCheckpoint& from);
+// Into a request that opens a session.
+void ToProto(const SessionOptions& from, derin::v1::OpenSessionRequest& to);
+void ToProto(const SessionOptions& from, derin::v1::ImportSessionRequest& to);
 Session FromProto(const derin::v1::Session& from);
 GenerateStart FromProto(const derin::v1::GenerateStart& from);
 DrawnLogProbability FromProto(const derin::v1::DrawnLogProbability& from);

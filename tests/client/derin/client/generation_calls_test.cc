@@ -166,7 +166,7 @@ TEST_F(GenerationCalls, OpensASessionWithItsSeedAndClosesIt) {
     return grpc::Status::OK;
   };
   EXPECT_EQ(client_->OpenSession("models/a")->seed, 99u);
-  EXPECT_EQ(client_->OpenSession("models/a", 0)->seed, 0u);
+  EXPECT_EQ(client_->OpenSession("models/a", {.seed = 0})->seed, 0u);
   EXPECT_TRUE(client_->CloseSession("sessions/1").ok());
   EXPECT_EQ(closed, "sessions/1");
 }
@@ -257,6 +257,8 @@ TEST_F(BrokenText, InASessionIsAskedForAgainByItsRequestId) {
   EXPECT_FALSE(asked_[0].has_resume_after_position());
   EXPECT_EQ(asked_[3].resume_after_position(), 9);
   EXPECT_EQ(asked_[3].prompt(), "a");
+  EXPECT_FALSE(asked_[0].has_expected_position());
+  EXPECT_TRUE(asked_[1].has_expected_position()) << "a server that died knows no call, only where";
 }
 
 TEST_F(BrokenText, InASessionThatItOpenedIsAskedForInThatSession) {
@@ -289,6 +291,53 @@ TEST_F(BrokenText, IsAskedForOnlySoOften) {
   Text({.model = "models/a", .reconnect_tries = 2});
   EXPECT_EQ(status_.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(asked_.size(), 3u) << "the first, and two tries in a row that bring nothing";
+}
+
+TEST_F(GenerationCalls, OpensASessionThatIsKeptAsTheCallerSays) {
+  v1::OpenSessionRequest asked;
+  server_.answers().open_session = [&asked](const v1::OpenSessionRequest& request,
+                                            v1::Session& session) {
+    asked = request;
+    session.set_tier(v1::SESSION_TIER_DISK);
+    session.set_durability(request.durability());
+    session.mutable_expire_time()->set_seconds(90);
+    return grpc::Status::OK;
+  };
+  ASSERT_TRUE(client_->OpenSession("models/a").ok());
+  EXPECT_EQ(asked.ShortDebugString(), "model: \"models/a\"");
+  const auto session = client_->OpenSession(
+      "models/a", {.durability = Durability::kPower, .time_to_live = absl::Milliseconds(1500)});
+  EXPECT_EQ(asked.durability(), v1::DURABILITY_POWER);
+  EXPECT_EQ(asked.time_to_live().seconds(), 1);
+  EXPECT_EQ(asked.time_to_live().nanos(), 500'000'000);
+  EXPECT_EQ(session->durability, Durability::kPower);
+  EXPECT_EQ(session->tier, SessionTier::kDisk);
+  EXPECT_EQ(session->expire_time, absl::FromUnixSeconds(90));
+}
+
+TEST_F(GenerationCalls, MovesASessionFromServerToServer) {
+  v1::ImportSessionRequest asked;
+  server_.answers().export_session = [](const v1::ExportSessionRequest& request,
+                                        v1::ExportSessionResponse& response) {
+    response.set_image(request.name() + std::string("\0\xff", 2));
+    return grpc::Status::OK;
+  };
+  server_.answers().import_session = [&asked](const v1::ImportSessionRequest& request,
+                                              v1::Session& session) {
+    asked = request;
+    session.set_name("sessions/2");
+    return grpc::Status::OK;
+  };
+  const auto image = client_->ExportSession("sessions/1");
+  ASSERT_TRUE(image.ok()) << image.status();
+  EXPECT_EQ(*image, std::string("sessions/1\0\xff", 12));
+  EXPECT_EQ(client_->ImportSession(*image)->name, "sessions/2");
+  EXPECT_EQ(asked.image(), *image);
+  EXPECT_EQ(asked.model(), "");
+  EXPECT_FALSE(asked.has_seed());
+  ASSERT_TRUE(client_->ImportSession(*image, "models/b", {.seed = 3}).ok());
+  EXPECT_EQ(asked.model(), "models/b");
+  EXPECT_EQ(asked.seed(), 3u);
 }
 
 TEST_F(GenerationCalls, RewindsASessionAndSaysWhatItRemembers) {
