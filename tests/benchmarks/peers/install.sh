@@ -1,27 +1,40 @@
 #!/usr/bin/env bash
-# Installs the peers of the side-by-side benchmark into a throw-away folder: FOLDER/venv with those
-# from PyPI, and the oneDNN worker FOLDER/onednn_lstm. Does nothing when they are there. The folder
-# takes about 6 GB: PyPI has PyTorch for Linux only with CUDA, and that build does not load without
-# NVIDIA's libraries, also where there is no GPU.
+# Installs the peers of the side-by-side benchmarks into a throw-away folder: FOLDER/venv with those
+# from PyPI, and the oneDNN worker FOLDER/onednn_lstm; with --serving FOLDER/triton instead of the
+# latter, Triton's server with its Python backend in FOLDER/triton/backends. Does nothing when they
+# are there. The folder takes about 6 GB: PyPI has PyTorch for Linux only with CUDA, and that build
+# does not load without NVIDIA's libraries, also where there is no GPU.
 set -euo pipefail
 
 usage() {
-  echo "Usage: tests/benchmarks/peers/install.sh [FOLDER]   (default: build/peers)"
+  echo "Usage: tests/benchmarks/peers/install.sh [--serving] [FOLDER]   (default: build/peers)"
 }
 
+# make_venv NAME REQUIREMENTS MODULE...: a virtual environment in which the modules can be imported.
 make_venv() {
-  local stamp=$folder/venv/installed.txt wanted
-  wanted="$(/usr/bin/python3 --version) $(<"$here/requirements.txt")"
-  if [[ -e $stamp && $(<"$stamp") == "$wanted" ]]; then
+  local venv=$folder/$1 requirements=$here/$2 wanted
+  wanted="$(/usr/bin/python3 --version) $(<"$requirements")"
+  if [[ -e $venv/installed.txt && $(<"$venv/installed.txt") == "$wanted" ]]; then
     return
   fi
-  echo "Making $folder/venv with the peers from PyPI (a download of about 3 GB)"
-  rm -rf "$folder/venv"
-  /usr/bin/python3 -m venv "$folder/venv"
-  local python=$folder/venv/bin/python
-  "$python" -m pip install -q --disable-pip-version-check -r "$here/requirements.txt"
-  "$python" -c 'import numpy, onnx, onnxruntime, torch'
-  echo "$wanted" >"$stamp"
+  echo "Making $venv with peers from PyPI (with PyTorch, a download of about 3 GB)"
+  rm -rf "$venv"
+  /usr/bin/python3 -m venv "$venv"
+  "$venv/bin/python" -m pip install -q --disable-pip-version-check -r "$requirements"
+  local module
+  for module in "${@:3}"; do "$venv/bin/python" -c "import $module"; done
+  if [[ $1 == triton ]]; then make_triton_backends; fi
+  echo "$wanted" >"$venv/installed.txt"
+}
+
+# The wheel has the Python backend without its stub, and one of those for each version of Python.
+make_triton_backends() {
+  local version server
+  version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  server=$folder/triton/lib/python$version/site-packages/pytriton/tritonserver
+  cp -r "$server/backends" "$folder/triton/backends"
+  cp "$server/python_backend_stubs/$version/triton_python_backend_stub" "$folder/triton/backends/python/"
+  chmod +x "$folder/triton/backends/python/triton_python_backend_stub" "$server/bin/tritonserver"
 }
 
 install_onednn() {
@@ -50,6 +63,11 @@ build_onednn_worker() {
   g++ -std=c++20 -O3 -march=x86-64-v3 -Wall -Wextra -fopenmp "$source" -ldnnl -o "$program"
 }
 
+serving=no
+if [[ ${1-} == --serving ]]; then
+  serving=yes
+  shift
+fi
 if (($# > 1)) || [[ ${1-} == -* ]]; then
   usage
   [[ ${1-} == --help ]] && exit 0
@@ -60,5 +78,9 @@ folder=${1:-$here/../../../build/peers}
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 
-make_venv
-build_onednn_worker
+make_venv venv requirements.txt grpc numpy onnx onnxruntime torch
+if [[ $serving == yes ]]; then
+  make_venv triton requirements-triton.txt numpy onnxruntime tritonclient.grpc.aio
+else
+  build_onednn_worker
+fi

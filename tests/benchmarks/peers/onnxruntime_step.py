@@ -40,7 +40,7 @@ class Graph:
         top = "x"
         for layer in range(options.layers):
             top = self.add_layer(layer, top, vocabulary if layer == 0 else hidden)
-        self.add_constant("rows", numpy.array([batch, hidden]))
+        self.add_constant("rows", numpy.array([-1, hidden]))
         self.add_node("Reshape", [top, "rows"], ["top"])
         self.add_weights("head_weight", hidden, vocabulary)
         self.add_weights("head_bias", vocabulary)
