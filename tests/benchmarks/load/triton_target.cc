@@ -16,7 +16,7 @@ using Stub = inference::GRPCInferenceService::Stub;
 
 // One text, token by token: the token that a reply brings goes into the next call. Destroys itself
 // after its end. In calls of one reply, since with ModelStreamInfer the server (2.51) ended with a
-// segmentation fault at 64 streams again and again, and was no quicker.
+// segmentation fault at 64 streams again and again.
 class Sequence {
  public:
   // It ends with the next token when `ending` becomes true.

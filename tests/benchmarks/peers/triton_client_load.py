@@ -2,7 +2,7 @@
 
 Each of --streams coroutines sends the token that came with the last response, --output times for one sequence. Writes one
 JSON object with tokens_per_second. One call a token: with stream_infer in its place the server (2.51) ended with a
-segmentation fault at 64 streams again and again, and was slower.
+segmentation fault at 64 streams again and again.
 """
 
 import argparse
