@@ -37,7 +37,8 @@ absl::StatusOr<LoadResult> LoadRun::Run() {
   if (!target_.Connect(kConnectTime)) {
     return absl::UnavailableError("nobody answers at " + settings_.server);
   }
-  const absl::Time begin = absl::Now() + settings_.warm_up;
+  start_ = absl::Now();
+  const absl::Time begin = start_ + settings_.warm_up;
   end_ = begin + settings_.duration;
   for (int i = 0; i < settings_.connections; ++i) {
     records_.push_back(std::make_unique<LoadRecord>());
@@ -111,8 +112,7 @@ void LoadRun::RunOpenLoop() {
     for (const auto& stream : streams_) free_.push_back(stream.get());
   }
   Arrivals arrivals(settings_.rate, settings_.seed);
-  const absl::Time start = absl::Now();
-  for (absl::Time due = start + arrivals.Next(); due < end_; due = start + arrivals.Next()) {
+  for (absl::Time due = start_ + arrivals.Next(); due < end_; due = start_ + arrivals.Next()) {
     SleepUntil(due);
     LoadStream* stream = nullptr;
     {

@@ -55,7 +55,7 @@ class LoadRun {
   LoadTarget& target_;
   std::vector<std::unique_ptr<LoadRecord>> records_;  // one for each connection
   std::vector<std::unique_ptr<LoadStream>> streams_;
-  absl::Time end_;
+  absl::Time start_, end_;
   std::atomic<uint64_t> started_ = 0;
 
   absl::Mutex mutex_;
