@@ -17,7 +17,7 @@ make_venv() {
   if [[ -e $venv/installed.txt && $(<"$venv/installed.txt") == "$wanted" ]]; then
     return
   fi
-  echo "Making $venv with peers from PyPI (with PyTorch, a download of about 3 GB)"
+  echo "Making $venv with peers from PyPI (of which PyTorch is about 3 GB)"
   rm -rf "$venv"
   /usr/bin/python3 -m venv "$venv"
   "$venv/bin/python" -m pip install -q --disable-pip-version-check -r "$requirements"
