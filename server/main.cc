@@ -14,6 +14,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "model/checkpoint/durable_file.h"
 #include "server/server.h"
 #include "server/server_options.h"
@@ -79,6 +80,8 @@ int Run(const CommandLine& line) {
   StartLogging(line.log_level);
   // Before any thread is made: they all inherit it, so that only sigwait gets these.
   const sigset_t signals = BlockStopSignals();
+  // Debian builds Abseil without NDEBUG, where each lock looks for deadlocks under a lock of all.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file at its limit is a full disk, which is an error
 

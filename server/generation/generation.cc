@@ -12,10 +12,10 @@ namespace {
 constexpr size_t kOutboxBytes = 4096;
 // A session keeps the request of its last call, but not the memory of a long prompt.
 constexpr size_t kMostKeptPromptTokens = 16'384;
-// What one token may bring: its id, a stop string that did not come to its end, bytes that become
+// What one token may bring: itself, a stop string that did not come to its end, bytes that become
 // three U+FFFD, and its ranking.
 size_t LargestItem(const GenerationRequest& request) {
-  return 320 + (1 + request.ranked) * sizeof(TokenLogProbability);
+  return Outbox::kItemBytes + 320 + (1 + request.ranked) * sizeof(TokenLogProbability);
 }
 
 bool Contains(const std::vector<int32_t>& tokens, int32_t token) {

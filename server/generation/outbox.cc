@@ -13,8 +13,13 @@ bool Outbox::HasRoom() const {
 void Outbox::Push(int64_t position, std::optional<int32_t> token, std::string text,
                   std::vector<TokenLogProbability> ranking) {
   absl::MutexLock lock(&mutex_);
-  items_.push_back({position, token, std::move(text), std::move(ranking)});
-  bytes_ += items_.back().bytes();
+  items_.push_back({.position = position,
+                    .token = token.value_or(-1),
+                    .text_bytes = static_cast<uint32_t>(text.size()),
+                    .has_ranking = !ranking.empty()});
+  bytes_ += kItemBytes + text.size() + BytesOf(ranking);
+  text_ += text;
+  if (!ranking.empty()) rankings_.push_back(std::move(ranking));
 }
 
 void Outbox::PushEnd(std::string text, StreamEnd end) {
@@ -27,16 +32,24 @@ StreamPiece Outbox::Drain(size_t max_items) {
   absl::MutexLock lock(&mutex_);
   const bool was_full = !Fits();
   StreamPiece piece;
-  for (size_t n = std::min(max_items, items_.size()); n > 0; --n) {
-    piece.text += items_.front().text;
-    if (items_.front().token.has_value()) piece.tokens.push_back(*items_.front().token);
-    piece.position = items_.front().position;
-    bytes_ -= items_.front().bytes();
-    if (!items_.front().ranking.empty()) {
-      piece.rankings.push_back(std::move(items_.front().ranking));
-    }
-    items_.pop_front();
+  const size_t count = std::min(max_items, items_.size());
+  size_t text_bytes = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const Item& item = items_[i];
+    text_bytes += item.text_bytes;
+    if (item.token >= 0) piece.tokens.push_back(item.token);
+    piece.position = item.position;
+    bytes_ -= kItemBytes + item.text_bytes;
+    if (item.has_ranking == 0) continue;
+    Ranking& ranking = rankings_[piece.rankings.size()];
+    bytes_ -= BytesOf(ranking);
+    piece.rankings.push_back(std::move(ranking));
   }
+  piece.text = text_.substr(0, text_bytes);
+  text_.erase(0, text_bytes);
+  rankings_.erase(rankings_.begin(),
+                  rankings_.begin() + static_cast<std::ptrdiff_t>(piece.rankings.size()));
+  items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(count));
   if (items_.empty() && end_.has_value()) {
     piece.text += std::exchange(last_text_, {});
     piece.end = std::exchange(end_, std::nullopt);

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,9 +34,12 @@ struct StreamPiece {
 // blocks: without room the engine takes the sequence out of the batch until there is some.
 class Outbox {
  public:
-  // `largest_item` bytes are what one token may bring: by default its id, and held-back bytes that
+  // What one token takes beside its text.
+  static constexpr size_t kItemBytes = 16;
+
+  // `largest_item` bytes are what one token may bring: by default itself, and held-back bytes that
   // become three U+FFFD at once.
-  explicit Outbox(size_t capacity_bytes = 4096, size_t largest_item = 16)
+  explicit Outbox(size_t capacity_bytes = 4096, size_t largest_item = kItemBytes + 9)
       : capacity_bytes_(capacity_bytes), largest_item_(largest_item) {}
 
   // Whether a token more may be pushed.
@@ -58,15 +60,19 @@ class Outbox {
   bool empty() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  // One push. What it brought beside the token stands in text_ and rankings_, so that thousands of
+  // outboxes that nobody reads cost what they hold and little more.
   struct Item {
     int64_t position;
-    std::optional<int32_t> token;
-    std::string text;
-    std::vector<TokenLogProbability> ranking;
-    size_t bytes() const {
-      return text.size() + sizeof(int32_t) + ranking.size() * sizeof(TokenLogProbability);
-    }
+    int32_t token;  // -1: none
+    uint32_t text_bytes : 31;
+    uint32_t has_ranking : 1;
   };
+  static_assert(sizeof(Item) == kItemBytes);
+  using Ranking = std::vector<TokenLogProbability>;
+  static size_t BytesOf(const Ranking& ranking) {
+    return ranking.empty() ? 0 : sizeof(Ranking) + ranking.size() * sizeof(TokenLogProbability);
+  }
   bool Fits() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return bytes_ + largest_item_ <= capacity_bytes_;
   }
@@ -74,7 +80,9 @@ class Outbox {
   const size_t capacity_bytes_;
   const size_t largest_item_;
   mutable absl::Mutex mutex_;
-  std::deque<Item> items_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Item> items_ ABSL_GUARDED_BY(mutex_);
+  std::string text_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Ranking> rankings_ ABSL_GUARDED_BY(mutex_);
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string last_text_ ABSL_GUARDED_BY(mutex_);
   std::optional<StreamEnd> end_ ABSL_GUARDED_BY(mutex_);

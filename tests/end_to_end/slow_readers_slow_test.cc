@@ -26,10 +26,9 @@ constexpr int kConnections = 8;
 // A text never ends by itself meanwhile.
 constexpr int kTokens = 1'000'000;
 
-// What each may cost: its outbox is full with 819 tokens of a byte, each of which counts for 5
-// bytes and takes 72 (58 KiB); the rest is the message under way, gRPC's call, the reactor, and the
-// session.
-constexpr double kLargestStreamBytes = 96 * 1024;
+// What each may cost: an outbox of 4 KiB, which a vector may hold twice, the message under way,
+// gRPC's call, the reactor, and the session.
+constexpr double kLargestStreamBytes = 40 * 1024;
 
 // Calls that are open and not read.
 class Unread {

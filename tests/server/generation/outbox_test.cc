@@ -65,7 +65,7 @@ TEST(Outbox, HasRoomUntilItIsFullAndAgainOnceDrained) {
   Outbox outbox(100);
   int pushed = 0;
   for (; outbox.HasRoom(); ++pushed) outbox.Push(1, 1, "abcdef");
-  EXPECT_EQ(pushed, 9);  // of 10 bytes each: a tenth may not have fitted
+  EXPECT_EQ(pushed, 4);  // of 22 bytes each: the largest might not have fitted
   outbox.Drain(1);
   EXPECT_TRUE(outbox.HasRoom());
 }
@@ -83,7 +83,7 @@ TEST(Outbox, IsSettledWhenItIsFullOrHasItsEnd) {
 }
 
 TEST(Outbox, ThePieceThatMakesRoomInAFullOneSaysSo) {
-  Outbox outbox(40);
+  Outbox outbox(60);
   outbox.Push(1, 1, "a");
   EXPECT_FALSE(outbox.Drain(1).made_room);
   outbox.Push(1, 1, "a");
@@ -95,7 +95,7 @@ TEST(Outbox, ThePieceThatMakesRoomInAFullOneSaysSo) {
 
 TEST(Outbox, WhoeverSeesNoRoomIsToldOfTheNextWhileAnotherDrains) {
   constexpr int kRounds = 200;
-  Outbox outbox(40);
+  Outbox outbox(60);
   std::atomic<bool> told = false;
   std::atomic<bool> over = false;
   std::thread drains([&] {
@@ -117,12 +117,22 @@ TEST(Outbox, WhoeverSeesNoRoomIsToldOfTheNextWhileAnotherDrains) {
 }
 
 TEST(Outbox, AnEndNeedsNoRoom) {
-  Outbox outbox(20);
+  Outbox outbox(30);
   while (outbox.HasRoom()) outbox.Push(1, 1, "abcdef");
   outbox.PushEnd("", absl::CancelledError("left"));
   const StreamPiece piece = outbox.Drain(100);
   EXPECT_THAT(piece.tokens, ElementsAre(1));
   EXPECT_EQ(piece.end->status().code(), absl::StatusCode::kCancelled);
+}
+
+TEST(Outbox, TakesAboutAsMuchMemoryAsItCounts) {
+  Outbox outbox;
+  int pushed = 0;
+  for (; outbox.HasRoom(); ++pushed) outbox.Push(pushed, 1, "a");
+  EXPECT_EQ(pushed, (4096 - 25) / 17 + 1) << "16 bytes each, and one of text";
+  const StreamPiece piece = outbox.Drain(1000);
+  EXPECT_EQ(piece.text, std::string(pushed, 'a'));
+  EXPECT_EQ(piece.position, pushed - 1);
 }
 
 TEST(Outbox, AnEmptyOneGivesNothing) {
