@@ -49,10 +49,17 @@ size_t MissedLeast(const std::vector<int64_t>& positions) {
 // What a start finds on disk.
 struct SessionArchive::Scan {
   struct Stored {
-    SessionHeader header;
+    int64_t sequence = 0, position = 0;
     RecordPlace place;
   };
-  absl::flat_hash_map<std::string, std::vector<Stored>> by_name;
+  struct Found {
+    std::vector<Stored> images;
+    // Of the newest.
+    int64_t newest = 0;
+    absl::Time expire_time;
+    std::vector<int64_t> remembered;
+  };
+  absl::flat_hash_map<Key, Found> sessions;
   absl::flat_hash_set<std::string> removed;
   std::vector<RecordPlace> garbage;
 
@@ -66,8 +73,39 @@ struct SessionArchive::Scan {
       garbage.push_back(place);
       return;
     }
-    std::vector<Stored>& all = by_name[header->name];
-    all.push_back({*std::move(header), place});
+    Found& found = sessions[Key(std::move(header->owner), std::move(header->name))];
+    found.images.push_back({header->sequence, header->position, place});
+    if (header->sequence < found.newest) return;
+    found.newest = header->sequence;
+    found.expire_time = header->expire_time;
+    found.remembered = std::move(header->remembered);
+  }
+
+  // What is left of a session; without images when it has ended.
+  Entry Take(const Key& key, Found& found, absl::Time now) {
+    Entry entry{.expire_time = found.expire_time};
+    const bool over = found.expire_time <= now || removed.contains(key.second);
+    // A copy that was being made when the process died comes after what it copies.
+    std::stable_sort(found.images.begin(), found.images.end(),
+                     [](const Stored& a, const Stored& b) { return a.sequence < b.sequence; });
+    for (size_t i = 0; i < found.images.size(); ++i) {
+      const Stored& one = found.images[i];
+      const bool copied =
+          i + 1 < found.images.size() && found.images[i + 1].sequence == one.sequence;
+      const bool needed =
+          one.sequence == found.newest ||
+          std::binary_search(found.remembered.begin(), found.remembered.end(), one.sequence);
+      if (over || copied || !needed) {
+        garbage.push_back(one.place);
+      } else {
+        entry.images.push_back({.sequence = one.sequence,
+                                .position = one.position,
+                                .place = one.place,
+                                .in_memory = nullptr});
+      }
+    }
+    entry.images.shrink_to_fit();
+    return entry;
   }
 };
 
@@ -81,32 +119,18 @@ absl::StatusOr<std::unique_ptr<SessionArchive>> SessionArchive::Open(
   if (!log.ok()) return log.status();
   archive->log_ = *std::move(log);
   absl::MutexLock lock(&archive->mutex_);
-  for (auto& [name, all] : scan.by_name) {
-    // A copy that was being made when the process died comes after what it copies.
-    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
-      return a.header.sequence < b.header.sequence;
-    });
-    const SessionHeader& newest = all.back().header;
-    const bool over = scan.removed.contains(name) || newest.expire_time <= now;
-    Entry entry{.expire_time = newest.expire_time};
-    for (size_t i = 0; i < all.size(); ++i) {
-      const int64_t sequence = all[i].header.sequence;
-      const bool copied = i + 1 < all.size() && all[i + 1].header.sequence == sequence;
-      const bool needed =
-          sequence == newest.sequence ||
-          std::binary_search(newest.remembered.begin(), newest.remembered.end(), sequence);
-      if (over || copied || !needed) {
-        scan.garbage.push_back(all[i].place);
-        continue;
-      }
-      entry.images.push_back({.sequence = sequence,
-                              .position = all[i].header.position,
-                              .place = all[i].place,
-                              .in_memory = nullptr});
-    }
-    if (over) continue;
-    entry.images.shrink_to_fit();
-    archive->entries_.emplace(Key(newest.owner, name), std::move(entry));
+  // In their order, so that each goes to the end of the map.
+  std::vector<std::pair<Key, Scan::Found>> sessions;
+  sessions.reserve(scan.sessions.size());
+  for (auto& [key, found] : scan.sessions) sessions.emplace_back(key, std::move(found));
+  scan.sessions.clear();
+  std::sort(sessions.begin(), sessions.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (auto& [key, found] : sessions) {
+    Entry entry = scan.Take(key, found, now);
+    if (entry.images.empty()) continue;
+    archive->entries_.emplace_hint(archive->entries_.end(), std::move(key), std::move(entry));
+    found = {};
   }
   for (const RecordPlace& place : scan.garbage) archive->log_->Release(place);
   return archive;

@@ -133,7 +133,7 @@ std::string EncodeHeader(const SessionImage& image, std::vector<int64_t> remembe
   proto.set_sequence(image.sequence);
   proto.set_position(image.state.position);
   proto.mutable_remembered()->Add(remembered.begin(), remembered.end());
-  *proto.mutable_expire_time() = ToTimestamp(image.expire_time());
+  proto.set_expire_time_us(absl::ToUnixMicros(image.expire_time()));
   proto.set_lasting(image.lasting());
   return proto.SerializeAsString();
 }
@@ -148,7 +148,7 @@ absl::StatusOr<SessionHeader> DecodeHeader(std::string_view bytes) {
                        .sequence = proto.sequence(),
                        .position = proto.position(),
                        .remembered = {proto.remembered().begin(), proto.remembered().end()},
-                       .expire_time = FromTimestamp(proto.expire_time()),
+                       .expire_time = absl::FromUnixMicros(proto.expire_time_us()),
                        .lasting = proto.lasting()};
 }
 
