@@ -28,7 +28,7 @@ constexpr int kTokens = 1'000'000;
 
 // What each may cost: an outbox of 4 KiB, which a vector may hold twice, the message under way,
 // gRPC's call, the reactor, and the session.
-constexpr double kLargestStreamBytes = 40 * 1024;
+constexpr double kLargestStreamBytes = 32 * 1024;
 
 // Calls that are open and not read.
 class Unread {
