@@ -324,10 +324,22 @@ bool SessionArchive::Remove(const Key& key) {
   absl::MutexLock lock(&mutex_);
   const auto entry = entries_.find(key);
   if (entry == entries_.end()) return false;
-  // Without a tombstone, on a full disk, it is there again after a restart, until it expires.
-  if (entry->second.lasting) log_->AppendTombstone(key.second).IgnoreError();
-  Erase(entry);
+  Bury(entry);
   return true;
+}
+
+bool SessionArchive::RemoveExpired(const Key& key, absl::Time now) {
+  absl::MutexLock lock(&mutex_);
+  const auto entry = entries_.find(key);
+  if (entry == entries_.end() || entry->second.expire_time > now) return false;
+  Bury(entry);
+  return true;
+}
+
+void SessionArchive::Bury(Entries::iterator entry) {
+  // Without a tombstone, on a full disk, it is there again after a restart, until it expires.
+  if (entry->second.lasting) log_->AppendTombstone(entry->first.second).IgnoreError();
+  Erase(entry);
 }
 
 std::vector<std::string> SessionArchive::Names(std::string_view owner, std::string_view after,

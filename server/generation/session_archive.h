@@ -71,6 +71,8 @@ class SessionArchive {
   void SetOnDevice(const Key& key, bool on_device) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether there was one.
   bool Remove(const Key& key) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether there was one that has expired at `now`, which is removed then.
+  bool RemoveExpired(const Key& key, absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);
   // Names of the owner's sessions from behind `after` on, ascending, at most `limit`.
   std::vector<std::string> Names(std::string_view owner, std::string_view after, size_t limit) const
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -123,6 +125,8 @@ class SessionArchive {
   // The least used images go to disk while those in memory have more than their share.
   void MakeRoomInMemory() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool MoveToDisk(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // For good: with a tombstone.
+  void Bury(Entries::iterator entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Erase(Entries::iterator entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<SessionImage> Read(const Image& image) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status Move(const RecordPlace& place, SegmentLog::Kind kind, std::string_view header)

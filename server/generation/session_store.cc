@@ -139,7 +139,7 @@ absl::StatusOr<SessionStore::Acquired> SessionStore::Acquire(std::string_view na
       return Unreadable(name, found.status());
     }
     if (found->image.expire_time() <= now_()) {
-      if (archive_.Remove(key)) ++expired_;
+      if (archive_.RemoveExpired(key, now_())) ++expired_;
       return Missing(name);
     }
     auto version = Version(found->image.model_version, field);
@@ -446,11 +446,12 @@ void SessionStore::RemoveExpired() {
     for (const Key& key : archive_.Expired(now_(), kAtOnce, after)) {
       absl::MutexLock lock(&mutex_);
       const auto session = device_.Find(key);
-      // One that a call is in, or just was, has a later time to come: somebody else has it, too.
-      if (session.use_count() > 2) continue;
+      // One that a call is in has a later time to come: somebody else has it, too. One that a call
+      // was in just now has it already.
+      if (session.use_count() > 2 || !archive_.RemoveExpired(key, now_())) continue;
+      ++expired_;
       if (session != nullptr) session->Close();
       device_.Remove(key);
-      if (archive_.Remove(key)) ++expired_;
     }
   } while (!after.second.empty());
 }

@@ -215,6 +215,16 @@ TEST_F(SessionArchiveTest, FindsTheExpiredStepByStep) {
   EXPECT_THAT(expired, ElementsAre("s0", "s1"));
 }
 
+TEST_F(SessionArchiveTest, RemovesTheExpiredOnlyIfTheyStillAre) {
+  SessionImage image = Make("a", {});
+  const absl::Time later = now_ + absl::Minutes(90);
+  image.idle_since += absl::Hours(1);  // a call, just now
+  ASSERT_TRUE(archive_->Put(image).ok());
+  EXPECT_FALSE(archive_->RemoveExpired({"local", "a"}, later));
+  EXPECT_TRUE(archive_->RemoveExpired({"local", "a"}, later + absl::Hours(1)));
+  EXPECT_FALSE(archive_->RemoveExpired({"local", "a"}, later + absl::Hours(1)));
+}
+
 TEST_F(SessionArchiveTest, NamesTheSessionsOfAnOwnerInOrder) {
   for (const char* name : {"b", "c", "a"}) Make(name, {});
   EXPECT_THAT(archive_->Names("local", "", 2), ElementsAre("a", "b"));
