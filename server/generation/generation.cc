@@ -216,6 +216,12 @@ void Generation::Finish(v1::FinishReason reason) {
   end_ = std::move(end);
 }
 
+void Generation::Fail(absl::Status error) {
+  // Its prompt was in, but for the last token, which waits for the next call all the same.
+  if (steps_ > 0 && prompt_is_in()) session_->state.pending = to_absorb_.back();
+  end_ = std::move(error);
+}
+
 void Generation::Release(const absl::Status& kept, absl::Time now) {
   if (end_.ok() && !kept.ok()) end_ = kept;
   // The client may call again as soon as it sees the end, so the session is given back first.

@@ -118,7 +118,7 @@ class Generation {
 
   // No step follows: what its client gets at the end.
   void Finish(v1::FinishReason reason);
-  void Fail(absl::Status error) { end_ = std::move(error); }
+  void Fail(absl::Status error);
   // Whether its session is to be kept before the client hears of the end.
   bool needs_keeping() const { return !session_->name().empty() && !session_->closed(); }
   // Gives the session back and puts the end, or what went wrong with keeping it, into the outbox.

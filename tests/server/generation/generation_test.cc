@@ -317,6 +317,16 @@ TEST_F(GenerationTest, ALongPromptIsNotRemembered) {
   }
 }
 
+TEST_F(GenerationTest, APromptThatIsInLosesNothingWhenItsClientLeavesJustThen) {
+  ASSERT_TRUE(session_->TryBegin().ok());
+  Generation prompt({.prompt = {1, 2}, .only_prompt = true}, session_, &sink_);
+  prompt.Begin();
+  prompt.Accept(2, kNow, kNow);
+  ASSERT_TRUE(prompt.complete());
+  prompt.Fail(absl::CancelledError("left"));
+  EXPECT_EQ(session_->state.pending, 2);
+}
+
 TEST_F(GenerationTest, TellsOfASessionThatCouldNotBeKeptInsteadOfItsEnd) {
   Generation call = Make({1}, 1);
   call.Accept(6, kNow, kNow);
