@@ -50,6 +50,7 @@ class Session {
   const std::shared_ptr<const LoadedVersion>& version() const { return version_; }
   const SlotLease& lease() const { return *lease_; }
   v1::Durability durability() const { return facts_.durability; }
+  absl::Duration time_to_live() const { return facts_.time_to_live; }
   // Whether another engine computed it until it came here.
   bool engine_changed() const { return engine_changed_; }
 

@@ -1,6 +1,7 @@
 #include "server/generation/session_archive.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
 #include "absl/container/flat_hash_map.h"
@@ -146,6 +147,15 @@ absl::Status SessionArchive::Create(SessionImage& image) {
                                 log_->needed_bytes(), options_.disk_bytes)),
         absl::Seconds(10));
   }
+  MakeRoomInMemory();
+  if (host_bytes_ > options_.host_bytes) {
+    return WithRetryAfter(
+        Refusal(absl::StatusCode::kResourceExhausted, "SESSIONS_FULL",
+                absl::StrFormat("sessions have %d bytes of memory, --session-memory allows %d, and "
+                                "the disk takes no more",
+                                host_bytes_, options_.host_bytes)),
+        absl::Seconds(10));
+  }
   const auto entry = entries_.emplace(Key(image.owner, image.name), Entry()).first;
   entry->second.lasting = image.lasting();
   absl::Status added = Add(entry, image);
@@ -163,7 +173,7 @@ absl::Status SessionArchive::Put(SessionImage& image) {
 absl::Status SessionArchive::Add(Entries::iterator entry, SessionImage& image) {
   std::vector<Image>& images = entry->second.images;
   image.sequence = images.empty() ? 1 : images.back().sequence + 1;
-  Forget(entry->second, image);
+  std::vector<Image> needless = TakeNeedless(entry->second, image);
   std::vector<int64_t> remembered;
   for (const Image& one : images) remembered.push_back(one.sequence);
   auto record = std::make_shared<SegmentLog::Record>();
@@ -176,7 +186,13 @@ absl::Status SessionArchive::Add(Entries::iterator entry, SessionImage& image) {
     if (place.ok()) {
       kept.place = *place;
     } else {
+      // Until it can be written, a restart begins with what there was.
       status = NotSaved(image, place.status());
+      images.insert(images.end(), std::make_move_iterator(needless.begin()),
+                    std::make_move_iterator(needless.end()));
+      std::sort(images.begin(), images.end(),
+                [](const Image& a, const Image& b) { return a.sequence < b.sequence; });
+      needless.clear();
     }
     // Of a session that is on disk only the newest image is in memory, too.
     for (Image& one : images) {
@@ -185,6 +201,7 @@ absl::Status SessionArchive::Add(Entries::iterator entry, SessionImage& image) {
       one.in_memory = nullptr;
     }
   }
+  for (Image& one : needless) Release(one);
   host_bytes_ += BytesOf(*record);
   kept.in_memory = std::move(record);
   images.push_back(std::move(kept));
@@ -194,22 +211,26 @@ absl::Status SessionArchive::Add(Entries::iterator entry, SessionImage& image) {
   return status;
 }
 
-void SessionArchive::Forget(Entry& entry, const SessionImage& image) {
+std::vector<SessionArchive::Image> SessionArchive::TakeNeedless(Entry& entry,
+                                                                const SessionImage& image) const {
   std::vector<Image>& images = entry.images;
+  std::vector<Image> needless;
   const int64_t start = image.last.has_value() ? image.last->start_sequence : 0;
-  const auto later = [start](const Image& one) { return one.sequence > start; };
-  for (Image& one : images) {
-    if (later(one)) Release(one);
+  while (!images.empty() && images.back().sequence > start) {
+    needless.push_back(std::move(images.back()));
+    images.pop_back();
   }
-  std::erase_if(images, later);
-  // Beside the start only what is on disk is worth its place.
-  while (!images.empty() && images.size() > (entry.lasting ? 1 + kMostOlderImages : 1)) {
+  // Beside the start only what is on disk is worth its place, while there is some.
+  const bool has_room = entry.lasting && log_->needed_bytes() < options_.disk_bytes;
+  while (images.size() > (has_room ? 1 + kMostOlderImages : 1)) {
     std::vector<int64_t> positions;
     for (const Image& one : images) positions.push_back(one.position);
-    const size_t least = entry.lasting ? MissedLeast(positions) : 0;
-    Release(images[least]);
-    images.erase(images.begin() + static_cast<std::ptrdiff_t>(least));
+    const auto least =
+        images.begin() + static_cast<std::ptrdiff_t>(has_room ? MissedLeast(positions) : 0);
+    needless.push_back(std::move(*least));
+    images.erase(least);
   }
+  return needless;
 }
 
 void SessionArchive::Release(Image& image) {
@@ -243,11 +264,18 @@ void SessionArchive::SetOnDevice(const Key& key, bool on_device) {
 }
 
 void SessionArchive::MakeRoomInMemory() {
-  while (host_bytes_ > options_.host_bytes && !host_.empty()) {
+  // What cannot be written must not keep what needs no writing.
+  constexpr int kMostTries = 16;
+  int failed = 0;
+  while (host_bytes_ > options_.host_bytes && !host_.empty() && failed < kMostTries) {
     Entry& entry = host_.front()->second;
-    if (!MoveToDisk(entry)) return;
-    LeaveHost(entry);
-    ++moved_to_disk_;
+    if (MoveToDisk(entry)) {
+      LeaveHost(entry);
+      ++moved_to_disk_;
+    } else {
+      ++failed;
+      host_.splice(host_.end(), host_, host_.begin());
+    }
   }
 }
 
@@ -397,6 +425,8 @@ absl::Status SessionArchive::Move(const RecordPlace& place, SegmentLog::Kind kin
   for (Image& image : entry->second.images) {
     if (image.place != place) continue;
     const auto record = log_->Read(place);
+    // A damaged one is lost with or without its segment; it must not keep that for ever.
+    if (absl::IsDataLoss(record.status())) return absl::OkStatus();
     if (!record.ok()) return record.status();
     const auto moved = log_->Append(record->header, record->body);
     if (!moved.ok()) return moved.status();

@@ -117,12 +117,14 @@ class SessionArchive {
 
   absl::Status Add(Entries::iterator entry, SessionImage& image)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Lets go of what `image` makes needless, and of some of the older ones when there are many.
-  void Forget(Entry& entry, const SessionImage& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes out what `image` makes needless, and some of the older ones when there are many.
+  std::vector<Image> TakeNeedless(Entry& entry, const SessionImage& image) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Release(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Touch(Entries::iterator entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LeaveHost(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The least used images go to disk while those in memory have more than their share.
+  // The least used images go to disk while those in memory have more than their share, as far as
+  // the disk takes them.
   void MakeRoomInMemory() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool MoveToDisk(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // For good: with a tombstone.

@@ -22,6 +22,13 @@ constexpr size_t kChecksumBytes = 4;
 // More is held back by nobody: a stop string has at most 128 bytes, and its normalisation no more
 // than three times as many.
 constexpr size_t kMostHeldBack = 4096;
+// A session that draws a million tokens a second gets there in 285 years.
+constexpr int64_t kMostPosition = int64_t{1} << 53;
+
+bool IsUtf8(std::string_view text) {
+  Utf8Checker checker;
+  return checker.Append(text).ok() && checker.Finish().ok();
+}
 
 storage::SessionState ToProto(const SessionImage& image) {
   const SessionState& state = image.state;
@@ -64,12 +71,16 @@ storage::SessionBody ToBody(const SessionImage& image) {
 
 // What is wrong with `proto`; empty when nothing is.
 std::string Fault(const storage::SessionState& proto) {
-  if (proto.position() < 0) return absl::StrCat("its position is ", proto.position());
+  if (proto.position() < 0 || proto.position() > kMostPosition) {
+    return absl::StrCat("its position is ", proto.position());
+  }
   if (proto.recent_size() > RecentTokens::kCapacity) {
     return absl::StrCat("it has ", proto.recent_size(), " recent tokens");
   }
   if (proto.unfinished().size() > 3 || proto.held_back().size() > kMostHeldBack ||
-      proto.held_back_sent() > proto.held_back().size()) {
+      proto.held_back_sent() > proto.held_back().size() ||
+      !IsUtf8(proto.held_back().substr(0, proto.held_back_sent())) ||
+      !IsUtf8(proto.held_back().substr(proto.held_back_sent()))) {
     return "what it holds back cannot be";
   }
   if (proto.hidden().size() % sizeof(float) != 0 ||

@@ -116,7 +116,11 @@ absl::StatusOr<SessionView> SessionStore::Import(SessionImage image, const Loade
   if (!image.engine_id.empty()) fresh.engine_id = image.engine_id;
   if (absl::Status created = archive_.Create(fresh); !created.ok()) return created;
   if (fresh.durability == v1::DURABILITY_POWER) {
-    if (absl::Status synced = Sync(); !synced.ok()) return synced;
+    if (absl::Status synced = Sync(); !synced.ok()) {
+      // Nobody knows its name.
+      archive_.Remove({fresh.owner, fresh.name});
+      return synced;
+    }
   }
   return View(std::move(fresh), v1::SESSION_TIER_HOST, nullptr);
 }
@@ -184,6 +188,8 @@ absl::StatusOr<SessionStore::Acquired> SessionStore::OpenForCall(
     }
     if (!opened.empty()) {
       auto again = Acquire(opened, owner, "model");
+      // It may be there again after what is only a lack of room now.
+      if (!again.ok() && !absl::IsNotFound(again.status())) return again;
       if (again.ok()) {
         const auto last = again->session->last_call();
         if (last.has_value() && last->key.request_id == request_id) return again;
@@ -254,15 +260,13 @@ absl::StatusOr<SessionView> SessionStore::Get(std::string_view name, std::string
 SessionStore::Page SessionStore::List(std::string_view owner, std::string_view after, int limit) {
   Page page;
   const std::vector<std::string> names = archive_.Names(owner, after, limit + 1);
-  for (const std::string& name : names) {
-    if (static_cast<int>(page.sessions.size()) == limit) {
-      page.next = page.sessions.back().image.name;
-      break;
-    }
-    // One that ends just now is left out.
-    auto view = Get(name, owner);
+  const size_t count = std::min(names.size(), static_cast<size_t>(limit));
+  for (size_t i = 0; i < count; ++i) {
+    // One that ends just now, or cannot be read, is left out.
+    auto view = Get(names[i], owner);
     if (view.ok()) page.sessions.push_back(*std::move(view));
   }
+  if (names.size() > count) page.next = names[count - 1];
   return page;
 }
 
@@ -305,12 +309,18 @@ absl::StatusOr<SessionView> SessionStore::Fork(std::string_view name, std::strin
   absl::Status status = CheckCount();
   if (status.ok()) status = image.status();
   if (status.ok()) {
+    const uint32_t forks = from.state.forks;
     *image = Fork(*std::move(image), from.state, options);
     image->name = ResourceName(kSessions, NewSessionId(server_id_));
     status = archive_.Create(*image);
+    if (status.ok() && !options.same_stream) status = Keep(from);
+    if (status.ok() && image->durability == v1::DURABILITY_POWER) status = Sync();
+    if (!status.ok()) {
+      // As if there had been no fork: the next one is this one.
+      archive_.Remove({image->owner, image->name});
+      from.state.forks = forks;
+    }
   }
-  if (status.ok() && !options.same_stream) status = Keep(from);
-  if (status.ok() && image->durability == v1::DURABILITY_POWER) status = Sync();
   from.End(now_());
   if (!status.ok()) return status;
   return View(*std::move(image), v1::SESSION_TIER_HOST, nullptr);
@@ -439,6 +449,14 @@ absl::Status SessionStore::Keep(Session& session) {
   return kept;
 }
 
+absl::Status SessionStore::Sync() {
+  const absl::Status synced = archive_.Sync();
+  if (synced.ok()) return synced;
+  return Refusal(
+      absl::StatusCode::kResourceExhausted, "SESSION_NOT_SAVED",
+      absl::StrCat("the state of the session may not outlive a loss of power: ", synced.message()));
+}
+
 void SessionStore::RemoveExpired() {
   constexpr size_t kAtOnce = 1000;
   Key after;
@@ -448,7 +466,10 @@ void SessionStore::RemoveExpired() {
       const auto session = device_.Find(key);
       // One that a call is in has a later time to come: somebody else has it, too. One that a call
       // was in just now has it already.
-      if (session.use_count() > 2 || !archive_.RemoveExpired(key, now_())) continue;
+      if (session.use_count() > 2) continue;
+      // One that was used without a change, as to score a text, was used all the same.
+      if (session != nullptr && session->idle_since() + session->time_to_live() > now_()) continue;
+      if (!archive_.RemoveExpired(key, now_())) continue;
       ++expired_;
       if (session != nullptr) session->Close();
       device_.Remove(key);

@@ -129,7 +129,8 @@ class SessionStore final : public SessionKeeper {
   absl::Status Close(std::string_view name, std::string_view owner) ABSL_LOCKS_EXCLUDED(mutex_);
 
   absl::Status Keep(Session& session) override ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status Sync() override { return archive_.Sync(); }
+  // RESOURCE_EXHAUSTED, reason SESSION_NOT_SAVED.
+  absl::Status Sync() override;
 
   // Removes the sessions that have expired.
   void RemoveExpired() ABSL_LOCKS_EXCLUDED(mutex_);

@@ -210,6 +210,9 @@ grpc::ServerWriteReactor<v1::GenerateResponse>* GenerationService::Generate(
 absl::StatusOr<std::shared_ptr<Generation>> GenerationService::PrepareRewind(
     const v1::RewindSessionRequest& request, const Caller& caller, StreamSink* sink,
     v1::Session& response) {
+  if (request.position() < 0) {
+    return InvalidField("position", absl::StrCat("got ", request.position(), ", wanted 0 or more"));
+  }
   auto acquired = sessions_.Acquire(request.name(), caller.name, "name");
   if (!acquired.ok()) return acquired.status();
   const std::shared_ptr<Session>& session = acquired->session;

@@ -102,7 +102,12 @@ TEST(SessionImage, ThatMakesNoSenseIsRefused) {
       {"position is -1", [](SessionImage& image) { image.state.position = -1; }},
       {"hidden state has 0 bytes", [](SessionImage& image) { image.hidden.clear(); }},
       {"hidden state has 8 bytes", [](SessionImage& image) { image.state.position = 0; }},
+      {"position is 9223372036854775807",
+       [](SessionImage& image) { image.state.position = std::numeric_limits<int64_t>::max(); }},
       {"holds back", [](SessionImage& image) { image.state.held.sent = 5; }},
+      {"what it holds back", [](SessionImage& image) { image.state.held.text = "a\xff"; }},
+      {"what it holds back cannot",
+       [](SessionImage& image) { image.state.held = {.text = "\xc3\xa4", .sent = 1}; }},
       {"holds back",
        [](SessionImage& image) { image.state.text = Utf8Assembler("\xf0\x9f\x98\x80"); }}};
   for (const auto& [said, break_it] : faults) {

@@ -259,6 +259,7 @@ class SessionInterleaving {
     if (before != nullptr) over_.push_back(std::move(talk.call));
     Run(talk, session, std::move(request), *std::move(start));
     talk.alone = talk.start;
+    ForgetWhatCameAfter(talk);
     if (before == nullptr) return;
     const StreamEnd end = before->sink.AwaitEnd();
     before->generation.reset();
@@ -268,6 +269,12 @@ class SessionInterleaving {
     const auto wanted = solo_.Run(begin, *talk.last, std::numeric_limits<int64_t>::max());
     ASSERT_THAT(WhatIsLeft(talk, before->request, wanted).text,
                 testing::StartsWith(before->sink.text()));
+  }
+
+  // Nothing that came after the start of the last call is remembered apart from it.
+  static void ForgetWhatCameAfter(Talk& talk) {
+    const int64_t start = talk.last.has_value() ? talk.start.position() : -1;
+    talk.earlier.erase(talk.earlier.upper_bound(start), talk.earlier.end());
   }
 
   // `wanted` without what the call's caller has already.
@@ -320,9 +327,9 @@ class SessionInterleaving {
     } else {
       const auto found = talk.earlier.find(position);
       ASSERT_NE(found, talk.earlier.end()) << position;
-      static_cast<Wanted&>(talk) = found->second;
-      talk.earlier.erase(talk.earlier.upper_bound(position), talk.earlier.end());
+      static_cast<Wanted&>(talk) = Wanted(found->second);
     }
+    ForgetWhatCameAfter(talk);
     if (plan->request == nullptr) {
       session->End(absl::Now());
     } else {

@@ -96,6 +96,37 @@ TEST_F(SessionStoreTest, ListsTheSessionsOfACallerInPages) {
   EXPECT_TRUE(sessions_->List("nobody", "", 10).sessions.empty());
 }
 
+TEST_F(SessionStoreTest, OneThatCannotBeReadDoesNotHideThoseBehindIt) {
+  std::set<std::string> names;
+  for (int i = 0; i < 4; ++i) names.insert(Open()->name());
+  const auto brief = *names.begin();
+  ASSERT_TRUE(sessions_->Close(brief, "local").ok());
+  const auto expired = *sessions_->Open(*version_, "local", {.time_to_live = absl::Minutes(1)});
+  sessions_.Restart();
+  sessions_.now += absl::Minutes(2);
+  names.erase(brief);
+  std::set<std::string> seen;
+  std::string after;
+  do {
+    const SessionStore::Page page = sessions_->List("local", after, 1);
+    for (const auto& one : page.sessions) seen.insert(one.image.name);
+    after = page.next;
+  } while (!after.empty());
+  EXPECT_EQ(seen, names) << "but not " << expired.image.name;
+}
+
+TEST_F(SessionStoreTest, OneThatWasUsedWithoutAChangeIsNotExpired) {
+  auto session = Open();
+  sessions_.now += absl::Hours(23);
+  ASSERT_TRUE(session->TryBegin().ok());  // as to score a text in it
+  session->End(sessions_.now);
+  const std::string name = session->name();
+  sessions_.now += absl::Hours(2);
+  session.reset();
+  sessions_->RemoveExpired();
+  EXPECT_EQ(Reason(name), "");
+}
+
 TEST_F(SessionStoreTest, AForkHasTheStateAndAStreamOfItsOwn) {
   const auto session = Open();
   session->state.pending = 3;
