@@ -28,7 +28,7 @@ constexpr FieldFlag kOpenFlags[] = {
 void AddKeeping(CLI::App& command, client::SessionOptions& options) {
   options.durability = client::Durability::kProcess;
   AddEnum(command, "--durability", *options.durability, kDurabilityNames,
-          "what it outlives besides nothing: the server's process, or a loss of power [process]");
+          "what it outlives: nothing, the server's process, or a loss of power [process]");
   AddSeconds(command, "--ttl", options.time_to_live,
              "seconds after which it ends when no call uses it [the most that the server allows]");
 }

@@ -213,6 +213,7 @@ class BrokenText : public GenerationCalls {
       }
       response.mutable_start()->set_model_version("models/a/versions/4");
       response.mutable_start()->set_seed(77);
+      response.mutable_start()->set_position(5);
       for (int sent = 0; sent < 3 && position < 10; ++sent) {
         response.set_text(std::to_string(position));
         response.add_tokens(static_cast<int>(position));
@@ -258,7 +259,7 @@ TEST_F(BrokenText, InASessionIsAskedForAgainByItsRequestId) {
   EXPECT_EQ(asked_[3].resume_after_position(), 9);
   EXPECT_EQ(asked_[3].prompt(), "a");
   EXPECT_FALSE(asked_[0].has_expected_position());
-  EXPECT_TRUE(asked_[1].has_expected_position()) << "a server that died knows no call, only where";
+  EXPECT_EQ(asked_[1].expected_position(), 5) << "a server that died knows no call, only where";
 }
 
 TEST_F(BrokenText, InASessionThatItOpenedIsAskedForInThatSession) {
@@ -274,6 +275,7 @@ TEST_F(BrokenText, WithoutASessionIsDrawnAgainFromTheSameVersionAndSeed) {
   EXPECT_EQ(asked_[0].request_id(), "");
   EXPECT_EQ(asked_[1].model(), "models/a/versions/4");
   EXPECT_EQ(asked_[1].seed(), 77u);
+  EXPECT_FALSE(asked_[1].has_expected_position());
 }
 
 TEST_F(BrokenText, IsAskedForOnlySoOften) {
