@@ -1,7 +1,5 @@
 #include "server/generation/session_image.h"
 
-#include <zlib.h>
-
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -11,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "derin/storage/session.pb.h"
 #include "server/status/error.h"
+#include "server/storage/crc32.h"
 #include "server/storage/proto_time.h"
 
 namespace derin::server {
@@ -128,8 +127,7 @@ void FromProto(const storage::SessionBody& body, SessionImage& image) {
 }
 
 std::string Checksum(std::string_view bytes) {
-  const uLong crc =
-      crc32(0, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size()));
+  const uint32_t crc = Crc32(bytes);
   std::string text;
   for (int i = 0; i < 4; ++i) text.push_back(static_cast<char>(crc >> (8 * i)));
   return text;

@@ -1,11 +1,10 @@
 #include "server/rpc/page.h"
 
-#include <zlib.h>
-
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/status/error.h"
+#include "server/storage/crc32.h"
 
 namespace derin::server {
 namespace {
@@ -15,10 +14,7 @@ constexpr int kMaxSize = 1000;
 constexpr size_t kMaxTokenBytes = 1024;
 constexpr size_t kChecksumDigits = 8;
 
-std::string Checksum(std::string_view key) {
-  const uLong crc = crc32(0, reinterpret_cast<const Bytef*>(key.data()), key.size());
-  return absl::StrFormat("%08x", crc);
-}
+std::string Checksum(std::string_view key) { return absl::StrFormat("%08x", Crc32(key)); }
 
 absl::StatusOr<std::string> KeyOf(std::string_view token) {
   std::string bytes;

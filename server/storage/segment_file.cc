@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_format.h"
 #include "server/status/error.h"
+#include "server/storage/crc32.h"
 #include "server/storage/folder.h"
 
 namespace derin::server {

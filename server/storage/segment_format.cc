@@ -1,11 +1,10 @@
 #include "server/storage/segment_format.h"
 
-#include <zlib.h>
-
 #include <bit>
 #include <cstring>
 
 #include "model/check.h"
+#include "server/storage/crc32.h"
 
 namespace derin::server {
 namespace {
@@ -61,12 +60,6 @@ std::optional<uint64_t> WalkEntries(std::string_view entries, Show show) {
 }
 
 }  // namespace
-
-uint32_t Crc32(std::string_view bytes) {
-  // zlib takes a null address for a wish to start anew, which gives the same: 0.
-  return static_cast<uint32_t>(
-      crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
-}
 
 std::string SegmentStart() {
   std::string start(kSegmentMagic);

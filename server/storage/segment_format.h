@@ -47,9 +47,6 @@ struct RecordFrame {
   size_t record_bytes() const { return kFrameBytes + header_bytes + body_bytes; }
 };
 
-// zlib's.
-uint32_t Crc32(std::string_view bytes);
-
 // The first bytes of a segment.
 std::string SegmentStart();
 // The version that a segment with these first bytes has; nullopt when they are damaged.

@@ -9,6 +9,7 @@
 #include "model/check.h"
 #include "model/checkpoint/durable_file.h"
 #include "server/status/error.h"
+#include "server/storage/crc32.h"
 #include "server/storage/folder.h"
 
 namespace derin::server {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "server/storage/crc32.h"
 
 namespace derin::server {
 namespace {

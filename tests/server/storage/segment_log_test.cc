@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/status/error.h"
+#include "server/storage/crc32.h"
 #include "tests/server/storage/full_disk.h"
 #include "tests/temporary_folder.h"
 
