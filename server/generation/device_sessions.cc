@@ -68,8 +68,13 @@ std::shared_ptr<Session> DeviceSessions::Find(const Key& key) const {
   return found == sessions_.end() ? nullptr : found->second.session;
 }
 
+bool DeviceSessions::HasUser(const Key& key) const {
+  const auto found = sessions_.find(key);
+  return found != sessions_.end() && found->second.session.use_count() > 1;
+}
+
 void DeviceSessions::Add(std::shared_ptr<Session> session) {
-  const Key key(session->owner(), session->name());
+  const Key key = session->key();
   sessions_[key] = {std::move(session), ++uses_};
   by_use_.emplace(uses_, key);
 }
@@ -84,8 +89,8 @@ void DeviceSessions::Remove(const Key& key) {
 
 bool DeviceSessions::RemoveLeastUsed(const HiddenStatePool* pool) {
   for (const auto& [use, key] : by_use_) {
-    const std::shared_ptr<Session>& session = sessions_.at(key).session;
-    if (session.use_count() > 1 || (pool != nullptr && &session->lease().pool() != pool)) continue;
+    const bool fits = pool == nullptr || &sessions_.at(key).session->lease().pool() == pool;
+    if (!fits || HasUser(key)) continue;
     Remove(Key(key));
     ++left_;
     return true;

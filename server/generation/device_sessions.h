@@ -19,7 +19,7 @@ namespace derin::server {
 // its own: its owner hands sessions out under one, so that it sees which of them nobody else has.
 class DeviceSessions {
  public:
-  using Key = std::pair<std::string, std::string>;  // owner and name
+  using Key = SessionKey;
 
   // `backend` outlives it and all leases. Models whose states have the same size share a pool; each
   // pool takes half of what is left of `bytes`. `on_leave` is told which session lost its place.
@@ -33,6 +33,8 @@ class DeviceSessions {
   std::shared_ptr<Session> Use(const Key& key);
   // The same without a use.
   std::shared_ptr<Session> Find(const Key& key) const;
+  // Whether somebody has it who was handed it out.
+  bool HasUser(const Key& key) const;
   void Add(std::shared_ptr<Session> session);
   void Remove(const Key& key);
   // All that nobody has lose their places.

@@ -47,6 +47,7 @@ class Session {
 
   const std::string& name() const { return facts_.name; }
   const std::string& owner() const { return facts_.owner; }
+  SessionKey key() const { return facts_.key(); }
   const std::shared_ptr<const LoadedVersion>& version() const { return version_; }
   const SlotLease& lease() const { return *lease_; }
   v1::Durability durability() const { return facts_.durability; }

@@ -156,7 +156,7 @@ absl::Status SessionArchive::Create(SessionImage& image) {
                                 host_bytes_, options_.host_bytes)),
         absl::Seconds(10));
   }
-  const auto entry = entries_.emplace(Key(image.owner, image.name), Entry()).first;
+  const auto entry = entries_.emplace(image.key(), Entry()).first;
   entry->second.lasting = image.lasting();
   absl::Status added = Add(entry, image);
   if (!added.ok()) Erase(entry);
@@ -165,7 +165,7 @@ absl::Status SessionArchive::Create(SessionImage& image) {
 
 absl::Status SessionArchive::Put(SessionImage& image) {
   absl::MutexLock lock(&mutex_);
-  const auto entry = entries_.find({image.owner, image.name});
+  const auto entry = entries_.find(image.key());
   if (entry == entries_.end()) return absl::NotFoundError("the session was removed");
   return Add(entry, image);
 }

@@ -36,7 +36,7 @@ struct SessionArchiveOptions {
 // In memory a session costs about 400 bytes beside its images.
 class SessionArchive {
  public:
-  using Key = std::pair<std::string, std::string>;  // owner and name
+  using Key = SessionKey;
 
   // Finds the sessions that an earlier process kept in `folder`, but those that have expired.
   static absl::StatusOr<std::unique_ptr<SessionArchive>> Open(std::filesystem::path folder,

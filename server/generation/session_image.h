@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,6 +14,8 @@
 #include "server/generation/session_state.h"
 
 namespace derin::server {
+
+using SessionKey = std::pair<std::string, std::string>;  // owner and name
 
 // A session between two calls, in full: what is kept of it off the device. FORMAT.md beside this
 // file says how it is written.
@@ -29,6 +32,7 @@ struct SessionImage {
   std::optional<LastCall> last;
   std::vector<float> hidden;  // [L, S, H]; empty at position 0
 
+  SessionKey key() const { return {owner, name}; }
   absl::Time expire_time() const { return idle_since + time_to_live; }
   // Whether it outlives the server's process.
   bool lasting() const { return durability != v1::DURABILITY_NONE; }

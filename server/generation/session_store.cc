@@ -55,9 +55,22 @@ absl::StatusOr<std::shared_ptr<const LoadedVersion>> SessionStore::Version(std::
   return versions_(name, field);
 }
 
-void SessionStore::Place(std::shared_ptr<Session> session) {
-  archive_.SetOnDevice({session->owner(), session->name()}, true);
-  device_.Add(std::move(session));
+absl::StatusOr<std::shared_ptr<Session>> SessionStore::PutOnDevice(
+    SessionImage image, std::shared_ptr<const LoadedVersion> version) {
+  auto lease = device_.Lease(*version);
+  if (!lease.ok()) return lease.status();
+  auto session = std::make_shared<Session>(std::move(image), std::move(version), *std::move(lease));
+  if (session->name().empty()) return session;
+  archive_.SetOnDevice(session->key(), true);
+  device_.Add(session);
+  return session;
+}
+
+absl::StatusOr<SessionArchive::Found> SessionStore::Archived(const Key& key) {
+  auto found = archive_.Newest(key);
+  if (absl::IsNotFound(found.status())) return Missing(key.second);
+  if (!found.ok()) return Unreadable(key.second, found.status());
+  return found;
 }
 
 absl::Status SessionStore::CheckCount() const {
@@ -101,12 +114,20 @@ SessionImage SessionStore::Fresh(const LoadedVersion& version, std::string_view 
 
 absl::StatusOr<SessionView> SessionStore::Open(const LoadedVersion& version, std::string_view owner,
                                                const OpenOptions& options) {
-  return Import({.state = {.seed = options.seed}}, version, owner, options);
+  return Import({}, version, owner, options);
 }
 
 absl::StatusOr<SessionView> SessionStore::Import(SessionImage image, const LoadedVersion& version,
                                                  std::string_view owner,
                                                  const OpenOptions& options) {
+  auto created = Create(std::move(image), version, owner, options);
+  if (!created.ok()) return created.status();
+  return View(*std::move(created), v1::SESSION_TIER_HOST, nullptr);
+}
+
+absl::StatusOr<SessionImage> SessionStore::Create(SessionImage image, const LoadedVersion& version,
+                                                  std::string_view owner,
+                                                  const OpenOptions& options) {
   if (absl::Status status = CheckCount(); !status.ok()) return status;
   SessionImage fresh = Fresh(version, owner, options);
   fresh.state = std::move(image.state);
@@ -115,14 +136,12 @@ absl::StatusOr<SessionView> SessionStore::Import(SessionImage image, const Loade
   // What computed the state so far, where it is another engine.
   if (!image.engine_id.empty()) fresh.engine_id = image.engine_id;
   if (absl::Status created = archive_.Create(fresh); !created.ok()) return created;
-  if (fresh.durability == v1::DURABILITY_POWER) {
-    if (absl::Status synced = Sync(); !synced.ok()) {
-      // Nobody knows its name.
-      archive_.Remove({fresh.owner, fresh.name});
-      return synced;
-    }
+  if (absl::Status synced = SyncFor(fresh.durability); !synced.ok()) {
+    // Nobody knows its name.
+    archive_.Remove(fresh.key());
+    return synced;
   }
-  return View(std::move(fresh), v1::SESSION_TIER_HOST, nullptr);
+  return fresh;
 }
 
 absl::StatusOr<SessionStore::Acquired> SessionStore::Acquire(std::string_view name,
@@ -136,12 +155,9 @@ absl::StatusOr<SessionStore::Acquired> SessionStore::Acquire(std::string_view na
       absl::MutexLock lock(&mutex_);
       if (auto session = device_.Use(key)) return Acquired{session, v1::SESSION_TIER_DEVICE};
     }
-    auto found = archive_.Newest(key);
-    if (absl::IsNotFound(found.status())) return Missing(name);
-    if (!found.ok()) {
-      ++failed_to_restore_;
-      return Unreadable(name, found.status());
-    }
+    auto found = Archived(key);
+    if (absl::IsDataLoss(found.status())) ++failed_to_restore_;
+    if (!found.ok()) return found.status();
     if (found->image.expire_time() <= now_()) {
       if (archive_.RemoveExpired(key, now_())) ++expired_;
       return Missing(name);
@@ -164,14 +180,11 @@ absl::StatusOr<SessionStore::Acquired> SessionStore::Acquire(std::string_view na
       return Unreadable(name, absl::DataLossError(absl::StrFormat(
                                   "it has %d numbers, the model's state %d", stored, elements)));
     }
-    auto lease = device_.Lease(**version);
-    if (!lease.ok()) return lease.status();
-    auto session =
-        std::make_shared<Session>(std::move(found->image), *std::move(version), *std::move(lease));
-    Place(session);
+    auto session = PutOnDevice(std::move(found->image), *std::move(version));
+    if (!session.ok()) return session.status();
     // One that was just opened has nothing to bring back.
     if (stored != 0) ++(found->tier == v1::SESSION_TIER_HOST ? from_memory_ : from_disk_);
-    return Acquired{std::move(session), found->tier};
+    return Acquired{*std::move(session), found->tier};
   }
 }
 
@@ -196,11 +209,12 @@ absl::StatusOr<SessionStore::Acquired> SessionStore::OpenForCall(
       }
     }
   }
-  auto view = Open(*version, owner, options);
-  if (!view.ok()) return view.status();
+  auto created = Create({}, *version, owner, options);
+  if (!created.ok()) return created.status();
+  const Key key = created->key();
+  absl::MutexLock lock(&mutex_);
   if (!request_id.empty()) {
-    absl::MutexLock lock(&mutex_);
-    opened_by_[call] = view->image.name;
+    opened_by_[call] = created->name;
     if (opened_by_.size() >= opened_by_limit_) {
       absl::erase_if(opened_by_, [this](const auto& one) {
         return archive_.NewestSequence({one.first.first, one.second}) == 0;
@@ -208,9 +222,12 @@ absl::StatusOr<SessionStore::Acquired> SessionStore::OpenForCall(
       opened_by_limit_ = 64 + 2 * opened_by_.size();
     }
   }
-  auto acquired = Acquire(view->image.name, owner, "model");
-  if (!acquired.ok()) archive_.Remove({view->image.owner, view->image.name});
-  return acquired;
+  auto session = PutOnDevice(*std::move(created), std::move(version));
+  if (!session.ok()) {
+    archive_.Remove(key);
+    return session.status();
+  }
+  return Acquired{*std::move(session), v1::SESSION_TIER_HOST};
 }
 
 absl::StatusOr<std::shared_ptr<Session>> SessionStore::OpenForOneCall(
@@ -218,9 +235,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionStore::OpenForOneCall(
   SessionImage image = Fresh(*version, owner, {.seed = seed});
   image.name.clear();
   absl::MutexLock lock(&mutex_);
-  auto lease = device_.Lease(*version);
-  if (!lease.ok()) return lease.status();
-  return std::make_shared<Session>(std::move(image), std::move(version), *std::move(lease));
+  return PutOnDevice(std::move(image), std::move(version));
 }
 
 SessionView SessionStore::View(SessionImage image, v1::SessionTier tier,
@@ -236,7 +251,7 @@ SessionView SessionStore::View(SessionImage image, v1::SessionTier tier,
     view.image.state.stream = session->stream();
     view.tier = v1::SESSION_TIER_DEVICE;
   }
-  view.remembered = RememberedBy(view.image, archive_.AllOf({view.image.owner, view.image.name}));
+  view.remembered = RememberedBy(view.image, archive_.AllOf(view.image.key()));
   return view;
 }
 
@@ -250,9 +265,8 @@ absl::StatusOr<SessionView> SessionStore::Get(std::string_view name, std::string
     session = device_.Find(key);
   }
   if (session != nullptr) return View({}, v1::SESSION_TIER_DEVICE, session.get());
-  auto found = archive_.Newest(key);
-  if (absl::IsNotFound(found.status())) return Missing(name);
-  if (!found.ok()) return Unreadable(name, found.status());
+  auto found = Archived(key);
+  if (!found.ok()) return found.status();
   if (found->image.expire_time() <= now_()) return Missing(name);
   return View(std::move(found->image), found->tier, nullptr);
 }
@@ -278,9 +292,8 @@ absl::StatusOr<SessionImage> SessionStore::Image(std::string_view name, std::str
                    absl::StrCat("a call generates in ", Quoted(name), ": wait for its end"));
   }
   // A session at rest is as its newest image has it.
-  auto found = archive_.Newest({std::string(owner), std::string(name)});
-  if (absl::IsNotFound(found.status())) return Missing(name);
-  if (!found.ok()) return Unreadable(name, found.status());
+  auto found = Archived(Key(owner, name));
+  if (!found.ok()) return found.status();
   return std::move(found->image);
 }
 
@@ -314,10 +327,10 @@ absl::StatusOr<SessionView> SessionStore::Fork(std::string_view name, std::strin
     image->name = ResourceName(kSessions, NewSessionId(server_id_));
     status = archive_.Create(*image);
     if (status.ok() && !options.same_stream) status = Keep(from);
-    if (status.ok() && image->durability == v1::DURABILITY_POWER) status = Sync();
+    if (status.ok()) status = SyncFor(image->durability);
     if (!status.ok()) {
       // As if there had been no fork: the next one is this one.
-      archive_.Remove({image->owner, image->name});
+      archive_.Remove(image->key());
       from.state.forks = forks;
     }
   }
@@ -341,22 +354,17 @@ absl::StatusOr<std::shared_ptr<Session>> SessionStore::ForkBegun(Session& from,
   if (named) {
     if (absl::Status created = archive_.Create(*image); !created.ok()) return created;
   }
-  const Key key(image->owner, image->name);
+  const Key key = image->key();
   absl::MutexLock lock(&mutex_);
-  auto lease = device_.Lease(*from.version());
-  if (!lease.ok()) {
-    if (named) archive_.Remove(key);
-    return lease.status();
-  }
-  auto fork = std::make_shared<Session>(*std::move(image), from.version(), *std::move(lease));
-  if (named) Place(fork);
+  auto fork = PutOnDevice(*std::move(image), from.version());
+  if (!fork.ok() && named) archive_.Remove(key);
   return fork;
 }
 
 absl::StatusOr<std::shared_ptr<const SessionImage>> SessionStore::StartOfLastCall(
     const Session& session) const {
   const auto last = session.last_call();
-  auto image = archive_.At({session.owner(), session.name()}, last->start_sequence);
+  auto image = archive_.At(session.key(), last->start_sequence);
   if (!image.ok()) {
     return Unreadable(session.name(), absl::IsNotFound(image.status())
                                           ? absl::DataLossError("its last call's start is gone")
@@ -370,7 +378,7 @@ absl::StatusOr<SessionStore::RewindPlan> SessionStore::Rewind(Session& session, 
   now.state.position = session.state.position;
   now.sequence = session.sequence();
   std::optional<int64_t> nearest;
-  for (const auto& range : RememberedBy(now, archive_.AllOf({now.owner, now.name}))) {
+  for (const auto& range : RememberedBy(now, archive_.AllOf(now.key()))) {
     const int64_t near = std::clamp(position, range.first, range.last);
     if (!nearest.has_value() || std::abs(near - position) < std::abs(*nearest - position)) {
       nearest = near;
@@ -392,15 +400,15 @@ absl::StatusOr<SessionStore::RewindPlan> SessionStore::Rewind(Session& session, 
   } else {
     // Of several images at one position the newest: the others led to it.
     int64_t sequence = 0;
-    for (const auto& one : archive_.AllOf({session.owner(), session.name()})) {
+    for (const auto& one : archive_.AllOf(session.key())) {
       if (one.position == position) sequence = one.sequence;
     }
-    const auto image = archive_.At({session.owner(), session.name()}, sequence);
+    const auto image = archive_.At(session.key(), sequence);
     if (!image.ok()) return Unreadable(session.name(), image.status());
     session.RestoreWithCall(*image);
   }
   absl::Status kept = Keep(session);
-  if (kept.ok() && session.durability() == v1::DURABILITY_POWER) kept = Sync();
+  if (kept.ok()) kept = SyncFor(session.durability());
   if (!kept.ok()) return kept;
   return RewindPlan{};
 }
@@ -438,8 +446,7 @@ absl::Status SessionStore::Keep(Session& session) {
   if (!image.ok()) {
     // What the device has of it cannot be trusted: it is what it was before the call.
     absl::MutexLock lock(&mutex_);
-    const Key key(session.owner(), session.name());
-    if (device_.Find(key).get() == &session) device_.Remove(key);
+    if (device_.Find(session.key()).get() == &session) device_.Remove(session.key());
     return image.status();
   }
   const absl::Status kept = archive_.Put(*image);
@@ -457,16 +464,20 @@ absl::Status SessionStore::Sync() {
       absl::StrCat("the state of the session may not outlive a loss of power: ", synced.message()));
 }
 
+absl::Status SessionStore::SyncFor(v1::Durability durability) {
+  return durability == v1::DURABILITY_POWER ? Sync() : absl::OkStatus();
+}
+
 void SessionStore::RemoveExpired() {
   constexpr size_t kAtOnce = 1000;
   Key after;
   do {
     for (const Key& key : archive_.Expired(now_(), kAtOnce, after)) {
       absl::MutexLock lock(&mutex_);
+      // One that a call is in has a later time to come; one that a call was in just now has it
+      // already.
+      if (device_.HasUser(key)) continue;
       const auto session = device_.Find(key);
-      // One that a call is in has a later time to come: somebody else has it, too. One that a call
-      // was in just now has it already.
-      if (session.use_count() > 2) continue;
       // One that was used without a change, as to score a text, was used all the same.
       if (session != nullptr && session->idle_since() + session->time_to_live() > now_()) continue;
       if (!archive_.RemoveExpired(key, now_())) continue;

@@ -146,12 +146,22 @@ class SessionStore final : public SessionKeeper {
  private:
   using Key = SessionArchive::Key;
 
-  void Place(std::shared_ptr<Session> session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A session that goes on from `image` on the device; one without a name is found by nobody.
+  absl::StatusOr<std::shared_ptr<Session>> PutOnDevice(SessionImage image,
+                                                       std::shared_ptr<const LoadedVersion> version)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The newest image; errors as Get. Also of one that has expired.
+  absl::StatusOr<SessionArchive::Found> Archived(const Key& key);
+  // What was kept is on the disk where that is asked for. Errors as Sync.
+  absl::Status SyncFor(v1::Durability durability);
   absl::Status CheckCount() const;
   // NOT_FOUND or WRONG_SERVER.
   absl::Status Missing(std::string_view name) const;
   SessionImage Fresh(const LoadedVersion& version, std::string_view owner,
                      const OpenOptions& options) const;
+  // A session with the state of `image`, which fits `version`, kept as `options` say.
+  absl::StatusOr<SessionImage> Create(SessionImage image, const LoadedVersion& version,
+                                      std::string_view owner, const OpenOptions& options);
   // What the caller sees of it; `session` may be null.
   SessionView View(SessionImage image, v1::SessionTier tier, const Session* session) const;
   // Of a session that the caller owns the state of, hidden state included.
