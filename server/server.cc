@@ -17,6 +17,7 @@
 #include "model/backend/gpu_loader.h"
 #include "server/generation/generation_engine.h"
 #include "server/generation/session_archive.h"
+#include "server/generation/session_gauges.h"
 #include "server/generation/session_housekeeper.h"
 #include "server/generation/session_store.h"
 #include "server/jobs/training_jobs.h"
@@ -252,31 +253,7 @@ void Server::Parts::PublishFacts() {
     return Samples{{{"free"}, static_cast<double>(backend->FreeBytes())},
                    {{"total"}, static_cast<double>(backend->capabilities().memory_bytes)}};
   });
-  metrics.sessions.Bind([this] {
-    const SessionStore::Counts counts = sessions.counts();
-    const int64_t on_disk = counts.sessions - counts.on_device - counts.in_memory;
-    return Samples{{{"device"}, static_cast<double>(counts.on_device)},
-                   {{"host"}, static_cast<double>(counts.in_memory)},
-                   {{"disk"}, static_cast<double>(on_disk)}};
-  });
-  metrics.session_state_bytes.Bind([this] {
-    const SessionStore::Counts counts = sessions.counts();
-    return Samples{{{"device"}, static_cast<double>(counts.device_bytes)},
-                   {{"host"}, static_cast<double>(counts.host_bytes)},
-                   {{"disk"}, static_cast<double>(counts.disk_bytes)}};
-  });
-  metrics.session_evictions.Bind([this] {
-    const SessionStore::Counts counts = sessions.counts();
-    return Samples{{{"device_full"}, static_cast<double>(counts.left_device)},
-                   {{"host_full"}, static_cast<double>(counts.left_memory)},
-                   {{"expired"}, static_cast<double>(counts.expired)}};
-  });
-  metrics.session_restores.Bind([this] {
-    const SessionStore::Counts counts = sessions.counts();
-    return Samples{{{"host", "ok"}, static_cast<double>(counts.from_memory)},
-                   {{"disk", "ok"}, static_cast<double>(counts.from_disk)},
-                   {{"disk", "failed"}, static_cast<double>(counts.failed_to_restore)}};
-  });
+  BindSessionGauges(metrics, sessions);
 }
 
 v1::Load Server::Parts::Load() {
