@@ -51,12 +51,12 @@ proof=$PWD/build/gpu-proof out=$folder/proof
 mkdir "$out"
 status=0
 (cd / && env -i "$proof/run.sh" "$out" >"$out/printed.txt" 2>&1) || status=$?
-# All stages: eight of our programs', PyTorch's and that under compute-sanitizer, which may not be here either.
-ran=$(grep -cE '^(facts|smoke|weight offsets|parity|determinism|recipe|training|sampling) +not run .* no device: ' "$out/table.txt" || true)
+# All stages: nine of our programs', PyTorch's and that under compute-sanitizer, which may not be here either.
+ran=$(grep -cE '^(facts|smoke|weight offsets|parity|determinism|recipe|training|sampling|serving) +not run .* no device: ' "$out/table.txt" || true)
 peer=$(grep -cE '^PyTorch +not run .* (no device|no PyTorch): ' "$out/table.txt" || true)
 checked=$(grep -cE '^memcheck +not run .* (no device: |no compute-sanitizer in PATH)' "$out/table.txt" || true)
-if [[ $status -ne 2 || $ran -ne 8 || $peer -ne 1 || $checked -ne 1 ]]; then
+if [[ $status -ne 2 || $ran -ne 9 || $peer -ne 1 || $checked -ne 1 ]]; then
   cat "$out/printed.txt" >&2
-  fail "without a GPU the proof's exit status is $status, wanted 2, and $ran + $peer + $checked of its stages say so, wanted 8 + 1 + 1"
+  fail "without a GPU the proof's exit status is $status, wanted 2, and $ran + $peer + $checked of its stages say so, wanted 9 + 1 + 1"
 fi
 echo "the proof for a GPU stands on its own"

@@ -32,14 +32,15 @@ cmake --install "$build" --component gpu_proof --prefix "$folder" --strip >/dev/
 for program in "$folder"/bin/*; do
   bundle "$build/bin/$(basename "$program")"
 done
+bundle "$build/lib/derin/libderin_cuda.so"
 cp tests/golden/*.json "$folder/golden"
 cp -r tests/golden/cudnn "$folder/golden"
 cp deploy/demo/lantern_bay.txt "$folder/data/recipe.txt"
-cp tests/gpu/{run.sh,stages.py,peer_torch.py} "$folder"
+cp tests/gpu/{run.sh,stages.py,serving.py,peer_torch.py} tests/python/server_process.py "$folder"
 
 # That it stands on its own.
 fail() { echo "pack.sh: $*" >&2; exit 1; }
-for file in "$folder"/bin/* "$folder"/lib/*; do
+for file in "$folder"/bin/* "$folder"/lib/*.so* "$folder"/lib/derin/*; do
   for name in $(needed "$file"); do
     [[ $name =~ ^($external|$system)$ || -e $folder/lib/$name ]] || fail "$file needs $name, which is not in lib/"
   done

@@ -31,16 +31,17 @@ OFFSETS = HERE / "golden/cudnn/weight_offsets.json"
 # Name, seconds, command; less than ten minutes together.
 STAGES = [
     ("facts", 30, [PROOF, "facts"]),
-    ("smoke", 40, [PROOF, "smoke"]),
-    ("weight offsets", 30, [PROOF, "offsets"]),
-    ("parity", 60, [str(HERE / "bin/derin_backend_cuda_device_test")]),
-    ("determinism", 80, [PROOF, "determinism"]),
-    ("recipe", 60, [PROOF, "recipe", "--text", str(HERE / "data/recipe.txt")]),
-    ("training", 70, [PROOF, "training", "--seconds", "0.5"]),
+    ("smoke", 30, [PROOF, "smoke"]),
+    ("weight offsets", 20, [PROOF, "offsets"]),
+    ("parity", 40, [str(HERE / "bin/derin_backend_cuda_device_test")]),
+    ("determinism", 70, [PROOF, "determinism"]),
+    ("recipe", 50, [PROOF, "recipe", "--text", str(HERE / "data/recipe.txt")]),
+    ("training", 60, [PROOF, "training", "--seconds", "0.5"]),
     ("sampling", 30, [PROOF, "sampling", "--seconds", "0.5"]),
-    ("PyTorch", 120, [sys.executable, "-B", str(HERE / "peer_torch.py"), "--seconds", "0.5"]),
+    ("serving", 100, [sys.executable, "-B", str(HERE / "serving.py")]),
+    ("PyTorch", 110, [sys.executable, "-B", str(HERE / "peer_torch.py"), "--seconds", "0.5"]),
     # Last, since it may leave the GPU in a bad way; it slows the kernels down by orders of magnitude.
-    ("memcheck", 60, ["compute-sanitizer", "--tool", "memcheck", "--error-exitcode", "9", PROOF, "kernels"]),
+    ("memcheck", 50, ["compute-sanitizer", "--tool", "memcheck", "--error-exitcode", "9", PROOF, "kernels"]),
 ]
 
 
@@ -181,6 +182,15 @@ def speed_table(results, title, precision, columns):
     return lines if len(lines) > 3 else []
 
 
+def load_table(results):
+    """What the whole server made of so many streams at once, the load on the same machine."""
+    found = [line for line in results["stages"].get("serving", {}).get("findings", []) if "served_tokens_per_second" in line]
+    lines = ["", "serving, LSTM, tokens/s (model, streams)"]
+    lines += [f"{line['model']}, {line['streams']}".rjust(16) + f"{line['served_tokens_per_second']:>22,.0f}" +
+              f"   first token p99 {1e3 * line['first_token_p99_seconds']:.1f} ms" for line in found]
+    return lines if found else []
+
+
 def table(results):
     lines = [f"device: {results['device']}", ""]
     lines += [f"{library}: {place or 'not found'}" for library, place in results["libraries"].items()]
@@ -197,6 +207,7 @@ def table(results):
             ("Derin", "sampling", "sampling by 1"), ("Derin, 8 at a time", "sampling", "sampling by 8"),
             ("PyTorch eager", "PyTorch", "sampling eager"),
         ("PyTorch CUDA graphs", "PyTorch", "sampling with graph")])
+    lines += load_table(results)
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""A derind of one's own, on a free port with an empty data directory."""
+"""A derind of one's own, on a free port with a data directory that is empty, or another's."""
 
 import pathlib
 import signal
@@ -8,14 +8,14 @@ import threading
 
 
 class ServerProcess:
-    def __init__(self, program):
+    def __init__(self, program, *flags, data=None):
         self._folder = tempfile.TemporaryDirectory(prefix="derin-python-")
         folder = pathlib.Path(self._folder.name)
-        self.data = folder / "data"
+        self.data = data or folder / "data"
         port_file = folder / "port"
         self._process = subprocess.Popen(
             [program, "--listen", "127.0.0.1:0", "--port-file", port_file, "--metrics-listen", "127.0.0.1:0",
-             "--data-dir", self.data],
+             "--data-dir", self.data, *flags],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._lines = []
         for line in self._process.stdout:
@@ -50,9 +50,12 @@ class ServerProcess:
             self._process.kill()
             self._reader.join()
 
-    def remove(self):
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+    def kill(self):
+        """Ends it as a crash does; what it wrote stays until remove."""
+        self._process.kill()
+        self._process.wait()
         self._reader.join()
+
+    def remove(self):
+        self.kill()
         self._folder.cleanup()
