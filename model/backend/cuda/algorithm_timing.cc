@@ -17,7 +17,7 @@ constexpr int kStretches = 3, kRuns = 4;
 }  // namespace
 
 absl::StatusOr<double> TimeOfTraining(CudaQueue& queue, const StackConfig& config,
-                                      const StackExtent& extent, cudnnRNNAlgo_t algorithm) {
+                                      const StackExtent& extent, WindowAlgorithm algorithm) {
   if (!queue.Begin()) return queue.status();
   Device& device = queue.device();
   const RuntimeCalls& runtime = device.calls().runtime;

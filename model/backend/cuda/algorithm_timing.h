@@ -2,6 +2,7 @@
 
 #include "absl/status/statusor.h"
 #include "model/backend/cuda/cuda_queue.h"
+#include "model/backend/cuda/window_algorithm.h"
 #include "model/backend/stack_config.h"
 
 namespace derin::cuda {
@@ -10,6 +11,6 @@ namespace derin::cuda {
 // graph as training does: the best of a few stretches, on memory of its own, while the GPU may
 // have other work. A failure may be the queue's. UNIMPLEMENTED when cuDNN has not got it.
 absl::StatusOr<double> TimeOfTraining(CudaQueue& queue, const StackConfig& config,
-                                      const StackExtent& extent, cudnnRNNAlgo_t algorithm);
+                                      const StackExtent& extent, WindowAlgorithm algorithm);
 
 }  // namespace derin::cuda

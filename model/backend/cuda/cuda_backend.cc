@@ -14,8 +14,7 @@
 #include "model/backend/cuda/cuda_queue.h"
 #include "model/backend/cuda/cuda_recording.h"
 #include "model/backend/cuda/cuda_stack.h"
-#include "model/backend/cuda/lstm_windows.h"
-#include "model/backend/cuda/rnn_algorithm.h"
+#include "model/backend/cuda/window_algorithm.h"
 
 namespace derin::cuda {
 namespace {
@@ -87,8 +86,8 @@ class CudaBackend : public Backend {
   // Of all algorithms that a stack may get, or of that one that it has got before, the most bytes.
   StackPlan PlanAlgorithms(const StackConfig& config, const StackExtent& extent) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<cudnnRNNAlgo_t> ChooseAlgorithm(const StackConfig& config,
-                                                 const StackExtent& extent)
+  absl::StatusOr<WindowAlgorithm> ChooseAlgorithm(const StackConfig& config,
+                                                  const StackExtent& extent)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::shared_ptr<Device> device_;
@@ -97,7 +96,7 @@ class CudaBackend : public Backend {
   // For what is made before there is any work.
   const std::unique_ptr<CudaQueue> setup_ ABSL_PT_GUARDED_BY(mutex_);
   // What was measured, as long as the process lasts: on this GPU and this cuDNN.
-  std::map<WindowKey, cudnnRNNAlgo_t> algorithms_ ABSL_GUARDED_BY(mutex_);
+  std::map<WindowKey, WindowAlgorithm> algorithms_ ABSL_GUARDED_BY(mutex_);
 };
 
 absl::StatusOr<Buffer> CudaBackend::Allocate(ElementType type, size_t count, Memory memory) {
@@ -123,13 +122,13 @@ StackPlan CudaBackend::Plan(const StackConfig& config, const StackExtent& extent
 }
 
 StackPlan CudaBackend::PlanAlgorithms(const StackConfig& config, const StackExtent& extent) const {
-  std::vector<cudnnRNNAlgo_t> algorithms = AlgorithmsFor(config, extent);
+  std::vector<WindowAlgorithm> algorithms = AlgorithmsFor(*device_, config, extent);
   if (const auto known = algorithms_.find(KeyOf(config, extent));
       extent.training && known != algorithms_.end()) {
     algorithms = {known->second};
   }
   StackPlan most;
-  for (const cudnnRNNAlgo_t algorithm : algorithms) {
+  for (const WindowAlgorithm algorithm : algorithms) {
     const auto plan = CudaStack::Plan(*setup_, config, extent, algorithm);
     if (!plan.ok()) continue;
     most.slot_bytes = plan->slot_bytes;
@@ -142,15 +141,14 @@ StackPlan CudaBackend::PlanAlgorithms(const StackConfig& config, const StackExte
 
 // In this process and not in a child: what cuDNN may refuse with an error that lasts is not among
 // AlgorithmsFor, and what fails here fails a queue of its own.
-absl::StatusOr<cudnnRNNAlgo_t> CudaBackend::ChooseAlgorithm(const StackConfig& config,
-                                                            const StackExtent& extent) {
-  if (!extent.training || extent.steps == 0 || LstmWindows::Serves(*device_, config, extent)) {
-    return CUDNN_RNN_ALGO_STANDARD;
-  }
+absl::StatusOr<WindowAlgorithm> CudaBackend::ChooseAlgorithm(const StackConfig& config,
+                                                             const StackExtent& extent) {
+  const std::vector<WindowAlgorithm> algorithms = AlgorithmsFor(*device_, config, extent);
+  if (algorithms.size() == 1) return algorithms.front();
   const WindowKey key = KeyOf(config, extent);
   if (const auto known = algorithms_.find(key); known != algorithms_.end()) return known->second;
   std::unique_ptr<CudaQueue> queue;
-  const auto time = [&](cudnnRNNAlgo_t algorithm) -> absl::StatusOr<double> {
+  const auto time = [&](WindowAlgorithm algorithm) -> absl::StatusOr<double> {
     if (queue == nullptr || !queue->status().ok()) {
       auto created = CudaQueue::Create(device_, QueuePriority::kTraining);
       if (!created.ok()) return created.status();
@@ -158,7 +156,7 @@ absl::StatusOr<cudnnRNNAlgo_t> CudaBackend::ChooseAlgorithm(const StackConfig& c
     }
     return TimeOfTraining(*queue, config, extent, algorithm);
   };
-  auto quickest = QuickestAlgorithm(AlgorithmsFor(config, extent), time);
+  auto quickest = QuickestAlgorithm(algorithms, time);
   if (quickest.ok()) algorithms_[key] = *quickest;
   return quickest;
 }
@@ -176,7 +174,7 @@ absl::StatusOr<std::unique_ptr<RecurrentStack>> CudaBackend::NewStack(
   }
   absl::MutexLock lock(&mutex_);
   if (!setup_->Begin()) return setup_->status();
-  if (const auto saved = FindAlgorithm(AlgorithmsFor(config, extent), saved_choice)) {
+  if (const auto saved = FindAlgorithm(AlgorithmsFor(*device_, config, extent), saved_choice)) {
     auto stack = CudaStack::Create(*setup_, config, extent, *saved);
     if (!absl::IsUnimplemented(stack.status())) return stack;
   }

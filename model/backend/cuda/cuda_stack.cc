@@ -4,7 +4,6 @@
 #include <type_traits>
 
 #include "absl/strings/str_format.h"
-#include "model/backend/cuda/rnn_algorithm.h"
 
 namespace derin::cuda {
 namespace {
@@ -47,12 +46,11 @@ struct WindowElements {
 }  // namespace
 
 std::string_view CudaStack::choice() const {
-  if (lstm_ != nullptr) return "own-kernels";
-  return rnn_ == nullptr ? "" : AlgorithmName(rnn_->algorithm());
+  return extent_.steps > 0 ? AlgorithmName(algorithm_) : "";
 }
 
 absl::StatusOr<StackPlan> CudaStack::Plan(CudaQueue& setup, const StackConfig& config,
-                                          const StackExtent& extent, cudnnRNNAlgo_t algorithm) {
+                                          const StackExtent& extent, WindowAlgorithm algorithm) {
   constexpr int64_t kReal = sizeof(float);
   StackPlan plan;
   plan.slot_bytes = kReal * StateElements(config);
@@ -61,14 +59,15 @@ absl::StatusOr<StackPlan> CudaStack::Plan(CudaQueue& setup, const StackConfig& c
     plan.workspace_bytes += Stepper::WorkspaceBytes(config, extent.step_rows);
   }
   if (extent.steps == 0) return plan;
-  if (LstmWindows::Serves(setup.device(), config, extent)) {
-    const StackPlan windows = LstmWindows::Plan(config, extent);
+  const auto of_cudnn = CudnnAlgorithm(algorithm);
+  if (!of_cudnn) {
+    const StackPlan windows = LstmWindows::Plan(config, extent, algorithm);
     plan.weight_bytes += windows.weight_bytes;
     plan.workspace_bytes += windows.workspace_bytes;
     plan.reserve_bytes = windows.reserve_bytes;
     return plan;
   }
-  auto rnn = Rnn::Create(setup.device(), setup.cudnn(), config, algorithm);
+  auto rnn = Rnn::Create(setup.device(), setup.cudnn(), config, *of_cudnn);
   if (!rnn.ok()) return rnn.status();
   auto sizes = (*rnn)->MakeWindow(setup.cudnn(), extent.steps, extent.batch);
   if (!sizes.ok()) return sizes.status();
@@ -86,12 +85,10 @@ absl::StatusOr<StackPlan> CudaStack::Plan(CudaQueue& setup, const StackConfig& c
 absl::StatusOr<std::unique_ptr<CudaStack>> CudaStack::Create(CudaQueue& setup,
                                                              const StackConfig& config,
                                                              const StackExtent& extent,
-                                                             cudnnRNNAlgo_t algorithm) {
-  auto stack = std::unique_ptr<CudaStack>(new CudaStack(config, extent));
+                                                             WindowAlgorithm algorithm) {
+  auto stack = std::unique_ptr<CudaStack>(new CudaStack(config, extent, algorithm));
   if (extent.steps > 0) {
-    if (absl::Status status = stack->AllocateForWindows(setup, algorithm); !status.ok()) {
-      return status;
-    }
+    if (absl::Status status = stack->AllocateForWindows(setup); !status.ok()) return status;
   }
   if (extent.step_rows > 0) {
     auto stepper = Stepper::Create(setup.device(), config, extent.step_rows);
@@ -101,15 +98,16 @@ absl::StatusOr<std::unique_ptr<CudaStack>> CudaStack::Create(CudaQueue& setup,
   return stack;
 }
 
-absl::Status CudaStack::AllocateForWindows(CudaQueue& setup, cudnnRNNAlgo_t algorithm) {
+absl::Status CudaStack::AllocateForWindows(CudaQueue& setup) {
   Device& device = setup.device();
-  if (LstmWindows::Serves(device, config_, extent_)) {
-    auto lstm = LstmWindows::Create(device, config_, extent_);
+  const auto of_cudnn = CudnnAlgorithm(algorithm_);
+  if (!of_cudnn) {
+    auto lstm = LstmWindows::Create(device, config_, extent_, algorithm_);
     if (!lstm.ok()) return lstm.status();
     lstm_ = *std::move(lstm);
     return absl::OkStatus();
   }
-  auto rnn = Rnn::Create(device, setup.cudnn(), config_, algorithm);
+  auto rnn = Rnn::Create(device, setup.cudnn(), config_, *of_cudnn);
   if (!rnn.ok()) return rnn.status();
   rnn_ = *std::move(rnn);
   auto window = rnn_->MakeWindow(setup.cudnn(), extent_.steps, extent_.batch);
@@ -256,7 +254,7 @@ void CudaStack::Backward(Queue& queue, View d_top, View loss_scale, View gradien
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin()) return;
   if (lstm_ != nullptr) {
-    lstm_->Backward(cuda, d_top, gradients);
+    lstm_->Backward(cuda, d_top, loss_scale, gradients);
     return;
   }
   DERIN_CHECK(forwarded_ != nullptr);

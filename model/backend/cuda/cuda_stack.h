@@ -9,21 +9,22 @@
 #include "model/backend/cuda/lstm_windows.h"
 #include "model/backend/cuda/rnn.h"
 #include "model/backend/cuda/stepper.h"
+#include "model/backend/cuda/window_algorithm.h"
 
 namespace derin::cuda {
 
-// Windows by own kernels where those serve, else by cuDNN; single steps by a Stepper. Each has the
-// weights in a packing of its own, and only those that the extent asks for.
+// Windows by LstmWindows or by cuDNN, as the algorithm says; single steps by a Stepper. Each has
+// the weights in a packing of its own, and only those that the extent asks for.
 class CudaStack : public RecurrentStack {
  public:
   // `setup` is used here only. UNIMPLEMENTED when cuDNN has not got it by `algorithm`.
   static absl::StatusOr<std::unique_ptr<CudaStack>> Create(CudaQueue& setup,
                                                            const StackConfig& config,
                                                            const StackExtent& extent,
-                                                           cudnnRNNAlgo_t algorithm);
+                                                           WindowAlgorithm algorithm);
   // The bytes that Create would allocate.
   static absl::StatusOr<StackPlan> Plan(CudaQueue& setup, const StackConfig& config,
-                                        const StackExtent& extent, cudnnRNNAlgo_t algorithm);
+                                        const StackExtent& extent, WindowAlgorithm algorithm);
 
   const StackConfig& config() const override { return config_; }
   std::string_view choice() const override;
@@ -34,9 +35,9 @@ class CudaStack : public RecurrentStack {
   void Step(Queue& queue, View tokens, View slots, View pool, View top) override;
 
  private:
-  CudaStack(const StackConfig& config, const StackExtent& extent)
-      : config_(config), extent_(extent) {}
-  absl::Status AllocateForWindows(CudaQueue& setup, cudnnRNNAlgo_t algorithm);
+  CudaStack(const StackConfig& config, const StackExtent& extent, WindowAlgorithm algorithm)
+      : config_(config), extent_(extent), algorithm_(algorithm) {}
+  absl::Status AllocateForWindows(CudaQueue& setup);
   // The descriptors of windows of this size, made when they are first wanted; null when that fails,
   // and then the queue has failed.
   const Rnn::Window* WindowOf(CudaQueue& queue, int steps, int batch);
@@ -51,6 +52,7 @@ class CudaStack : public RecurrentStack {
 
   const StackConfig config_;
   const StackExtent extent_;
+  const WindowAlgorithm algorithm_;
 
   // One of the two, where the extent has windows.
   std::unique_ptr<LstmWindows> lstm_;

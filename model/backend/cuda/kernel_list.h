@@ -10,6 +10,7 @@
 #include "model/backend/cuda/kernels/half.h"
 #include "model/backend/cuda/kernels/head.h"
 #include "model/backend/cuda/kernels/loss.h"
+#include "model/backend/cuda/kernels/lstm_cell.h"
 #include "model/backend/cuda/kernels/lstm_window.h"
 #include "model/backend/cuda/kernels/sample.h"
 #include "model/backend/cuda/kernels/states.h"
@@ -45,7 +46,9 @@ using SmallKernels =
                FloatStepLayer<MediumFloatTile>, FloatStepLayer<LargeFloatTile>,
                TensorStepLayer<SmallTensorTile<F16>>, TensorStepLayer<LargeTensorTile<F16>>,
                TensorStepLayer<SmallTensorTile<Bf16>>, TensorStepLayer<LargeTensorTile<Bf16>>,
-               FinishStep, RowLogits, SampleRows, InputTable, SumOfTwo>;
+               FinishStep, RowLogits, SampleRows, InputTable, SumOfTwo, LstmStepForward<float>,
+               LstmStepForward<F16>, LstmStepForward<Bf16>, LstmStepBackward<float>,
+               LstmStepBackward<F16>, LstmStepBackward<Bf16>, Unscale>;
 using OwnKernels =
     decltype(decltype(SmallKernels::With(LstmForwardVariants()))::With(LstmBackwardVariants()));
 

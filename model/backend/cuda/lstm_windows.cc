@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "model/backend/cuda/rnn.h"
+
 namespace derin::cuda {
 namespace {
 
@@ -28,52 +30,108 @@ void LaunchFirst(WindowVariants<Variant...>, CudaQueue& queue, const Views& view
   DERIN_CHECK(launched);
 }
 
+// What the products are made of. The own kernels have f32 from step to step whatever the type, and
+// no numbers of 16 bits; TF32 has as many digits as f16.
+Precision FactorsOf(Precision precision, WindowAlgorithm algorithm) {
+  const bool narrow = precision == Precision::kF16 || precision == Precision::kBf16;
+  return narrow && algorithm == WindowAlgorithm::kOwnKernels ? Precision::kTf32 : precision;
+}
+
+// Calls body(Number()) with the type of the factors.
+template <class Body>
+void WithFactor(Precision factors, const Body& body) {
+  if (factors == Precision::kF16) return body(F16());
+  if (factors == Precision::kBf16) return body(Bf16());
+  body(float());
+}
+
+// Only numbers of 16 bits have a copy.
+void LaunchNarrow(CudaQueue&, const float*, float*, int64_t) {}
+template <class Number>
+void LaunchNarrow(CudaQueue& queue, const float* from, Number* to, int64_t count) {
+  queue.Launch(Narrow<Number>{.from = from, .to = to, .count = count});
+}
+
 struct Sizes {
-  Sizes(const StackConfig& config, const StackExtent& extent)
+  Sizes(const StackConfig& config, const StackExtent& extent, WindowAlgorithm algorithm)
       : layers(config.layers),
         hidden(config.hidden),
         vocabulary(config.vocabulary),
         parameters(StackSlices(config).back().offset + StackSlices(config).back().count),
+        batch(extent.batch),
         window(int64_t{extent.steps} * extent.batch),
         states(layers * (window + extent.batch) * hidden),
-        training(extent.training) {}
+        training(extent.training),
+        by_steps(algorithm == WindowAlgorithm::kStepProducts),
+        element(static_cast<int64_t>(Rnn::ElementBytes(FactorsOf(config.precision, algorithm)))) {}
   int64_t layers, hidden, vocabulary, parameters;
-  int64_t window;  // T * B
-  int64_t states;  // [L, 1 + T, B, H]
-  bool training;
+  int64_t batch, window;  // window: T * B
+  int64_t states;         // [L, 1 + T, B, H]
+  bool training, by_steps;
+  int64_t element;  // bytes of a factor
 
-  int64_t weights() const { return parameters + 4 * hidden * (layers + vocabulary); }
-  int64_t d_gates() const { return training ? layers * window * 4 * hidden : 0; }
-  int64_t d_h() const { return training ? window * hidden : 0; }
-  int64_t x() const { return training ? window * vocabulary : 0; }
   int64_t input() const { return layers > 1 ? window * 4 * hidden : 0; }
   int64_t gates() const { return layers * window * 4 * hidden; }
+  int64_t d_gates() const { return training ? gates() : 0; }
+  int64_t d_h() const { return training ? window * hidden : 0; }
+  int64_t x_bytes() const { return training ? element * window * vocabulary : 0; }
+  int64_t product() const { return by_steps ? batch * 4 * hidden : 0; }
+  int64_t d_c() const { return by_steps && training ? batch * hidden : 0; }
+  int64_t narrow_bytes(int64_t count) const {
+    return element < int64_t{sizeof(float)} ? element * count : 0;
+  }
+
+  int64_t weight_bytes() const {
+    return int64_t{sizeof(float)} * (parameters + 4 * hidden * (layers + vocabulary)) +
+           narrow_bytes(parameters);
+  }
+  int64_t workspace_bytes() const {
+    return int64_t{sizeof(float)} * (input() + d_gates() + d_h() + product() + d_c()) + x_bytes() +
+           narrow_bytes(states + d_gates()) +
+           (training ? int64_t{MatrixProducts::kWorkspaceBytes} : 0);
+  }
+  int64_t reserve_bytes() const { return int64_t{sizeof(float)} * (2 * states + gates()); }
+};
+
+// A layer's of [S, L, B, H].
+struct StateOf {
+  StateOf(View states, const StackConfig& config, int layer, int64_t batch)
+      : h(states.As<float>() + layer * batch * config.hidden),
+        c(h + config.layers * batch * config.hidden) {}
+  float *h, *c;
 };
 
 }  // namespace
 
-bool LstmWindows::Serves(const Device& device, const StackConfig& config,
-                         const StackExtent& extent) {
-  return config.cell == Cell::kLstm && config.precision == Precision::kF32 &&
-         config.hidden % 4 == 0 && extent.steps > 0 &&
+bool LstmWindows::HasRoom(const Device& device, const StackConfig& config,
+                          const StackExtent& extent) {
+  return config.cell == Cell::kLstm && config.hidden % 4 == 0 && extent.steps > 0 &&
          OneFits(LstmForwardVariants(), device.multiprocessors(), extent.batch, config.hidden) &&
          OneFits(LstmBackwardVariants(), device.multiprocessors(), extent.batch, config.hidden);
 }
 
-StackPlan LstmWindows::Plan(const StackConfig& config, const StackExtent& extent) {
-  const Sizes sizes(config, extent);
-  constexpr int64_t kReal = sizeof(float);
-  return {.weight_bytes = kReal * sizes.weights(),
-          .workspace_bytes = kReal * (sizes.input() + sizes.d_gates() + sizes.d_h() + sizes.x()) +
-                             (extent.training ? int64_t{MatrixProducts::kWorkspaceBytes} : 0),
-          .reserve_bytes = kReal * (2 * sizes.states + sizes.gates())};
+StackPlan LstmWindows::Plan(const StackConfig& config, const StackExtent& extent,
+                            WindowAlgorithm algorithm) {
+  const Sizes sizes(config, extent, algorithm);
+  return {.weight_bytes = sizes.weight_bytes(),
+          .workspace_bytes = sizes.workspace_bytes(),
+          .reserve_bytes = sizes.reserve_bytes()};
 }
+
+LstmWindows::LstmWindows(const StackConfig& config, const StackExtent& extent,
+                         WindowAlgorithm algorithm)
+    : config_(config),
+      extent_(extent),
+      by_steps_(algorithm == WindowAlgorithm::kStepProducts),
+      factors_(FactorsOf(config.precision, algorithm)),
+      slices_(StackSlices(config)) {}
 
 absl::StatusOr<std::unique_ptr<LstmWindows>> LstmWindows::Create(Device& device,
                                                                  const StackConfig& config,
-                                                                 const StackExtent& extent) {
-  auto windows = std::unique_ptr<LstmWindows>(new LstmWindows(config, extent));
-  const Sizes sizes(config, extent);
+                                                                 const StackExtent& extent,
+                                                                 WindowAlgorithm algorithm) {
+  auto windows = std::unique_ptr<LstmWindows>(new LstmWindows(config, extent, algorithm));
+  const Sizes sizes(config, extent, algorithm);
   absl::Status allocated = device.AllocateAll(
       {{&windows->weights_, ElementType::kF32, sizes.parameters},
        {&windows->biases_, ElementType::kF32, 4 * sizes.hidden * sizes.layers},
@@ -84,7 +142,12 @@ absl::StatusOr<std::unique_ptr<LstmWindows>> LstmWindows::Create(Device& device,
        {&windows->input_, ElementType::kF32, sizes.input()},
        {&windows->d_gates_, ElementType::kF32, sizes.d_gates()},
        {&windows->d_h_, ElementType::kF32, sizes.d_h()},
-       {&windows->x_, ElementType::kF32, sizes.x()}});
+       {&windows->x_, ElementType::kByte, sizes.x_bytes()},
+       {&windows->product_, ElementType::kF32, sizes.product()},
+       {&windows->d_c_, ElementType::kF32, sizes.d_c()},
+       {&windows->narrow_weights_, ElementType::kByte, sizes.narrow_bytes(sizes.parameters)},
+       {&windows->narrow_h_, ElementType::kByte, sizes.narrow_bytes(sizes.states)},
+       {&windows->narrow_d_gates_, ElementType::kByte, sizes.narrow_bytes(sizes.d_gates())}});
   if (!allocated.ok()) return allocated;
   if (extent.training) {
     auto branch = Branch::Create(device, QueuePriority::kTraining);
@@ -94,8 +157,26 @@ absl::StatusOr<std::unique_ptr<LstmWindows>> LstmWindows::Create(Device& device,
   return windows;
 }
 
-float* LstmWindows::OfLayer(const Buffer& buffer, int layer) const {
-  return buffer.view().As<float>() + buffer.view().count / config_.layers * layer;
+template <class Number>
+Number* LstmWindows::OfLayer(const Buffer& buffer, int layer) const {
+  if (buffer.view().empty()) return nullptr;
+  const int64_t elements = static_cast<int64_t>(buffer.view().bytes() / sizeof(Number));
+  return static_cast<Number*>(buffer.view().data) + elements / config_.layers * layer;
+}
+
+const void* LstmWindows::Factor(const Buffer& real, const Buffer& narrow, int64_t element) const {
+  if (narrow.view().empty()) return real.view().As<float>() + element;
+  return static_cast<const uint16_t*>(narrow.view().data) + element;
+}
+
+const void* LstmWindows::HFactor(int layer, int64_t step) const {
+  const int64_t of_layer = static_cast<int64_t>(h_.view().count) / config_.layers;
+  return Factor(h_, narrow_h_, layer * of_layer + step * batch_ * config_.hidden);
+}
+
+const void* LstmWindows::DGatesFactor(int layer, int64_t step) const {
+  const int64_t of_layer = static_cast<int64_t>(d_gates_.view().count) / config_.layers;
+  return Factor(d_gates_, narrow_d_gates_, layer * of_layer + step * batch_ * 4 * config_.hidden);
 }
 
 void LstmWindows::SetParameters(CudaQueue& queue, View parameters) {
@@ -103,6 +184,12 @@ void LstmWindows::SetParameters(CudaQueue& queue, View parameters) {
                                                        weights_.view().bytes(), cudaMemcpyDefault,
                                                        queue.stream()),
             "cudaMemcpyAsync");
+  WithFactor(factors_, [&](auto number) {
+    using Number = decltype(number);
+    LaunchNarrow(queue, weights_.view().As<float>(),
+                 static_cast<Number*>(narrow_weights_.view().data),
+                 static_cast<int64_t>(weights_.view().count));
+  });
   const int64_t gates = int64_t{4} * config_.hidden;
   for (int layer = 0; layer < config_.layers; ++layer) {
     const LayerSlices at(layer);
@@ -120,106 +207,212 @@ void LstmWindows::SetParameters(CudaQueue& queue, View parameters) {
 
 void LstmWindows::Forward(CudaQueue& queue, int steps, int batch, View tokens, View state_in,
                           View state_out, View top) {
-  const int64_t H = config_.hidden, rows = int64_t{steps} * batch, state = int64_t{batch} * H;
-  const RuntimeCalls& runtime = queue.device().calls().runtime;
-  // Nothing has been written yet.
-  queue.Try(runtime.MemsetAsync(h_.view().data, 0xff, h_.view().bytes(), queue.stream()),
-            "cudaMemsetAsync");
-  for (int layer = 0; layer < config_.layers; ++layer) {
-    const bool first = layer == 0, last = layer == config_.layers - 1;
-    if (!first) {
-      queue.Multiply({.a = OfLayer(h_, layer - 1) + state,
-                      .b = Weight(LayerSlices(layer).weight_ih),
-                      .c = input_.view().As<float>(),
-                      .bias = OfLayer(biases_, layer),
-                      .transpose_b = true,
-                      .rows = rows,
-                      .columns = 4 * H,
-                      .inner = H});
-    }
-    // [S, L, B, H]
-    const int64_t of_h = layer * state, of_c = (config_.layers + layer) * state;
-    LaunchFirst(LstmForwardVariants(), queue,
-                LstmForwardViews{.weight_hh = Weight(LayerSlices(layer).weight_hh),
-                                 .input = (first ? table_ : input_).view().As<float>(),
-                                 .tokens = first ? tokens.As<int32_t>() : nullptr,
-                                 .vocabulary = config_.vocabulary,
-                                 .fault = queue.fault(),
-                                 .h_before = state_in.As<float>() + of_h,
-                                 .c_before = state_in.As<float>() + of_c,
-                                 .h = OfLayer(h_, layer),
-                                 .c = OfLayer(c_, layer),
-                                 .gates = OfLayer(gates_, layer),
-                                 .top = last ? top.As<float>() : nullptr,
-                                 .h_after = state_out.As<float>() + of_h,
-                                 .c_after = state_out.As<float>() + of_c,
-                                 .steps = steps,
-                                 .batch = batch,
-                                 .hidden = config_.hidden});
-  }
   steps_ = steps;
   batch_ = batch;
   tokens_ = tokens;
+  if (!by_steps_) {
+    // Nothing has been written yet.
+    queue.Try(queue.device().calls().runtime.MemsetAsync(h_.view().data, 0xff, h_.view().bytes(),
+                                                         queue.stream()),
+              "cudaMemsetAsync");
+  }
+  const int64_t H = config_.hidden;
+  for (int layer = 0; layer < config_.layers; ++layer) {
+    if (layer > 0) {
+      queue.Multiply({.a = HFactor(layer - 1, 1),
+                      .b = WeightFactor(LayerSlices(layer).weight_ih),
+                      .c = input_.view().As<float>(),
+                      .bias = OfLayer(biases_, layer),
+                      .factors = factors_,
+                      .transpose_b = true,
+                      .rows = int64_t{steps} * batch,
+                      .columns = 4 * H,
+                      .inner = H});
+    }
+    if (!by_steps_) {
+      ForwardByKernel(queue, layer, tokens, state_in, state_out, top);
+      continue;
+    }
+    WithFactor(factors_, [&](auto number) {
+      ForwardBySteps<decltype(number)>(queue, layer, tokens, state_in, state_out, top);
+    });
+  }
 }
 
-void LstmWindows::Backward(CudaQueue& queue, View d_top, View gradients) {
-  const int64_t H = config_.hidden, rows = int64_t{steps_} * batch_;
-  const RuntimeCalls& runtime = queue.device().calls().runtime;
-  queue.Try(
-      runtime.MemsetAsync(d_gates_.view().data, 0xff, d_gates_.view().bytes(), queue.stream()),
-      "cudaMemsetAsync");
+void LstmWindows::ForwardByKernel(CudaQueue& queue, int layer, View tokens, View state_in,
+                                  View state_out, View top) {
+  const StateOf before(state_in, config_, layer, batch_), after(state_out, config_, layer, batch_);
+  const bool first = layer == 0;
+  LaunchFirst(LstmForwardVariants(), queue,
+              LstmForwardViews{.weight_hh = Weight(LayerSlices(layer).weight_hh),
+                               .input = (first ? table_ : input_).view().As<float>(),
+                               .tokens = first ? tokens.As<int32_t>() : nullptr,
+                               .vocabulary = config_.vocabulary,
+                               .fault = queue.fault(),
+                               .h_before = before.h,
+                               .c_before = before.c,
+                               .h = OfLayer(h_, layer),
+                               .c = OfLayer(c_, layer),
+                               .gates = OfLayer(gates_, layer),
+                               .top = layer == config_.layers - 1 ? top.As<float>() : nullptr,
+                               .h_after = after.h,
+                               .c_after = after.c,
+                               .steps = steps_,
+                               .batch = batch_,
+                               .hidden = config_.hidden});
+}
+
+template <class Number>
+void LstmWindows::ForwardBySteps(CudaQueue& queue, int layer, View tokens, View state_in,
+                                 View state_out, View top) {
+  const int64_t H = config_.hidden, B = batch_, state = B * H;
+  const StateOf before(state_in, config_, layer, batch_), after(state_out, config_, layer, batch_);
+  const bool first = layer == 0, last = layer == config_.layers - 1;
+  auto* narrow_h = OfLayer<Number>(narrow_h_, layer);
+  const int64_t bytes = state * int64_t{sizeof(float)};
+  queue.Launch(CopyBytes{.from = before.h, .to = OfLayer(h_, layer), .bytes = bytes});
+  queue.Launch(CopyBytes{.from = before.c, .to = OfLayer(c_, layer), .bytes = bytes});
+  LaunchNarrow(queue, before.h, narrow_h, state);
+  for (int64_t step = 0; step < steps_; ++step) {
+    queue.Multiply({.a = HFactor(layer, step),
+                    .b = WeightFactor(LayerSlices(layer).weight_hh),
+                    .c = product_.view().As<float>(),
+                    .factors = factors_,
+                    .transpose_b = true,
+                    .rows = B,
+                    .columns = 4 * H,
+                    .inner = H});
+    const bool at_end = step == steps_ - 1;
+    queue.Launch(LstmStepForward<Number>{
+        .product = product_.view().As<float>(),
+        .input = first ? table_.view().As<float>() : input_.view().As<float>() + step * 4 * state,
+        .tokens = first ? tokens.As<int32_t>() + step * B : nullptr,
+        .vocabulary = config_.vocabulary,
+        .fault = queue.fault(),
+        .c_before = OfLayer(c_, layer) + step * state,
+        .h = OfLayer(h_, layer) + (step + 1) * state,
+        .c = OfLayer(c_, layer) + (step + 1) * state,
+        .narrow_h = narrow_h == nullptr ? nullptr : narrow_h + (step + 1) * state,
+        .gates = OfLayer(gates_, layer) + step * 4 * state,
+        .top = last ? top.As<float>() + step * state : nullptr,
+        .h_after = at_end ? after.h : nullptr,
+        .c_after = at_end ? after.c : nullptr,
+        .batch = B,
+        .hidden = H});
+  }
+}
+
+void LstmWindows::Backward(CudaQueue& queue, View d_top, View loss_scale, View gradients) {
+  // Only F16 is too narrow for gradients as they are.
+  const double* scale = factors_ == Precision::kF16 ? loss_scale.As<double>() : nullptr;
+  if (!by_steps_) {
+    queue.Try(queue.device().calls().runtime.MemsetAsync(d_gates_.view().data, 0xff,
+                                                         d_gates_.view().bytes(), queue.stream()),
+              "cudaMemsetAsync");
+  }
+  const int64_t H = config_.hidden;
   for (int layer = config_.layers - 1; layer >= 0; --layer) {
-    const bool last = layer == config_.layers - 1;
-    LaunchFirst(LstmBackwardVariants(), queue,
-                LstmBackwardViews{.weight_hh = Weight(LayerSlices(layer).weight_hh),
-                                  .gates = OfLayer(gates_, layer),
-                                  .c = OfLayer(c_, layer),
-                                  .d_h = (last ? d_top : d_h_.view()).As<float>(),
-                                  .d_gates = OfLayer(d_gates_, layer),
-                                  .steps = steps_,
-                                  .batch = batch_,
-                                  .hidden = config_.hidden});
-    branch_->Fork(queue);
-    GradientsOfLayer(queue, layer, gradients.As<float>());
+    const View d_h = layer == config_.layers - 1 ? d_top : d_h_.view();
+    WithFactor(factors_, [&](auto number) {
+      using Number = decltype(number);
+      if (by_steps_) {
+        BackwardBySteps<Number>(queue, layer, d_h, scale);
+      } else {
+        BackwardByKernel(queue, layer, d_h);
+      }
+      branch_->Fork(queue);
+      GradientsOfLayer<Number>(queue, layer, scale, gradients.As<float>());
+    });
     if (layer == 0) continue;
-    queue.Multiply({.a = OfLayer(d_gates_, layer),
-                    .b = Weight(LayerSlices(layer).weight_ih),
+    queue.Multiply({.a = DGatesFactor(layer, 0),
+                    .b = WeightFactor(LayerSlices(layer).weight_ih),
                     .c = d_h_.view().As<float>(),
-                    .rows = rows,
+                    .factors = factors_,
+                    .rows = int64_t{steps_} * batch_,
                     .columns = H,
                     .inner = 4 * H});
   }
   branch_->Join(queue);
 }
 
-void LstmWindows::GradientsOfLayer(CudaQueue& queue, int layer, float* gradients) {
-  const int64_t H = config_.hidden, rows = int64_t{steps_} * batch_, state = int64_t{batch_} * H;
+void LstmWindows::BackwardByKernel(CudaQueue& queue, int layer, View d_h) {
+  LaunchFirst(LstmBackwardVariants(), queue,
+              LstmBackwardViews{.weight_hh = Weight(LayerSlices(layer).weight_hh),
+                                .gates = OfLayer(gates_, layer),
+                                .c = OfLayer(c_, layer),
+                                .d_h = d_h.As<float>(),
+                                .d_gates = OfLayer(d_gates_, layer),
+                                .steps = steps_,
+                                .batch = batch_,
+                                .hidden = config_.hidden});
+}
+
+template <class Number>
+void LstmWindows::BackwardBySteps(CudaQueue& queue, int layer, View d_h, const double* scale) {
+  const int64_t H = config_.hidden, B = batch_, state = B * H;
+  auto* narrow_d_gates = OfLayer<Number>(narrow_d_gates_, layer);
+  for (int64_t step = steps_ - 1; step >= 0; --step) {
+    const bool at_end = step == steps_ - 1;
+    if (!at_end) {
+      queue.Multiply({.a = DGatesFactor(layer, step + 1),
+                      .b = WeightFactor(LayerSlices(layer).weight_hh),
+                      .c = product_.view().As<float>(),
+                      .factors = factors_,
+                      .rows = B,
+                      .columns = H,
+                      .inner = 4 * H});
+    }
+    queue.Launch(LstmStepBackward<Number>{
+        .gates = OfLayer(gates_, layer) + step * 4 * state,
+        .c_before = OfLayer(c_, layer) + step * state,
+        .c = OfLayer(c_, layer) + (step + 1) * state,
+        .d_h = d_h.As<float>() + step * state,
+        .product = at_end ? nullptr : product_.view().As<float>(),
+        .d_c = d_c_.view().As<float>(),
+        .d_gates = OfLayer(d_gates_, layer) + step * 4 * state,
+        .narrow_d_gates = narrow_d_gates == nullptr ? nullptr : narrow_d_gates + step * 4 * state,
+        .scale = scale,
+        // What comes from a layer above is a product of narrow gradients.
+        .scale_of_d_h = layer == config_.layers - 1 ? nullptr : scale,
+        .batch = B,
+        .hidden = H});
+  }
+}
+
+template <class Number>
+void LstmWindows::GradientsOfLayer(CudaQueue& queue, int layer, const double* scale,
+                                   float* gradients) {
+  const int64_t H = config_.hidden, rows = int64_t{steps_} * batch_;
   const LayerSlices at(layer);
-  const float* d_gates = OfLayer(d_gates_, layer);
-  const auto of_weights = [&](int slice, const float* input, int64_t inputs) {
-    branch_->Multiply(queue, {.a = d_gates,
+  const auto of_weights = [&](int slice, const void* input, int64_t inputs) {
+    float* to = gradients + slices_[slice].offset;
+    branch_->Multiply(queue, {.a = DGatesFactor(layer, 0),
                               .b = input,
-                              .c = gradients + slices_[slice].offset,
+                              .c = to,
+                              .factors = factors_,
                               .transpose_a = true,
                               .rows = 4 * H,
                               .columns = inputs,
                               .inner = rows});
+    if (scale != nullptr) {
+      branch_->Launch(queue, Unscale{.values = to, .scale = scale, .count = 4 * H * inputs});
+    }
   };
-  of_weights(at.weight_hh, OfLayer(h_, layer), H);
+  of_weights(at.weight_hh, HFactor(layer, 0), H);
   if (layer > 0) {
-    of_weights(at.weight_ih, OfLayer(h_, layer - 1) + state, H);
+    of_weights(at.weight_ih, HFactor(layer - 1, 1), H);
   } else {
-    float* x = x_.view().As<float>();
-    branch_->Launch(queue, OneHot<float>{.tokens = tokens_.As<int32_t>(),
-                                         .x = x,
-                                         .fault = queue.fault(),
-                                         .rows = rows,
-                                         .vocabulary = config_.vocabulary,
-                                         .columns = config_.vocabulary});
+    auto* x = static_cast<Number*>(x_.view().data);
+    branch_->Launch(queue, OneHot<Number>{.tokens = tokens_.As<int32_t>(),
+                                          .x = x,
+                                          .fault = queue.fault(),
+                                          .rows = rows,
+                                          .vocabulary = config_.vocabulary,
+                                          .columns = config_.vocabulary});
     of_weights(at.weight_ih, x, config_.vocabulary);
   }
   // Both biases have the same gradient.
-  branch_->Launch(queue, ColumnSums{.values = d_gates,
+  branch_->Launch(queue, ColumnSums{.values = OfLayer(d_gates_, layer),
                                     .sums = gradients + slices_[at.bias_ih].offset,
                                     .again = gradients + slices_[at.bias_hh].offset,
                                     .rows = rows,

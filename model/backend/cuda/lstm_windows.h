@@ -6,55 +6,82 @@
 #include "model/backend/backend.h"
 #include "model/backend/cuda/branch.h"
 #include "model/backend/cuda/cuda_queue.h"
+#include "model/backend/cuda/window_algorithm.h"
 #include "model/backend/stack_layout.h"
 
 namespace derin::cuda {
 
-// Windows of an LSTM in f32 by own kernels: the products over a whole window by cuBLASLt, and what
-// goes from step to step by LstmWindowForward and LstmWindowBackward, whose blocks must all be on
-// the device at once.
+// Windows of an LSTM without cuDNN: the products over a whole window by cuBLASLt, and what goes
+// from step to step either by LstmWindowForward and LstmWindowBackward, whose blocks must all be on
+// the device at once, or, for layers that are too large for that, by a product and a kernel a step.
 class LstmWindows {
  public:
-  // Whether the device has room for the layers' blocks: not for large layers, nor for large
-  // batches.
-  static bool Serves(const Device& device, const StackConfig& config, const StackExtent& extent);
-  // Of its part of a stack.
-  static StackPlan Plan(const StackConfig& config, const StackExtent& extent);
+  // Whether the device has room for the layers' blocks, as kOwnKernels wants: not for large layers,
+  // nor for large batches.
+  static bool HasRoom(const Device& device, const StackConfig& config, const StackExtent& extent);
+  // Of its part of a stack, by kOwnKernels or kStepProducts.
+  static StackPlan Plan(const StackConfig& config, const StackExtent& extent,
+                        WindowAlgorithm algorithm);
   static absl::StatusOr<std::unique_ptr<LstmWindows>> Create(Device& device,
                                                              const StackConfig& config,
-                                                             const StackExtent& extent);
+                                                             const StackExtent& extent,
+                                                             WindowAlgorithm algorithm);
 
   // As RecurrentStack has them.
   void SetParameters(CudaQueue& queue, View parameters);
   void Forward(CudaQueue& queue, int steps, int batch, View tokens, View state_in, View state_out,
                View top);
-  void Backward(CudaQueue& queue, View d_top, View gradients);
+  void Backward(CudaQueue& queue, View d_top, View loss_scale, View gradients);
 
  private:
-  LstmWindows(const StackConfig& config, const StackExtent& extent)
-      : config_(config), extent_(extent), slices_(StackSlices(config)) {}
+  LstmWindows(const StackConfig& config, const StackExtent& extent, WindowAlgorithm algorithm);
 
   // A layer's part of a buffer in which each has as much.
-  float* OfLayer(const Buffer& buffer, int layer) const;
+  template <class Number = float>
+  Number* OfLayer(const Buffer& buffer, int layer) const;
   const float* Weight(int slice) const {
     return weights_.view().As<float>() + slices_[slice].offset;
   }
+  // Where the factors of products are: in `real`, or at the same element of its copy in 16 bits.
+  const void* Factor(const Buffer& real, const Buffer& narrow, int64_t element) const;
+  const void* WeightFactor(int slice) const {
+    return Factor(weights_, narrow_weights_, slices_[slice].offset);
+  }
+  // Of h after `step` steps of a layer, and of the gradient of its gates in a step.
+  const void* HFactor(int layer, int64_t step) const;
+  const void* DGatesFactor(int layer, int64_t step) const;
+
+  // A layer's way there from its part of the gates, and back to that part's gradient.
+  void ForwardByKernel(CudaQueue& queue, int layer, View tokens, View state_in, View state_out,
+                       View top);
+  void BackwardByKernel(CudaQueue& queue, int layer, View d_h);
+  template <class Number>
+  void ForwardBySteps(CudaQueue& queue, int layer, View tokens, View state_in, View state_out,
+                      View top);
+  template <class Number>
+  void BackwardBySteps(CudaQueue& queue, int layer, View d_h, const double* scale);
   // On the branch: nothing of the way back waits for them.
-  void GradientsOfLayer(CudaQueue& queue, int layer, float* gradients);
+  template <class Number>
+  void GradientsOfLayer(CudaQueue& queue, int layer, const double* scale, float* gradients);
 
   const StackConfig config_;
   const StackExtent extent_;
+  const bool by_steps_;      // each step by a product and a kernel
+  const Precision factors_;  // of the products
   const std::vector<Slice> slices_;
 
-  Buffer weights_;                  // as StackSlices
-  Buffer biases_;                   // [L, 4H], of input and state together
-  Buffer table_;                    // [V, 4H], of the first layer
-  Buffer h_, c_;                    // [L, 1 + T, B, H]
-  Buffer gates_, d_gates_;          // [L, T, B, 4H]
-  Buffer input_;                    // [T, B, 4H], of the layers above the first
-  Buffer d_h_;                      // [T, B, H]
-  Buffer x_;                        // [T, B, V], one-hot, for the first layer's gradients
-  std::unique_ptr<Branch> branch_;  // for training
+  Buffer weights_;          // as StackSlices
+  Buffer biases_;           // [L, 4H], of input and state together
+  Buffer table_;            // [V, 4H], of the first layer
+  Buffer h_, c_;            // [L, 1 + T, B, H]
+  Buffer gates_, d_gates_;  // [L, T, B, 4H]
+  Buffer input_;            // [T, B, 4H], of the layers above the first
+  Buffer d_h_;              // [T, B, H]
+  Buffer x_;                // [T, B, V], one-hot factors, for the first layer's gradients
+  Buffer product_;          // [B, 4H], of a step
+  Buffer d_c_;              // [B, H], of a step
+  Buffer narrow_weights_, narrow_h_, narrow_d_gates_;  // in 16 bits, where factors_ are
+  std::unique_ptr<Branch> branch_;                     // for training
   // Of the last Forward.
   int steps_ = 0, batch_ = 0;
   View tokens_;

@@ -14,6 +14,11 @@ uint32_t AlignmentOf(const void* address) {
   return static_cast<uint32_t>(number & -number);
 }
 
+cudaDataType_t TypeOf(Precision factors) {
+  if (factors == Precision::kF16) return CUDA_R_16F;
+  return factors == Precision::kBf16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<MatrixProducts>> MatrixProducts::Create(Device& device) {
@@ -30,9 +35,17 @@ absl::StatusOr<std::unique_ptr<MatrixProducts>> MatrixProducts::Create(Device& d
 }
 
 MatrixProducts::Key MatrixProducts::KeyOf(const MatrixProduct& p) {
-  return {p.rows,           p.columns,          p.inner,          p.transpose_a,
-          p.transpose_b,    p.bias != nullptr,  AlignmentOf(p.a), AlignmentOf(p.b),
-          AlignmentOf(p.c), AlignmentOf(p.bias)};
+  return {p.rows,
+          p.columns,
+          p.inner,
+          p.factors,
+          p.transpose_a,
+          p.transpose_b,
+          p.bias != nullptr,
+          AlignmentOf(p.a),
+          AlignmentOf(p.b),
+          AlignmentOf(p.c),
+          AlignmentOf(p.bias)};
 }
 
 // cuBLASLt is column-major: what is [rows, columns] here is [columns, rows] there, so that
@@ -41,11 +54,13 @@ absl::StatusOr<MatrixProducts::Plan> MatrixProducts::MakePlan(const MatrixProduc
   const CublasLtCalls& blas = device_.calls().blas;
   Plan plan;
   Attempt attempt(device_);
-  const auto layout = [&](Owned<cublasLtMatrixLayout_t>& to, int64_t rows, int64_t columns) {
+  const cudaDataType_t type = TypeOf(p.factors);
+  const auto layout = [&](Owned<cublasLtMatrixLayout_t>& to, cudaDataType_t of, int64_t rows,
+                          int64_t columns) {
     return attempt.Make(
         to, "cublasLtMatrixLayoutCreate",
         [&](cublasLtMatrixLayout_t* made) {
-          return blas.MatrixLayoutCreate(made, CUDA_R_32F, columns, rows, columns);
+          return blas.MatrixLayoutCreate(made, of, columns, rows, columns);
         },
         blas.MatrixLayoutDestroy);
   };
@@ -68,19 +83,21 @@ absl::StatusOr<MatrixProducts::Plan> MatrixProducts::MakePlan(const MatrixProduc
   const uint32_t reduction = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
   const uint64_t workspace = kWorkspaceBytes;
   // CUBLAS_COMPUTE_32F is f32 throughout: TF32 has to be asked for.
+  const cublasComputeType_t compute =
+      p.factors == Precision::kTf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   attempt.Make(
       plan.operation, "cublasLtMatmulDescCreate",
-      [&](cublasLtMatmulDesc_t* made) {
-        return blas.MatmulDescCreate(made, CUBLAS_COMPUTE_32F, CUDA_R_32F);
-      },
+      [&](cublasLtMatmulDesc_t* made) { return blas.MatmulDescCreate(made, compute, CUDA_R_32F); },
       blas.MatmulDescDestroy) &&
       operation(CUBLASLT_MATMUL_DESC_TRANSA, first) &&
       operation(CUBLASLT_MATMUL_DESC_TRANSB, second) &&
       operation(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue) &&
       (p.bias == nullptr || operation(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias)) &&
-      (p.transpose_b ? layout(plan.b, p.columns, p.inner) : layout(plan.b, p.inner, p.columns)) &&
-      (p.transpose_a ? layout(plan.a, p.inner, p.rows) : layout(plan.a, p.rows, p.inner)) &&
-      layout(plan.c, p.rows, p.columns) &&
+      (p.transpose_b ? layout(plan.b, type, p.columns, p.inner)
+                     : layout(plan.b, type, p.inner, p.columns)) &&
+      (p.transpose_a ? layout(plan.a, type, p.inner, p.rows)
+                     : layout(plan.a, type, p.rows, p.inner)) &&
+      layout(plan.c, CUDA_R_32F, p.rows, p.columns) &&
       attempt.Make(preference, "cublasLtMatmulPreferenceCreate", blas.MatmulPreferenceCreate,
                    blas.MatmulPreferenceDestroy) &&
       prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace) &&

@@ -6,16 +6,19 @@
 
 #include "absl/status/statusor.h"
 #include "model/backend/cuda/device.h"
+#include "model/backend/stack_config.h"
 
 namespace derin::cuda {
 
 // c [rows, columns] = op(a) op(b), with op the transposition where it is asked for, plus a bias
-// for each column where there is one; all row-major and dense, f32 throughout.
+// for each column where there is one; all row-major and dense, the sums in f32.
 struct MatrixProduct {
-  const float* a = nullptr;  // [rows, inner], or [inner, rows] to be transposed
-  const float* b = nullptr;  // [inner, columns], or [columns, inner] to be transposed
-  float* c = nullptr;        // [rows, columns]
+  const void* a = nullptr;  // [rows, inner], or [inner, rows] to be transposed
+  const void* b = nullptr;  // [inner, columns], or [columns, inner] to be transposed
+  float* c = nullptr;       // [rows, columns]
   const float* bias = nullptr;
+  // Of a and b: f32, f32 that is rounded to TF32 on its way, F16 or Bf16.
+  Precision factors = Precision::kF32;
   bool transpose_a = false, transpose_b = false;
   int64_t rows = 0, columns = 0, inner = 0;
 };
@@ -37,9 +40,9 @@ class MatrixProducts {
     Owned<cublasLtMatrixLayout_t> a, b, c;
     cublasLtMatmulAlgo_t algorithm;
   };
-  // Rows, columns, inner, transpositions, whether there is a bias, alignments.
-  using Key = std::tuple<int64_t, int64_t, int64_t, bool, bool, bool, uint32_t, uint32_t, uint32_t,
-                         uint32_t>;
+  // Rows, columns, inner, factors, transpositions, whether there is a bias, alignments.
+  using Key = std::tuple<int64_t, int64_t, int64_t, Precision, bool, bool, bool, uint32_t, uint32_t,
+                         uint32_t, uint32_t>;
 
   explicit MatrixProducts(Device& device) : device_(device) {}
   static Key KeyOf(const MatrixProduct& product);

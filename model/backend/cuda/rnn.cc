@@ -97,7 +97,7 @@ absl::Status CheckNoOverlap(std::vector<Chunk> chunks, int64_t elements) {
 absl::StatusOr<std::unique_ptr<Rnn>> Rnn::Create(Device& device, cudnnHandle_t handle,
                                                  const StackConfig& config,
                                                  cudnnRNNAlgo_t algorithm) {
-  auto rnn = std::unique_ptr<Rnn>(new Rnn(device, config, algorithm));
+  auto rnn = std::unique_ptr<Rnn>(new Rnn(device, config));
   const DataType type = TypeOf(config.precision);
   const CudnnCalls& cudnn = device.calls().cudnn;
   Attempt attempt(device);

@@ -36,7 +36,6 @@ class Rnn {
                                                : (config.vocabulary + 7) / 8 * 8;
   }
 
-  cudnnRNNAlgo_t algorithm() const { return algorithm_; }
   // Elements of the weight space.
   size_t weights() const { return weight_bytes_ / ElementBytes(config_.precision); }
   size_t weight_bytes() const { return weight_bytes_; }
@@ -56,12 +55,10 @@ class Rnn {
   absl::StatusOr<Window> MakeWindow(cudnnHandle_t handle, int steps, int batch) const;
 
  private:
-  Rnn(Device& device, const StackConfig& config, cudnnRNNAlgo_t algorithm)
-      : device_(device), config_(config), algorithm_(algorithm) {}
+  Rnn(Device& device, const StackConfig& config) : device_(device), config_(config) {}
 
   Device& device_;
   const StackConfig config_;
-  const cudnnRNNAlgo_t algorithm_;
   Owned<cudnnDropoutDescriptor_t> dropout_;
   Owned<cudnnRNNDescriptor_t> rnn_;
   size_t weight_bytes_ = 0;

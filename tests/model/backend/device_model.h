@@ -43,7 +43,8 @@ class DeviceModel {
         steps_(steps),
         batch_(batch),
         stack_(*backend_->NewStack(
-            config_, {.steps = steps, .batch = batch, .training = true, .step_rows = rows})),
+            config_, {.steps = steps, .batch = batch, .training = true, .step_rows = rows},
+            engine.choice)),
         parameters_(Reals(layout_.count())),
         gradients_(Reals(layout_.count())),
         moment1_(Reals(layout_.count(), 0)),

@@ -12,12 +12,13 @@
 namespace derin {
 
 // A backend and a precision that a test runs with; of the cpu backend also the instruction set and
-// the number of threads.
+// the number of threads, of the cuda backend what its windows are computed by.
 struct Engine {
   std::string backend;
   Precision precision;
   cpu::InstructionSet instructions = cpu::InstructionSet::kAvx2;
   int threads = 1;
+  std::string choice = {};  // of the backend's algorithms; empty: its own
 };
 
 // The engines of engines.cc, or of whatever else a test program is linked with.
@@ -37,6 +38,7 @@ inline std::string EngineName(const Engine& engine) {
     name += "_" + std::string(cpu::InstructionSetName(engine.instructions)) + "_" +
             std::to_string(engine.threads) + "_threads";
   }
+  if (!engine.choice.empty()) name += "_" + engine.choice;
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 }

@@ -1,10 +1,8 @@
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 
-#include "model/backend/cuda/kernels/activation.h"
-#include "model/backend/cuda/kernels/fault.h"
+#include "model/backend/cuda/kernels/lstm_cell.h"
 #include "model/backend/cuda/kernels/sliced_product.h"
 
 // An LSTM layer over a whole window in one launch. Its recurrent weights stay in the registers of
@@ -112,24 +110,19 @@ struct LstmWindowForward : LstmForwardViews {
       Registers& registers = of(thread);
       Quad sum = Product::SumOfFour(shared, thread / kUnits, thread % kUnits);
       for (int gate = 0; gate < 4; ++gate) sum.of[gate] += registers.input[gate];
-      const float i = Sigmoid(sum.of[0]), f = Sigmoid(sum.of[1]), g = Tanh(sum.of[2]),
-                  o = Sigmoid(sum.of[3]);
-      registers.c = std::fma(f, registers.c, i * g);
-      const float new_h = o * Tanh(registers.c);
+      const LstmGates made = Activated({sum.of[0], sum.of[1], sum.of[2], sum.of[3]});
+      const LstmState state = StateAfter(made, registers.c);
+      registers.c = state.c;
       const int64_t place = int64_t{step} * batch + at.row;
       // What the other blocks wait for comes first.
-      WriteShared(h + (place + batch) * hidden + at.unit, new_h);
-      c[(place + batch) * hidden + at.unit] = registers.c;
-      float* of_gates = gates + place * 4 * hidden + at.unit;
-      of_gates[0] = i;
-      of_gates[hidden] = f;
-      of_gates[2 * hidden] = g;
-      of_gates[3 * hidden] = o;
-      if (top != nullptr) top[place * hidden + at.unit] = new_h;
+      WriteShared(h + (place + batch) * hidden + at.unit, state.h);
+      c[(place + batch) * hidden + at.unit] = state.c;
+      WriteGates(made, at.unit, hidden, gates + place * 4 * hidden);
+      if (top != nullptr) top[place * hidden + at.unit] = state.h;
       if (step + 1 < steps) {
         ReadInput(at, step + 1, registers);
       } else {
-        h_after[int64_t{at.row} * hidden + at.unit] = new_h;
+        h_after[int64_t{at.row} * hidden + at.unit] = state.h;
         c_after[int64_t{at.row} * hidden + at.unit] = registers.c;
       }
     });
@@ -138,14 +131,7 @@ struct LstmWindowForward : LstmForwardViews {
  private:
   DERIN_HOST_DEVICE void ReadInput(const typename Share::Place& at, int step,
                                    Registers& registers) const {
-    int64_t from = int64_t{step} * batch + at.row;
-    if (tokens != nullptr) {
-      from = tokens[from];
-      if (from < 0 || from >= vocabulary) {
-        RaiseFault(fault, FaultKind::kToken, from);
-        from = 0;
-      }
-    }
+    const int64_t from = InputRow(tokens, vocabulary, int64_t{step} * batch + at.row, fault);
     const float* of_gates = input + from * 4 * hidden + at.unit;
     for (int gate = 0; gate < 4; ++gate) registers.input[gate] = of_gates[gate * hidden];
   }
@@ -173,8 +159,10 @@ struct LstmWindowBackward : LstmBackwardViews {
   using Shared = typename Product::Shared;
   struct Registers {
     typename Product::Registers product;
-    float d_c;                        // of the step after, through its f
-    float gate[4], c, c_before, d_h;  // of the step that is next
+    float d_c;  // of the step after, through its f
+    // Of the step that is next.
+    LstmGates gates;
+    float c, c_before, d_h;
   };
 
   DERIN_HOST_DEVICE Share share() const { return {batch, hidden}; }
@@ -211,15 +199,13 @@ struct LstmWindowBackward : LstmBackwardViews {
       Registers& registers = of(thread);
       float d_h = registers.d_h;
       if (done > 0) d_h += Product::Sum(shared, thread / kUnits, thread % kUnits);
-      const float i = registers.gate[0], f = registers.gate[1], g = registers.gate[2],
-                  o = registers.gate[3], of_c = Tanh(registers.c);
-      const float d_c = std::fma(d_h * o, 1 - of_c * of_c, registers.d_c);
+      const LstmGates made =
+          GradientsOfSums(registers.gates, registers.c_before, registers.c, d_h, registers.d_c);
       float* to = d_gates + (int64_t{step} * batch + at.row) * 4 * hidden + at.unit;
-      WriteShared(to, d_c * g * i * (1 - i));
-      WriteShared(to + hidden, d_c * registers.c_before * f * (1 - f));
-      WriteShared(to + 2 * hidden, d_c * i * (1 - g * g));
-      WriteShared(to + 3 * hidden, d_h * of_c * o * (1 - o));
-      registers.d_c = d_c * f;
+      WriteShared(to, made.i);
+      WriteShared(to + hidden, made.f);
+      WriteShared(to + 2 * hidden, made.g);
+      WriteShared(to + 3 * hidden, made.o);
       if (step > 0) ReadStep(at, step - 1, registers);
     });
   }
@@ -228,8 +214,7 @@ struct LstmWindowBackward : LstmBackwardViews {
   DERIN_HOST_DEVICE void ReadStep(const typename Share::Place& at, int step,
                                   Registers& registers) const {
     const int64_t place = int64_t{step} * batch + at.row;
-    const float* of_gates = gates + place * 4 * hidden + at.unit;
-    for (int gate = 0; gate < 4; ++gate) registers.gate[gate] = of_gates[gate * hidden];
+    registers.gates = ReadGates(gates + place * 4 * hidden, at.unit, hidden);
     registers.c_before = c[place * hidden + at.unit];
     registers.c = c[(place + batch) * hidden + at.unit];
     registers.d_h = d_h[place * hidden + at.unit];

@@ -59,10 +59,22 @@ TEST_F(CudaBackendTest, ASavedChoiceIsTakenAgainWithoutMeasuring) {
   // One that this type has not got, and one of another engine.
   StackConfig bf16 = config_;
   bf16.precision = Precision::kBf16;
-  EXPECT_EQ(Windows(*backend_, bf16, "persist-static", &choice), 0);
+  EXPECT_GT(Windows(*backend_, bf16, "persist-static", &choice), 0);
   EXPECT_EQ(choice, "standard");
   EXPECT_GT(Windows(*backend_, config_, "of-another-engine", &choice), 0);
   EXPECT_EQ(choice, "standard");
+}
+
+TEST_F(CudaBackendTest, OwnKernelsAreTakenWhereTheyAreQuicker) {
+  gpu_.milliseconds_of_own = 0.5;
+  std::string choice;
+  Windows(*backend_, config_, "", &choice);
+  EXPECT_EQ(choice, "own-kernels");
+  StackConfig odd = config_;  // which the own kernels do not serve
+  odd.hidden = 5;
+  gpu_.milliseconds_of_own = 0.1;
+  Windows(*backend_, odd, "", &choice);
+  EXPECT_EQ(choice, "step-products");
 }
 
 TEST_F(CudaBackendTest, AnAlgorithmThatFailsIsOutAndTheBackendGoesOn) {

@@ -2,21 +2,30 @@
 
 #include <cstring>
 
+#include "model/backend/cuda/kernels/half.h"
 #include "tests/model/backend/cuda/fake_gpu.h"
 
 namespace derin::cuda {
 namespace {
 
 struct Operation {
+  bool tf32 = false;
   int32_t transpose_a = CUBLAS_OP_N, transpose_b = CUBLAS_OP_N;
   uint32_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
   const float* bias = nullptr;
 };
 struct Layout {
+  cudaDataType type;
   uint64_t rows, columns;
   int64_t leading;
-  float At(const float* data, uint64_t row, uint64_t column) const {
-    return data[column * leading + row];
+  // As a factor.
+  double At(const void* data, uint64_t row, uint64_t column, bool tf32) const {
+    const uint64_t at = column * leading + row;
+    if (type == CUDA_R_16F) return ToFloat(static_cast<const F16*>(data)[at]);
+    if (type == CUDA_R_16BF) return ToFloat(static_cast<const Bf16*>(data)[at]);
+    const float value = static_cast<const float*>(data)[at];
+    // Ten bits after the point.
+    return tf32 ? FloatOf((BitsOf(value) + 0x1000) & ~0x1fffu) : value;
   }
 };
 struct Preference {
@@ -114,7 +123,8 @@ cublasStatus_t Matmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation_handle, c
       return CUBLAS_STATUS_INVALID_VALUE;
     }
   }
-  if (*static_cast<const float*>(alpha) != 1 || *static_cast<const float*>(beta) != 0 ||
+  if (in_a.type != in_b.type || out.type != CUDA_R_32F || (op.tf32 && in_a.type != CUDA_R_32F) ||
+      *static_cast<const float*>(alpha) != 1 || *static_cast<const float*>(beta) != 0 ||
       workspace < algorithm->data[4] || (ta ? in_a.columns : in_a.rows) != out.rows ||
       (tb ? in_b.rows : in_b.columns) != out.columns || (tb ? in_b.columns : in_b.rows) != inner ||
       in_a.leading < static_cast<int64_t>(in_a.rows) ||
@@ -122,8 +132,6 @@ cublasStatus_t Matmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation_handle, c
       (op.epilogue == CUBLASLT_EPILOGUE_BIAS) != (op.bias != nullptr)) {
     return CUBLAS_STATUS_INVALID_VALUE;
   }
-  const auto* from_a = static_cast<const float*>(a);
-  const auto* from_b = static_cast<const float*>(b);
   auto* to = static_cast<float*>(d);
   const cudaError_t error = FakeGpu::current()->Enqueue(
       "cublasLtMatmul", reinterpret_cast<FakeGpu::Stream*>(stream), [=] {
@@ -131,8 +139,8 @@ cublasStatus_t Matmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation_handle, c
           for (uint64_t row = 0; row < out.rows; ++row) {
             double sum = op.bias != nullptr ? op.bias[row] : 0;
             for (uint64_t k = 0; k < inner; ++k) {
-              sum += double{ta ? in_a.At(from_a, k, row) : in_a.At(from_a, row, k)} *
-                     double{tb ? in_b.At(from_b, column, k) : in_b.At(from_b, k, column)};
+              sum += (ta ? in_a.At(a, k, row, op.tf32) : in_a.At(a, row, k, op.tf32)) *
+                     (tb ? in_b.At(b, column, k, op.tf32) : in_b.At(b, k, column, op.tf32));
             }
             to[column * out.leading + row] = static_cast<float>(sum);
           }
@@ -160,10 +168,11 @@ CublasLtCalls FakeCublasLt() {
       .Destroy = &Destroy<cublasLtHandle_t, int>,
       .MatmulDescCreate =
           [](cublasLtMatmulDesc_t* to, cublasComputeType_t compute, cudaDataType_t scale) {
-            if (compute != CUBLAS_COMPUTE_32F || scale != CUDA_R_32F) {
+            const bool tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+            if ((compute != CUBLAS_COMPUTE_32F && !tf32) || scale != CUDA_R_32F) {
               return CUBLAS_STATUS_NOT_SUPPORTED;
             }
-            *to = reinterpret_cast<cublasLtMatmulDesc_t>(new Operation);
+            *to = reinterpret_cast<cublasLtMatmulDesc_t>(new Operation{.tf32 = tf32});
             return CUBLAS_STATUS_SUCCESS;
           },
       .MatmulDescDestroy = &Destroy<cublasLtMatmulDesc_t, Operation>,
@@ -171,8 +180,8 @@ CublasLtCalls FakeCublasLt() {
       .MatrixLayoutCreate =
           [](cublasLtMatrixLayout_t* to, cudaDataType type, uint64_t rows, uint64_t columns,
              int64_t leading) {
-            if (type != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
-            *to = reinterpret_cast<cublasLtMatrixLayout_t>(new Layout{rows, columns, leading});
+            *to =
+                reinterpret_cast<cublasLtMatrixLayout_t>(new Layout{type, rows, columns, leading});
             return CUBLAS_STATUS_SUCCESS;
           },
       .MatrixLayoutDestroy = &Destroy<cublasLtMatrixLayout_t, Layout>,

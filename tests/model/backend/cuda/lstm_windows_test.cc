@@ -14,26 +14,26 @@ using testing::Not;
 
 class LstmWindowsTest : public testing::Test {
  protected:
-  bool Serves(const StackConfig& config, int batch) {
-    return LstmWindows::Serves(**Device::Open(FakeGpu::calls(), 0), config,
-                               {.steps = 2, .batch = batch, .training = true});
+  bool HasRoom(const StackConfig& config, int batch) {
+    return LstmWindows::HasRoom(**Device::Open(FakeGpu::calls(), 0), config,
+                                {.steps = 2, .batch = batch, .training = true});
   }
 
   FakeGpu gpu_{};
 };
 
-TEST_F(LstmWindowsTest, ServesWhatHasRoomOnTheDevice) {
-  EXPECT_TRUE(Serves({.hidden = 256}, 32));
-  EXPECT_TRUE(Serves({.hidden = 256}, 128));
-  EXPECT_FALSE(Serves({.hidden = 256}, 129));
-  EXPECT_TRUE(Serves({.hidden = 1024}, 32));
-  EXPECT_FALSE(Serves({.hidden = 1024}, 33));
-  EXPECT_FALSE(Serves({.hidden = 1028}, 1));
-  EXPECT_FALSE(Serves({.hidden = 6}, 1));  // not in fours
-  EXPECT_FALSE(Serves({.cell = Cell::kGru, .hidden = 256}, 32));
-  EXPECT_FALSE(Serves({.hidden = 256, .precision = Precision::kBf16}, 32));
+TEST_F(LstmWindowsTest, HasRoomForWhatFitsTheDevice) {
+  EXPECT_TRUE(HasRoom({.hidden = 256}, 32));
+  EXPECT_TRUE(HasRoom({.hidden = 256}, 128));
+  EXPECT_FALSE(HasRoom({.hidden = 256}, 129));
+  EXPECT_TRUE(HasRoom({.hidden = 1024}, 32));
+  EXPECT_FALSE(HasRoom({.hidden = 1024}, 33));
+  EXPECT_FALSE(HasRoom({.hidden = 1028}, 1));
+  EXPECT_FALSE(HasRoom({.hidden = 6}, 1));  // not in fours
+  EXPECT_FALSE(HasRoom({.cell = Cell::kGru, .hidden = 256}, 32));
+  EXPECT_TRUE(HasRoom({.hidden = 256, .precision = Precision::kBf16}, 32));
   gpu_.multiprocessors = 15;
-  EXPECT_FALSE(Serves({.hidden = 256}, 1));
+  EXPECT_FALSE(HasRoom({.hidden = 256}, 1));
 }
 
 TEST_F(LstmWindowsTest, WantsNothingOfCudnn) {

@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "model/backend/cuda/cuda_queue.h"
+#include "model/backend/cuda/kernels/half.h"
 #include "tests/model/backend/cuda/fake_gpu.h"
 
 namespace derin::cuda {
@@ -48,6 +49,24 @@ TEST_F(MatrixProductTest, IsRowMajorWithEveryTranspositionAndABias) {
       }
     }
   }
+}
+
+TEST_F(MatrixProductTest, HasFactorsOf16BitsAndOfTf32) {
+  // 1 + 2^-12 has more digits than TF32, 1 + 2^-8 more than Bf16.
+  const std::vector<float> wide = {1 + 0x1p-12f}, ones = {1};
+  const std::vector<F16> f16 = {RoundTo<F16>(1 + 0x1p-8f)}, one_f16 = {RoundTo<F16>(1)};
+  const std::vector<Bf16> bf16 = {RoundTo<Bf16>(1 + 0x1p-8f)}, one_bf16 = {RoundTo<Bf16>(1)};
+  const auto product = [&](Precision factors, const void* a, const void* b) {
+    float c = 0;
+    queue_->Multiply(
+        {.a = a, .b = b, .c = &c, .factors = factors, .rows = 1, .columns = 1, .inner = 1});
+    EXPECT_TRUE(queue_->Finish().ok());
+    return c;
+  };
+  EXPECT_EQ(product(Precision::kF32, wide.data(), ones.data()), 1 + 0x1p-12f);
+  EXPECT_EQ(product(Precision::kTf32, wide.data(), ones.data()), 1);
+  EXPECT_EQ(product(Precision::kF16, f16.data(), one_f16.data()), 1 + 0x1p-8f);
+  EXPECT_EQ(product(Precision::kBf16, bf16.data(), one_bf16.data()), 1);
 }
 
 TEST_F(MatrixProductTest, ChoosesOnceForAShapeAndAnAlignment) {

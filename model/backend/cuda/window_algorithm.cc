@@ -1,0 +1,82 @@
+#include "model/backend/cuda/window_algorithm.h"
+
+#include "model/backend/cuda/lstm_windows.h"
+
+namespace derin::cuda {
+
+std::string_view AlgorithmName(WindowAlgorithm algorithm) {
+  switch (algorithm) {
+    case WindowAlgorithm::kStandard:
+      return "standard";
+    case WindowAlgorithm::kPersistStatic:
+      return "persist-static";
+    case WindowAlgorithm::kSmallH:
+      return "small-h";
+    case WindowAlgorithm::kOwnKernels:
+      return "own-kernels";
+    case WindowAlgorithm::kStepProducts:
+      return "step-products";
+  }
+  return "";
+}
+
+std::optional<cudnnRNNAlgo_t> CudnnAlgorithm(WindowAlgorithm algorithm) {
+  switch (algorithm) {
+    case WindowAlgorithm::kStandard:
+      return CUDNN_RNN_ALGO_STANDARD;
+    case WindowAlgorithm::kPersistStatic:
+      return CUDNN_RNN_ALGO_PERSIST_STATIC;
+    case WindowAlgorithm::kSmallH:
+      return CUDNN_RNN_ALGO_PERSIST_STATIC_SMALL_H;
+    case WindowAlgorithm::kOwnKernels:
+    case WindowAlgorithm::kStepProducts:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::vector<WindowAlgorithm> AlgorithmsFor(const Device& device, const StackConfig& config,
+                                           const StackExtent& extent) {
+  const bool own_kernels = LstmWindows::HasRoom(device, config, extent);
+  if (own_kernels && config.precision == Precision::kF32) return {WindowAlgorithm::kOwnKernels};
+  std::vector<WindowAlgorithm> algorithms = {WindowAlgorithm::kStandard};
+  if (!extent.training) return algorithms;
+  if (config.precision != Precision::kBf16) {
+    algorithms.push_back(WindowAlgorithm::kPersistStatic);
+    const bool vanilla = GateCount(config.cell) == 1;
+    if (config.hidden <= (vanilla ? 256 : 128)) algorithms.push_back(WindowAlgorithm::kSmallH);
+  }
+  if (config.cell == Cell::kLstm) {
+    algorithms.push_back(own_kernels ? WindowAlgorithm::kOwnKernels
+                                     : WindowAlgorithm::kStepProducts);
+  }
+  return algorithms;
+}
+
+std::optional<WindowAlgorithm> FindAlgorithm(const std::vector<WindowAlgorithm>& algorithms,
+                                             std::string_view name) {
+  for (const WindowAlgorithm algorithm : algorithms) {
+    if (AlgorithmName(algorithm) == name) return algorithm;
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<WindowAlgorithm> QuickestAlgorithm(
+    const std::vector<WindowAlgorithm>& algorithms,
+    const std::function<absl::StatusOr<double>(WindowAlgorithm)>& time) {
+  if (algorithms.size() == 1) return algorithms.front();
+  absl::Status first_error;
+  std::optional<WindowAlgorithm> quickest;
+  double least = 0;
+  for (const WindowAlgorithm algorithm : algorithms) {
+    const absl::StatusOr<double> seconds = time(algorithm);
+    first_error.Update(seconds.status());
+    if (!seconds.ok() || (quickest && *seconds >= least)) continue;
+    quickest = algorithm;
+    least = *seconds;
+  }
+  if (!quickest) return first_error;
+  return *quickest;
+}
+
+}  // namespace derin::cuda

@@ -1,0 +1,83 @@
+#include "model/backend/cuda/window_algorithm.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/model/backend/cuda/fake_gpu.h"
+
+namespace derin::cuda {
+namespace {
+
+using testing::ElementsAre;
+
+constexpr auto kStandard = WindowAlgorithm::kStandard, kPersist = WindowAlgorithm::kPersistStatic,
+               kSmall = WindowAlgorithm::kSmallH, kOwn = WindowAlgorithm::kOwnKernels,
+               kSteps = WindowAlgorithm::kStepProducts;
+constexpr StackExtent kTraining{.steps = 2, .batch = 2, .training = true};
+
+class WindowAlgorithmTest : public testing::Test {
+ protected:
+  std::vector<WindowAlgorithm> Of(Cell cell, int hidden, Precision precision,
+                                  const StackExtent& extent = kTraining) {
+    return AlgorithmsFor(*device_, {.cell = cell, .hidden = hidden, .precision = precision},
+                         extent);
+  }
+
+  FakeGpu gpu_{};
+  std::shared_ptr<Device> device_ = *Device::Open(FakeGpu::calls(), 0);
+};
+
+TEST_F(WindowAlgorithmTest, FollowsWhatCudnnDocuments) {
+  EXPECT_THAT(Of(Cell::kGru, 128, Precision::kF32), ElementsAre(kStandard, kPersist, kSmall));
+  EXPECT_THAT(Of(Cell::kGru, 129, Precision::kF16), ElementsAre(kStandard, kPersist));
+  EXPECT_THAT(Of(Cell::kVanillaRelu, 256, Precision::kTf32),
+              ElementsAre(kStandard, kPersist, kSmall));
+  EXPECT_THAT(Of(Cell::kVanillaTanh, 257, Precision::kF16), ElementsAre(kStandard, kPersist));
+  EXPECT_THAT(Of(Cell::kGru, 16, Precision::kBf16), ElementsAre(kStandard));
+}
+
+TEST_F(WindowAlgorithmTest, OursAreForTheLstmAloneInF32AndToBeMeasuredElse) {
+  EXPECT_THAT(Of(Cell::kLstm, 128, Precision::kF32), ElementsAre(kOwn));
+  EXPECT_THAT(Of(Cell::kLstm, 128, Precision::kTf32),
+              ElementsAre(kStandard, kPersist, kSmall, kOwn));
+  EXPECT_THAT(Of(Cell::kLstm, 1024, Precision::kBf16), ElementsAre(kStandard, kOwn));
+  EXPECT_THAT(Of(Cell::kLstm, 2048, Precision::kF32), ElementsAre(kStandard, kPersist, kSteps));
+  EXPECT_THAT(Of(Cell::kLstm, 2048, Precision::kBf16), ElementsAre(kStandard, kSteps));
+}
+
+TEST_F(WindowAlgorithmTest, WithoutTrainingNothingIsToBeMeasured) {
+  const StackExtent inference{.steps = 2, .batch = 2};
+  EXPECT_THAT(Of(Cell::kLstm, 16, Precision::kF32, inference), ElementsAre(kOwn));
+  EXPECT_THAT(Of(Cell::kLstm, 2048, Precision::kF32, inference), ElementsAre(kStandard));
+  EXPECT_THAT(Of(Cell::kLstm, 16, Precision::kF16, inference), ElementsAre(kStandard));
+}
+
+TEST_F(WindowAlgorithmTest, IsFoundByItsNameAmongThoseThereAre) {
+  const std::vector<WindowAlgorithm> all = {kStandard, kPersist, kSmall, kOwn, kSteps};
+  for (const WindowAlgorithm algorithm : all) {
+    EXPECT_EQ(FindAlgorithm(all, AlgorithmName(algorithm)), algorithm);
+  }
+  EXPECT_EQ(FindAlgorithm({kStandard}, "small-h"), std::nullopt);
+  EXPECT_EQ(FindAlgorithm({kStandard}, ""), std::nullopt);
+}
+
+TEST_F(WindowAlgorithmTest, TheQuickestIsTakenAndOneThatFailsIsNot) {
+  const auto times = [](double standard, absl::StatusOr<double> persist) {
+    return [=](WindowAlgorithm algorithm) {
+      return algorithm == kStandard ? absl::StatusOr<double>(standard) : persist;
+    };
+  };
+  EXPECT_EQ(*QuickestAlgorithm({kStandard, kPersist}, times(2, 1.5)), kPersist);
+  EXPECT_EQ(*QuickestAlgorithm({kStandard, kPersist}, times(2, 2)), kStandard);
+  EXPECT_EQ(*QuickestAlgorithm({kStandard, kPersist}, times(2, absl::UnimplementedError("no"))),
+            kStandard);
+  const auto failing = [](WindowAlgorithm algorithm) -> absl::StatusOr<double> {
+    return absl::InternalError(std::string(AlgorithmName(algorithm)));
+  };
+  EXPECT_EQ(QuickestAlgorithm({kStandard, kPersist}, failing).status().message(), "standard");
+  EXPECT_EQ(*QuickestAlgorithm({kStandard}, failing), kStandard) << "was timed all the same";
+}
+
+}  // namespace
+}  // namespace derin::cuda
