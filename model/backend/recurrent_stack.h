@@ -29,7 +29,7 @@ class RecurrentStack {
   virtual std::string_view choice() const { return ""; }
 
   // Takes the weights from `parameters`, laid out as StackSlices. Needed before first use and after
-  // every change.
+  // every change. A stack for training may go on reading them there.
   virtual void SetParameters(Queue& queue, View parameters) = 0;
 
   // `tokens` i32 [T, B] in [0, V), `state_in` and `state_out` [S, L, B, H], which must differ,

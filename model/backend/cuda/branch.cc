@@ -4,8 +4,9 @@
 
 namespace derin::cuda {
 
-absl::StatusOr<std::unique_ptr<Branch>> Branch::Create(Device& device, QueuePriority priority) {
-  auto branch = std::unique_ptr<Branch>(new Branch);
+absl::StatusOr<std::unique_ptr<Branch>> Branch::Create(CudaQueue& queue, QueuePriority priority) {
+  auto branch = std::unique_ptr<Branch>(new Branch(queue));
+  Device& device = queue.device();
   const RuntimeCalls& runtime = device.calls().runtime;
   const int number = priority == QueuePriority::kGeneration ? device.priority_of_generation()
                                                             : device.priority_of_training();
@@ -28,20 +29,25 @@ absl::StatusOr<std::unique_ptr<Branch>> Branch::Create(Device& device, QueuePrio
   return branch;
 }
 
-void Branch::Fork(CudaQueue& queue) { Order(queue, forked_, queue.stream(), stream_.get()); }
+void Branch::Fork() { Order(forked_, queue_.stream(), stream_.get()); }
 
-void Branch::Join(CudaQueue& queue) { Order(queue, joined_, stream_.get(), queue.stream()); }
+void Branch::Join() { Order(joined_, stream_.get(), queue_.stream()); }
 
-void Branch::Order(CudaQueue& queue, const Owned<cudaEvent_t>& event, cudaStream_t before,
-                   cudaStream_t after) {
-  if (!queue.status().ok()) return;
-  const RuntimeCalls& runtime = queue.device().calls().runtime;
-  queue.Try(runtime.EventRecord(event.get(), before), "cudaEventRecord") &&
-      queue.Try(runtime.StreamWaitEvent(after, event.get(), 0), "cudaStreamWaitEvent");
+void Branch::Order(const Owned<cudaEvent_t>& event, cudaStream_t before, cudaStream_t after) {
+  if (!queue_.status().ok()) return;
+  const RuntimeCalls& runtime = queue_.device().calls().runtime;
+  queue_.Try(runtime.EventRecord(event.get(), before), "cudaEventRecord") &&
+      queue_.Try(runtime.StreamWaitEvent(after, event.get(), 0), "cudaStreamWaitEvent");
 }
 
-void Branch::Multiply(CudaQueue& queue, const MatrixProduct& product) {
-  if (queue.status().ok()) queue.Fail(products_->Enqueue(product, stream_.get()));
+void Branch::Multiply(const MatrixProduct& product) {
+  if (queue_.status().ok()) queue_.Fail(products_->Enqueue(product, stream_.get()));
+}
+
+void Branch::Clear(View view) {
+  if (!queue_.status().ok()) return;
+  queue_.Try(queue_.device().calls().runtime.MemsetAsync(view.data, 0, view.bytes(), stream_.get()),
+             "cudaMemsetAsync");
 }
 
 }  // namespace derin::cuda

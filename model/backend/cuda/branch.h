@@ -8,28 +8,30 @@
 
 namespace derin::cuda {
 
-// A second stream for what a queue's own need not wait for, also while the queue is captured: Fork,
-// work, Join. Errors are the queue's.
+// A second stream for what a queue's own need not wait for, also while the queue is captured;
+// CudaQueue::Fork begins it. Errors are the queue's.
 class Branch {
  public:
-  static absl::StatusOr<std::unique_ptr<Branch>> Create(Device& device, QueuePriority priority);
+  // Of `queue`, which outlives it.
+  static absl::StatusOr<std::unique_ptr<Branch>> Create(CudaQueue& queue, QueuePriority priority);
 
-  // What follows on the branch comes after all that the queue has so far.
-  void Fork(CudaQueue& queue);
-  // What follows on the queue comes after all that the branch has so far.
-  void Join(CudaQueue& queue);
+  // See CudaQueue.
+  void Fork();
+  void Join();
 
   template <class Kernel>
-  void Launch(CudaQueue& queue, const Kernel& kernel) {
-    queue.LaunchOn(stream_.get(), kernel);
+  void Launch(const Kernel& kernel) {
+    queue_.LaunchOn(stream_.get(), kernel);
   }
-  void Multiply(CudaQueue& queue, const MatrixProduct& product);
+  void Multiply(const MatrixProduct& product);
+  // Sets every byte to zero.
+  void Clear(View view);
 
  private:
-  Branch() = default;
-  void Order(CudaQueue& queue, const Owned<cudaEvent_t>& event, cudaStream_t before,
-             cudaStream_t after);
+  explicit Branch(CudaQueue& queue) : queue_(queue) {}
+  void Order(const Owned<cudaEvent_t>& event, cudaStream_t before, cudaStream_t after);
 
+  CudaQueue& queue_;
   Owned<cudaStream_t> stream_;
   Owned<cudaEvent_t> forked_, joined_;
   std::unique_ptr<MatrixProducts> products_;

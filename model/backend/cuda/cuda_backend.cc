@@ -11,6 +11,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "model/backend/cuda/algorithm_timing.h"
+#include "model/backend/cuda/branch.h"
 #include "model/backend/cuda/cuda_queue.h"
 #include "model/backend/cuda/cuda_recording.h"
 #include "model/backend/cuda/cuda_stack.h"
@@ -260,22 +261,29 @@ void CudaBackend::ProjectAndLoss(Queue& queue, View top, const HeadViews& head, 
                                   .losses = losses,
                                   .rows = rows,
                                   .vocabulary = V});
-  cuda.Launch(SumOfDoubles{.values = losses, .sum = nats, .count = rows});
-  if (d_top.empty()) return;
+  // The way back needs only the first of what follows.
+  const SumOfDoubles sum{.values = losses, .sum = nats, .count = rows};
+  if (d_top.empty()) {
+    cuda.Launch(sum);
+    return;
+  }
+  Branch* beside = cuda.Fork();
+  if (beside == nullptr) return;
   cuda.Multiply({.a = logits,
                  .b = head.weight.As<float>(),
                  .c = d_top.As<float>(),
                  .rows = rows,
                  .columns = H,
                  .inner = V});
-  cuda.Multiply({.a = logits,
-                 .b = top.As<float>(),
-                 .c = d_head.weight.As<float>(),
-                 .transpose_a = true,
-                 .rows = V,
-                 .columns = H,
-                 .inner = rows});
-  cuda.Launch(
+  beside->Launch(sum);
+  beside->Multiply({.a = logits,
+                    .b = top.As<float>(),
+                    .c = d_head.weight.As<float>(),
+                    .transpose_a = true,
+                    .rows = V,
+                    .columns = H,
+                    .inner = rows});
+  beside->Launch(
       ColumnSums{.values = logits, .sums = d_head.bias.As<float>(), .rows = rows, .columns = V});
 }
 

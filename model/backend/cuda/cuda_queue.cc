@@ -3,23 +3,27 @@
 #include <cstring>
 
 #include "absl/strings/str_format.h"
+#include "model/backend/cuda/branch.h"
 
 namespace derin::cuda {
 
 absl::StatusOr<std::unique_ptr<CudaQueue>> CudaQueue::Create(std::shared_ptr<Device> device,
                                                              QueuePriority priority) {
-  auto queue = std::unique_ptr<CudaQueue>(new CudaQueue(std::move(device)));
-  if (absl::Status status = queue->Prepare(priority); !status.ok()) return status;
+  auto queue = std::unique_ptr<CudaQueue>(new CudaQueue(std::move(device), priority));
+  if (absl::Status status = queue->Prepare(); !status.ok()) return status;
   return queue;
 }
 
-absl::Status CudaQueue::Prepare(QueuePriority priority) {
+CudaQueue::CudaQueue(std::shared_ptr<Device> device, QueuePriority priority)
+    : device_(std::move(device)), priority_(priority) {}
+
+absl::Status CudaQueue::Prepare() {
   if (absl::Status status = device_->Enter(); !status.ok()) return status;
   const RuntimeCalls& runtime = device_->calls().runtime;
   const CudnnCalls& cudnn = device_->calls().cudnn;
   Attempt attempt(*device_);
-  const int number = priority == QueuePriority::kGeneration ? device_->priority_of_generation()
-                                                            : device_->priority_of_training();
+  const int number = priority_ == QueuePriority::kGeneration ? device_->priority_of_generation()
+                                                             : device_->priority_of_training();
   // Non-blocking: no implicit order with the legacy stream, which others in the process may use.
   attempt.Make(
       stream_, "cudaStreamCreateWithPriority",
@@ -56,13 +60,41 @@ absl::Status CudaQueue::Prepare(QueuePriority priority) {
 CudaQueue::~CudaQueue() {
   // Memory that the work still reads goes away with the queue.
   if (stream_ != nullptr && device_->Enter().ok()) {
+    Join();
     device_->calls().runtime.StreamSynchronize(stream());
   }
 }
 
 bool CudaQueue::Begin() {
+  if (BeginBeside()) Join();
+  return status_.ok();
+}
+
+bool CudaQueue::BeginBeside() {
   if (status_.ok()) Fail(device_->Enter());
   return status_.ok();
+}
+
+Branch* CudaQueue::Fork() {
+  if (branch_ == nullptr && status_.ok()) {
+    // Not while the queue is captured: what is recorded has run before.
+    auto branch = Branch::Create(*this, priority_);
+    if (branch.ok()) {
+      branch_ = *std::move(branch);
+    } else {
+      Fail(branch.status());
+    }
+  }
+  if (!status_.ok()) return nullptr;
+  branch_->Fork();
+  forked_ = true;
+  return branch_.get();
+}
+
+void CudaQueue::Join() {
+  if (!forked_) return;
+  forked_ = false;
+  branch_->Join();
 }
 
 void CudaQueue::Fail(absl::Status status) {

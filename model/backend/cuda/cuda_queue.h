@@ -13,8 +13,10 @@
 
 namespace derin::cuda {
 
-// A CUDA stream with its own library handles, its scratch memory, and the page-locked memory
-// through which small uploads and the kernels' faults travel.
+class Branch;
+
+// A CUDA stream with its own library handles, its scratch memory, the page-locked memory through
+// which small uploads and the kernels' faults travel, and a branch for what may go on beside.
 class CudaQueue : public Queue {
  public:
   static absl::StatusOr<std::unique_ptr<CudaQueue>> Create(std::shared_ptr<Device> device,
@@ -24,8 +26,11 @@ class CudaQueue : public Queue {
   Ticket Signal() override;
   absl::Status Wait(Ticket ticket) override;
 
-  // Before an operation: whether the queue still works; then its GPU is the calling thread's own.
+  // Before an operation: whether the queue still works; then its GPU is the calling thread's own,
+  // and what the branch has comes before.
   bool Begin();
+  // The same, but the branch goes on beside.
+  bool BeginBeside();
   const absl::Status& status() const { return status_; }
   void Fail(absl::Status status);
   // Records a failed call; whether all have gone well so far.
@@ -48,6 +53,13 @@ class CudaQueue : public Queue {
   // Computes `product`; see MatrixProducts.
   void Multiply(const MatrixProduct& product);
 
+  // What follows on the branch comes after all that the queue has so far, and before the queue's
+  // next operation, or Join. Null when the queue has failed. Scratch that the branch uses is in use
+  // until then.
+  Branch* Fork();
+  // What follows on the queue comes after all that the branch has so far.
+  void Join();
+
   // `to` = `bytes` from the host, which may change as soon as this returns.
   void Upload(const void* from, void* to, size_t bytes);
 
@@ -62,8 +74,8 @@ class CudaQueue : public Queue {
   FaultWord* fault() const { return reinterpret_cast<FaultWord*>(fault_.view().data); }
 
  private:
-  explicit CudaQueue(std::shared_ptr<Device> device) : device_(std::move(device)) {}
-  absl::Status Prepare(QueuePriority priority);
+  CudaQueue(std::shared_ptr<Device> device, QueuePriority priority);
+  absl::Status Prepare();
   // Fails the queue with what the kernels have found.
   void ReadFault();
 
@@ -83,6 +95,9 @@ class CudaQueue : public Queue {
   int64_t uploads_ = 0;
   Buffer fault_;  // host, one FaultWord
   std::vector<Buffer> scratch_;
+  const QueuePriority priority_;
+  std::unique_ptr<Branch> branch_;  // made when it is first wanted
+  bool forked_ = false;
 };
 
 }  // namespace derin::cuda

@@ -21,6 +21,7 @@ void CudaRecording::Run(Queue& queue) {
       return;
     }
     body_(queue);
+    cuda.Join();
     // Ended whether the body went well or not, or the stream would stay as it is.
     Attempt attempt(*device_);
     Owned<cudaGraph_t> captured;

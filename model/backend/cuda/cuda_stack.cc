@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <type_traits>
+#include <utility>
 
 #include "absl/strings/str_format.h"
+#include "model/backend/cuda/branch.h"
 
 namespace derin::cuda {
 namespace {
@@ -208,6 +210,11 @@ void CudaStack::RunForward(CudaQueue& queue, const Rnn::Window& window, bool tra
   constexpr bool kNarrow = !std::is_same_v<Number, float>;
   const CudnnCalls& cudnn = queue.device().calls().cudnn;
   const auto states = static_cast<int64_t>(state_in.count);
+  // What the way back adds to.
+  if (Branch* beside = training ? queue.Fork() : nullptr) {
+    beside->Clear(d_weights_.view());
+    clean_ = true;
+  }
   queue.Launch(OneHot<Number>{.tokens = tokens.As<int32_t>(),
                               .x = Elements<Number>(x_),
                               .fault = queue.fault(),
@@ -252,7 +259,8 @@ void CudaStack::RunForward(CudaQueue& queue, const Rnn::Window& window, bool tra
 void CudaStack::Backward(Queue& queue, View d_top, View loss_scale, View gradients) {
   DERIN_CHECK(loss_scale.empty() != NeedsLossScale(config_.precision));
   CudaQueue& cuda = AsCuda(queue);
-  if (!cuda.Begin()) return;
+  // Beside the gradients of the head.
+  if (!cuda.BeginBeside()) return;
   if (lstm_ != nullptr) {
     lstm_->Backward(cuda, d_top, loss_scale, gradients);
     return;
@@ -281,22 +289,26 @@ void CudaStack::RunBackward(CudaQueue& queue, View d_top, View loss_scale, View 
   }
   // The data first: it leaves in the reserve what the weights' gradients are made of, and those are
   // only ever added.
-  queue.Try(
-      calls.cudnn.RNNBackwardData_v8(
-          queue.cudnn(), rnn_->descriptor(), nullptr, window.y.get(), top_, dy, window.x.get(),
-          d_x_.view().data, window.state.get(), in.h, nullptr, nullptr, window.state.get(), in.c,
-          nullptr, nullptr, rnn_->weight_bytes(), weights_.view().data, window.training.workspace,
-          workspace_.view().data, window.training.reserve, reserve_.view().data),
-      "cudnnRNNBackwardData_v8") &&
-      queue.Try(calls.runtime.MemsetAsync(d_weights_.view().data, 0, d_weights_.view().bytes(),
-                                          queue.stream()),
-                "cudaMemsetAsync") &&
-      queue.Try(calls.cudnn.RNNBackwardWeights_v8(
-                    queue.cudnn(), rnn_->descriptor(), CUDNN_WGRAD_MODE_ADD, nullptr,
-                    window.x.get(), x_.view().data, window.state.get(), in.h, window.y.get(), top_,
-                    rnn_->weight_bytes(), d_weights_.view().data, window.training.workspace,
-                    workspace_.view().data, window.training.reserve, reserve_.view().data),
-                "cudnnRNNBackwardWeights_v8") &&
+  if (!queue.Try(calls.cudnn.RNNBackwardData_v8(
+                     queue.cudnn(), rnn_->descriptor(), nullptr, window.y.get(), top_, dy,
+                     window.x.get(), d_x_.view().data, window.state.get(), in.h, nullptr, nullptr,
+                     window.state.get(), in.c, nullptr, nullptr, rnn_->weight_bytes(),
+                     weights_.view().data, window.training.workspace, workspace_.view().data,
+                     window.training.reserve, reserve_.view().data),
+                 "cudnnRNNBackwardData_v8")) {
+    return;
+  }
+  if (!std::exchange(clean_, false)) {
+    if (Branch* again = queue.Fork()) again->Clear(d_weights_.view());
+  }
+  queue.Join();
+  if (!queue.status().ok()) return;
+  queue.Try(calls.cudnn.RNNBackwardWeights_v8(
+                queue.cudnn(), rnn_->descriptor(), CUDNN_WGRAD_MODE_ADD, nullptr, window.x.get(),
+                x_.view().data, window.state.get(), in.h, window.y.get(), top_,
+                rnn_->weight_bytes(), d_weights_.view().data, window.training.workspace,
+                workspace_.view().data, window.training.reserve, reserve_.view().data),
+            "cudnnRNNBackwardWeights_v8") &&
       queue.Launch(UnpackGradients<Number>{.chunks = Elements<const Chunk>(chunks_),
                                            .packed = Elements<const Number>(d_weights_),
                                            .canonical = gradients.As<float>(),

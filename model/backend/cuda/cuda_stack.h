@@ -66,6 +66,7 @@ class CudaStack : public RecurrentStack {
   const Rnn::Window* forwarded_ = nullptr;
   const void *state_in_ = nullptr, *top_ = nullptr;
   size_t state_elements_ = 0;
+  bool clean_ = false;  // d_weights_, as the way back wants it
 
   std::unique_ptr<Stepper> stepper_;
 };

@@ -70,6 +70,7 @@ struct Sizes {
   bool training, by_steps;
   int64_t element;  // bytes of a factor
 
+  int64_t weights() const { return training ? 0 : parameters; }
   int64_t input() const { return layers > 1 ? window * 4 * hidden : 0; }
   int64_t gates() const { return layers * window * 4 * hidden; }
   int64_t d_gates() const { return training ? gates() : 0; }
@@ -82,13 +83,12 @@ struct Sizes {
   }
 
   int64_t weight_bytes() const {
-    return int64_t{sizeof(float)} * (parameters + 4 * hidden * (layers + vocabulary)) +
+    return int64_t{sizeof(float)} * (weights() + 4 * hidden * (layers + vocabulary)) +
            narrow_bytes(parameters);
   }
   int64_t workspace_bytes() const {
     return int64_t{sizeof(float)} * (input() + d_gates() + d_h() + product() + d_c()) + x_bytes() +
-           narrow_bytes(states + d_gates()) +
-           (training ? int64_t{MatrixProducts::kWorkspaceBytes} : 0);
+           narrow_bytes(states + d_gates());
   }
   int64_t reserve_bytes() const { return int64_t{sizeof(float)} * (2 * states + gates()); }
 };
@@ -133,7 +133,7 @@ absl::StatusOr<std::unique_ptr<LstmWindows>> LstmWindows::Create(Device& device,
   auto windows = std::unique_ptr<LstmWindows>(new LstmWindows(config, extent, algorithm));
   const Sizes sizes(config, extent, algorithm);
   absl::Status allocated = device.AllocateAll(
-      {{&windows->weights_, ElementType::kF32, sizes.parameters},
+      {{&windows->weights_, ElementType::kF32, sizes.weights()},
        {&windows->biases_, ElementType::kF32, 4 * sizes.hidden * sizes.layers},
        {&windows->table_, ElementType::kF32, 4 * sizes.hidden * sizes.vocabulary},
        {&windows->h_, ElementType::kF32, sizes.states},
@@ -149,11 +149,6 @@ absl::StatusOr<std::unique_ptr<LstmWindows>> LstmWindows::Create(Device& device,
        {&windows->narrow_h_, ElementType::kByte, sizes.narrow_bytes(sizes.states)},
        {&windows->narrow_d_gates_, ElementType::kByte, sizes.narrow_bytes(sizes.d_gates())}});
   if (!allocated.ok()) return allocated;
-  if (extent.training) {
-    auto branch = Branch::Create(device, QueuePriority::kTraining);
-    if (!branch.ok()) return branch.status();
-    windows->branch_ = *std::move(branch);
-  }
   return windows;
 }
 
@@ -164,31 +159,36 @@ Number* LstmWindows::OfLayer(const Buffer& buffer, int layer) const {
   return static_cast<Number*>(buffer.view().data) + elements / config_.layers * layer;
 }
 
-const void* LstmWindows::Factor(const Buffer& real, const Buffer& narrow, int64_t element) const {
-  if (narrow.view().empty()) return real.view().As<float>() + element;
+const void* LstmWindows::Factor(const float* real, const Buffer& narrow, int64_t element) {
+  if (narrow.view().empty()) return real + element;
   return static_cast<const uint16_t*>(narrow.view().data) + element;
 }
 
 const void* LstmWindows::HFactor(int layer, int64_t step) const {
   const int64_t of_layer = static_cast<int64_t>(h_.view().count) / config_.layers;
-  return Factor(h_, narrow_h_, layer * of_layer + step * batch_ * config_.hidden);
+  return Factor(h_.view().As<float>(), narrow_h_,
+                layer * of_layer + step * batch_ * config_.hidden);
 }
 
 const void* LstmWindows::DGatesFactor(int layer, int64_t step) const {
   const int64_t of_layer = static_cast<int64_t>(d_gates_.view().count) / config_.layers;
-  return Factor(d_gates_, narrow_d_gates_, layer * of_layer + step * batch_ * 4 * config_.hidden);
+  return Factor(d_gates_.view().As<float>(), narrow_d_gates_,
+                layer * of_layer + step * batch_ * 4 * config_.hidden);
 }
 
 void LstmWindows::SetParameters(CudaQueue& queue, View parameters) {
-  queue.Try(queue.device().calls().runtime.MemcpyAsync(weights_.view().data, parameters.data,
-                                                       weights_.view().bytes(), cudaMemcpyDefault,
-                                                       queue.stream()),
-            "cudaMemcpyAsync");
+  parameters_ = parameters.As<float>();
+  if (!extent_.training) {
+    queue.Try(queue.device().calls().runtime.MemcpyAsync(weights_.view().data, parameters.data,
+                                                         weights_.view().bytes(), cudaMemcpyDefault,
+                                                         queue.stream()),
+              "cudaMemcpyAsync");
+    parameters_ = weights_.view().As<float>();
+  }
   WithFactor(factors_, [&](auto number) {
     using Number = decltype(number);
-    LaunchNarrow(queue, weights_.view().As<float>(),
-                 static_cast<Number*>(narrow_weights_.view().data),
-                 static_cast<int64_t>(weights_.view().count));
+    LaunchNarrow(queue, parameters_, static_cast<Number*>(narrow_weights_.view().data),
+                 static_cast<int64_t>(parameters.count));
   });
   const int64_t gates = int64_t{4} * config_.hidden;
   for (int layer = 0; layer < config_.layers; ++layer) {
@@ -320,7 +320,6 @@ void LstmWindows::Backward(CudaQueue& queue, View d_top, View loss_scale, View g
       } else {
         BackwardByKernel(queue, layer, d_h);
       }
-      branch_->Fork(queue);
       GradientsOfLayer<Number>(queue, layer, scale, gradients.As<float>());
     });
     if (layer == 0) continue;
@@ -332,7 +331,7 @@ void LstmWindows::Backward(CudaQueue& queue, View d_top, View loss_scale, View g
                     .columns = H,
                     .inner = 4 * H});
   }
-  branch_->Join(queue);
+  queue.Join();
 }
 
 void LstmWindows::BackwardByKernel(CudaQueue& queue, int layer, View d_h) {
@@ -381,21 +380,23 @@ void LstmWindows::BackwardBySteps(CudaQueue& queue, int layer, View d_h, const d
 
 template <class Number>
 void LstmWindows::GradientsOfLayer(CudaQueue& queue, int layer, const double* scale,
-                                   float* gradients) {
+                                   float* gradients) const {
+  Branch* branch = queue.Fork();
+  if (branch == nullptr) return;
   const int64_t H = config_.hidden, rows = int64_t{steps_} * batch_;
   const LayerSlices at(layer);
   const auto of_weights = [&](int slice, const void* input, int64_t inputs) {
     float* to = gradients + slices_[slice].offset;
-    branch_->Multiply(queue, {.a = DGatesFactor(layer, 0),
-                              .b = input,
-                              .c = to,
-                              .factors = factors_,
-                              .transpose_a = true,
-                              .rows = 4 * H,
-                              .columns = inputs,
-                              .inner = rows});
+    branch->Multiply({.a = DGatesFactor(layer, 0),
+                      .b = input,
+                      .c = to,
+                      .factors = factors_,
+                      .transpose_a = true,
+                      .rows = 4 * H,
+                      .columns = inputs,
+                      .inner = rows});
     if (scale != nullptr) {
-      branch_->Launch(queue, Unscale{.values = to, .scale = scale, .count = 4 * H * inputs});
+      branch->Launch(Unscale{.values = to, .scale = scale, .count = 4 * H * inputs});
     }
   };
   of_weights(at.weight_hh, HFactor(layer, 0), H);
@@ -403,20 +404,20 @@ void LstmWindows::GradientsOfLayer(CudaQueue& queue, int layer, const double* sc
     of_weights(at.weight_ih, HFactor(layer - 1, 1), H);
   } else {
     auto* x = static_cast<Number*>(x_.view().data);
-    branch_->Launch(queue, OneHot<Number>{.tokens = tokens_.As<int32_t>(),
-                                          .x = x,
-                                          .fault = queue.fault(),
-                                          .rows = rows,
-                                          .vocabulary = config_.vocabulary,
-                                          .columns = config_.vocabulary});
+    branch->Launch(OneHot<Number>{.tokens = tokens_.As<int32_t>(),
+                                  .x = x,
+                                  .fault = queue.fault(),
+                                  .rows = rows,
+                                  .vocabulary = config_.vocabulary,
+                                  .columns = config_.vocabulary});
     of_weights(at.weight_ih, x, config_.vocabulary);
   }
   // Both biases have the same gradient.
-  branch_->Launch(queue, ColumnSums{.values = OfLayer(d_gates_, layer),
-                                    .sums = gradients + slices_[at.bias_ih].offset,
-                                    .again = gradients + slices_[at.bias_hh].offset,
-                                    .rows = rows,
-                                    .columns = 4 * H});
+  branch->Launch(ColumnSums{.values = OfLayer(d_gates_, layer),
+                            .sums = gradients + slices_[at.bias_ih].offset,
+                            .again = gradients + slices_[at.bias_hh].offset,
+                            .rows = rows,
+                            .columns = 4 * H});
 }
 
 }  // namespace derin::cuda

@@ -39,14 +39,12 @@ class LstmWindows {
   // A layer's part of a buffer in which each has as much.
   template <class Number = float>
   Number* OfLayer(const Buffer& buffer, int layer) const;
-  const float* Weight(int slice) const {
-    return weights_.view().As<float>() + slices_[slice].offset;
+  const float* Weight(int slice) const { return parameters_ + slices_[slice].offset; }
+  const void* WeightFactor(int slice) const {
+    return Factor(parameters_, narrow_weights_, slices_[slice].offset);
   }
   // Where the factors of products are: in `real`, or at the same element of its copy in 16 bits.
-  const void* Factor(const Buffer& real, const Buffer& narrow, int64_t element) const;
-  const void* WeightFactor(int slice) const {
-    return Factor(weights_, narrow_weights_, slices_[slice].offset);
-  }
+  static const void* Factor(const float* real, const Buffer& narrow, int64_t element);
   // Of h after `step` steps of a layer, and of the gradient of its gates in a step.
   const void* HFactor(int layer, int64_t step) const;
   const void* DGatesFactor(int layer, int64_t step) const;
@@ -60,9 +58,9 @@ class LstmWindows {
                       View top);
   template <class Number>
   void BackwardBySteps(CudaQueue& queue, int layer, View d_h, const double* scale);
-  // On the branch: nothing of the way back waits for them.
+  // On the queue's branch: nothing of the way back waits for them.
   template <class Number>
-  void GradientsOfLayer(CudaQueue& queue, int layer, const double* scale, float* gradients);
+  void GradientsOfLayer(CudaQueue& queue, int layer, const double* scale, float* gradients) const;
 
   const StackConfig config_;
   const StackExtent extent_;
@@ -70,18 +68,18 @@ class LstmWindows {
   const Precision factors_;  // of the products
   const std::vector<Slice> slices_;
 
-  Buffer weights_;          // as StackSlices
-  Buffer biases_;           // [L, 4H], of input and state together
-  Buffer table_;            // [V, 4H], of the first layer
-  Buffer h_, c_;            // [L, 1 + T, B, H]
-  Buffer gates_, d_gates_;  // [L, T, B, 4H]
-  Buffer input_;            // [T, B, 4H], of the layers above the first
-  Buffer d_h_;              // [T, B, H]
-  Buffer x_;                // [T, B, V], one-hot factors, for the first layer's gradients
-  Buffer product_;          // [B, 4H], of a step
-  Buffer d_c_;              // [B, H], of a step
+  const float* parameters_ = nullptr;  // as StackSlices
+  Buffer weights_;                     // a copy of them, but for training
+  Buffer biases_;                      // [L, 4H], of input and state together
+  Buffer table_;                       // [V, 4H], of the first layer
+  Buffer h_, c_;                       // [L, 1 + T, B, H]
+  Buffer gates_, d_gates_;             // [L, T, B, 4H]
+  Buffer input_;                       // [T, B, 4H], of the layers above the first
+  Buffer d_h_;                         // [T, B, H]
+  Buffer x_;        // [T, B, V], one-hot factors, for the first layer's gradients
+  Buffer product_;  // [B, 4H], of a step
+  Buffer d_c_;      // [B, H], of a step
   Buffer narrow_weights_, narrow_h_, narrow_d_gates_;  // in 16 bits, where factors_ are
-  std::unique_ptr<Branch> branch_;                     // for training
   // Of the last Forward.
   int steps_ = 0, batch_ = 0;
   View tokens_;
