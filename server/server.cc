@@ -95,8 +95,11 @@ absl::StatusOr<Addresses> CheckAddresses(const ServerOptions& options) {
   return addresses;
 }
 
-// Versions are loaded for as many rows as the engine steps at once; larger steps are no quicker.
-int StepRows(const ServerOptions& options) { return std::min(options.max_streams, 256); }
+// Versions are loaded for as many rows as the engine steps at once. On the processor larger steps
+// are no quicker; a GPU has not enough to do with so few.
+int StepRows(const Backend& backend, const ServerOptions& options) {
+  return std::min(options.max_streams, backend.capabilities().synchronous ? 256 : 1024);
+}
 
 v1::Limits LimitsOf(const ServerOptions& options) {
   v1::Limits limits;
@@ -200,7 +203,8 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
       blobs(directory.blobs()),
       archive(std::move(the_archive)),
       registry(*backend, *store, blobs,
-               {.weights_memory_bytes = options.weights_memory, .max_rows = StepRows(options)}),
+               {.weights_memory_bytes = options.weights_memory,
+                .max_rows = StepRows(*backend, options)}),
       jobs({*backend, *store, blobs, registry, metrics},
            {.max_queued_jobs = options.max_queued_jobs}),
       sessions(*backend, *archive,
@@ -224,9 +228,9 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
 absl::Status Server::Parts::StartWork(const ServerOptions& options) {
   absl::StatusOr<int64_t> swept = blobs.Sweep([this] { return store->DigestsInUse(); });
   if (!swept.ok()) return swept.status();
-  absl::StatusOr<std::unique_ptr<GenerationEngine>> made =
-      GenerationEngine::Create(*backend, sessions, metrics,
-                               {.max_streams = options.max_streams, .max_rows = StepRows(options)});
+  absl::StatusOr<std::unique_ptr<GenerationEngine>> made = GenerationEngine::Create(
+      *backend, sessions, metrics,
+      {.max_streams = options.max_streams, .max_rows = StepRows(*backend, options)});
   if (!made.ok()) return made.status();
   engine = *std::move(made);
   model_service.emplace(

@@ -99,6 +99,18 @@ LanguageModel::Row Generation::NextRow() {
   return row;
 }
 
+int64_t Generation::free_steps() const {
+  if (!next_draws() || request_.ranked >= 0 || adjustments_.has_value() || stops_.has_value() ||
+      !request_.stop_tokens.empty()) {
+    return 1;
+  }
+  int64_t steps = request_.max_tokens - drawn_;
+  if (request_.until.has_value()) {
+    steps = std::min(steps, *request_.until - session_->state.position);
+  }
+  return std::max<int64_t>(1, std::min(steps, outbox_.room()));
+}
+
 void Generation::SetAdjustments() {
   adjustments_.reset();
   TokenRules rules = request_.rules;

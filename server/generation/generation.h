@@ -97,6 +97,9 @@ class Generation {
   LanguageModel::Row NextRow();
   // Whether that step draws a token; else it absorbs a part of the prompt.
   bool next_draws() const { return !request_.only_prompt && absorbed_ + 1 == to_absorb_.size(); }
+  // How many steps from here on need nobody in between, at least one: they draw, nothing that is
+  // drawn decides on the next draw or on the end, and there is room for all of it.
+  int64_t free_steps() const;
   // Whether its prompt is part of its text, which then grows before anything is drawn.
   bool echoes() const { return request_.echo || request_.scores; }
   bool continues() const { return request_.continues; }
@@ -132,9 +135,6 @@ class Generation {
   absl::Duration last_token() const { return last_token_; }
   int64_t steps() const { return steps_; }
   int64_t drawn() const { return drawn_; }
-
-  // Its place in the line for the next step; the batcher's.
-  uint64_t place = 0;
 
  private:
   // What its session absorbs first.

@@ -1,5 +1,7 @@
 #include "server/generation/generation_engine.h"
 
+#include <algorithm>
+#include <bit>
 #include <string>
 #include <utility>
 
@@ -9,6 +11,10 @@
 
 namespace derin::server {
 namespace {
+
+// Of what goes on without a look at calls that leave or come.
+constexpr int64_t kMostStepsOfTrip = 8;
+constexpr absl::Duration kLongestTrip = absl::Microseconds(500);
 
 // `models/ID/versions/N` as the metrics label it.
 std::string ModelLabel(const Generation& generation) {
@@ -220,8 +226,19 @@ void GenerationEngine::NoLongerStreams(absl::Span<const std::shared_ptr<Generati
   for (const auto& one : gone) waiting_ -= one->waiting();
 }
 
+int GenerationEngine::StepsOf(absl::Span<const std::shared_ptr<Generation>> batch) const {
+  int64_t steps = kMostStepsOfTrip;
+  if (step_time_ > absl::ZeroDuration()) steps = std::min(steps, kLongestTrip / step_time_);
+  for (const auto& one : batch) {
+    if (steps <= 1) return 1;
+    steps = std::min(steps, one->free_steps());
+  }
+  return static_cast<int>(std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(1, steps))));
+}
+
 void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch) {
   const absl::Duration start = clock_();
+  const int steps = StepsOf(batch);
   const LoadedVersion& version = *batch.front()->session().version();
   UploadStates(batch);
   rows_.clear();
@@ -230,43 +247,53 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
     rows_.push_back(one->NextRow());
     ranks |= rows_.back().sample.ranked >= 0;
   }
-  chosen_.resize(batch.size());
+  chosen_.resize(batch.size() * steps);
   rankings_.resize(ranks ? batch.size() * kRankingSize : 0);
+  HiddenStatePool& pool = batch.front()->session().lease().pool();
   const absl::Status status =
-      version.model->Step(*queue_, batch.front()->session().lease().pool(), rows_,
-                          absl::MakeSpan(chosen_), absl::MakeSpan(rankings_));
+      steps > 1 ? version.model->Steps(*queue_, pool, rows_, steps, absl::MakeSpan(chosen_))
+                : version.model->Step(*queue_, pool, rows_, absl::MakeSpan(chosen_),
+                                      absl::MakeSpan(rankings_));
   if (!status.ok()) return FailBatch(batch, status);
 
-  const absl::Duration now = clock_();
-  step_end_ = now;
+  step_end_ = clock_();
+  step_time_ = (step_end_ - start) / steps;
   int started = 0;
-  int64_t drawn = 0;
+  for (const auto& one : batch) started += one->waiting();
+  for (int step = 0; step < steps; ++step) TakeChosen(batch, step, start + step * step_time_);
   std::vector<std::shared_ptr<Generation>> has_text;
   for (size_t i = 0; i < batch.size(); ++i) {
-    Generation& one = *batch[i];
-    started += one.waiting();
-    const bool draws = one.next_draws();
-    const int32_t ranked = rows_[i].sample.ranked;
-    const absl::Span<const TokenLogProbability> ranking =
-        ranked < 0 ? absl::Span<const TokenLogProbability>()
-                   : absl::MakeConstSpan(&rankings_[i * kRankingSize], 1 + ranked);
-    one.Accept(chosen_[i], start, now, ranking);
-    Record(one, draws);
-    drawn += draws;
-    if ((draws || one.echoes()) && !one.complete()) has_text.push_back(batch[i]);
+    const bool has = rows_[i].sample.forced_token < 0 || batch[i]->echoes();
+    if (has && !batch[i]->complete()) has_text.push_back(batch[i]);
   }
-  metrics_.generation_step_seconds.Record(now - start);
-  metrics_.generation_batch_size.Record(static_cast<double>(batch.size()));
-  const std::string model = ModelLabel(*batch.front());
-  metrics_.generated_tokens.With(model).Add(drawn);
-  metrics_.prompt_tokens.With(model).Add(static_cast<int64_t>(batch.size()) - drawn);
-  metrics_.generated_tokens_rate.Add(drawn);
   // A call that is complete is announced with its end, so that both go in one message.
   if (!has_text.empty()) writer_.Ready(has_text);
   if (started > 0) {
     absl::MutexLock lock(&mutex_);
     waiting_ -= started;
   }
+}
+
+void GenerationEngine::TakeChosen(absl::Span<const std::shared_ptr<Generation>> batch, int step,
+                                  absl::Duration start) {
+  int64_t drawn = 0;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    Generation& one = *batch[i];
+    const bool draws = one.next_draws();
+    const int32_t ranked = rows_[i].sample.ranked;
+    const absl::Span<const TokenLogProbability> ranking =
+        ranked < 0 ? absl::Span<const TokenLogProbability>()
+                   : absl::MakeConstSpan(&rankings_[i * kRankingSize], 1 + ranked);
+    one.Accept(chosen_[step * batch.size() + i], start, start + step_time_, ranking);
+    Record(one, draws);
+    drawn += draws;
+  }
+  metrics_.generation_step_seconds.Record(step_time_);
+  metrics_.generation_batch_size.Record(static_cast<double>(batch.size()));
+  const std::string model = ModelLabel(*batch.front());
+  metrics_.generated_tokens.With(model).Add(drawn);
+  metrics_.prompt_tokens.With(model).Add(static_cast<int64_t>(batch.size()) - drawn);
+  metrics_.generated_tokens_rate.Add(drawn);
 }
 
 void GenerationEngine::UploadStates(absl::Span<const std::shared_ptr<Generation>> batch) {

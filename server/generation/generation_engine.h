@@ -26,7 +26,8 @@ struct GenerationEngineOptions {
 
 // Makes text: one thread that steps all calls of a model version together, cell by cell: calls join
 // and leave between steps, at most one step is in flight, and a prompt is forced tokens through the
-// same steps. Without work it is blocked.
+// same steps. Where no call of a batch needs to be looked at, a few short steps are one trip to the
+// device. Without work it is blocked.
 class GenerationEngine {
  public:
   // `backend`, `keeper` and `metrics` outlive the engine.
@@ -71,7 +72,12 @@ class GenerationEngine {
   void EndThoseThatLeave();
   // A call that makes its session's last one again takes its place.
   void TakeOver(Generation& newcomer);
+  // How many steps of `batch` are one trip to the device: a power of two.
+  int StepsOf(absl::Span<const std::shared_ptr<Generation>> batch) const;
   void Step(absl::Span<const std::shared_ptr<Generation>> batch);
+  // What the trip's step `step` chose for each call; it began at `start`.
+  void TakeChosen(absl::Span<const std::shared_ptr<Generation>> batch, int step,
+                  absl::Duration start);
   // States that are not in their slots yet.
   void UploadStates(absl::Span<const std::shared_ptr<Generation>> batch);
   void Record(const Generation& generation, bool drew);
@@ -90,6 +96,7 @@ class GenerationEngine {
   StepBatcher batcher_;                                  // the engine's thread only
   bool ending_ = false;                                  // likewise
   absl::Duration step_end_ = -absl::InfiniteDuration();  // of the last one, likewise
+  absl::Duration step_time_ = absl::InfiniteDuration();  // that it took, likewise
   // Calls that are made again while their last time is being kept; likewise.
   std::vector<std::shared_ptr<Generation>> deferred_;
   std::vector<LanguageModel::Row> rows_;

@@ -10,6 +10,12 @@ bool Outbox::HasRoom() const {
   return Fits();
 }
 
+int64_t Outbox::room() const {
+  absl::MutexLock lock(&mutex_);
+  if (bytes_ >= capacity_bytes_) return 0;
+  return static_cast<int64_t>((capacity_bytes_ - bytes_) / largest_item_);
+}
+
 void Outbox::Push(int64_t position, std::optional<int32_t> token, std::string text,
                   std::vector<TokenLogProbability> ranking) {
   absl::MutexLock lock(&mutex_);

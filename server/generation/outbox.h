@@ -44,6 +44,8 @@ class Outbox {
 
   // Whether a token more may be pushed.
   bool HasRoom() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // How many tokens more may be pushed, whatever they bring.
+  int64_t room() const ABSL_LOCKS_EXCLUDED(mutex_);
   // All that one step brought, after which the session was at `position`: text, and the token that
   // it drew, if any.
   void Push(int64_t position, std::optional<int32_t> token, std::string text,

@@ -28,7 +28,7 @@ class StepBatcher {
   template <typename Predicate>
   std::vector<std::shared_ptr<Generation>> Remove(const Predicate& leaves) {
     std::vector<std::shared_ptr<Generation>> gone;
-    std::erase_if(all_, [&](const std::shared_ptr<Generation>& one) {
+    std::erase_if(line_, [&](const std::shared_ptr<Generation>& one) {
       if (!leaves(*one)) return false;
       gone.push_back(one);
       return true;
@@ -36,12 +36,11 @@ class StepBatcher {
     return gone;
   }
 
-  size_t size() const { return all_.size(); }
+  size_t size() const { return line_.size(); }
 
  private:
   const size_t max_rows_;
-  std::vector<std::shared_ptr<Generation>> all_;  // in order of arrival
-  uint64_t next_place_ = 0;                       // at the end of the line
+  std::vector<std::shared_ptr<Generation>> line_;  // those that have waited longest first
 };
 
 }  // namespace derin::server

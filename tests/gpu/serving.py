@@ -118,13 +118,14 @@ class Proof:
         self.server.kill()
         self.serve(*flags)
         second = self.text("--session", session, tokens=60)
-        step = self.wait_for(self.step_of_second_attempt)
-        self.derin("jobs", "cancel", "beside")
-        return {"passed": first + second == whole and step > kept, "checkpoint_step": kept, "step": step}
 
-    def step_of_second_attempt(self):
-        progress = self.document("jobs", "show", "beside").get("progress", {})
-        return progress["step"] if progress.get("attempt") == 2 else None
+        def step_beyond():
+            progress = self.document("jobs", "show", "beside").get("progress", {})
+            return progress["step"] if progress.get("attempt") == 2 and progress["step"] > kept else None
+
+        step = self.wait_for(step_beyond)
+        self.derin("jobs", "cancel", "beside")
+        return {"passed": first + second == whole, "checkpoint_step": kept, "step": step}
 
     def wait_for(self, find):
         deadline = time.monotonic() + 30

@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "server/status/error.h"
+#include "tests/gpu/eager_backend.h"
 #include "tests/server/generation/stored_sessions.h"
 #include "tests/server/generation/tiny_version.h"
 
@@ -383,6 +384,71 @@ TEST_F(GenerationEngineTest, StartsAllOfSeveralCallsOrNone) {
   engine_->EndAll();
   for (size_t i = 0; i < 38; ++i) (void)calls_[i].sink.AwaitEnd();
 }
+
+// Counts what is drawn, and how often that is brought to the host.
+class CountingBackend : public EagerBackend {
+ public:
+  explicit CountingBackend(Backend& backend) : EagerBackend(backend) {}
+  void Sample(Queue& queue, View logits, const SampleViews& views) override {
+    ++draws;
+    EagerBackend::Sample(queue, logits, views);
+  }
+  // In with what is wanted, out with what was drawn.
+  void Copy(Queue& queue, View from, View to) override {
+    ++copies;
+    EagerBackend::Copy(queue, from, to);
+  }
+  std::atomic<int> draws = 0, copies = 0;
+};
+
+class TripTest : public testing::Test {
+ protected:
+  // Steps for each trip to the device in a call of 33 draws.
+  double StepsOfTrip(GenerationRequest request) {
+    auto session = sessions_.Open(version_, "local", 1);
+    EXPECT_TRUE(session->TryBegin().ok());
+    CollectingSink sink;
+    request.max_tokens = 33;
+    auto generation = std::make_shared<Generation>(std::move(request), session, &sink);
+    sink.set_written([&] { engine_->Written(generation.get()); });
+    const int draws = backend_.draws, copies = backend_.copies;
+    EXPECT_TRUE(engine_->Start(generation).ok());
+    EXPECT_TRUE(sink.AwaitEnd().ok());
+    EXPECT_EQ(sink.tokens().size(), 33u);
+    return 2.0 * (backend_.draws - draws) / (backend_.copies - copies);
+  }
+
+  std::unique_ptr<Backend> inner_ = *NewBackend("auto");
+  CountingBackend backend_{*inner_};
+  std::shared_ptr<const LoadedVersion> version_ = TinyVersion(backend_);
+  ServerMetrics metrics_;
+  StoredSessions sessions_{backend_};
+  absl::Duration step_time_ = absl::Microseconds(10);
+  absl::Duration now_;
+  // Each look at the clock, before and after a trip, is a step later.
+  std::unique_ptr<GenerationEngine> engine_ =
+      *GenerationEngine::Create(backend_, *sessions_, metrics_, {.max_streams = 4, .max_rows = 4},
+                                [this] { return now_ += step_time_; });
+};
+
+TEST_F(TripTest, TakesSeveralStepsWhereNobodyHasToLook) {
+  // The first step alone, since nothing is known of its time; then 4 times 8.
+  EXPECT_EQ(StepsOfTrip({}), 33.0 / 5);
+}
+
+TEST_F(TripTest, TakesOneStepWhereWhatIsDrawnDecides) {
+  EXPECT_EQ(StepsOfTrip({.stop_strings = {"no such text"}, .stop_names = {"no such text"}}), 1);
+  EXPECT_EQ(StepsOfTrip({.stop_tokens = {0}}), 1);
+  EXPECT_EQ(StepsOfTrip({.rules = {.penalty_window = 8}}), 1);
+  EXPECT_EQ(StepsOfTrip({.ranked = 2}), 1);
+}
+
+class LongStepTest : public TripTest {
+ protected:
+  LongStepTest() { step_time_ = absl::Milliseconds(1); }
+};
+
+TEST_F(LongStepTest, TakesOneStepWhenItIsLong) { EXPECT_EQ(StepsOfTrip({}), 1); }
 
 }  // namespace
 }  // namespace derin::server
