@@ -396,7 +396,7 @@ std::vector<SessionArchive::Key> SessionArchive::Expired(absl::Time now, size_t 
 
 absl::StatusOr<bool> SessionArchive::Compact() {
   const bool full = log_->file_bytes() > options_.disk_bytes;
-  const uint32_t segment = log_->MostGarbage(full ? kGarbageShareWhenFull : kGarbageShare);
+  const uint32_t segment = log_->NextToCopy(full ? kGarbageShareWhenFull : kGarbageShare);
   if (segment == 0) return false;
   absl::Status status;
   absl::Status visited = log_->Visit(
@@ -404,7 +404,7 @@ absl::StatusOr<bool> SessionArchive::Compact() {
         if (status.ok()) status = Move(place, kind, header);
       });
   if (status.ok()) status = visited;
-  if (status.ok()) status = log_->Sync();
+  if (status.ok()) status = log_->Sync(segment);
   if (status.ok()) status = log_->Drop(segment);
   if (!status.ok()) return status;
   return true;

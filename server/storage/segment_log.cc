@@ -296,14 +296,15 @@ absl::Status SegmentLog::SyncSegment(uint32_t number) {
   return synced;
 }
 
-absl::Status SegmentLog::Sync() {
+absl::Status SegmentLog::Sync(uint32_t leaving) {
   absl::MutexLock syncing(&syncing_);
   std::vector<uint32_t> unsynced;
   bool folder_synced = false;
   {
     absl::MutexLock lock(&mutex_);
     for (const auto& [number, segment] : segments_) {
-      if (!segment.synced || !segment.sync_failed.ok()) unsynced.push_back(number);
+      const bool waits = !segment.synced || !segment.sync_failed.ok();
+      if (waits && number != leaving) unsynced.push_back(number);
     }
     folder_synced = std::exchange(folder_synced_, true);
   }
@@ -355,7 +356,7 @@ void SegmentLog::Release(const RecordPlace& place) {
   segment->second.needed -= place.bytes;
 }
 
-uint32_t SegmentLog::MostGarbage(double share) const {
+uint32_t SegmentLog::NextToCopy(double share) const {
   absl::MutexLock lock(&mutex_);
   uint32_t found = 0;
   int64_t most = -1;
@@ -365,7 +366,9 @@ uint32_t SegmentLog::MostGarbage(double share) const {
     const int64_t content =
         std::max<int64_t>(0, static_cast<int64_t>(segment.bytes) - kSegmentStartBytes);
     const int64_t garbage = content - kept;
-    if (number == last_ || garbage <= most || garbage < share * content) continue;
+    if (number == last_ || segment.must_stay) continue;
+    if (!segment.sync_failed.ok()) return number;
+    if (garbage <= most || garbage < share * content) continue;
     found = number;
     most = garbage;
   }
@@ -387,7 +390,7 @@ absl::StatusOr<SegmentLog::Segment> SegmentLog::Sealed(uint32_t number) const {
   return segment->second;
 }
 
-absl::Status SegmentLog::Visit(uint32_t number, const Visitor& visit) const {
+absl::Status SegmentLog::Visit(uint32_t number, const Visitor& visit) {
   const absl::StatusOr<Segment> segment = Sealed(number);
   if (!segment.ok()) return segment.status();
   int64_t shown = 0;
@@ -403,6 +406,12 @@ absl::Status SegmentLog::Visit(uint32_t number, const Visitor& visit) const {
     segment->file->Scan(number, segment->bytes, count);
   }
   if (shown >= segment->shown) return absl::OkStatus();
+  {
+    absl::MutexLock lock(&mutex_);
+    if (const auto found = segments_.find(number); found != segments_.end()) {
+      found->second.must_stay = true;
+    }
+  }
   return Refusal(absl::StatusCode::kDataLoss, "SEGMENT_DAMAGED",
                  absl::StrFormat("of %s, %d bytes of records can be read, and it had %d",
                                  Quoted(segment->file->path().native()), shown, segment->shown));

@@ -55,10 +55,10 @@ class SegmentLog {
       ABSL_LOCKS_EXCLUDED(syncing_, mutex_);
   // Has no place: nothing reads it, and it is never Released.
   absl::Status AppendTombstone(std::string_view header) ABSL_LOCKS_EXCLUDED(syncing_, mutex_);
-  // All that was appended before survives a loss of power when it returns. Once a segment could not
-  // be synced the system may have forgotten what was in it, so every Sync fails until it is
-  // Dropped.
-  absl::Status Sync() ABSL_LOCKS_EXCLUDED(syncing_, mutex_);
+  // All that was appended before survives a loss of power when it returns, but what is in the
+  // segment `leaving`, which is to be Dropped. Once a segment could not be synced the system may
+  // have forgotten what was in it, so every Sync fails until it is Dropped.
+  absl::Status Sync(uint32_t leaving = 0) ABSL_LOCKS_EXCLUDED(syncing_, mutex_);
 
   struct Record {
     std::string header, body;
@@ -69,17 +69,18 @@ class SegmentLog {
   // The record is no longer needed. Once for each; does nothing in a segment that was dropped.
   void Release(const RecordPlace& place) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Of the sealed segments of which at least `share` (0..1] is garbage, the one with the most
-  // bytes of it; 0 when there is none. Tombstones count as garbage in the oldest segment only,
-  // where nothing is left that they speak of.
-  uint32_t MostGarbage(double share) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // The sealed segment that its owner is to copy and Drop, 0 when there is none: one that could not
+  // be synced, else, of those of which at least `share` (0..1] is garbage, the one with the most
+  // bytes of it. Tombstones count as garbage in the oldest segment only, where nothing is left that
+  // they speak of. One that Visit has found damaged is none of them.
+  uint32_t NextToCopy(double share) const ABSL_LOCKS_EXCLUDED(mutex_);
   bool IsOldest(uint32_t segment) const ABSL_LOCKS_EXCLUDED(mutex_);
   // Shows every record of a sealed segment, with no lock held. DATA_LOSS, reason SEGMENT_DAMAGED,
   // when there are fewer than there were: do not Drop it then, for they can still be Read one by
   // one. FAILED_PRECONDITION, reason SEGMENT_NOT_SEALED, for what is no sealed segment.
-  absl::Status Visit(uint32_t segment, const Visitor& visit) const ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Visit(uint32_t segment, const Visitor& visit) ABSL_LOCKS_EXCLUDED(mutex_);
   // Removes a sealed segment and its index for good. Its owner has copied what it needs and called
-  // Sync. FAILED_PRECONDITION as Visit.
+  // Sync, with this one `leaving`. FAILED_PRECONDITION as Visit.
   absl::Status Drop(uint32_t segment) ABSL_LOCKS_EXCLUDED(syncing_, mutex_);
 
   int64_t file_bytes() const ABSL_LOCKS_EXCLUDED(mutex_);    // of all segments
@@ -97,6 +98,7 @@ class SegmentLog {
     bool whole = true;         // its start can be read, and nothing stands behind its records
     bool synced = false;       // to its last byte
     absl::Status sync_failed;  // OK unless it once could not be synced
+    bool must_stay = false;    // not all of it can be copied
   };
 
   SegmentLog(std::filesystem::path folder, const SegmentLogOptions& options)

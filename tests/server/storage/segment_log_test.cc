@@ -126,7 +126,7 @@ TEST_F(SegmentLogTest, NothingIsThereBeforeSomethingIsAppended) {
   Open();
   EXPECT_THAT(NamesIn(path_), IsEmpty());
   EXPECT_EQ(log_->file_bytes(), 0);
-  EXPECT_EQ(log_->MostGarbage(0.01), 0);
+  EXPECT_EQ(log_->NextToCopy(0.01), 0);
   EXPECT_FALSE(log_->IsOldest(1));
   EXPECT_TRUE(log_->Sync().ok());
 }
@@ -503,20 +503,20 @@ TEST_F(SegmentLogTest, KnowsHowMuchIsNeeded) {
   EXPECT_EQ(log_->needed_bytes(), 0);
 }
 
-TEST_F(SegmentLogTest, FindsTheSealedSegmentWithTheMostGarbage) {
+TEST_F(SegmentLogTest, FindsTheSealedSegmentWithTheNextToCopy) {
   Open(16 + 4 * 28);
   const std::vector<RecordPlace> places = AppendSome(10);
-  EXPECT_EQ(log_->MostGarbage(0.01), 0);
+  EXPECT_EQ(log_->NextToCopy(0.01), 0);
   // All of the last segment, which is not sealed.
   for (const int i : {8, 9}) log_->Release(places[i]);
-  EXPECT_EQ(log_->MostGarbage(0.01), 0);
+  EXPECT_EQ(log_->NextToCopy(0.01), 0);
   log_->Release(places[0]);
-  EXPECT_EQ(log_->MostGarbage(0.25), 1);
-  EXPECT_EQ(log_->MostGarbage(0.26), 0);
+  EXPECT_EQ(log_->NextToCopy(0.25), 1);
+  EXPECT_EQ(log_->NextToCopy(0.26), 0);
   for (const int i : {4, 5}) log_->Release(places[i]);
-  EXPECT_EQ(log_->MostGarbage(0.25), 2);
+  EXPECT_EQ(log_->NextToCopy(0.25), 2);
   for (const int i : {6, 7}) log_->Release(places[i]);
-  EXPECT_EQ(log_->MostGarbage(1), 2);
+  EXPECT_EQ(log_->NextToCopy(1), 2);
 }
 
 TEST_F(SegmentLogTest, TombstonesAreGarbageInTheOldestSegmentOnly) {
@@ -529,15 +529,15 @@ TEST_F(SegmentLogTest, TombstonesAreGarbageInTheOldestSegmentOnly) {
   fill();
   EXPECT_TRUE(log_->IsOldest(1));
   EXPECT_FALSE(log_->IsOldest(2));
-  EXPECT_EQ(log_->MostGarbage(0.01), 0);
+  EXPECT_EQ(log_->NextToCopy(0.01), 0);
   ASSERT_TRUE(log_->Drop(1).ok());
   EXPECT_TRUE(log_->IsOldest(2));
-  EXPECT_EQ(log_->MostGarbage(1), 2);
+  EXPECT_EQ(log_->NextToCopy(1), 2);
   Open(16 + 2 * 26);
   fill();
-  EXPECT_EQ(log_->MostGarbage(1), 2);  // the third has as much, and is not the oldest
+  EXPECT_EQ(log_->NextToCopy(1), 2);  // the third has as much, and is not the oldest
   ASSERT_TRUE(log_->Drop(2).ok());
-  EXPECT_EQ(log_->MostGarbage(1), 3);
+  EXPECT_EQ(log_->NextToCopy(1), 3);
 }
 
 TEST_F(SegmentLogTest, LostBytesAreGarbage) {
@@ -552,7 +552,7 @@ TEST_F(SegmentLogTest, LostBytesAreGarbage) {
   std::filesystem::remove(File(kFirstIndex));
   Open(16 + 2 * 28);
   EXPECT_EQ(log_->needed_bytes(), 56);
-  EXPECT_EQ(log_->MostGarbage(0.5), 1);
+  EXPECT_EQ(log_->NextToCopy(0.5), 1);
 }
 
 TEST_F(SegmentLogTest, ADroppedSegmentIsGone) {
@@ -600,7 +600,7 @@ TEST_F(SegmentLogTest, IsCompactedRecordByRecord) {
   AppendTombstone("h8");  // fills the first
   log_->Release(places[0]);
   log_->Release(places[2]);
-  const uint32_t segment = log_->MostGarbage(0.5);
+  const uint32_t segment = log_->NextToCopy(0.5);
   ASSERT_EQ(segment, 1);
   RecordPlace copy;
   // Appends while it is shown what to copy.
@@ -626,8 +626,9 @@ TEST_F(SegmentLogTest, IsCompactedRecordByRecord) {
 
 TEST_F(SegmentLogTest, VisitReadsTheSegmentWhereItHasNoIndexAndSaysWhenRecordsAreMissing) {
   Open(16 + 2 * 28);
-  Append("h0", "b0");
-  Append("h1", "b1");
+  const RecordPlace first = Append("h0", "b0");
+  log_->Release(Append("h1", "b1"));
+  EXPECT_EQ(log_->NextToCopy(0.1), first.segment);
   std::filesystem::remove(File(kFirstIndex));
   EXPECT_TRUE(log_->Visit(1, Show()).ok());
   EXPECT_THAT(shown_, ElementsAre("h0", "h1"));
@@ -639,6 +640,7 @@ TEST_F(SegmentLogTest, VisitReadsTheSegmentWhereItHasNoIndexAndSaysWhenRecordsAr
   EXPECT_EQ(ErrorReason(status), "SEGMENT_DAMAGED");
   EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("28 bytes"), HasSubstr("had 56")));
   EXPECT_THAT(shown_, ElementsAre("h0", "h1", "h0"));
+  EXPECT_EQ(log_->NextToCopy(0.1), 0) << "it would be tried again for ever";
   // What was missing already when it was opened is not expected again.
   Open(16 + 2 * 28);
   EXPECT_TRUE(log_->Visit(1, Show()).ok());
@@ -706,7 +708,7 @@ TEST_F(SegmentLogTest, ASegmentThatCannotBeCutBackIsLeftForANewOne) {
   EXPECT_EQ(Read(place), "b1");
   EXPECT_TRUE(log_->Sync().ok());
   // There is nothing in it that is needed.
-  EXPECT_EQ(log_->MostGarbage(1), 1);
+  EXPECT_EQ(log_->NextToCopy(1), 1);
   EXPECT_TRUE(log_->Drop(1).ok());
   EXPECT_THAT(NamesIn(path_), ElementsAre(kSecond));
 }
@@ -721,6 +723,8 @@ TEST_F(SegmentLogTest, ASegmentThatCannotBeSyncedFailsEverySyncUntilItIsDropped)
   // What comes later is kept apart from it.
   EXPECT_EQ(Append("h1", "b1").segment, 2);
   EXPECT_EQ(log_->Sync(), first);
+  EXPECT_EQ(log_->NextToCopy(1), 1) << "its records want another place";
+  EXPECT_TRUE(log_->Sync(1).ok());
   EXPECT_TRUE(log_->Drop(1).ok());
   EXPECT_TRUE(log_->Sync().ok());
   Open();
@@ -752,7 +756,7 @@ TEST_F(SegmentLogTest, ThreadsAppendReadSyncAndDropAtOnce) {
   std::thread two(work, "two");
   // Drops what has no record that is kept; there may be none yet.
   for (int i = 0; i < 200; ++i) {
-    if (const uint32_t segment = log_->MostGarbage(1); segment != 0) {
+    if (const uint32_t segment = log_->NextToCopy(1); segment != 0) {
       EXPECT_TRUE(log_->Drop(segment).ok());
     }
   }
