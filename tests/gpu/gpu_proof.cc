@@ -78,6 +78,12 @@ void Determinism(Backend& backend, const std::vector<Precision>& types, Report& 
       report.Add("training digest", TrainingDigests(backend, config, 300));
     }
   }
+  // Layers that are computed side by side.
+  StackConfig large = kTable.back();
+  for (const Precision precision : types) {
+    large.precision = precision;
+    report.Add("training digest", TrainingDigests(backend, large, 40));
+  }
 }
 
 // Without cuDNN's kernels, of which a tool that watches memory may say what it likes.

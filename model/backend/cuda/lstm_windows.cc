@@ -1,7 +1,10 @@
 #include "model/backend/cuda/lstm_windows.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
+#include "model/backend/cuda/branch.h"
 #include "model/backend/cuda/rnn.h"
 
 namespace derin::cuda {
@@ -46,10 +49,22 @@ void WithFactor(Precision factors, const Body& body) {
 }
 
 // Only numbers of 16 bits have a copy.
-void LaunchNarrow(CudaQueue&, const float*, float*, int64_t) {}
-template <class Number>
-void LaunchNarrow(CudaQueue& queue, const float* from, Number* to, int64_t count) {
-  queue.Launch(Narrow<Number>{.from = from, .to = to, .count = count});
+template <class Lane>
+void LaunchNarrow(Lane&, const float*, float*, int64_t) {}
+template <class Lane, class Number>
+void LaunchNarrow(Lane& lane, const float* from, Number* to, int64_t count) {
+  lane.Launch(Narrow<Number>{.from = from, .to = to, .count = count});
+}
+
+// Steps [from, to) that one layer is ahead of the one above it.
+std::vector<std::pair<int64_t, int64_t>> ChunksOf(int64_t steps) {
+  constexpr int64_t kChunks = 5;
+  const int64_t length = (steps + kChunks - 1) / kChunks;
+  std::vector<std::pair<int64_t, int64_t>> chunks;
+  for (int64_t from = 0; from < steps; from += length) {
+    chunks.emplace_back(from, std::min(from + length, steps));
+  }
+  return chunks;
 }
 
 struct Sizes {
@@ -76,8 +91,8 @@ struct Sizes {
   int64_t d_gates() const { return training ? gates() : 0; }
   int64_t d_h() const { return training ? window * hidden : 0; }
   int64_t x_bytes() const { return training ? element * window * vocabulary : 0; }
-  int64_t product() const { return by_steps ? batch * 4 * hidden : 0; }
-  int64_t d_c() const { return by_steps && training ? batch * hidden : 0; }
+  int64_t product() const { return by_steps ? 2 * batch * 4 * hidden : 0; }
+  int64_t d_c() const { return by_steps && training ? 2 * batch * hidden : 0; }
   int64_t narrow_bytes(int64_t count) const {
     return element < int64_t{sizeof(float)} ? element * count : 0;
   }
@@ -210,43 +225,44 @@ void LstmWindows::Forward(CudaQueue& queue, int steps, int batch, View tokens, V
   steps_ = steps;
   batch_ = batch;
   tokens_ = tokens;
-  if (!by_steps_) {
-    // Nothing has been written yet.
-    queue.Try(queue.device().calls().runtime.MemsetAsync(h_.view().data, 0xff, h_.view().bytes(),
-                                                         queue.stream()),
-              "cudaMemsetAsync");
-  }
-  const int64_t H = config_.hidden;
-  for (int layer = 0; layer < config_.layers; ++layer) {
-    if (layer > 0) {
-      queue.Multiply({.a = HFactor(layer - 1, 1),
-                      .b = WeightFactor(LayerSlices(layer).weight_ih),
-                      .c = input_.view().As<float>(),
-                      .bias = OfLayer(biases_, layer),
-                      .factors = factors_,
-                      .transpose_b = true,
-                      .rows = int64_t{steps} * batch,
-                      .columns = 4 * H,
-                      .inner = H});
-    }
-    if (!by_steps_) {
-      ForwardByKernel(queue, layer, tokens, state_in, state_out, top);
-      continue;
-    }
+  if (by_steps_) {
     WithFactor(factors_, [&](auto number) {
-      ForwardBySteps<decltype(number)>(queue, layer, tokens, state_in, state_out, top);
+      ForwardBySteps<decltype(number)>(queue, state_in, state_out, top);
     });
+    return;
+  }
+  // Nothing has been written yet.
+  queue.Try(queue.device().calls().runtime.MemsetAsync(h_.view().data, 0xff, h_.view().bytes(),
+                                                       queue.stream()),
+            "cudaMemsetAsync");
+  for (int layer = 0; layer < config_.layers; ++layer) {
+    if (layer > 0) InputOfLayer(queue, layer, 0, steps);
+    ForwardByKernel(queue, layer, state_in, state_out, top);
   }
 }
 
-void LstmWindows::ForwardByKernel(CudaQueue& queue, int layer, View tokens, View state_in,
-                                  View state_out, View top) {
+template <class Lane>
+void LstmWindows::InputOfLayer(Lane& lane, int layer, int64_t from, int64_t to) const {
+  const int64_t H = config_.hidden, B = batch_;
+  lane.Multiply({.a = HFactor(layer - 1, 1 + from),
+                 .b = WeightFactor(LayerSlices(layer).weight_ih),
+                 .c = input_.view().As<float>() + from * B * 4 * H,
+                 .bias = OfLayer(biases_, layer),
+                 .factors = factors_,
+                 .transpose_b = true,
+                 .rows = (to - from) * B,
+                 .columns = 4 * H,
+                 .inner = H});
+}
+
+void LstmWindows::ForwardByKernel(CudaQueue& queue, int layer, View state_in, View state_out,
+                                  View top) {
   const StateOf before(state_in, config_, layer, batch_), after(state_out, config_, layer, batch_);
   const bool first = layer == 0;
   LaunchFirst(LstmForwardVariants(), queue,
               LstmForwardViews{.weight_hh = Weight(LayerSlices(layer).weight_hh),
                                .input = (first ? table_ : input_).view().As<float>(),
-                               .tokens = first ? tokens.As<int32_t>() : nullptr,
+                               .tokens = first ? tokens_.As<int32_t>() : nullptr,
                                .vocabulary = config_.vocabulary,
                                .fault = queue.fault(),
                                .h_before = before.h,
@@ -262,33 +278,65 @@ void LstmWindows::ForwardByKernel(CudaQueue& queue, int layer, View tokens, View
                                .hidden = config_.hidden});
 }
 
+bool LstmWindows::SideBySide(const Device& device) const {
+  const int64_t weights = int64_t{4} * config_.hidden * config_.hidden *
+                          static_cast<int64_t>(Rnn::ElementBytes(factors_));
+  return weights > device.cache_bytes() || 2 * weights <= device.cache_bytes();
+}
+
 template <class Number>
-void LstmWindows::ForwardBySteps(CudaQueue& queue, int layer, View tokens, View state_in,
-                                 View state_out, View top) {
+void LstmWindows::ForwardBySteps(CudaQueue& queue, View state_in, View state_out, View top) {
+  const auto steps = [&](auto& lane, bool beside, int layer, int64_t from, int64_t to) {
+    ForwardSteps<Number>(lane, beside, layer, from, to, state_in, state_out, top, queue.fault());
+  };
+  const bool pairs = SideBySide(queue.device());
+  for (int layer = 0; layer < config_.layers; layer += pairs ? 2 : 1) {
+    if (layer > 0) InputOfLayer(queue, layer, 0, steps_);
+    if (!pairs || layer + 1 == config_.layers) {
+      steps(queue, false, layer, 0, steps_);
+      continue;
+    }
+    for (const auto& [from, to] : ChunksOf(steps_)) {
+      steps(queue, false, layer, from, to);
+      Branch* beside = queue.Fork();
+      if (beside == nullptr) return;
+      InputOfLayer(*beside, layer + 1, from, to);
+      steps(*beside, true, layer + 1, from, to);
+    }
+    queue.Join();
+  }
+}
+
+template <class Number, class Lane>
+void LstmWindows::ForwardSteps(Lane& lane, bool beside, int layer, int64_t from, int64_t to,
+                               View state_in, View state_out, View top, FaultWord* fault) {
   const int64_t H = config_.hidden, B = batch_, state = B * H;
   const StateOf before(state_in, config_, layer, batch_), after(state_out, config_, layer, batch_);
   const bool first = layer == 0, last = layer == config_.layers - 1;
   auto* narrow_h = OfLayer<Number>(narrow_h_, layer);
-  const int64_t bytes = state * int64_t{sizeof(float)};
-  queue.Launch(CopyBytes{.from = before.h, .to = OfLayer(h_, layer), .bytes = bytes});
-  queue.Launch(CopyBytes{.from = before.c, .to = OfLayer(c_, layer), .bytes = bytes});
-  LaunchNarrow(queue, before.h, narrow_h, state);
-  for (int64_t step = 0; step < steps_; ++step) {
-    queue.Multiply({.a = HFactor(layer, step),
-                    .b = WeightFactor(LayerSlices(layer).weight_hh),
-                    .c = product_.view().As<float>(),
-                    .factors = factors_,
-                    .transpose_b = true,
-                    .rows = B,
-                    .columns = 4 * H,
-                    .inner = H});
+  float* product = product_.view().As<float>() + (beside ? 4 * state : 0);
+  if (from == 0) {
+    const int64_t bytes = state * int64_t{sizeof(float)};
+    lane.Launch(CopyBytes{.from = before.h, .to = OfLayer(h_, layer), .bytes = bytes});
+    lane.Launch(CopyBytes{.from = before.c, .to = OfLayer(c_, layer), .bytes = bytes});
+    LaunchNarrow(lane, before.h, narrow_h, state);
+  }
+  for (int64_t step = from; step < to; ++step) {
+    lane.Multiply({.a = HFactor(layer, step),
+                   .b = WeightFactor(LayerSlices(layer).weight_hh),
+                   .c = product,
+                   .factors = factors_,
+                   .transpose_b = true,
+                   .rows = B,
+                   .columns = 4 * H,
+                   .inner = H});
     const bool at_end = step == steps_ - 1;
-    queue.Launch(LstmStepForward<Number>{
-        .product = product_.view().As<float>(),
+    lane.Launch(LstmStepForward<Number>{
+        .product = product,
         .input = first ? table_.view().As<float>() : input_.view().As<float>() + step * 4 * state,
-        .tokens = first ? tokens.As<int32_t>() + step * B : nullptr,
+        .tokens = first ? tokens_.As<int32_t>() + step * B : nullptr,
         .vocabulary = config_.vocabulary,
-        .fault = queue.fault(),
+        .fault = fault,
         .c_before = OfLayer(c_, layer) + step * state,
         .h = OfLayer(h_, layer) + (step + 1) * state,
         .c = OfLayer(c_, layer) + (step + 1) * state,
@@ -305,33 +353,35 @@ void LstmWindows::ForwardBySteps(CudaQueue& queue, int layer, View tokens, View 
 void LstmWindows::Backward(CudaQueue& queue, View d_top, View loss_scale, View gradients) {
   // Only F16 is too narrow for gradients as they are.
   const double* scale = factors_ == Precision::kF16 ? loss_scale.As<double>() : nullptr;
-  if (!by_steps_) {
-    queue.Try(queue.device().calls().runtime.MemsetAsync(d_gates_.view().data, 0xff,
-                                                         d_gates_.view().bytes(), queue.stream()),
-              "cudaMemsetAsync");
+  auto* to = gradients.As<float>();
+  if (by_steps_) {
+    WithFactor(factors_,
+               [&](auto number) { BackwardBySteps<decltype(number)>(queue, d_top, scale, to); });
+    return;
   }
-  const int64_t H = config_.hidden;
+  queue.Try(queue.device().calls().runtime.MemsetAsync(d_gates_.view().data, 0xff,
+                                                       d_gates_.view().bytes(), queue.stream()),
+            "cudaMemsetAsync");
   for (int layer = config_.layers - 1; layer >= 0; --layer) {
-    const View d_h = layer == config_.layers - 1 ? d_top : d_h_.view();
-    WithFactor(factors_, [&](auto number) {
-      using Number = decltype(number);
-      if (by_steps_) {
-        BackwardBySteps<Number>(queue, layer, d_h, scale);
-      } else {
-        BackwardByKernel(queue, layer, d_h);
-      }
-      GradientsOfLayer<Number>(queue, layer, scale, gradients.As<float>());
-    });
-    if (layer == 0) continue;
-    queue.Multiply({.a = DGatesFactor(layer, 0),
-                    .b = WeightFactor(LayerSlices(layer).weight_ih),
-                    .c = d_h_.view().As<float>(),
-                    .factors = factors_,
-                    .rows = int64_t{steps_} * batch_,
-                    .columns = H,
-                    .inner = 4 * H});
+    BackwardByKernel(queue, layer, layer == config_.layers - 1 ? d_top : d_h_.view());
+    Branch* beside = queue.Fork();
+    if (beside == nullptr) return;
+    GradientsOfLayer<float>(*beside, layer, scale, to, queue.fault());
+    if (layer > 0) GradientBelow(queue, layer, 0, steps_);
   }
   queue.Join();
+}
+
+template <class Lane>
+void LstmWindows::GradientBelow(Lane& lane, int layer, int64_t from, int64_t to) const {
+  const int64_t H = config_.hidden, B = batch_;
+  lane.Multiply({.a = DGatesFactor(layer, from),
+                 .b = WeightFactor(LayerSlices(layer).weight_ih),
+                 .c = d_h_.view().As<float>() + from * B * H,
+                 .factors = factors_,
+                 .rows = (to - from) * B,
+                 .columns = H,
+                 .inner = 4 * H});
 }
 
 void LstmWindows::BackwardByKernel(CudaQueue& queue, int layer, View d_h) {
@@ -347,56 +397,93 @@ void LstmWindows::BackwardByKernel(CudaQueue& queue, int layer, View d_h) {
 }
 
 template <class Number>
-void LstmWindows::BackwardBySteps(CudaQueue& queue, int layer, View d_h, const double* scale) {
+void LstmWindows::BackwardBySteps(CudaQueue& queue, View d_top, const double* scale,
+                                  float* gradients) {
+  const auto gradients_of = [&](auto& lane, int layer) {
+    GradientsOfLayer<Number>(lane, layer, scale, gradients, queue.fault());
+  };
+  const auto chunks = ChunksOf(steps_);
+  const bool pairs = SideBySide(queue.device());
+  for (int layer = config_.layers - 1; layer >= 0; layer -= pairs ? 2 : 1) {
+    if (!pairs || layer == 0) {
+      BackwardSteps<Number>(queue, false, layer, 0, steps_, d_top, scale);
+      Branch* beside = queue.Fork();
+      if (beside == nullptr) return;
+      gradients_of(*beside, layer);
+      if (layer > 0) GradientBelow(queue, layer, 0, steps_);
+      continue;
+    }
+    Branch* beside = nullptr;
+    for (auto chunk = chunks.rbegin(); chunk != chunks.rend(); ++chunk) {
+      const auto [from, to] = *chunk;
+      BackwardSteps<Number>(queue, false, layer, from, to, d_top, scale);
+      // In place of what this layer has read of its own.
+      GradientBelow(queue, layer, from, to);
+      beside = queue.Fork();
+      if (beside == nullptr) return;
+      BackwardSteps<Number>(*beside, true, layer - 1, from, to, d_top, scale);
+    }
+    gradients_of(queue, layer);
+    gradients_of(*beside, layer - 1);
+    if (layer > 1) GradientBelow(*beside, layer - 1, 0, steps_);
+    queue.Join();
+  }
+  queue.Join();
+}
+
+template <class Number, class Lane>
+void LstmWindows::BackwardSteps(Lane& lane, bool beside, int layer, int64_t from, int64_t to,
+                                View d_top, const double* scale) {
   const int64_t H = config_.hidden, B = batch_, state = B * H;
+  const bool last = layer == config_.layers - 1;
   auto* narrow_d_gates = OfLayer<Number>(narrow_d_gates_, layer);
-  for (int64_t step = steps_ - 1; step >= 0; --step) {
+  float* product = product_.view().As<float>() + (beside ? 4 * state : 0);
+  float* d_c = d_c_.view().As<float>() + (beside ? state : 0);
+  for (int64_t step = to - 1; step >= from; --step) {
     const bool at_end = step == steps_ - 1;
     if (!at_end) {
-      queue.Multiply({.a = DGatesFactor(layer, step + 1),
-                      .b = WeightFactor(LayerSlices(layer).weight_hh),
-                      .c = product_.view().As<float>(),
-                      .factors = factors_,
-                      .rows = B,
-                      .columns = H,
-                      .inner = 4 * H});
+      lane.Multiply({.a = DGatesFactor(layer, step + 1),
+                     .b = WeightFactor(LayerSlices(layer).weight_hh),
+                     .c = product,
+                     .factors = factors_,
+                     .rows = B,
+                     .columns = H,
+                     .inner = 4 * H});
     }
-    queue.Launch(LstmStepBackward<Number>{
+    lane.Launch(LstmStepBackward<Number>{
         .gates = OfLayer(gates_, layer) + step * 4 * state,
         .c_before = OfLayer(c_, layer) + step * state,
         .c = OfLayer(c_, layer) + (step + 1) * state,
-        .d_h = d_h.As<float>() + step * state,
-        .product = at_end ? nullptr : product_.view().As<float>(),
-        .d_c = d_c_.view().As<float>(),
+        .d_h = (last ? d_top : d_h_.view()).As<float>() + step * state,
+        .product = at_end ? nullptr : product,
+        .d_c = d_c,
         .d_gates = OfLayer(d_gates_, layer) + step * 4 * state,
         .narrow_d_gates = narrow_d_gates == nullptr ? nullptr : narrow_d_gates + step * 4 * state,
         .scale = scale,
         // What comes from a layer above is a product of narrow gradients.
-        .scale_of_d_h = layer == config_.layers - 1 ? nullptr : scale,
+        .scale_of_d_h = last ? nullptr : scale,
         .batch = B,
         .hidden = H});
   }
 }
 
-template <class Number>
-void LstmWindows::GradientsOfLayer(CudaQueue& queue, int layer, const double* scale,
-                                   float* gradients) const {
-  Branch* branch = queue.Fork();
-  if (branch == nullptr) return;
+template <class Number, class Lane>
+void LstmWindows::GradientsOfLayer(Lane& lane, int layer, const double* scale, float* gradients,
+                                   FaultWord* fault) const {
   const int64_t H = config_.hidden, rows = int64_t{steps_} * batch_;
   const LayerSlices at(layer);
   const auto of_weights = [&](int slice, const void* input, int64_t inputs) {
     float* to = gradients + slices_[slice].offset;
-    branch->Multiply({.a = DGatesFactor(layer, 0),
-                      .b = input,
-                      .c = to,
-                      .factors = factors_,
-                      .transpose_a = true,
-                      .rows = 4 * H,
-                      .columns = inputs,
-                      .inner = rows});
+    lane.Multiply({.a = DGatesFactor(layer, 0),
+                   .b = input,
+                   .c = to,
+                   .factors = factors_,
+                   .transpose_a = true,
+                   .rows = 4 * H,
+                   .columns = inputs,
+                   .inner = rows});
     if (scale != nullptr) {
-      branch->Launch(Unscale{.values = to, .scale = scale, .count = 4 * H * inputs});
+      lane.Launch(Unscale{.values = to, .scale = scale, .count = 4 * H * inputs});
     }
   };
   of_weights(at.weight_hh, HFactor(layer, 0), H);
@@ -404,20 +491,20 @@ void LstmWindows::GradientsOfLayer(CudaQueue& queue, int layer, const double* sc
     of_weights(at.weight_ih, HFactor(layer - 1, 1), H);
   } else {
     auto* x = static_cast<Number*>(x_.view().data);
-    branch->Launch(OneHot<Number>{.tokens = tokens_.As<int32_t>(),
-                                  .x = x,
-                                  .fault = queue.fault(),
-                                  .rows = rows,
-                                  .vocabulary = config_.vocabulary,
-                                  .columns = config_.vocabulary});
+    lane.Launch(OneHot<Number>{.tokens = tokens_.As<int32_t>(),
+                               .x = x,
+                               .fault = fault,
+                               .rows = rows,
+                               .vocabulary = config_.vocabulary,
+                               .columns = config_.vocabulary});
     of_weights(at.weight_ih, x, config_.vocabulary);
   }
   // Both biases have the same gradient.
-  branch->Launch(ColumnSums{.values = OfLayer(d_gates_, layer),
-                            .sums = gradients + slices_[at.bias_ih].offset,
-                            .again = gradients + slices_[at.bias_hh].offset,
-                            .rows = rows,
-                            .columns = 4 * H});
+  lane.Launch(ColumnSums{.values = OfLayer(d_gates_, layer),
+                         .sums = gradients + slices_[at.bias_ih].offset,
+                         .again = gradients + slices_[at.bias_hh].offset,
+                         .rows = rows,
+                         .columns = 4 * H});
 }
 
 }  // namespace derin::cuda

@@ -49,18 +49,35 @@ class LstmWindows {
   const void* HFactor(int layer, int64_t step) const;
   const void* DGatesFactor(int layer, int64_t step) const;
 
-  // A layer's way there from its part of the gates, and back to that part's gradient.
-  void ForwardByKernel(CudaQueue& queue, int layer, View tokens, View state_in, View state_out,
-                       View top);
+  // The rest is for a lane: a queue, or its branch.
+  // A layer's part of its gates that comes from the layer below, for the steps [from, to).
+  template <class Lane>
+  void InputOfLayer(Lane& lane, int layer, int64_t from, int64_t to) const;
+  // The gradient of what the layer below has, from that of a layer's gates.
+  template <class Lane>
+  void GradientBelow(Lane& lane, int layer, int64_t from, int64_t to) const;
+  template <class Number, class Lane>
+  void GradientsOfLayer(Lane& lane, int layer, const double* scale, float* gradients,
+                        FaultWord* fault) const;
+
+  // All steps of a layer, there and back.
+  void ForwardByKernel(CudaQueue& queue, int layer, View state_in, View state_out, View top);
   void BackwardByKernel(CudaQueue& queue, int layer, View d_h);
+
+  // Whether layers are computed two by two, the second of them some steps behind the first, on the
+  // branch: what one waits for the other makes use of. Not where the weights of one stay in the
+  // cache from step to step and those of two would not.
+  bool SideBySide(const Device& device) const;
   template <class Number>
-  void ForwardBySteps(CudaQueue& queue, int layer, View tokens, View state_in, View state_out,
-                      View top);
+  void ForwardBySteps(CudaQueue& queue, View state_in, View state_out, View top);
   template <class Number>
-  void BackwardBySteps(CudaQueue& queue, int layer, View d_h, const double* scale);
-  // On the queue's branch: nothing of the way back waits for them.
-  template <class Number>
-  void GradientsOfLayer(CudaQueue& queue, int layer, const double* scale, float* gradients) const;
+  void BackwardBySteps(CudaQueue& queue, View d_top, const double* scale, float* gradients);
+  template <class Number, class Lane>
+  void ForwardSteps(Lane& lane, bool beside, int layer, int64_t from, int64_t to, View state_in,
+                    View state_out, View top, FaultWord* fault);
+  template <class Number, class Lane>
+  void BackwardSteps(Lane& lane, bool beside, int layer, int64_t from, int64_t to, View d_top,
+                     const double* scale);
 
   const StackConfig config_;
   const StackExtent extent_;
@@ -76,9 +93,10 @@ class LstmWindows {
   Buffer gates_, d_gates_;             // [L, T, B, 4H]
   Buffer input_;                       // [T, B, 4H], of the layers above the first
   Buffer d_h_;                         // [T, B, H]
-  Buffer x_;        // [T, B, V], one-hot factors, for the first layer's gradients
-  Buffer product_;  // [B, 4H], of a step
-  Buffer d_c_;      // [B, H], of a step
+  Buffer x_;  // [T, B, V], one-hot factors, for the first layer's gradients
+  // Of each lane.
+  Buffer product_;                                     // [2, B, 4H], of a step
+  Buffer d_c_;                                         // [2, B, H], of a step
   Buffer narrow_weights_, narrow_h_, narrow_d_gates_;  // in 16 bits, where factors_ are
   // Of the last Forward.
   int steps_ = 0, batch_ = 0;

@@ -87,6 +87,7 @@ RuntimeCalls FakeRuntime() {
             std::strcpy(facts->name, "Fake H100");
             facts->major = FakeGpu::current()->compute_major;
             facts->multiProcessorCount = FakeGpu::current()->multiprocessors;
+            facts->l2CacheSize = FakeGpu::current()->cache_bytes;
             facts->totalGlobalMem = FakeGpu::current()->total_bytes;
             return cudaSuccess;
           },

@@ -41,6 +41,8 @@ class FakeGpu {
   int devices = 1;
   int compute_major = 9;
   int multiprocessors = 132;
+  // So little that it holds two layers of 6 units and only one of 38.
+  int cache_bytes = 30'000;
   int driver_version = 13000;
   // What stays behind when a call of a library has failed.
   cudaError_t last_error = cudaSuccess;

@@ -41,7 +41,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, LstmWindowsParityTest,
                                          Shape{1, 260, 31, 2}, Shape{1, 512, 33, 1},
                                          Shape{2, 516, 3, 2}, Shape{1, 1024, 32, 2},
                                          Shape{1, 1028, 2, 2, "step-products"},
-                                         Shape{3, 38, 5, 4, "step-products"}));
+                                         Shape{3, 38, 5, 4, "step-products"},
+                                         Shape{4, 6, 2, 11, "step-products"}));
 
 }  // namespace
 }  // namespace derin::cuda
