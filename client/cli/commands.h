@@ -13,6 +13,8 @@ void AddCorpusCommand(CLI::App& app, CommandContext& context);
 void AddTrainCommand(CLI::App& app, CommandContext& context);
 void AddJobsCommand(CLI::App& app, CommandContext& context);
 void AddModelsCommand(CLI::App& app, CommandContext& context);
+// Below `derin models`.
+void AddModelAliasCommand(CLI::App& models, CommandContext& context);
 void AddGenerateCommand(CLI::App& app, CommandContext& context);
 void AddScoreCommand(CLI::App& app, CommandContext& context);
 void AddSessionsCommand(CLI::App& app, CommandContext& context);

@@ -99,7 +99,8 @@ void AddFlags(CLI::App& command, GenerateFlags& flags) {
   client::GenerateOptions& options = flags.options;
   command
       .add_option("--model", flags.model,
-                  "from a zero state; its latest version, or a certain one: NAME/versions/N")
+                  "from a zero state; its latest version, or a certain one: NAME/versions/N or "
+                  "NAME/aliases/ALIAS")
       ->type_name("NAME");
   command
       .add_option("--session", flags.session,

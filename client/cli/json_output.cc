@@ -118,12 +118,22 @@ Json ToJson(const client::ModelVersion& version) {
   return json;
 }
 
+Json ToJson(const client::ModelAlias& alias) {
+  Json json;
+  json["name"] = alias.name;
+  json["model_version"] = alias.model_version;
+  Put(json, "create_time", alias.create_time);
+  Put(json, "update_time", alias.update_time);
+  return json;
+}
+
 Json ToJson(const client::Model& model) {
   Json json;
   json["name"] = model.name;
   Put(json, "create_time", model.create_time);
   if (model.latest_version.has_value()) json["latest_version"] = ToJson(*model.latest_version);
   json["version_count"] = model.version_count;
+  json.update(ListToJson("aliases", model.aliases));
   return json;
 }
 

@@ -18,6 +18,7 @@ using Json = nlohmann::ordered_json;
 Json ToJson(const client::Corpus& corpus);
 Json ToJson(const client::Model& model);
 Json ToJson(const client::ModelVersion& version);
+Json ToJson(const client::ModelAlias& alias);
 Json ToJson(const client::TrainingJob& job);
 Json ToJson(const client::TrainingProgress& progress);
 Json ToJson(const client::TrainingEvent& event);

@@ -16,7 +16,7 @@ absl::Status WithNearest(const absl::Status& status, std::string_view collection
                          const std::string& name, const absl::StatusOr<std::vector<Item>>& items) {
   if (!items.ok()) return status;
   if (items->empty()) return WithSuffix(status, " (there are none yet)");
-  // Of `models/ID/versions/N` only the id can be near to another.
+  // Of `models/ID/versions/N` and the like only the id can be near to another.
   std::string id = ResourceId(collection, name);
   id.resize(std::min(id.size(), id.find('/')));
   std::vector<std::string> ids;
@@ -39,7 +39,20 @@ absl::Status WithNearestCorpus(const absl::Status& status, const std::string& na
 absl::Status WithNearestModel(const absl::Status& status, const std::string& name,
                               client::Client& client) {
   if (!absl::IsNotFound(status)) return status;
-  return WithNearest(status, "models", name, client.ListModels());
+  const auto models = client.ListModels();
+  if (!models.ok()) return status;
+  constexpr std::string_view kAliases = "/aliases/";
+  const std::string full_name = ResourceName("models", name);
+  const size_t aliases = full_name.find(kAliases);
+  for (const client::Model& model : *models) {
+    if (aliases == std::string::npos || model.name != full_name.substr(0, aliases)) continue;
+    std::vector<std::string> there;
+    for (const client::ModelAlias& one : model.aliases) {
+      there.push_back(one.name.substr(one.name.rfind('/') + 1));
+    }
+    return WithSuffix(status, DidYouMean(full_name.substr(aliases + kAliases.size()), there));
+  }
+  return WithNearest(status, "models", name, models);
 }
 
 absl::Status WithNearestJob(const absl::Status& status, const std::string& name,

@@ -1,7 +1,9 @@
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
 #include "client/cli/enum_names.h"
 #include "client/cli/formatting.h"
@@ -16,22 +18,15 @@ namespace {
 
 constexpr char kCollection[] = "models";
 
-void Print(const client::Model& model, Console& console) {
-  PrintFields({{"name", model.name},
-               {"created", LocalTime(model.create_time, console.time_zone)},
-               {"versions", absl::StrCat(model.version_count)}},
-              console.out);
-  if (!model.latest_version.has_value()) {
-    console.err << "no version yet: none of its training jobs has published one\n";
-    return;
-  }
-  const client::ModelVersion& version = *model.latest_version;
+// "models/a/versions/3" -> "3", "models/a/aliases/stable" -> "stable".
+std::string LastPart(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+
+void Print(const client::ModelVersion& version, const std::string& title, Console& console) {
   std::string perplexity = Perplexity(version.training_perplexity) + " (training)";
   if (version.validation_perplexity.has_value()) {
     absl::StrAppend(&perplexity, ", ", Perplexity(version.validation_perplexity), " (validation)");
   }
-  console.out << '\n';
-  PrintFields({{"latest", version.name},
+  PrintFields({{title, version.name},
                {"published", LocalTime(version.create_time, console.time_zone)},
                {"network", NetworkText(version.config)},
                {"precision", std::string(Name(version.config.precision))},
@@ -47,10 +42,32 @@ void Print(const client::Model& model, Console& console) {
               console.out);
 }
 
+// "stable -> 3".
+std::string AliasText(const client::ModelAlias& alias) {
+  return absl::StrCat(LastPart(alias.name), " -> ", LastPart(alias.model_version));
+}
+
+void Print(const client::Model& model, Console& console) {
+  std::vector<std::string> aliases;
+  for (const client::ModelAlias& alias : model.aliases) aliases.push_back(AliasText(alias));
+  PrintFields({{"name", model.name},
+               {"created", LocalTime(model.create_time, console.time_zone)},
+               {"versions", absl::StrCat(model.version_count)},
+               {"aliases", absl::StrJoin(aliases, ", ")}},
+              console.out);
+  if (!model.latest_version.has_value()) {
+    console.err << "no version yet: none of its training jobs has published one\n";
+    return;
+  }
+  console.out << '\n';
+  Print(*model.latest_version, "latest", console);
+}
+
 void DefineList(CLI::App& models, CommandContext& context) {
   CLI::App& command = AddCommand(
       models, "list",
-      "Lists the models, each with its latest version, once a training job has published one.",
+      "Lists the models, each with its latest version, once a training job has published one, and "
+      "its aliases.",
       "  derin models list");
   context.DefineWithClient(command, [&context](client::Client& client) -> absl::Status {
     Console& console = context.console();
@@ -71,16 +88,20 @@ void DefineList(CLI::App& models, CommandContext& context) {
                  {"PARAMETERS", Table::Align::kRight},
                  {"PERPLEXITY", Table::Align::kRight},
                  {"VALIDATION", Table::Align::kRight},
-                 {"PUBLISHED"}});
+                 {"PUBLISHED"},
+                 {"ALIASES"}});
     for (const client::Model& model : *found) {
       const std::string id = ResourceId(kCollection, model.name);
+      std::vector<std::string> names;
+      for (const client::ModelAlias& alias : model.aliases) names.push_back(LastPart(alias.name));
+      const std::string aliases = names.empty() ? "-" : absl::StrJoin(names, ", ");
       if (const auto& latest = model.latest_version; latest.has_value()) {
         table.AddRow({id, absl::StrCat(model.version_count), NetworkText(latest->config),
                       WholeNumber(latest->parameter_count), Perplexity(latest->training_perplexity),
                       Perplexity(latest->validation_perplexity),
-                      LocalTime(latest->create_time, console.time_zone)});
+                      LocalTime(latest->create_time, console.time_zone), aliases});
       } else {
-        table.AddRow({id, "0", "-", "-", "-", "-", "-"});
+        table.AddRow({id, "0", "-", "-", "-", "-", "-", aliases});
       }
     }
     table.Print(console.out);
@@ -89,19 +110,78 @@ void DefineList(CLI::App& models, CommandContext& context) {
 }
 
 void DefineShow(CLI::App& models, CommandContext& context) {
-  CLI::App& command =
-      AddCommand(models, "show", "Says what is known of one model and its latest version.",
-                 "  derin models show timemachine");
+  CLI::App& command = AddCommand(
+      models, "show", "Says what is known of one model and its latest version, or of one version.",
+      "  derin models show timemachine\n"
+      "  derin models show timemachine/versions/3\n"
+      "  derin models show timemachine/aliases/stable");
+  auto name = std::make_shared<std::string>();
+  command.add_option("NAME", *name, "of the model, the version or the alias")
+      ->required()
+      ->type_name("");
+  context.DefineWithClient(command, [&context, name](client::Client& client) -> absl::Status {
+    const std::string full_name = ResourceName(kCollection, *name);
+    Console& console = context.console();
+    if (ResourceId(kCollection, full_name).find('/') != std::string::npos) {
+      const auto version = client.GetModelVersion(full_name);
+      if (!version.ok()) return WithNearestModel(version.status(), *name, client);
+      if (context.json()) {
+        PrintDocument(ToJson(*version), console.out);
+      } else {
+        Print(*version, "name", console);
+      }
+      return absl::OkStatus();
+    }
+    const auto model = client.GetModel(full_name);
+    if (!model.ok()) return WithNearestModel(model.status(), *name, client);
+    if (context.json()) {
+      PrintDocument(ToJson(*model), console.out);
+    } else {
+      Print(*model, console);
+    }
+    return absl::OkStatus();
+  });
+}
+
+void DefineVersions(CLI::App& models, CommandContext& context) {
+  CLI::App& command = AddCommand(models, "versions", "Lists the versions of a model, newest first.",
+                                 "  derin models versions timemachine");
   auto name = std::make_shared<std::string>();
   command.add_option("NAME", *name, "of the model")->required()->type_name("");
   context.DefineWithClient(command, [&context, name](client::Client& client) -> absl::Status {
-    const auto model = client.GetModel(ResourceName(kCollection, *name));
+    Console& console = context.console();
+    const std::string full_name = ResourceName(kCollection, *name);
+    const auto model = client.GetModel(full_name);
     if (!model.ok()) return WithNearestModel(model.status(), *name, client);
+    const auto versions = client.ListModelVersions(full_name);
+    if (!versions.ok()) return versions.status();
     if (context.json()) {
-      PrintDocument(ToJson(*model), context.console().out);
-    } else {
-      Print(*model, context.console());
+      PrintDocument(ListToJson("model_versions", *versions), console.out);
+      return absl::OkStatus();
     }
+    if (versions->empty()) {
+      console.err << "no version yet: none of its training jobs has published one\n";
+      return absl::OkStatus();
+    }
+    Table table({{"VERSION", Table::Align::kRight},
+                 {"ALIASES"},
+                 {"NETWORK"},
+                 {"PERPLEXITY", Table::Align::kRight},
+                 {"VALIDATION", Table::Align::kRight},
+                 {"PUBLISHED"},
+                 {"TRAINED BY"}});
+    for (const client::ModelVersion& version : *versions) {
+      std::vector<std::string> aliases;
+      for (const client::ModelAlias& alias : model->aliases) {
+        if (alias.model_version == version.name) aliases.push_back(LastPart(alias.name));
+      }
+      table.AddRow({LastPart(version.name), aliases.empty() ? "-" : absl::StrJoin(aliases, ", "),
+                    NetworkText(version.config), Perplexity(version.training_perplexity),
+                    Perplexity(version.validation_perplexity),
+                    LocalTime(version.create_time, console.time_zone),
+                    version.training_job.empty() ? "-" : LastPart(version.training_job)});
+    }
+    table.Print(console.out);
     return absl::OkStatus();
   });
 }
@@ -109,12 +189,16 @@ void DefineShow(CLI::App& models, CommandContext& context) {
 }  // namespace
 
 void AddModelsCommand(CLI::App& app, CommandContext& context) {
-  CLI::App& models = AddCommand(app, "models", "What training has made: list, show.",
-                                "  derin models list\n"
-                                "  derin models show timemachine");
+  CLI::App& models =
+      AddCommand(app, "models", "What training has made: list, show, versions, alias.",
+                 "  derin models list\n"
+                 "  derin models show timemachine\n"
+                 "  derin models alias set timemachine stable 3");
   models.require_subcommand(0, 1);
   DefineList(models, context);
   DefineShow(models, context);
+  DefineVersions(models, context);
+  AddModelAliasCommand(models, context);
 }
 
 }  // namespace derin::cli

@@ -146,7 +146,8 @@ void AddScoreCommand(CLI::App& app, CommandContext& context) {
       ->type_name("");
   command
       .add_option("--model", flags->model,
-                  "from a zero state; its latest version, or a certain one: NAME/versions/N")
+                  "from a zero state; its latest version, or a certain one: NAME/versions/N or "
+                  "NAME/aliases/ALIAS")
       ->type_name("NAME");
   command
       .add_option("--session", flags->session,

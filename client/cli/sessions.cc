@@ -58,7 +58,7 @@ void DefineOpen(CLI::App& sessions, CommandContext& context) {
   auto options = std::make_shared<OpenOptions>();
   command
       .add_option("--model", options->model,
-                  "its latest version, or a certain one: NAME/versions/N")
+                  "its latest version, or a certain one: NAME/versions/N or NAME/aliases/ALIAS")
       ->required()
       ->type_name("NAME");
   AddNumber(command, "--seed", options->session.seed,

@@ -82,7 +82,7 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
             "--start-from", options.start_from,
             "begin with what was trained before: JOB/checkpoints/STEP, which goes on as that "
             "job would have, with its settings where none are given; or "
-            "models/NAME/versions/N [drawn weights]")
+            "models/NAME/versions/N or models/NAME/aliases/ALIAS [drawn weights]")
         ->type_name("WHAT");
     command.add_flag(
         "--weights-only", options.weights_only,

@@ -51,9 +51,7 @@ absl::StatusOr<TrainingStart> FindVersion(const v1::StartFrom& from, MetadataSto
   const auto reference =
       ParseModelReference(from.model_version(), absl::StrCat(kStartFrom, ".model_version"));
   if (!reference.ok()) return reference.status();
-  const auto version = reference->version == 0
-                           ? store.GetLatestModelVersion(reference->model_id)
-                           : store.GetModelVersion(reference->model_id, reference->version);
+  const auto version = store.GetModelVersion(*reference);
   if (!version.ok()) return version.status();
   auto model = ReadModelBlob(blobs, version->sha256());
   if (!model.ok()) return model.status();

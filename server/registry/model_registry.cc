@@ -108,8 +108,7 @@ absl::StatusOr<v1::ModelVersion> ModelRegistry::Find(std::string_view name,
                                                      std::string_view field) {
   const absl::StatusOr<ModelReference> reference = ParseModelReference(name, field);
   if (!reference.ok()) return reference.status();
-  if (reference->version == 0) return store_.GetLatestModelVersion(reference->model_id);
-  return store_.GetModelVersion(reference->model_id, reference->version);
+  return store_.GetModelVersion(*reference);
 }
 
 StackConfig ModelRegistry::Served(StackConfig config) const {

@@ -46,12 +46,12 @@ class ModelRegistry {
   absl::StatusOr<Published> Publish(const ModelFile& model, v1::ModelVersion version,
                                     JobUpdate update);
 
-  // The version that `name` means: `models/ID` (its latest) or `models/ID/versions/N`. Blocks while
-  // it is loaded; callers at once share one load, and other versions load beside it. One in a
-  // precision that the backend lacks is loaded in f32. INVALID_ARGUMENT naming `field` for anything
-  // else; NOT_FOUND; FAILED_PRECONDITION, reason MODEL_HAS_NO_VERSION; RESOURCE_EXHAUSTED, reason
-  // WEIGHTS_MEMORY_FULL, when versions in use leave no room; DATA_LOSS when the file is damaged;
-  // UNAVAILABLE, reason DEVICE_LOST.
+  // The version that `name` means: `models/ID` (its latest), `models/ID/versions/N` or
+  // `models/ID/aliases/ALIAS`. Blocks while it is loaded; callers at once share one load, and other
+  // versions load beside it. One in a precision that the backend lacks is loaded in f32.
+  // INVALID_ARGUMENT naming `field` for anything else; NOT_FOUND; FAILED_PRECONDITION, reason
+  // MODEL_HAS_NO_VERSION; RESOURCE_EXHAUSTED, reason WEIGHTS_MEMORY_FULL, when versions in use
+  // leave no room; DATA_LOSS when the file is damaged; UNAVAILABLE, reason DEVICE_LOST.
   absl::StatusOr<std::shared_ptr<const LoadedVersion>> Resolve(std::string_view name,
                                                                std::string_view field)
       ABSL_LOCKS_EXCLUDED(mutex_);

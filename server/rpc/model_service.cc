@@ -3,9 +3,13 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
 #include "server/rpc/page.h"
 #include "server/rpc/status_mapping.h"
 #include "server/rpc/unary.h"
+#include "server/status/error.h"
+#include "server/storage/proto_time.h"
 #include "server/storage/resource_name.h"
 
 namespace derin::server {
@@ -45,6 +49,74 @@ grpc::ServerUnaryReactor* ModelService::ListModels(grpc::CallbackServerContext* 
                                                    v1::ListModelsResponse* response) {
   return AnswerUnary(context, admission_, "ModelService/ListModels", response,
                      [&](const Caller&) { return List(*request); });
+}
+
+grpc::ServerUnaryReactor* ModelService::GetModelVersion(grpc::CallbackServerContext* context,
+                                                        const v1::GetModelVersionRequest* request,
+                                                        v1::ModelVersion* response) {
+  return AnswerUnary(context, admission_, "ModelService/GetModelVersion", response,
+                     [&](const Caller&) -> absl::StatusOr<v1::ModelVersion> {
+                       const auto reference = ParseModelReference(request->name(), "name");
+                       if (!reference.ok()) return reference.status();
+                       return store_.GetModelVersion(*reference);
+                     });
+}
+
+grpc::ServerUnaryReactor* ModelService::ListModelVersions(
+    grpc::CallbackServerContext* context, const v1::ListModelVersionsRequest* request,
+    v1::ListModelVersionsResponse* response) {
+  return AnswerUnary(context, admission_, "ModelService/ListModelVersions", response,
+                     [&](const Caller&) { return ListVersions(*request); });
+}
+
+grpc::ServerUnaryReactor* ModelService::SetModelAlias(grpc::CallbackServerContext* context,
+                                                      const v1::SetModelAliasRequest* request,
+                                                      v1::ModelAlias* response) {
+  return AnswerUnary(context, admission_, "ModelService/SetModelAlias", response,
+                     [&](const Caller&) { return SetAlias(*request); });
+}
+
+grpc::ServerUnaryReactor* ModelService::DeleteModelAlias(grpc::CallbackServerContext* context,
+                                                         const v1::DeleteModelAliasRequest* request,
+                                                         google::protobuf::Empty* response) {
+  return AnswerUnary(context, admission_, "ModelService/DeleteModelAlias", response,
+                     [&](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
+                       const auto name = ParseModelAliasName(request->name(), "name");
+                       if (!name.ok()) return name.status();
+                       absl::Status deleted = store_.DeleteModelAlias(*name);
+                       if (!deleted.ok()) return deleted;
+                       return google::protobuf::Empty();
+                     });
+}
+
+absl::StatusOr<v1::ModelAlias> ModelService::SetAlias(const v1::SetModelAliasRequest& request) {
+  const auto name = ParseModelAliasName(request.name(), "name");
+  if (!name.ok()) return name.status();
+  const auto target = ParseModelReference(request.model_version(), "model_version");
+  if (!target.ok()) return target.status();
+  if (target->model_id != name->model_id) {
+    return InvalidField(
+        "model_version",
+        absl::StrFormat("got %s, wanted a version of %s, whose alias it is to be",
+                        Quoted(request.model_version()), ResourceName(kModels, name->model_id)));
+  }
+  return store_.SetModelAlias(*name, *target, ToTimestamp(absl::Now()));
+}
+
+absl::StatusOr<v1::ListModelVersionsResponse> ModelService::ListVersions(
+    const v1::ListModelVersionsRequest& request) {
+  const absl::StatusOr<std::string> id = ParseResourceName(kModels, request.parent(), "parent");
+  if (!id.ok()) return id.status();
+  absl::StatusOr<Page> page = ParsePage(request.page_size(), request.page_token());
+  if (!page.ok()) return page.status();
+  auto listing = store_.ListModelVersions(*id, page->after, page->size);
+  if (!listing.ok()) return listing.status();
+  v1::ListModelVersionsResponse response;
+  for (v1::ModelVersion& version : listing->items) {
+    *response.add_model_versions() = std::move(version);
+  }
+  response.set_next_page_token(PageToken(listing->next));
+  return response;
 }
 
 absl::StatusOr<v1::ListModelsResponse> ModelService::List(const v1::ListModelsRequest& request) {

@@ -7,8 +7,8 @@
 
 namespace derin::server {
 
-// What training jobs have made, from the metadata store, and how probable it finds texts. All that
-// it is given outlives it.
+// Models, their versions and aliases, from the metadata store, and how probable they find texts.
+// All that it is given outlives it.
 class ModelService final : public v1::ModelService::CallbackService {
  public:
   ModelService(Admission& admission, MetadataStore& store, const ScoreReactor::Parts& scoring)
@@ -20,11 +20,26 @@ class ModelService final : public v1::ModelService::CallbackService {
   grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
                                        const v1::ListModelsRequest* request,
                                        v1::ListModelsResponse* response) override;
+  grpc::ServerUnaryReactor* GetModelVersion(grpc::CallbackServerContext* context,
+                                            const v1::GetModelVersionRequest* request,
+                                            v1::ModelVersion* response) override;
+  grpc::ServerUnaryReactor* ListModelVersions(grpc::CallbackServerContext* context,
+                                              const v1::ListModelVersionsRequest* request,
+                                              v1::ListModelVersionsResponse* response) override;
+  grpc::ServerUnaryReactor* SetModelAlias(grpc::CallbackServerContext* context,
+                                          const v1::SetModelAliasRequest* request,
+                                          v1::ModelAlias* response) override;
+  grpc::ServerUnaryReactor* DeleteModelAlias(grpc::CallbackServerContext* context,
+                                             const v1::DeleteModelAliasRequest* request,
+                                             google::protobuf::Empty* response) override;
   grpc::ServerBidiReactor<v1::ScoreTextRequest, v1::ScoreTextResponse>* ScoreText(
       grpc::CallbackServerContext* context) override;
 
  private:
   absl::StatusOr<v1::ListModelsResponse> List(const v1::ListModelsRequest& request);
+  absl::StatusOr<v1::ListModelVersionsResponse> ListVersions(
+      const v1::ListModelVersionsRequest& request);
+  absl::StatusOr<v1::ModelAlias> SetAlias(const v1::SetModelAliasRequest& request);
 
   Admission& admission_;
   MetadataStore& store_;

@@ -6,15 +6,17 @@
 #include "model/check.h"
 #include "server/status/error.h"
 #include "server/storage/corpus_table.h"
+#include "server/storage/model_alias_table.h"
 #include "server/storage/model_table.h"
 #include "server/storage/random_id.h"
-#include "server/storage/resource_name.h"
 #include "server/storage/sqlite_statement.h"
 #include "server/storage/training_curve_table.h"
 #include "server/storage/training_start_table.h"
 
 namespace derin::server {
 namespace {
+
+constexpr size_t kMostAliases = 100;  // of a model, since GetModel answers with all of them
 
 // Runs `body`, which gets the database and returns a StatusOr<T>, as one transaction.
 template <typename Body>
@@ -52,7 +54,7 @@ absl::Status CheckStart(Database& database, const v1::StartFrom& from, const Job
   } else {
     const auto name = ParseModelReference(from.model_version(), "model_version");
     if (!name.ok()) return name.status();
-    const auto version = model_table::GetVersion(database, name->model_id, name->version);
+    const auto version = model_table::GetVersion(database, *name);
     if (!version.ok()) return version.status();
     digest = version->sha256();
   }
@@ -114,15 +116,58 @@ absl::StatusOr<Listing<v1::Model>> MetadataStore::ListModels(std::string_view af
   return model_table::List(*database_, after, limit);
 }
 
-absl::StatusOr<v1::ModelVersion> MetadataStore::GetModelVersion(std::string_view model_id,
-                                                                int64_t version) {
+absl::StatusOr<v1::ModelVersion> MetadataStore::GetModelVersion(const ModelReference& reference) {
   absl::MutexLock lock(&mutex_);
-  return model_table::GetVersion(*database_, model_id, version);
+  return model_table::GetVersion(*database_, reference);
 }
 
-absl::StatusOr<v1::ModelVersion> MetadataStore::GetLatestModelVersion(std::string_view model_id) {
+absl::StatusOr<Listing<v1::ModelVersion>> MetadataStore::ListModelVersions(
+    std::string_view model_id, std::string_view after, int limit) {
   absl::MutexLock lock(&mutex_);
-  return model_table::GetLatestVersion(*database_, model_id);
+  return model_table::ListVersions(*database_, model_id, after, limit);
+}
+
+absl::StatusOr<v1::ModelAlias> MetadataStore::SetModelAlias(
+    const ModelReference& name, const ModelReference& target,
+    const google::protobuf::Timestamp& now) {
+  absl::MutexLock lock(&mutex_);
+  return InTransaction(
+      *database_, "set an alias", [&](Database& database) -> absl::StatusOr<v1::ModelAlias> {
+        const auto version = model_table::GetVersion(database, target);
+        if (!version.ok()) return version.status();
+        const auto aliases = model_alias_table::List(database, name.model_id);
+        if (!aliases.ok()) return aliases.status();
+        v1::ModelAlias alias;
+        alias.set_name(ModelAliasName(name.model_id, name.alias));
+        alias.set_model_version(version->name());
+        *alias.mutable_create_time() = now;
+        *alias.mutable_update_time() = now;
+        bool is_new = true;
+        for (const v1::ModelAlias& one : *aliases) {
+          if (one.name() != alias.name()) continue;
+          *alias.mutable_create_time() = one.create_time();
+          is_new = false;
+        }
+        if (is_new && aliases->size() >= kMostAliases) {
+          return Refusal(absl::StatusCode::kResourceExhausted, "ALIASES_FULL",
+                         absl::StrFormat("%s has %d aliases, the most that a model may have: "
+                                         "delete one",
+                                         ResourceName(kModels, name.model_id), kMostAliases));
+        }
+        if (absl::Status put = model_alias_table::Put(database, alias); !put.ok()) return put;
+        return alias;
+      });
+}
+
+absl::Status MetadataStore::DeleteModelAlias(const ModelReference& name) {
+  absl::MutexLock lock(&mutex_);
+  return InTransaction(*database_, "delete an alias", [&](Database& database) -> absl::Status {
+    const auto model = model_table::Get(database, name.model_id);
+    if (!model.ok()) return model.status();
+    const auto alias = model_alias_table::Get(database, name.model_id, name.alias);
+    if (!alias.ok()) return alias.status();
+    return model_alias_table::Delete(database, name.model_id, name.alias);
+  });
 }
 
 absl::StatusOr<InsertedJob> MetadataStore::InsertTrainingJob(const NewTrainingJob& job) {

@@ -19,6 +19,7 @@
 #include "derin/v1/training.pb.h"
 #include "server/storage/database.h"
 #include "server/storage/listing.h"
+#include "server/storage/resource_name.h"
 #include "server/storage/training_checkpoint_table.h"
 #include "server/storage/training_job_table.h"
 
@@ -36,9 +37,9 @@ struct Published {
 // Every operation is one transaction: on the disk as a whole when it returns OK, without a trace
 // otherwise. Thread-safe. Ids are bare (`a`, not `corpora/a`); names within messages are whole.
 // Missing records are NOT_FOUND with reason CORPUS_NOT_FOUND, MODEL_NOT_FOUND,
-// MODEL_VERSION_NOT_FOUND, JOB_NOT_FOUND or CHECKPOINT_NOT_FOUND; a full disk is
-// RESOURCE_EXHAUSTED, reason DISK_FULL; a damaged file DATA_LOSS; anything else that SQLite says
-// INTERNAL.
+// MODEL_VERSION_NOT_FOUND, MODEL_ALIAS_NOT_FOUND, JOB_NOT_FOUND or CHECKPOINT_NOT_FOUND; a full
+// disk is RESOURCE_EXHAUSTED, reason DISK_FULL; a damaged file DATA_LOSS; anything else that SQLite
+// says INTERNAL.
 class MetadataStore {
  public:
   // Makes the file when it is not there. DATA_LOSS for a damaged file, FAILED_PRECONDITION for one
@@ -60,9 +61,17 @@ class MetadataStore {
   absl::StatusOr<v1::Model> GetModel(std::string_view id);
   // As ListCorpora.
   absl::StatusOr<Listing<v1::Model>> ListModels(std::string_view after, int limit);
-  absl::StatusOr<v1::ModelVersion> GetModelVersion(std::string_view model_id, int64_t version);
-  // FAILED_PRECONDITION, reason MODEL_HAS_NO_VERSION, when there is none yet.
-  absl::StatusOr<v1::ModelVersion> GetLatestModelVersion(std::string_view model_id);
+  // FAILED_PRECONDITION, reason MODEL_HAS_NO_VERSION, when there is no latest yet.
+  absl::StatusOr<v1::ModelVersion> GetModelVersion(const ModelReference& reference);
+  // Newest first; `after` is a Listing's `next`.
+  absl::StatusOr<Listing<v1::ModelVersion>> ListModelVersions(std::string_view model_id,
+                                                              std::string_view after, int limit);
+  // Makes or moves the alias of this name, `models/ID/aliases/ALIAS`, to the version that `target`
+  // means; as set. Errors as of GetModelVersion; RESOURCE_EXHAUSTED, reason ALIASES_FULL.
+  absl::StatusOr<v1::ModelAlias> SetModelAlias(const ModelReference& name,
+                                               const ModelReference& target,
+                                               const google::protobuf::Timestamp& now);
+  absl::Status DeleteModelAlias(const ModelReference& name);
 
   // Stores a job with its first event, and makes the model that it names unless it exists. When its
   // request_id was seen before, with the same digest: the job of then, and nothing is stored; with

@@ -1,11 +1,13 @@
 #include "server/storage/model_table.h"
 
+#include <limits>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "server/status/error.h"
-#include "server/storage/resource_name.h"
+#include "server/storage/model_alias_table.h"
 #include "server/storage/sqlite_statement.h"
 
 namespace derin::server::model_table {
@@ -23,11 +25,59 @@ constexpr char kSelectModels[] =
     " (SELECT record FROM model_versions WHERE model_id = models.id ORDER BY version DESC LIMIT 1)"
     " FROM models WHERE ";
 
-absl::Status ReadModel(const SqliteStatement& row, v1::Model& model) {
+absl::Status ReadModel(Database& database, const SqliteStatement& row, v1::Model& model) {
   if (absl::Status read = row.Message(0, model); !read.ok()) return read;
   model.set_version_count(static_cast<int32_t>(row.Integer(1)));
-  if (row.IsNull(2)) return absl::OkStatus();
-  return row.Message(2, *model.mutable_latest_version());
+  if (!row.IsNull(2)) {
+    absl::Status read = row.Message(2, *model.mutable_latest_version());
+    if (!read.ok()) return read;
+  }
+  auto aliases = model_alias_table::List(database, IdOf(model.name()));
+  if (!aliases.ok()) return aliases.status();
+  model.mutable_aliases()->Assign(aliases->begin(), aliases->end());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::ModelVersion> GetNumberedVersion(Database& database, std::string_view model_id,
+                                                    int64_t version) {
+  SqliteStatement select(database,
+                         "SELECT record FROM model_versions WHERE model_id = ? AND version = ?",
+                         "read a model version");
+  const absl::StatusOr<bool> row = select.Bind(model_id).Bind(version).Step();
+  if (!row.ok()) return row.status();
+  if (!*row) {
+    const absl::StatusOr<v1::Model> model = Get(database, model_id);
+    if (!model.ok()) return model.status();
+    return Refusal(absl::StatusCode::kNotFound, "MODEL_VERSION_NOT_FOUND",
+                   absl::StrFormat("%s has no version %d; it has %d in all", model->name(), version,
+                                   model->version_count()));
+  }
+  v1::ModelVersion found;
+  if (absl::Status read = select.Message(0, found); !read.ok()) return read;
+  return found;
+}
+
+absl::StatusOr<v1::ModelVersion> GetLatestVersion(Database& database, std::string_view model_id) {
+  absl::StatusOr<v1::Model> model = Get(database, model_id);
+  if (!model.ok()) return model.status();
+  if (!model->has_latest_version()) {
+    return Refusal(
+        absl::StatusCode::kFailedPrecondition, "MODEL_HAS_NO_VERSION",
+        absl::StrFormat("%s has no version yet: no training job of it has succeeded, and no "
+                        "checkpoint was published",
+                        model->name()));
+  }
+  return std::move(*model->mutable_latest_version());
+}
+
+absl::StatusOr<v1::ModelVersion> GetVersionOfAlias(Database& database,
+                                                   const ModelReference& reference) {
+  if (const auto model = Get(database, reference.model_id); !model.ok()) return model.status();
+  const auto alias = model_alias_table::Get(database, reference.model_id, reference.alias);
+  if (!alias.ok()) return alias.status();
+  const auto target = ParseModelVersionName(alias->model_version(), "model_version");
+  if (!target.ok()) return target.status();
+  return GetNumberedVersion(database, target->model_id, target->version);
 }
 
 }  // namespace
@@ -50,7 +100,7 @@ absl::StatusOr<v1::Model> Get(Database& database, std::string_view id) {
   if (!row.ok()) return row.status();
   if (!*row) return ModelNotFound(id);
   v1::Model model;
-  if (absl::Status read = ReadModel(select, model); !read.ok()) return read;
+  if (absl::Status read = ReadModel(database, select, model); !read.ok()) return read;
   return model;
 }
 
@@ -63,7 +113,8 @@ absl::StatusOr<Listing<v1::Model>> List(Database& database, std::string_view aft
     const absl::StatusOr<bool> row = select.Step();
     if (!row.ok()) return row.status();
     if (!*row) break;
-    if (absl::Status read = ReadModel(select, models.emplace_back()); !read.ok()) return read;
+    if (absl::Status read = ReadModel(database, select, models.emplace_back()); !read.ok())
+      return read;
   }
   return MakeListing(std::move(models), limit,
                      [](const v1::Model& model) { return std::string(IdOf(model.name())); });
@@ -107,36 +158,31 @@ absl::StatusOr<std::optional<v1::ModelVersion>> FindVersionOfCheckpoint(Database
   return std::nullopt;
 }
 
-absl::StatusOr<v1::ModelVersion> GetVersion(Database& database, std::string_view model_id,
-                                            int64_t version) {
-  SqliteStatement select(database,
-                         "SELECT record FROM model_versions WHERE model_id = ? AND version = ?",
-                         "read a model version");
-  const absl::StatusOr<bool> row = select.Bind(model_id).Bind(version).Step();
-  if (!row.ok()) return row.status();
-  if (!*row) {
-    const absl::StatusOr<v1::Model> model = Get(database, model_id);
-    if (!model.ok()) return model.status();
-    return Refusal(absl::StatusCode::kNotFound, "MODEL_VERSION_NOT_FOUND",
-                   absl::StrFormat("%s has no version %d; it has %d in all", model->name(), version,
-                                   model->version_count()));
-  }
-  v1::ModelVersion found;
-  if (absl::Status read = select.Message(0, found); !read.ok()) return read;
-  return found;
+absl::StatusOr<v1::ModelVersion> GetVersion(Database& database, const ModelReference& reference) {
+  if (!reference.alias.empty()) return GetVersionOfAlias(database, reference);
+  if (reference.version == 0) return GetLatestVersion(database, reference.model_id);
+  return GetNumberedVersion(database, reference.model_id, reference.version);
 }
 
-absl::StatusOr<v1::ModelVersion> GetLatestVersion(Database& database, std::string_view model_id) {
-  absl::StatusOr<v1::Model> model = Get(database, model_id);
-  if (!model.ok()) return model.status();
-  if (!model->has_latest_version()) {
-    return Refusal(
-        absl::StatusCode::kFailedPrecondition, "MODEL_HAS_NO_VERSION",
-        absl::StrFormat("%s has no version yet: no training job of it has succeeded, and no "
-                        "checkpoint was published",
-                        model->name()));
+absl::StatusOr<Listing<v1::ModelVersion>> ListVersions(Database& database,
+                                                       std::string_view model_id,
+                                                       std::string_view after, int limit) {
+  int64_t before = std::numeric_limits<int64_t>::max();
+  if (!after.empty() && !absl::SimpleAtoi(absl::string_view(after.data(), after.size()), &before)) {
+    return InvalidField("page_token", "got one that is not of this list");
   }
-  return std::move(*model->mutable_latest_version());
+  // Also when there are no versions, the model has to be there.
+  if (const auto model = Get(database, model_id); !model.ok()) return model.status();
+  SqliteStatement select(database,
+                         "SELECT record FROM model_versions WHERE model_id = ? AND version < ?"
+                         " ORDER BY version DESC LIMIT ?",
+                         "list model versions");
+  select.Bind(model_id).Bind(before).Bind(int64_t{limit} + 1);
+  absl::StatusOr<std::vector<v1::ModelVersion>> versions = ReadMessages<v1::ModelVersion>(select);
+  if (!versions.ok()) return versions.status();
+  return MakeListing(*std::move(versions), limit, [](const v1::ModelVersion& version) {
+    return std::string(IdOf(version.name()));
+  });
 }
 
 }  // namespace derin::server::model_table

@@ -10,6 +10,7 @@
 #include "google/protobuf/timestamp.pb.h"
 #include "server/storage/database.h"
 #include "server/storage/listing.h"
+#include "server/storage/resource_name.h"
 
 // Rows of the tables `models` and `model_versions`; MetadataStore says what the operations mean.
 // All are called within a transaction or a lock of its.
@@ -28,8 +29,9 @@ absl::StatusOr<std::optional<v1::ModelVersion>> FindVersionOfCheckpoint(Database
                                                                         std::string_view model_id,
                                                                         std::string_view checkpoint,
                                                                         std::string_view sha256);
-absl::StatusOr<v1::ModelVersion> GetVersion(Database& database, std::string_view model_id,
-                                            int64_t version);
-absl::StatusOr<v1::ModelVersion> GetLatestVersion(Database& database, std::string_view model_id);
+absl::StatusOr<v1::ModelVersion> GetVersion(Database& database, const ModelReference& reference);
+absl::StatusOr<Listing<v1::ModelVersion>> ListVersions(Database& database,
+                                                       std::string_view model_id,
+                                                       std::string_view after, int limit);
 
 }  // namespace derin::server::model_table

@@ -1,6 +1,8 @@
 #include "server/storage/resource_name.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
@@ -11,6 +13,7 @@ namespace {
 
 constexpr size_t kMaxIdLength = 63;
 constexpr std::string_view kVersions = "/versions/";
+constexpr std::string_view kAliases = "/aliases/";
 constexpr std::string_view kCheckpoints = "/checkpoints/";
 constexpr std::string_view kWantedId = "1 to 63 characters a-z, 0-9 and -, the first a letter";
 
@@ -33,6 +36,27 @@ int64_t ParseNumber(std::string_view text) {
 
 // 0 when `text` is not a number from 1 as we write it.
 int64_t ParseVersion(std::string_view text) { return std::max<int64_t>(ParseNumber(text), 0); }
+
+// What `name` refers to; nullopt when it is no name of a model, a version or an alias.
+std::optional<ModelReference> Parse(std::string_view name) {
+  const std::string prefix = absl::StrFormat("%s/", kModels);
+  if (!name.starts_with(prefix)) return std::nullopt;
+  name.remove_prefix(prefix.size());
+  const std::string_view id = name.substr(0, name.find('/'));
+  const std::string_view rest = name.substr(id.size());
+  if (!IsId(id)) return std::nullopt;
+  ModelReference reference{.model_id = std::string(id)};
+  if (rest.starts_with(kVersions)) {
+    reference.version = ParseVersion(rest.substr(kVersions.size()));
+    if (reference.version == 0) return std::nullopt;
+  } else if (rest.starts_with(kAliases)) {
+    reference.alias = std::string(rest.substr(kAliases.size()));
+    if (!IsId(reference.alias)) return std::nullopt;
+  } else if (!rest.empty()) {
+    return std::nullopt;
+  }
+  return reference;
+}
 
 }  // namespace
 
@@ -60,24 +84,34 @@ std::string ModelVersionName(std::string_view model_id, int64_t version) {
   return absl::StrFormat("%s/%s%s%d", kModels, model_id, kVersions, version);
 }
 
+std::string ModelAliasName(std::string_view model_id, std::string_view alias) {
+  return absl::StrFormat("%s/%s%s%s", kModels, model_id, kAliases, alias);
+}
+
 absl::StatusOr<ModelReference> ParseModelReference(std::string_view name, std::string_view field) {
-  ModelReference reference;
-  const size_t versions = name.find(kVersions);
-  if (versions != std::string_view::npos) {
-    reference.version = ParseVersion(name.substr(versions + kVersions.size()));
-  }
-  const std::string_view model = name.substr(0, versions);
-  const size_t slash = model.find('/');
-  if (slash == std::string_view::npos || model.substr(0, slash) != kModels ||
-      !IsId(model.substr(slash + 1)) ||
-      (versions != std::string_view::npos && reference.version == 0)) {
-    return InvalidField(
-        field, absl::StrFormat("got %s, wanted models/ID or models/ID/versions/N with an ID of %s "
-                               "and N counting from 1",
-                               Quoted(name), kWantedId));
-  }
-  reference.model_id = std::string(model.substr(slash + 1));
-  return reference;
+  if (auto reference = Parse(name); reference.has_value()) return *std::move(reference);
+  return InvalidField(
+      field, absl::StrFormat("got %s, wanted models/ID, models/ID/versions/N or "
+                             "models/ID/aliases/ALIAS with an ID and an ALIAS of %s and N counting "
+                             "from 1",
+                             Quoted(name), kWantedId));
+}
+
+absl::StatusOr<ModelReference> ParseModelVersionName(std::string_view name,
+                                                     std::string_view field) {
+  auto reference = Parse(name);
+  if (reference.has_value() && reference->version != 0) return *std::move(reference);
+  return InvalidField(field, absl::StrFormat("got %s, wanted models/ID/versions/N with an ID of %s "
+                                             "and N counting from 1",
+                                             Quoted(name), kWantedId));
+}
+
+absl::StatusOr<ModelReference> ParseModelAliasName(std::string_view name, std::string_view field) {
+  auto reference = Parse(name);
+  if (reference.has_value() && !reference->alias.empty()) return *std::move(reference);
+  return InvalidField(field, absl::StrFormat("got %s, wanted models/ID/aliases/ALIAS with an ID "
+                                             "and an ALIAS of %s",
+                                             Quoted(name), kWantedId));
 }
 
 std::string CheckpointName(std::string_view job_id, int64_t step) {

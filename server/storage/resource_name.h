@@ -9,9 +9,10 @@
 
 namespace derin::server {
 
-// Names of resources: `corpora/ID`, `models/ID`, `models/ID/versions/N`, `trainingJobs/ID`,
-// `trainingJobs/ID/checkpoints/STEP`, `sessions/ID`. What a client sends is parsed with the name of
-// its field, which errors name too; everything inside works with the bare ids.
+// Names of resources: `corpora/ID`, `models/ID`, `models/ID/versions/N`, `models/ID/aliases/ALIAS`,
+// `trainingJobs/ID`, `trainingJobs/ID/checkpoints/STEP`, `sessions/ID`. What a client sends is
+// parsed with the name of its field, which errors name too; everything inside works with the bare
+// ids.
 
 // The collections of the API.
 inline constexpr std::string_view kCorpora = "corpora";
@@ -30,16 +31,23 @@ std::string ResourceName(std::string_view collection, std::string_view id);
 absl::StatusOr<std::string> ParseResourceName(std::string_view collection, std::string_view name,
                                               std::string_view field);
 
-// A model or one version of it.
+// A version of a model: one with a number, the one that an alias points at, or else the latest.
 struct ModelReference {
   std::string model_id;
-  int64_t version = 0;  // 0: the latest
+  int64_t version = 0;  // 0: not by its number
+  std::string alias{};  // empty: not by an alias
 };
 
 // `models/ID/versions/N`.
 std::string ModelVersionName(std::string_view model_id, int64_t version);
-// Of `models/ID` or `models/ID/versions/N`.
+// `models/ID/aliases/ALIAS`.
+std::string ModelAliasName(std::string_view model_id, std::string_view alias);
+// Of `models/ID`, `models/ID/versions/N` or `models/ID/aliases/ALIAS`.
 absl::StatusOr<ModelReference> ParseModelReference(std::string_view name, std::string_view field);
+// Of `models/ID/versions/N` alone.
+absl::StatusOr<ModelReference> ParseModelVersionName(std::string_view name, std::string_view field);
+// Of `models/ID/aliases/ALIAS` alone.
+absl::StatusOr<ModelReference> ParseModelAliasName(std::string_view name, std::string_view field);
 
 // A checkpoint of a job.
 struct CheckpointReference {

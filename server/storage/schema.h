@@ -75,6 +75,16 @@ CREATE TABLE training_starts (
   state_sha256 TEXT
 ) STRICT;
 )sql",
+    R"sql(
+CREATE TABLE model_aliases (
+  model_id TEXT NOT NULL,
+  alias TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  record BLOB NOT NULL,
+  PRIMARY KEY (model_id, alias),
+  FOREIGN KEY (model_id, version) REFERENCES model_versions (model_id, version)
+) STRICT;
+)sql",
 };
 
 // In the file's header; tells our files from those of other programs. `drin` in ASCII.

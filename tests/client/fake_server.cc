@@ -32,6 +32,12 @@ class FakeServer::Services final : public v1::CorpusService::Service,
   DERIN_UNARY(DeleteCorpus, delete_corpus, v1::DeleteCorpusRequest, google::protobuf::Empty)
   DERIN_UNARY(GetModel, get_model, v1::GetModelRequest, v1::Model)
   DERIN_UNARY(ListModels, list_models, v1::ListModelsRequest, v1::ListModelsResponse)
+  DERIN_UNARY(GetModelVersion, get_model_version, v1::GetModelVersionRequest, v1::ModelVersion)
+  DERIN_UNARY(ListModelVersions, list_model_versions, v1::ListModelVersionsRequest,
+              v1::ListModelVersionsResponse)
+  DERIN_UNARY(SetModelAlias, set_model_alias, v1::SetModelAliasRequest, v1::ModelAlias)
+  DERIN_UNARY(DeleteModelAlias, delete_model_alias, v1::DeleteModelAliasRequest,
+              google::protobuf::Empty)
   DERIN_UNARY(CreateTrainingJob, create_training_job, v1::CreateTrainingJobRequest, v1::TrainingJob)
   DERIN_UNARY(GetTrainingJob, get_training_job, v1::GetTrainingJobRequest, v1::TrainingJob)
   DERIN_UNARY(ListTrainingJobs, list_training_jobs, v1::ListTrainingJobsRequest,

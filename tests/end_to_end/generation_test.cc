@@ -30,7 +30,7 @@ class GenerationTest : public ClientTest {
     ASSERT_TRUE(directory.ok()) << directory.status();
     const auto store = *MetadataStore::Open(directory->metadata_file());
     BlobStore blobs(directory->blobs());
-    const auto version = store->GetModelVersion("sea", 1);
+    const auto version = store->GetModelVersion({"sea", 1});
     ASSERT_TRUE(version.ok()) << version.status();
     ModelFile file = *DecodeModelFile(*blobs.Read(version->sha256()));
     file.config.precision = Precision::kBf16;

@@ -47,26 +47,4 @@ absl::StatusOr<ServerInfo> Client::GetServerInfo() {
   return FromProto(*reply);
 }
 
-absl::StatusOr<Model> Client::GetModel(const std::string& name) {
-  derin::v1::GetModelRequest request;
-  request.set_name(name);
-  const auto reply =
-      connection_->Call(connection_->models(), &derin::v1::ModelService::Stub::GetModel, request);
-  if (!reply.ok()) return reply.status();
-  return FromProto(*reply);
-}
-
-absl::StatusOr<std::vector<Model>> Client::ListModels() {
-  std::vector<Model> models;
-  derin::v1::ListModelsRequest request;
-  do {
-    const auto reply = connection_->Call(connection_->models(),
-                                         &derin::v1::ModelService::Stub::ListModels, request);
-    if (!reply.ok()) return reply.status();
-    for (const auto& model : reply->models()) models.push_back(FromProto(model));
-    request.set_page_token(reply->next_page_token());
-  } while (!request.page_token().empty());
-  return models;
-}
-
 }  // namespace derin::client

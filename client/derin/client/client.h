@@ -120,6 +120,15 @@ class Client {
   absl::StatusOr<Model> GetModel(const std::string& name);
   // All of them, by id.
   absl::StatusOr<std::vector<Model>> ListModels();
+  // `models/ID/versions/N`, `models/ID/aliases/ALIAS`, or `models/ID` for the latest.
+  absl::StatusOr<ModelVersion> GetModelVersion(const std::string& name);
+  // All of a model, newest first.
+  absl::StatusOr<std::vector<ModelVersion>> ListModelVersions(const std::string& model);
+  // Makes or moves `models/ID/aliases/ALIAS` to what `model_version`, a name as in GetModelVersion
+  // and of the same model, means now.
+  absl::StatusOr<ModelAlias> SetModelAlias(const std::string& name,
+                                           const std::string& model_version);
+  absl::Status DeleteModelAlias(const std::string& name);
 
   // How probable a text is: reads all of `source` and sends it in parts, each after the one before
   // is scored.
@@ -127,7 +136,7 @@ class Client {
                                         const ScoreCallbacks& callbacks = {},
                                         Cancellation* cancellation = nullptr);
 
-  // `model` is `models/ID` or `models/ID/versions/N`.
+  // `model` is `models/ID`, `models/ID/versions/N` or `models/ID/aliases/ALIAS`.
   absl::StatusOr<Session> OpenSession(const std::string& model, const SessionOptions& options = {});
   absl::StatusOr<Session> GetSession(const std::string& name);
   // All of the caller's, by name.

@@ -127,8 +127,8 @@ struct SamplingSettings {
 };
 
 struct GenerateOptions {
-  // Exactly one of the two. `models/ID` (its latest version) or `models/ID/versions/N`: from a zero
-  // state, and nothing is kept.
+  // Exactly one of the two. `models/ID` (its latest version), `models/ID/versions/N` or
+  // `models/ID/aliases/ALIAS`: from a zero state, and nothing is kept.
   std::string model;
   // `sessions/ID`: the text goes on where the session's last call ended.
   std::string session;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "derin/client/corpus.h"
@@ -85,6 +86,17 @@ struct ModelVersion {
   std::string sha256;
 };
 
+// A name of a version that can be moved to another one, such as `stable` or `canary`.
+struct ModelAlias {
+  // `models/ID/aliases/ALIAS`.
+  std::string name;
+  // `models/ID/versions/N`: where it points.
+  std::string model_version;
+  std::optional<absl::Time> create_time;
+  // When it was last set.
+  std::optional<absl::Time> update_time;
+};
+
 // A name under which versions are published.
 struct Model {
   // `models/ID`.
@@ -94,6 +106,8 @@ struct Model {
   std::optional<ModelVersion> latest_version;
   // How many versions there are.
   int32_t version_count = 0;
+  // By their ids.
+  std::vector<ModelAlias> aliases;
 };
 
 }  // namespace derin::client

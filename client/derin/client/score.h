@@ -11,8 +11,8 @@
 namespace derin::client {
 
 struct ScoreOptions {
-  // Exactly one of the two. `models/ID` (its latest version) or `models/ID/versions/N`: from a zero
-  // state.
+  // Exactly one of the two. `models/ID` (its latest version), `models/ID/versions/N` or
+  // `models/ID/aliases/ALIAS`: from a zero state.
   std::string model;
   // `sessions/ID`: after what the session has absorbed; it stays as it is.
   std::string session;

@@ -66,7 +66,7 @@ struct LearningRate {
 struct StartFrom {
   // `trainingJobs/ID/checkpoints/STEP`. What the specification leaves unset is that of its job.
   std::string training_checkpoint;
-  // `models/ID/versions/N`, or `models/ID` for its latest.
+  // `models/ID/versions/N`, `models/ID/aliases/ALIAS`, or `models/ID` for its latest.
   std::string model_version;
   // Of a checkpoint, take the weights alone: begin at step 0 with a fresh optimiser. Else the
   // training goes on as its job would have.

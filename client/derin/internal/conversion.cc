@@ -197,12 +197,22 @@ ModelVersion FromProto(const v1::ModelVersion& from) {
   return to;
 }
 
+ModelAlias FromProto(const v1::ModelAlias& from) {
+  ModelAlias to;
+  to.name = from.name();
+  to.model_version = from.model_version();
+  DERIN_READ_TIME(from, to, create_time);
+  DERIN_READ_TIME(from, to, update_time);
+  return to;
+}
+
 Model FromProto(const v1::Model& from) {
   Model to;
   to.name = from.name();
   DERIN_READ_TIME(from, to, create_time);
   if (from.has_latest_version()) to.latest_version = FromProto(from.latest_version());
   to.version_count = from.version_count();
+  for (const v1::ModelAlias& alias : from.aliases()) to.aliases.push_back(FromProto(alias));
   return to;
 }
 

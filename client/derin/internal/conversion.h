@@ -18,6 +18,7 @@ namespace derin::client::internal {
 
 Corpus FromProto(const derin::v1::Corpus& from);
 Model FromProto(const derin::v1::Model& from);
+ModelAlias FromProto(const derin::v1::ModelAlias& from);
 ModelConfig FromProto(const derin::v1::ModelConfig& from);
 ModelVersion FromProto(const derin::v1::ModelVersion& from);
 TrainingSpec FromProto(const derin::v1::TrainingSpec& from);

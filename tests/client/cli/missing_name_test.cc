@@ -44,6 +44,19 @@ TEST_F(MissingName, ProposesNothingWhenTheNameItselfIsThere) {
   EXPECT_EQ(WithNearestModel(not_found_, "models/books/versions/9", *client_), not_found_);
 }
 
+TEST_F(MissingName, ProposesTheNearestAliasOfAModelThatIsThere) {
+  server_.answers().list_models = [](const auto&, v1::ListModelsResponse& response) {
+    v1::Model& model = *response.add_models();
+    model.set_name("models/books");
+    model.add_aliases()->set_name("models/books/aliases/stable");
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Message(WithNearestModel(not_found_, "books/aliases/stabel", *client_)),
+            "there is no such model, did you mean 'stable'?");
+  EXPECT_EQ(Message(WithNearestModel(not_found_, "bokos/aliases/stable", *client_)),
+            "there is no such model, did you mean 'books'?");
+}
+
 TEST_F(MissingName, AsksOnlyWhenANameIsMissing) {
   AnswerModels({"models/books"});
   const absl::Status busy = absl::AbortedError("busy");

@@ -16,6 +16,9 @@ void Fill(v1::Model& model) {
   version.mutable_config()->set_precision(v1::PRECISION_BF16);
   version.set_parameter_count(612124);
   version.set_training_perplexity(1.05);
+  v1::ModelAlias& alias = *model.add_aliases();
+  alias.set_name("models/tm/aliases/stable");
+  alias.set_model_version("models/tm/versions/1");
 }
 
 using ModelsCommand = CommandTest;
@@ -27,9 +30,9 @@ TEST_F(ModelsCommand, ListShowsTheLatestVersions) {
     return grpc::Status::OK;
   };
   EXPECT_EQ(Run({"models", "list"}).out,
-            "NAME   VERSIONS  NETWORK      PARAMETERS  PERPLEXITY  VALIDATION  PUBLISHED\n"
-            "tm            2  gru 2 x 256     612,124        1.05           -  -\n"
-            "young         0  -                     -           -           -  -\n");
+            "NAME   VERSIONS  NETWORK      PARAMETERS  PERPLEXITY  VALIDATION  PUBLISHED  ALIASES\n"
+            "tm            2  gru 2 x 256     612,124        1.05           -  -          stable\n"
+            "young         0  -                     -           -           -  -          -\n");
 }
 
 TEST_F(ModelsCommand, ListSaysHowToTrainTheFirst) {
@@ -44,6 +47,7 @@ TEST_F(ModelsCommand, ShowPrintsTheLatestVersion) {
     return grpc::Status::OK;
   };
   const Result result = Run({"models", "show", "tm"});
+  EXPECT_THAT(result.out, HasSubstr("aliases   stable -> 1\n"));
   EXPECT_THAT(result.out, HasSubstr("latest         models/tm/versions/2\n"));
   EXPECT_THAT(result.out, HasSubstr("precision      bf16\n"));
   EXPECT_THAT(result.out, HasSubstr("perplexity     1.05 (training), 2.50 (validation)\n"));
@@ -56,6 +60,46 @@ TEST_F(ModelsCommand, ShowSaysThatNothingIsPublishedYet) {
     return grpc::Status::OK;
   };
   EXPECT_THAT(Run({"models", "show", "young"}).err, HasSubstr("no version yet"));
+}
+
+TEST_F(ModelsCommand, ShowPrintsOneVersionByItsNumberOrItsAlias) {
+  std::string asked;
+  answers().get_model_version = [&asked](const v1::GetModelVersionRequest& request,
+                                         v1::ModelVersion& version) {
+    asked = request.name();
+    version.set_name("models/tm/versions/1");
+    return grpc::Status::OK;
+  };
+  EXPECT_THAT(Run({"models", "show", "tm/aliases/stable"}).out,
+              HasSubstr("name           models/tm/versions/1\n"));
+  EXPECT_EQ(asked, "models/tm/aliases/stable");
+  EXPECT_THAT(Run({"models", "show", "models/tm/versions/1", "--json"}).out,
+              HasSubstr("\"name\": \"models/tm/versions/1\""));
+  EXPECT_EQ(asked, "models/tm/versions/1");
+}
+
+TEST_F(ModelsCommand, VersionsListsThemWithTheirAliases) {
+  answers().get_model = [](const auto&, v1::Model& model) {
+    Fill(model);
+    return grpc::Status::OK;
+  };
+  answers().list_model_versions = [](const v1::ListModelVersionsRequest& request,
+                                     v1::ListModelVersionsResponse& response) {
+    EXPECT_EQ(request.parent(), "models/tm");
+    v1::Model model;
+    Fill(model);
+    *response.add_model_versions() = model.latest_version();
+    v1::ModelVersion& first = *response.add_model_versions();
+    first = model.latest_version();
+    first.set_name("models/tm/versions/1");
+    first.set_training_job("trainingJobs/a");
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"models", "versions", "tm"}).out,
+            "VERSION  ALIASES  NETWORK      PERPLEXITY  VALIDATION  PUBLISHED  TRAINED BY\n"
+            "      2  -        gru 2 x 256        1.05           -  -          -\n"
+            "      1  stable   gru 2 x 256        1.05           -  -          a\n");
+  EXPECT_THAT(Run({"models", "versions", "tm", "--json"}).out, HasSubstr("\"model_versions\": ["));
 }
 
 }  // namespace

@@ -84,8 +84,8 @@ TEST_F(JobLedgerTest, AJobGoesFromTheQueueToItsVersion) {
     EXPECT_FALSE(events[i].message().empty());
     EXPECT_TRUE(events[i].has_time());
   }
-  EXPECT_EQ(store->GetModelVersion("tiny", 1)->training_perplexity(), 2.5);
-  EXPECT_FALSE(store->GetModelVersion("tiny", 1)->has_validation_perplexity());
+  EXPECT_EQ(store->GetModelVersion({"tiny", 1})->training_perplexity(), 2.5);
+  EXPECT_FALSE(store->GetModelVersion({"tiny", 1})->has_validation_perplexity());
 }
 
 TEST_F(JobLedgerTest, TheVersionHasThePerplexityOfItsOwnWeights) {
@@ -96,8 +96,8 @@ TEST_F(JobLedgerTest, TheVersionHasThePerplexityOfItsOwnWeights) {
   TrainedModel best = Model();
   best.validation_perplexity = 4;
   ASSERT_TRUE(ledger->Succeed("a", best, progress).ok());
-  EXPECT_EQ(store->GetModelVersion("tiny", 1)->training_perplexity(), 2.5);
-  EXPECT_EQ(store->GetModelVersion("tiny", 1)->validation_perplexity(), 4);
+  EXPECT_EQ(store->GetModelVersion({"tiny", 1})->training_perplexity(), 2.5);
+  EXPECT_EQ(store->GetModelVersion({"tiny", 1})->validation_perplexity(), 4);
 }
 
 TEST_F(JobLedgerTest, AFullQueueSaysWhenToTryAgain) {

@@ -57,7 +57,7 @@ TEST_F(JobRunnerTest, PublishesWhatItTrained) {
   const TrainingJob job = *store->GetTrainingJob("a");
   EXPECT_EQ(job.model_version(), "models/tiny/versions/1");
   EXPECT_EQ(job.progress().fraction_done(), 1);
-  const auto version = store->GetModelVersion("tiny", 1);
+  const auto version = store->GetModelVersion({"tiny", 1});
   ASSERT_TRUE(version.ok()) << version.status();
   EXPECT_EQ(version->training_perplexity(), job.progress().epoch_training_perplexity());
   EXPECT_FALSE(version->has_validation_perplexity());
@@ -206,7 +206,7 @@ TEST_F(JobRunnerTest, APausedJobFreesTheDeviceAndEndsAsIfItHadNeverPaused) {
   EXPECT_EQ(paused->States(), "QUEUED RUNNING PAUSING PAUSED QUEUED RUNNING R P SUCCEEDED");
   const auto version_of = [this](const char* job) {
     const std::string version = store->GetTrainingJob(job)->model_version();
-    return *store->GetModelVersion("tiny", std::stoi(version.substr(version.rfind('/') + 1)));
+    return *store->GetModelVersion({"tiny", std::stoi(version.substr(version.rfind('/') + 1))});
   };
   EXPECT_EQ(version_of("paused").sha256(), version_of("whole").sha256());
   EXPECT_EQ(version_of("paused").training_perplexity(), version_of("whole").training_perplexity());
@@ -249,8 +249,8 @@ TEST_F(JobRunnerTest, ARunThatBeganAnewEndsWithTheSameWeights) {
   whole->AwaitEnd();
   twice->AwaitEnd();
   EXPECT_EQ(store->GetTrainingJob("twice")->attempt(), 2);
-  EXPECT_EQ(store->GetModelVersion("tiny", 1)->sha256(),
-            store->GetModelVersion("tiny", 2)->sha256());
+  EXPECT_EQ(store->GetModelVersion({"tiny", 1})->sha256(),
+            store->GetModelVersion({"tiny", 2})->sha256());
 }
 
 TEST_F(JobRunnerTest, StopsWhileNothingRuns) {

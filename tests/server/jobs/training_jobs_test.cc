@@ -331,7 +331,8 @@ struct ForkTest : TrainingJobsTest {
     Tale(*jobs, id).AwaitEnd();
     const TrainingJob job = *jobs->Get(id);
     EXPECT_EQ(job.state(), TrainingJob::STATE_SUCCEEDED) << job.message();
-    return store->GetLatestModelVersion(IdOf(job.spec().model())).value_or(v1::ModelVersion());
+    return store->GetModelVersion({std::string(IdOf(job.spec().model()))})
+        .value_or(v1::ModelVersion());
   }
 };
 

@@ -79,7 +79,7 @@ TEST_F(MetadataStoreTest, EverythingIsThereAgainAfterReopening) {
   Reopen();
   EXPECT_TRUE(Same(*store_->GetCorpus("text"), TestCorpus("text")));
   EXPECT_TRUE(Same(*store_->GetTrainingJob("a"), published->update.job));
-  EXPECT_TRUE(Same(*store_->GetModelVersion("m", 1), published->version));
+  EXPECT_TRUE(Same(*store_->GetModelVersion({"m", 1}), published->version));
   EXPECT_TRUE(Same(store_->GetModel("m")->latest_version(), published->version));
   EXPECT_EQ(store_->ListTrainingEvents("a", 0)->size(), 3);
   EXPECT_EQ(store_->ListUnfinishedTrainingJobs()->size(), 1);
@@ -98,7 +98,7 @@ TEST_F(MetadataStoreTest, AJobMakesItsModelOnce) {
   const auto model = store_->GetModel("m");
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ(model->create_time().seconds(), 2'000);
-  EXPECT_EQ(ErrorReason(store_->GetLatestModelVersion("m").status()), "MODEL_HAS_NO_VERSION");
+  EXPECT_EQ(ErrorReason(store_->GetModelVersion({"m"}).status()), "MODEL_HAS_NO_VERSION");
 }
 
 TEST_F(MetadataStoreTest, AJobThatIsRefusedLeavesNothing) {
@@ -257,7 +257,7 @@ TEST_F(MetadataStoreTest, ADeletedJobLeavesNothingButItsVersions) {
   EXPECT_EQ(ErrorReason(store_->GetTrainingJob("a").status()), "JOB_NOT_FOUND");
   EXPECT_EQ(ErrorReason(store_->ListTrainingEvents("a", 0).status()), "JOB_NOT_FOUND");
   EXPECT_EQ(*store_->FindRequest("r", Sha256Hex("request")), std::nullopt);
-  EXPECT_TRUE(store_->GetModelVersion("m", 1).ok());
+  EXPECT_TRUE(store_->GetModelVersion({"m", 1}).ok());
   EXPECT_THAT(*store_->DigestsInUse(),
               UnorderedElementsAre(Sha256Hex("some text"), published->version.sha256()));
   EXPECT_EQ(store_->ListTrainingEvents("b", 0)->size(), 1);
@@ -376,6 +376,54 @@ TEST_F(MetadataStoreTest, KnowsAllDigestsThatRecordsName) {
   EXPECT_THAT(*store_->DigestsInUse(),
               UnorderedElementsAre(Sha256Hex("some text"), Sha256Hex("other text"),
                                    published->version.sha256()));
+}
+
+TEST_F(MetadataStoreTest, AnAliasIsMadeAndMovedAndIsThereAfterReopening) {
+  ASSERT_TRUE(Publish(Insert(TestJob("a"))).ok());
+  ASSERT_TRUE(Publish(Insert(TestJob("b"))).ok());
+  const ModelReference stable{"m", 0, "stable"};
+  google::protobuf::Timestamp first;
+  first.set_seconds(1);
+  const auto made = store_->SetModelAlias(stable, {"m", 1}, first);
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(made->name(), "models/m/aliases/stable");
+  EXPECT_EQ(made->model_version(), "models/m/versions/1");
+  google::protobuf::Timestamp later;
+  later.set_seconds(2);
+  // Where the latest is now: it does not follow when that changes.
+  const auto moved = store_->SetModelAlias(stable, {"m"}, later);
+  ASSERT_TRUE(moved.ok()) << moved.status();
+  EXPECT_EQ(moved->model_version(), "models/m/versions/2");
+  EXPECT_EQ(moved->create_time().seconds(), 1);
+  EXPECT_EQ(moved->update_time().seconds(), 2);
+  ASSERT_TRUE(store_->SetModelAlias({"m", 0, "canary"}, stable, later).ok());
+  ASSERT_TRUE(Publish(Insert(TestJob("c"))).ok());
+  Reopen();
+  EXPECT_EQ(store_->GetModelVersion(stable)->name(), "models/m/versions/2");
+  EXPECT_EQ(store_->GetModelVersion({"m", 0, "canary"})->name(), "models/m/versions/2");
+  EXPECT_TRUE(Same(store_->GetModel("m")->aliases(1), *moved));
+  ASSERT_TRUE(store_->DeleteModelAlias(stable).ok());
+  EXPECT_EQ(ErrorReason(store_->DeleteModelAlias(stable)), "MODEL_ALIAS_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(store_->GetModelVersion(stable).status()), "MODEL_ALIAS_NOT_FOUND");
+  EXPECT_EQ(store_->GetModel("m")->version_count(), 3);
+}
+
+TEST_F(MetadataStoreTest, AnAliasThatCannotBeSetStaysWhereItWas) {
+  ASSERT_TRUE(Publish(Insert(TestJob("a"))).ok());
+  ASSERT_TRUE(store_->SetModelAlias({"m", 0, "stable"}, {"m", 1}, {}).ok());
+  EXPECT_EQ(ErrorReason(store_->SetModelAlias({"m", 0, "stable"}, {"m", 2}, {}).status()),
+            "MODEL_VERSION_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(store_->SetModelAlias({"m", 0, "stable"}, {"m", 0, "x"}, {}).status()),
+            "MODEL_ALIAS_NOT_FOUND");
+  EXPECT_EQ(store_->GetModelVersion({"m", 0, "stable"})->name(), "models/m/versions/1");
+  for (int i = 1; i < 100; ++i) {
+    ASSERT_TRUE(store_->SetModelAlias({"m", 0, absl::StrFormat("a%d", i)}, {"m", 1}, {}).ok());
+  }
+  const absl::Status full = store_->SetModelAlias({"m", 0, "more"}, {"m", 1}, {}).status();
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(full), "ALIASES_FULL");
+  // One that is there can still be moved.
+  EXPECT_TRUE(store_->SetModelAlias({"m", 0, "stable"}, {"m", 1}, {}).ok());
 }
 
 }  // namespace

@@ -51,26 +51,25 @@ TEST_F(ModelTableTest, VersionsAreNumberedFromOneForEachModel) {
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ(model->latest_version().name(), "models/m/versions/2");
   EXPECT_EQ(model->version_count(), 2);
-  EXPECT_EQ(model_table::GetVersion(*database_, "m", 1)->name(), "models/m/versions/1");
-  EXPECT_EQ(model_table::GetLatestVersion(*database_, "m")->name(), "models/m/versions/2");
+  EXPECT_EQ(model_table::GetVersion(*database_, {"m", 1})->name(), "models/m/versions/1");
+  EXPECT_EQ(model_table::GetVersion(*database_, {"m"})->name(), "models/m/versions/2");
 }
 
 TEST_F(ModelTableTest, AfterNineComesTen) {
   ASSERT_TRUE(model_table::EnsureExists(*database_, "m", At(1)).ok());
   for (int i = 0; i < 10; ++i) InsertVersion("m");
-  EXPECT_EQ(model_table::GetLatestVersion(*database_, "m")->name(), "models/m/versions/10");
+  EXPECT_EQ(model_table::GetVersion(*database_, {"m"})->name(), "models/m/versions/10");
 }
 
 TEST_F(ModelTableTest, WhatIsNotThereIsNotFound) {
   ASSERT_TRUE(model_table::EnsureExists(*database_, "m", At(1)).ok());
   InsertVersion("m");
   EXPECT_EQ(ErrorReason(model_table::Get(*database_, "n").status()), "MODEL_NOT_FOUND");
-  EXPECT_EQ(ErrorReason(model_table::GetLatestVersion(*database_, "n").status()),
-            "MODEL_NOT_FOUND");
-  EXPECT_EQ(ErrorReason(model_table::GetVersion(*database_, "n", 1).status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(model_table::GetVersion(*database_, {"n"}).status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(model_table::GetVersion(*database_, {"n", 1}).status()), "MODEL_NOT_FOUND");
   EXPECT_EQ(ErrorReason(model_table::InsertVersion(*database_, "n", v1::ModelVersion()).status()),
             "MODEL_NOT_FOUND");
-  const absl::Status version = model_table::GetVersion(*database_, "m", 2).status();
+  const absl::Status version = model_table::GetVersion(*database_, {"m", 2}).status();
   EXPECT_EQ(version.code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(ErrorReason(version), "MODEL_VERSION_NOT_FOUND");
   EXPECT_THAT(std::string(version.message()), HasSubstr("models/m has no version 2"));
@@ -78,7 +77,7 @@ TEST_F(ModelTableTest, WhatIsNotThereIsNotFound) {
 
 TEST_F(ModelTableTest, AModelWithoutVersionsHasNoLatest) {
   ASSERT_TRUE(model_table::EnsureExists(*database_, "m", At(1)).ok());
-  const absl::Status latest = model_table::GetLatestVersion(*database_, "m").status();
+  const absl::Status latest = model_table::GetVersion(*database_, {"m"}).status();
   EXPECT_EQ(latest.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(ErrorReason(latest), "MODEL_HAS_NO_VERSION");
 }
@@ -99,6 +98,25 @@ TEST_F(ModelTableTest, ListsByIdInPagesWithTheirVersions) {
   ASSERT_EQ(page->items.size(), 1);
   EXPECT_EQ(page->items[0].name(), "models/c");
   EXPECT_EQ(page->next, "");
+}
+
+TEST_F(ModelTableTest, VersionsAreListedNewestFirstInPages) {
+  ASSERT_TRUE(model_table::EnsureExists(*database_, "m", At(1)).ok());
+  EXPECT_TRUE(model_table::ListVersions(*database_, "m", "", 10)->items.empty());
+  for (int i = 0; i < 11; ++i) InsertVersion("m");
+  const auto first = model_table::ListVersions(*database_, "m", "", 10);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->items.size(), 10);
+  EXPECT_EQ(first->items[0].name(), "models/m/versions/11");
+  EXPECT_EQ(first->next, "2");
+  const auto second = model_table::ListVersions(*database_, "m", first->next, 10);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->items.size(), 1);
+  EXPECT_EQ(second->items[0].name(), "models/m/versions/1");
+  EXPECT_EQ(second->next, "");
+  EXPECT_EQ(ErrorReason(model_table::ListVersions(*database_, "n", "", 10).status()),
+            "MODEL_NOT_FOUND");
+  EXPECT_EQ(ErrorField(model_table::ListVersions(*database_, "m", "x", 10).status()), "page_token");
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ TEST(ResourceName, AnErrorNamesTheFieldWhatWasGotAndWhatWasWanted) {
   }
 }
 
-TEST(ResourceName, AModelReferenceIsAModelOrOneOfItsVersions) {
+TEST(ResourceName, AModelReferenceIsAModelAVersionOrAnAlias) {
   const auto latest = ParseModelReference("models/a", "model");
   ASSERT_TRUE(latest.ok()) << latest.status();
   EXPECT_EQ(latest->model_id, "a");
@@ -56,14 +56,49 @@ TEST(ResourceName, AModelReferenceIsAModelOrOneOfItsVersions) {
   EXPECT_EQ(version->model_id, "a-b");
   EXPECT_EQ(version->version, 12);
   EXPECT_EQ(ModelVersionName("a-b", 12), "models/a-b/versions/12");
+
+  const auto alias = ParseModelReference(ModelAliasName("a-b", "stable"), "model");
+  ASSERT_TRUE(alias.ok()) << alias.status();
+  EXPECT_EQ(alias->model_id, "a-b");
+  EXPECT_EQ(alias->version, 0);
+  EXPECT_EQ(alias->alias, "stable");
+  EXPECT_EQ(ModelAliasName("a-b", "stable"), "models/a-b/aliases/stable");
+}
+
+TEST(ResourceName, AVersionAndAnAliasCanBeAskedForAlone) {
+  EXPECT_EQ(ParseModelVersionName("models/a/versions/3", "name")->version, 3);
+  EXPECT_EQ(ParseModelAliasName("models/a/aliases/stable", "name")->alias, "stable");
+  for (const char* name : {"models/a", "models/a/aliases/stable", "models/a/versions/0"}) {
+    EXPECT_EQ(ErrorField(ParseModelVersionName(name, "name").status()), "name") << name;
+  }
+  for (const char* name : {"models/a", "models/a/versions/3", "models/a/aliases/Stable"}) {
+    EXPECT_EQ(ErrorField(ParseModelAliasName(name, "name").status()), "name") << name;
+  }
 }
 
 TEST(ResourceName, AnythingElseIsNoModelReference) {
-  for (const char* name :
-       {"", "a", "models/", "corpora/a", "models/a/", "models/a/versions", "models/a/versions/",
-        "models/a/versions/0", "models/a/versions/01", "models/a/versions/-1",
-        "models/a/versions/+1", "models/a/versions/1x", "models/a/versions/1/versions/2",
-        "models/a/versions/99999999999999999999", "models//versions/1", "models/a/b/versions/1"}) {
+  for (const char* name : {"",
+                           "a",
+                           "models/",
+                           "corpora/a",
+                           "models/a/",
+                           "models/a/versions",
+                           "models/a/versions/",
+                           "models/a/versions/0",
+                           "models/a/versions/01",
+                           "models/a/versions/-1",
+                           "models/a/versions/+1",
+                           "models/a/versions/1x",
+                           "models/a/versions/1/versions/2",
+                           "models/a/versions/99999999999999999999",
+                           "models//versions/1",
+                           "models/a/b/versions/1",
+                           "models/a/aliases",
+                           "models/a/aliases/",
+                           "models/a/aliases/3",
+                           "models/a/aliases/b/c",
+                           "models/a/aliases/b/versions/1",
+                           "models/A/aliases/b"}) {
     const auto reference = ParseModelReference(name, "model");
     ASSERT_FALSE(reference.ok()) << name;
     EXPECT_EQ(ErrorField(reference.status()), "model");
