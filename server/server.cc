@@ -234,7 +234,7 @@ absl::Status Server::Parts::StartWork(const ServerOptions& options) {
   if (!made.ok()) return made.status();
   engine = *std::move(made);
   model_service.emplace(
-      admission, *store,
+      admission, *store, blobs,
       ScoreReactor::Parts{
           .sessions = sessions, .engine = *engine, .max_text_bytes = options.max_prompt_bytes});
   generation_service.emplace(

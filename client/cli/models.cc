@@ -12,6 +12,7 @@
 #include "client/cli/missing_name.h"
 #include "client/cli/resource_name.h"
 #include "client/cli/table.h"
+#include "derin/client/error.h"
 
 namespace derin::cli {
 namespace {
@@ -186,11 +187,42 @@ void DefineVersions(CLI::App& models, CommandContext& context) {
   });
 }
 
+void DefineDelete(CLI::App& models, CommandContext& context) {
+  CLI::App& command =
+      AddCommand(models, "delete",
+                 "Deletes one version, or a model with all its versions. Refused while an alias "
+                 "points at it, sessions go on from it, or a job that is not over needs it.",
+                 "  derin models delete timemachine/versions/1\n"
+                 "  derin models delete timemachine --force");
+  auto name = std::make_shared<std::string>();
+  auto force = std::make_shared<bool>(false);
+  command.add_option("NAME", *name, "of the model, or NAME/versions/N")->required()->type_name("");
+  command.add_flag("--force", *force,
+                   "also when it is in use: its aliases go, its sessions end; jobs go on");
+  context.DefineWithClient(command, [&context, name, force](client::Client& client) {
+    const std::string full_name = ResourceName(kCollection, *name);
+    const bool is_version = ResourceId(kCollection, full_name).find('/') != std::string::npos;
+    const absl::Status status = is_version ? client.DeleteModelVersion(full_name, *force)
+                                           : client.DeleteModel(full_name, *force);
+    if (!status.ok()) {
+      return client::ErrorReason(status) == "MODEL_IN_USE"
+                 ? WithSuffix(status, " (--force)")
+                 : WithNearestModel(status, *name, client);
+    }
+    if (context.json()) {
+      PrintDocument({{"deleted", full_name}}, context.console().out);
+    } else {
+      context.console().out << "deleted " << full_name << '\n';
+    }
+    return absl::OkStatus();
+  });
+}
+
 }  // namespace
 
 void AddModelsCommand(CLI::App& app, CommandContext& context) {
   CLI::App& models =
-      AddCommand(app, "models", "What training has made: list, show, versions, alias.",
+      AddCommand(app, "models", "What training has made: list, show, versions, alias, delete.",
                  "  derin models list\n"
                  "  derin models show timemachine\n"
                  "  derin models alias set timemachine stable 3");
@@ -199,6 +231,7 @@ void AddModelsCommand(CLI::App& app, CommandContext& context) {
   DefineShow(models, context);
   DefineVersions(models, context);
   AddModelAliasCommand(models, context);
+  DefineDelete(models, context);
 }
 
 }  // namespace derin::cli

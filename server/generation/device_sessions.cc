@@ -87,6 +87,17 @@ void DeviceSessions::Remove(const Key& key) {
   on_leave_(key);
 }
 
+void DeviceSessions::CloseAllOf(std::string_view model_version) {
+  std::vector<Key> keys;
+  for (const auto& [key, entry] : sessions_) {
+    if (entry.session->version()->version.name() == model_version) keys.push_back(key);
+  }
+  for (const Key& key : keys) {
+    sessions_.at(key).session->Close();
+    Remove(key);
+  }
+}
+
 bool DeviceSessions::RemoveLeastUsed(const HiddenStatePool* pool) {
   for (const auto& [use, key] : by_use_) {
     const bool fits = pool == nullptr || &sessions_.at(key).session->lease().pool() == pool;

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -37,6 +38,8 @@ class DeviceSessions {
   bool HasUser(const Key& key) const;
   void Add(std::shared_ptr<Session> session);
   void Remove(const Key& key);
+  // Closes those of this version, also those that somebody has, and takes their places.
+  void CloseAllOf(std::string_view model_version);
   // All that nobody has lose their places.
   void RemoveUnused();
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <set>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
@@ -59,8 +60,10 @@ struct SessionArchive::Scan {
     int64_t newest = 0;
     absl::Time expire_time;
     std::vector<int64_t> remembered;
+    const std::string* model_version = nullptr;
   };
   absl::flat_hash_map<Key, Found> sessions;
+  std::set<std::string, std::less<>> model_versions;  // each once, since sessions are many
   absl::flat_hash_set<std::string> removed;
   std::vector<RecordPlace> garbage;
 
@@ -80,6 +83,7 @@ struct SessionArchive::Scan {
     found.newest = header->sequence;
     found.expire_time = header->expire_time;
     found.remembered = std::move(header->remembered);
+    found.model_version = &*model_versions.insert(std::move(header->model_version)).first;
   }
 
   // What is left of a session; without images when it has ended.
@@ -130,6 +134,13 @@ absl::StatusOr<std::unique_ptr<SessionArchive>> SessionArchive::Open(
   for (auto& [key, found] : sessions) {
     Entry entry = scan.Take(key, found, now);
     if (entry.images.empty()) continue;
+    std::string model_version = *found.model_version;
+    if (model_version.empty()) {
+      // One that cannot be read can be used by nobody.
+      const auto newest = archive->Read(entry.images.back());
+      if (newest.ok()) model_version = newest->model_version;
+    }
+    archive->SetVersion(entry, model_version);
     archive->entries_.emplace_hint(archive->entries_.end(), std::move(key), std::move(entry));
     found = {};
   }
@@ -158,6 +169,7 @@ absl::Status SessionArchive::Create(SessionImage& image) {
   }
   const auto entry = entries_.emplace(image.key(), Entry()).first;
   entry->second.lasting = image.lasting();
+  SetVersion(entry->second, image.model_version);
   absl::Status added = Add(entry, image);
   if (!added.ok()) Erase(entry);
   return added;
@@ -168,6 +180,17 @@ absl::Status SessionArchive::Put(SessionImage& image) {
   const auto entry = entries_.find(image.key());
   if (entry == entries_.end()) return absl::NotFoundError("the session was removed");
   return Add(entry, image);
+}
+
+void SessionArchive::SetVersion(Entry& entry, std::string_view model_version) {
+  entry.version = &*versions_.try_emplace(std::string(model_version), 0).first;
+  ++entry.version->second;
+}
+
+int64_t SessionArchive::CountOf(std::string_view model_version) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = versions_.find(model_version);
+  return found == versions_.end() ? 0 : found->second;
 }
 
 absl::Status SessionArchive::Add(Entries::iterator entry, SessionImage& image) {
@@ -345,6 +368,7 @@ std::vector<SessionArchive::Remembered> SessionArchive::AllOf(const Key& key) co
 void SessionArchive::Erase(Entries::iterator entry) {
   for (Image& image : entry->second.images) Release(image);
   LeaveHost(entry->second);
+  --entry->second.version->second;
   entries_.erase(entry);
 }
 

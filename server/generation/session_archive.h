@@ -69,6 +69,8 @@ class SessionArchive {
 
   // Whether the device has the state of the session, too, from here on; only for the counts.
   void SetOnDevice(const Key& key, bool on_device) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Sessions that go on from this version, `models/ID/versions/N`.
+  int64_t CountOf(std::string_view model_version) const ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether there was one.
   bool Remove(const Key& key) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether there was one that has expired at `now`, which is removed then.
@@ -104,8 +106,11 @@ class SessionArchive {
     RecordPlace place;  // segment 0: not on disk
     Record in_memory;   // null: only on disk
   };
+  // How many sessions each version has; those without are few, and stay.
+  using Versions = std::map<std::string, int64_t, std::less<>>;
   struct Entry {
     std::vector<Image> images;  // ascending, at least one
+    Versions::value_type* version = nullptr;
     absl::Time expire_time;
     bool lasting = true, on_device = false;
     std::optional<std::list<std::map<Key, Entry>::iterator>::iterator> in_host;
@@ -115,6 +120,9 @@ class SessionArchive {
 
   SessionArchive(const SessionArchiveOptions& options) : options_(options) {}
 
+  // From here on the entry counts as one of `model_version`.
+  void SetVersion(Entry& entry, std::string_view model_version)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Add(Entries::iterator entry, SessionImage& image)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes out what `image` makes needless, and some of the older ones when there are many.
@@ -141,6 +149,7 @@ class SessionArchive {
   Entries entries_ ABSL_GUARDED_BY(mutex_);
   // Those with images in memory, the least used first.
   std::list<Entries::iterator> host_ ABSL_GUARDED_BY(mutex_);
+  Versions versions_ ABSL_GUARDED_BY(mutex_);
   int64_t host_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t in_memory_ ABSL_GUARDED_BY(mutex_) = 0;  // see Counts
   int64_t moved_to_disk_ ABSL_GUARDED_BY(mutex_) = 0;

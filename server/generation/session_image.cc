@@ -144,6 +144,7 @@ std::string EncodeHeader(const SessionImage& image, std::vector<int64_t> remembe
   proto.mutable_remembered()->Add(remembered.begin(), remembered.end());
   proto.set_expire_time_us(absl::ToUnixMicros(image.expire_time()));
   proto.set_lasting(image.lasting());
+  proto.set_model_version(image.model_version);
   return proto.SerializeAsString();
 }
 
@@ -158,7 +159,8 @@ absl::StatusOr<SessionHeader> DecodeHeader(std::string_view bytes) {
                        .position = proto.position(),
                        .remembered = {proto.remembered().begin(), proto.remembered().end()},
                        .expire_time = absl::FromUnixMicros(proto.expire_time_us()),
-                       .lasting = proto.lasting()};
+                       .lasting = proto.lasting(),
+                       .model_version = proto.model_version()};
 }
 
 std::string EncodeBody(const SessionImage& image) { return ToBody(image).SerializeAsString(); }

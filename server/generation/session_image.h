@@ -45,6 +45,7 @@ struct SessionHeader {
   std::vector<int64_t> remembered;  // sequences of older images that are still needed, ascending
   absl::Time expire_time;
   bool lasting = true;
+  std::string model_version;  // empty where only the body says
 };
 
 std::string EncodeHeader(const SessionImage& image, std::vector<int64_t> remembered);

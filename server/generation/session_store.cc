@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "model/sampling/philox.h"
 #include "server/status/error.h"
 #include "server/storage/random_id.h"
@@ -21,6 +22,12 @@ uint32_t ForkStream(const SessionState& state) {
                       static_cast<uint32_t>(position >> 32)}},
                     /*key=*/0)
       .word[0];
+}
+
+absl::Status ModelDeleted(std::string_view session, std::string_view version) {
+  return Refusal(absl::StatusCode::kNotFound, "MODEL_DELETED",
+                 absl::StrCat("the model of ", Quoted(session), ", ",
+                              absl::string_view(version.data(), version.size()), ", was deleted"));
 }
 
 absl::Status Unreadable(std::string_view name, const absl::Status& why) {
@@ -55,8 +62,48 @@ absl::StatusOr<std::shared_ptr<const LoadedVersion>> SessionStore::Version(std::
   return versions_(name, field);
 }
 
+absl::StatusOr<std::shared_ptr<const LoadedVersion>> SessionStore::VersionOf(
+    const SessionImage& image, std::string_view name, std::string_view field) {
+  auto version = Version(image.model_version, field);
+  return absl::IsNotFound(version.status()) ? ModelDeleted(name, image.model_version)
+                                            : std::move(version);
+}
+
+absl::Status SessionStore::Retire(absl::Span<const std::string> versions, bool force) {
+  // Those that have expired use nothing.
+  if (!force) RemoveExpired();
+  absl::MutexLock lock(&mutex_);
+  int64_t sessions = 0;
+  for (const std::string& version : versions) sessions += archive_.CountOf(version);
+  if (sessions > 0 && !force) {
+    return Refusal(absl::StatusCode::kFailedPrecondition, "MODEL_IN_USE",
+                   absl::StrFormat("%d sessions go on from %s: close them, wait until they expire, "
+                                   "or delete it with force, which ends them",
+                                   sessions, absl::StrJoin(versions, ", ")));
+  }
+  retired_.insert(versions.begin(), versions.end());
+  return absl::OkStatus();
+}
+
+void SessionStore::Unretire(absl::Span<const std::string> versions) {
+  absl::MutexLock lock(&mutex_);
+  for (const std::string& version : versions) retired_.erase(version);
+}
+
+void SessionStore::EndSessionsOf(absl::Span<const std::string> versions) {
+  absl::MutexLock lock(&mutex_);
+  for (const std::string& version : versions) device_.CloseAllOf(version);
+}
+
+absl::Status SessionStore::CheckNotRetired(const LoadedVersion& version) const {
+  if (!retired_.contains(version.version.name())) return absl::OkStatus();
+  return Refusal(absl::StatusCode::kNotFound, "MODEL_DELETED",
+                 absl::StrCat(version.version.name(), " was deleted just now"));
+}
+
 absl::StatusOr<std::shared_ptr<Session>> SessionStore::PutOnDevice(
     SessionImage image, std::shared_ptr<const LoadedVersion> version) {
+  if (absl::Status served = CheckNotRetired(*version); !served.ok()) return served;
   auto lease = device_.Lease(*version);
   if (!lease.ok()) return lease.status();
   auto session = std::make_shared<Session>(std::move(image), std::move(version), *std::move(lease));
@@ -136,6 +183,16 @@ absl::StatusOr<SessionImage> SessionStore::Create(SessionImage image, const Load
   // What computed the state so far, where it is another engine.
   if (!image.engine_id.empty()) fresh.engine_id = image.engine_id;
   if (absl::Status created = archive_.Create(fresh); !created.ok()) return created;
+  absl::Status served;
+  {
+    // Whoever retires the version from here on sees the session.
+    absl::MutexLock lock(&mutex_);
+    served = CheckNotRetired(version);
+  }
+  if (!served.ok()) {
+    archive_.Remove(fresh.key());
+    return served;
+  }
   if (absl::Status synced = SyncFor(fresh.durability); !synced.ok()) {
     // Nobody knows its name.
     archive_.Remove(fresh.key());
@@ -162,12 +219,7 @@ absl::StatusOr<SessionStore::Acquired> SessionStore::Acquire(std::string_view na
       if (archive_.RemoveExpired(key, now_())) ++expired_;
       return Missing(name);
     }
-    auto version = Version(found->image.model_version, field);
-    if (absl::IsNotFound(version.status())) {
-      return Refusal(absl::StatusCode::kNotFound, "MODEL_DELETED",
-                     absl::StrCat("the model of ", Quoted(name), ", ", found->image.model_version,
-                                  ", was deleted"));
-    }
+    auto version = VersionOf(found->image, name, field);
     if (!version.ok()) return version.status();
     absl::MutexLock lock(&mutex_);
     if (auto session = device_.Use(key)) return Acquired{session, v1::SESSION_TIER_DEVICE};

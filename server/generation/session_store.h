@@ -12,9 +12,11 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "model/backend/backend.h"
 #include "server/generation/device_sessions.h"
 #include "server/generation/session.h"
@@ -53,12 +55,30 @@ class SessionStore final : public SessionKeeper {
                                                                std::string_view field)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The version of a session, `name`; NOT_FOUND, reason MODEL_DELETED, when it is gone.
+  absl::StatusOr<std::shared_ptr<const LoadedVersion>> VersionOf(const SessionImage& image,
+                                                                 std::string_view name,
+                                                                 std::string_view field)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // No session is opened from these versions, `models/ID/versions/N`, any more: they are about to
+  // be deleted. FAILED_PRECONDITION, reason MODEL_IN_USE, while there are sessions of theirs,
+  // unless `force` is set: then nothing has changed.
+  absl::Status Retire(absl::Span<const std::string> versions, bool force)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // They stay after all.
+  void Unretire(absl::Span<const std::string> versions) ABSL_LOCKS_EXCLUDED(mutex_);
+  // They are deleted: calls in sessions of theirs end at their next token, and later ones get
+  // MODEL_DELETED. What is kept of the sessions goes with their time to live.
+  void EndSessionsOf(absl::Span<const std::string> versions) ABSL_LOCKS_EXCLUDED(mutex_);
+
   struct OpenOptions {
     uint64_t seed = 0;
     v1::Durability durability = v1::DURABILITY_PROCESS;
     std::optional<absl::Duration> time_to_live;  // within that of the server; unset: the same
   };
-  // RESOURCE_EXHAUSTED, reason SESSIONS_FULL, with a retry hint, or SESSION_NOT_SAVED.
+  // RESOURCE_EXHAUSTED, reason SESSIONS_FULL, with a retry hint, or SESSION_NOT_SAVED; NOT_FOUND,
+  // reason MODEL_DELETED, of a version that is being deleted.
   absl::StatusOr<SessionView> Open(const LoadedVersion& version, std::string_view owner,
                                    const OpenOptions& options) ABSL_LOCKS_EXCLUDED(mutex_);
   // A session with the state of `image`, which fits `version`.
@@ -161,7 +181,8 @@ class SessionStore final : public SessionKeeper {
                      const OpenOptions& options) const;
   // A session with the state of `image`, which fits `version`, kept as `options` say.
   absl::StatusOr<SessionImage> Create(SessionImage image, const LoadedVersion& version,
-                                      std::string_view owner, const OpenOptions& options);
+                                      std::string_view owner, const OpenOptions& options)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // What the caller sees of it; `session` may be null.
   SessionView View(SessionImage image, v1::SessionTier tier, const Session* session) const;
   // Of a session that the caller owns the state of, hidden state included.
@@ -178,11 +199,16 @@ class SessionStore final : public SessionKeeper {
   StateReader reader_;
   std::atomic<int64_t> from_memory_ = 0, from_disk_ = 0, failed_to_restore_ = 0, expired_ = 0;
 
+  // NOT_FOUND, reason MODEL_DELETED, for a version that was retired.
+  absl::Status CheckNotRetired(const LoadedVersion& version) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   mutable absl::Mutex mutex_;
   DeviceSessions device_ ABSL_GUARDED_BY(mutex_);
   // By owner and request id: the session that the call opened, which may be gone.
   absl::flat_hash_map<std::pair<std::string, std::string>, std::string> opened_by_
       ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<std::string> retired_ ABSL_GUARDED_BY(mutex_);
   // So many are looked through for those that are gone when there are as many.
   size_t opened_by_limit_ ABSL_GUARDED_BY(mutex_) = 64;
 };

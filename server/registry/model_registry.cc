@@ -161,7 +161,11 @@ void ModelRegistry::Forget(const std::string& key) {
 absl::StatusOr<std::shared_ptr<const LoadedVersion>> ModelRegistry::Load(
     v1::ModelVersion version, const StackConfig& config) {
   const absl::StatusOr<std::string> bytes = blobs_.Read(version.sha256());
-  if (!bytes.ok()) return bytes.status();
+  if (!bytes.ok()) {
+    // Deleted since it was found, its file may be gone, too.
+    const auto still_there = Find(version.name(), "name");
+    return still_there.ok() ? bytes.status() : still_there.status();
+  }
   absl::StatusOr<ModelFile> file = DecodeModelFile(*bytes);
   if (!file.ok()) return file.status();
   if (file->config != config ||

@@ -268,7 +268,7 @@ absl::StatusOr<v1::ExportSessionResponse> GenerationService::Export(
     const v1::ExportSessionRequest& request, const Caller& caller) {
   const auto image = sessions_.Image(request.name(), caller.name);
   if (!image.ok()) return image.status();
-  const auto version = sessions_.Version(image->model_version, "name");
+  const auto version = sessions_.VersionOf(*image, request.name(), "name");
   if (!version.ok()) return version.status();
   v1::ExportSessionResponse response;
   response.set_image(EncodeExport(*image, (*version)->model_sha256));

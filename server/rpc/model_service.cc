@@ -51,6 +51,28 @@ grpc::ServerUnaryReactor* ModelService::ListModels(grpc::CallbackServerContext* 
                      [&](const Caller&) { return List(*request); });
 }
 
+grpc::ServerUnaryReactor* ModelService::DeleteModel(grpc::CallbackServerContext* context,
+                                                    const v1::DeleteModelRequest* request,
+                                                    google::protobuf::Empty* response) {
+  return AnswerUnary(context, admission_, "ModelService/DeleteModel", response,
+                     [&](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
+                       absl::Status deleted = deletion_.Delete(*request);
+                       if (!deleted.ok()) return deleted;
+                       return google::protobuf::Empty();
+                     });
+}
+
+grpc::ServerUnaryReactor* ModelService::DeleteModelVersion(
+    grpc::CallbackServerContext* context, const v1::DeleteModelVersionRequest* request,
+    google::protobuf::Empty* response) {
+  return AnswerUnary(context, admission_, "ModelService/DeleteModelVersion", response,
+                     [&](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
+                       absl::Status deleted = deletion_.DeleteVersion(*request);
+                       if (!deleted.ok()) return deleted;
+                       return google::protobuf::Empty();
+                     });
+}
+
 grpc::ServerUnaryReactor* ModelService::GetModelVersion(grpc::CallbackServerContext* context,
                                                         const v1::GetModelVersionRequest* request,
                                                         v1::ModelVersion* response) {

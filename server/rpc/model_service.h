@@ -2,6 +2,7 @@
 
 #include "derin/v1/model.grpc.pb.h"
 #include "server/rpc/admission.h"
+#include "server/rpc/model_deletion.h"
 #include "server/rpc/score_reactor.h"
 #include "server/storage/metadata_store.h"
 
@@ -11,8 +12,12 @@ namespace derin::server {
 // All that it is given outlives it.
 class ModelService final : public v1::ModelService::CallbackService {
  public:
-  ModelService(Admission& admission, MetadataStore& store, const ScoreReactor::Parts& scoring)
-      : admission_(admission), store_(store), scoring_(scoring) {}
+  ModelService(Admission& admission, MetadataStore& store, BlobStore& blobs,
+               const ScoreReactor::Parts& scoring)
+      : admission_(admission),
+        store_(store),
+        scoring_(scoring),
+        deletion_(store, blobs, scoring.sessions, scoring.engine) {}
 
   grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context,
                                      const v1::GetModelRequest* request,
@@ -20,12 +25,18 @@ class ModelService final : public v1::ModelService::CallbackService {
   grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
                                        const v1::ListModelsRequest* request,
                                        v1::ListModelsResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteModel(grpc::CallbackServerContext* context,
+                                        const v1::DeleteModelRequest* request,
+                                        google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* GetModelVersion(grpc::CallbackServerContext* context,
                                             const v1::GetModelVersionRequest* request,
                                             v1::ModelVersion* response) override;
   grpc::ServerUnaryReactor* ListModelVersions(grpc::CallbackServerContext* context,
                                               const v1::ListModelVersionsRequest* request,
                                               v1::ListModelVersionsResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteModelVersion(grpc::CallbackServerContext* context,
+                                               const v1::DeleteModelVersionRequest* request,
+                                               google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* SetModelAlias(grpc::CallbackServerContext* context,
                                           const v1::SetModelAliasRequest* request,
                                           v1::ModelAlias* response) override;
@@ -44,6 +55,7 @@ class ModelService final : public v1::ModelService::CallbackService {
   Admission& admission_;
   MetadataStore& store_;
   const ScoreReactor::Parts scoring_;
+  ModelDeletion deletion_;
 };
 
 }  // namespace derin::server

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "derin/v1/corpus.pb.h"
 #include "derin/v1/model.pb.h"
 #include "derin/v1/training.pb.h"
@@ -72,6 +73,13 @@ class MetadataStore {
                                                const ModelReference& target,
                                                const google::protobuf::Timestamp& now);
   absl::Status DeleteModelAlias(const ModelReference& name);
+  // One by its number. FAILED_PRECONDITION, reason MODEL_IN_USE, while an alias points at it or a
+  // job that is not over began with it; with `force` those aliases go with it.
+  absl::Status DeleteModelVersion(const ModelReference& version, bool force);
+  // With all its versions, which are those named; ABORTED, reason MODEL_CHANGED, when there are
+  // others by now. FAILED_PRECONDITION, reason MODEL_IN_USE, while it has aliases or a job that is
+  // not over trains it or began with a version of it; with `force` its aliases go with it.
+  absl::Status DeleteModel(std::string_view id, absl::Span<const std::string> versions, bool force);
 
   // Stores a job with its first event, and makes the model that it names unless it exists. When its
   // request_id was seen before, with the same digest: the job of then, and nothing is stored; with
@@ -93,7 +101,8 @@ class MetadataStore {
   // when the stored one is over: such a job never changes. Of a job that becomes CANCELLED only the
   // newest checkpoint stays.
   absl::StatusOr<JobUpdate> UpdateTrainingJob(JobUpdate update);
-  // Stores `version` as the next one of the model that the job names, and updates the job. Sets
+  // Stores `version` as the next one of the model that the job names, which is made anew where it
+  // was deleted, and updates the job. Sets
   // version.name, version.training_job, job.model_version, and the message of KIND_PUBLISHED
   // events to the version's name. The job's new state is SUCCEEDED.
   absl::StatusOr<Published> Publish(v1::ModelVersion version, JobUpdate update);

@@ -89,13 +89,15 @@ absl::Status EnsureExists(Database& database, std::string_view id,
   *model.mutable_create_time() = create_time;
   SqliteStatement insert(database,
                          "INSERT INTO models (id, last_version, record) VALUES (?, 0, ?)"
-                         " ON CONFLICT (id) DO NOTHING",
+                         " ON CONFLICT (id) DO UPDATE SET record = excluded.record, deleted = 0"
+                         " WHERE deleted",
                          "store a model");
   return insert.Bind(id).Bind(model).Run();
 }
 
 absl::StatusOr<v1::Model> Get(Database& database, std::string_view id) {
-  SqliteStatement select(database, std::string(kSelectModels) + "id = ?", "read a model");
+  SqliteStatement select(database, std::string(kSelectModels) + "id = ? AND NOT deleted",
+                         "read a model");
   const absl::StatusOr<bool> row = select.Bind(id).Step();
   if (!row.ok()) return row.status();
   if (!*row) return ModelNotFound(id);
@@ -105,7 +107,8 @@ absl::StatusOr<v1::Model> Get(Database& database, std::string_view id) {
 }
 
 absl::StatusOr<Listing<v1::Model>> List(Database& database, std::string_view after, int limit) {
-  SqliteStatement select(database, std::string(kSelectModels) + "id > ? ORDER BY id LIMIT ?",
+  SqliteStatement select(database,
+                         std::string(kSelectModels) + "id > ? AND NOT deleted ORDER BY id LIMIT ?",
                          "list models");
   select.Bind(after).Bind(int64_t{limit} + 1);
   std::vector<v1::Model> models;
@@ -120,12 +123,28 @@ absl::StatusOr<Listing<v1::Model>> List(Database& database, std::string_view aft
                      [](const v1::Model& model) { return std::string(IdOf(model.name())); });
 }
 
+absl::Status Delete(Database& database, std::string_view id) {
+  for (const char* sql : {"DELETE FROM model_versions WHERE model_id = ?",
+                          "UPDATE models SET deleted = 1 WHERE id = ?"}) {
+    SqliteStatement statement(database, sql, "delete a model");
+    if (absl::Status deleted = statement.Bind(id).Run(); !deleted.ok()) return deleted;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DeleteVersion(Database& database, std::string_view model_id, int64_t version) {
+  SqliteStatement remove(database, "DELETE FROM model_versions WHERE model_id = ? AND version = ?",
+                         "delete a model version");
+  return remove.Bind(model_id).Bind(version).Run();
+}
+
 absl::StatusOr<v1::ModelVersion> InsertVersion(Database& database, std::string_view model_id,
                                                v1::ModelVersion version) {
   constexpr char kDoing[] = "store a model version";
   // Counted on the model's row, so that no number comes twice even when versions are deleted.
   SqliteStatement next(database,
-                       "UPDATE models SET last_version = last_version + 1 WHERE id = ?"
+                       "UPDATE models SET last_version = last_version + 1"
+                       " WHERE id = ? AND NOT deleted"
                        " RETURNING last_version",
                        kDoing);
   const absl::StatusOr<bool> row = next.Bind(model_id).Step();

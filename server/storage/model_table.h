@@ -21,6 +21,10 @@ absl::Status EnsureExists(Database& database, std::string_view id,
 absl::StatusOr<v1::Model> Get(Database& database, std::string_view id);
 absl::StatusOr<Listing<v1::Model>> List(Database& database, std::string_view after, int limit);
 
+// With its versions; which have no aliases any more. What is left keeps their numbers from coming
+// again.
+absl::Status Delete(Database& database, std::string_view id);
+
 // Stores `version` with the next number of the model, and names it.
 absl::StatusOr<v1::ModelVersion> InsertVersion(Database& database, std::string_view model_id,
                                                v1::ModelVersion version);
@@ -30,6 +34,8 @@ absl::StatusOr<std::optional<v1::ModelVersion>> FindVersionOfCheckpoint(Database
                                                                         std::string_view checkpoint,
                                                                         std::string_view sha256);
 absl::StatusOr<v1::ModelVersion> GetVersion(Database& database, const ModelReference& reference);
+// Nothing happens when it is not there.
+absl::Status DeleteVersion(Database& database, std::string_view model_id, int64_t version);
 absl::StatusOr<Listing<v1::ModelVersion>> ListVersions(Database& database,
                                                        std::string_view model_id,
                                                        std::string_view after, int limit);

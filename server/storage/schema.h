@@ -85,6 +85,9 @@ CREATE TABLE model_aliases (
   FOREIGN KEY (model_id, version) REFERENCES model_versions (model_id, version)
 ) STRICT;
 )sql",
+    R"sql(
+ALTER TABLE models ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
+)sql",
 };
 
 // In the file's header; tells our files from those of other programs. `drin` in ASCII.

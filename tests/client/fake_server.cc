@@ -32,9 +32,12 @@ class FakeServer::Services final : public v1::CorpusService::Service,
   DERIN_UNARY(DeleteCorpus, delete_corpus, v1::DeleteCorpusRequest, google::protobuf::Empty)
   DERIN_UNARY(GetModel, get_model, v1::GetModelRequest, v1::Model)
   DERIN_UNARY(ListModels, list_models, v1::ListModelsRequest, v1::ListModelsResponse)
+  DERIN_UNARY(DeleteModel, delete_model, v1::DeleteModelRequest, google::protobuf::Empty)
   DERIN_UNARY(GetModelVersion, get_model_version, v1::GetModelVersionRequest, v1::ModelVersion)
   DERIN_UNARY(ListModelVersions, list_model_versions, v1::ListModelVersionsRequest,
               v1::ListModelVersionsResponse)
+  DERIN_UNARY(DeleteModelVersion, delete_model_version, v1::DeleteModelVersionRequest,
+              google::protobuf::Empty)
   DERIN_UNARY(SetModelAlias, set_model_alias, v1::SetModelAliasRequest, v1::ModelAlias)
   DERIN_UNARY(DeleteModelAlias, delete_model_alias, v1::DeleteModelAliasRequest,
               google::protobuf::Empty)

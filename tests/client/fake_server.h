@@ -36,8 +36,10 @@ struct Answers {
   Unary<v1::DeleteCorpusRequest, google::protobuf::Empty> delete_corpus;
   Unary<v1::GetModelRequest, v1::Model> get_model;
   Unary<v1::ListModelsRequest, v1::ListModelsResponse> list_models;
+  Unary<v1::DeleteModelRequest, google::protobuf::Empty> delete_model;
   Unary<v1::GetModelVersionRequest, v1::ModelVersion> get_model_version;
   Unary<v1::ListModelVersionsRequest, v1::ListModelVersionsResponse> list_model_versions;
+  Unary<v1::DeleteModelVersionRequest, google::protobuf::Empty> delete_model_version;
   Unary<v1::SetModelAliasRequest, v1::ModelAlias> set_model_alias;
   Unary<v1::DeleteModelAliasRequest, google::protobuf::Empty> delete_model_alias;
   Unary<v1::CreateTrainingJobRequest, v1::TrainingJob> create_training_job;

@@ -129,6 +129,11 @@ class Client {
   absl::StatusOr<ModelAlias> SetModelAlias(const std::string& name,
                                            const std::string& model_version);
   absl::Status DeleteModelAlias(const std::string& name);
+  // `models/ID/versions/N`. Refused while aliases, sessions or jobs use it, unless `force`: then
+  // its aliases go and its sessions end.
+  absl::Status DeleteModelVersion(const std::string& name, bool force = false);
+  // With all its versions; refused likewise.
+  absl::Status DeleteModel(const std::string& name, bool force = false);
 
   // How probable a text is: reads all of `source` and sends it in parts, each after the one before
   // is scored.

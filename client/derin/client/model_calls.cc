@@ -75,4 +75,22 @@ absl::Status Client::DeleteModelAlias(const std::string& name) {
       .status();
 }
 
+absl::Status Client::DeleteModelVersion(const std::string& name, bool force) {
+  derin::v1::DeleteModelVersionRequest request;
+  request.set_name(name);
+  request.set_force(force);
+  return connection_
+      ->Call(connection_->models(), &derin::v1::ModelService::Stub::DeleteModelVersion, request)
+      .status();
+}
+
+absl::Status Client::DeleteModel(const std::string& name, bool force) {
+  derin::v1::DeleteModelRequest request;
+  request.set_name(name);
+  request.set_force(force);
+  return connection_
+      ->Call(connection_->models(), &derin::v1::ModelService::Stub::DeleteModel, request)
+      .status();
+}
+
 }  // namespace derin::client

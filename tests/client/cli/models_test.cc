@@ -102,5 +102,30 @@ TEST_F(ModelsCommand, VersionsListsThemWithTheirAliases) {
   EXPECT_THAT(Run({"models", "versions", "tm", "--json"}).out, HasSubstr("\"model_versions\": ["));
 }
 
+TEST_F(ModelsCommand, DeleteTakesAModelOrAVersion) {
+  std::vector<std::string> deleted;
+  answers().delete_model = [&deleted](const v1::DeleteModelRequest& request, auto&) {
+    if (!request.force()) {
+      return testing::Refusal{.code = grpc::StatusCode::FAILED_PRECONDITION,
+                              .message = "in use; or delete it with force",
+                              .reason = "MODEL_IN_USE"}
+          .ToGrpc();
+    }
+    deleted.push_back(request.name());
+    return grpc::Status::OK;
+  };
+  answers().delete_model_version = [&deleted](const v1::DeleteModelVersionRequest& request, auto&) {
+    deleted.push_back(request.name());
+    return grpc::Status::OK;
+  };
+  const Result refused = Run({"models", "delete", "tm"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.err, HasSubstr("or delete it with force (--force)"));
+  EXPECT_EQ(Run({"models", "delete", "tm", "--force"}).out, "deleted models/tm\n");
+  EXPECT_THAT(Run({"models", "delete", "tm/versions/2", "--json"}).out,
+              HasSubstr("\"deleted\": \"models/tm/versions/2\""));
+  EXPECT_THAT(deleted, ::testing::ElementsAre("models/tm", "models/tm/versions/2"));
+}
+
 }  // namespace
 }  // namespace derin::cli

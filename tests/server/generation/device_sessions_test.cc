@@ -89,5 +89,18 @@ TEST_F(DeviceSessionsTest, StatesOfAnotherSizeTakeHalfOfWhatIsLeftOrAPoolThatNob
   EXPECT_TRUE(sessions_.Lease(wide).ok());
 }
 
+TEST_F(DeviceSessionsTest, ClosesAllOfAVersionAlsoThoseThatSomebodyHas) {
+  const auto busy = Add("a");
+  Add("b");
+  version_ = TinyVersion(*backend_, 2);
+  const auto other = Add("c");
+  sessions_.CloseAllOf("models/tiny/versions/1");
+  EXPECT_TRUE(busy->closed());
+  EXPECT_FALSE(other->closed());
+  EXPECT_EQ(sessions_.size(), 1);
+  EXPECT_EQ(sessions_.Find({"local", "c"}), other);
+  EXPECT_THAT(left_, testing::UnorderedElementsAre("a", "b"));
+}
+
 }  // namespace
 }  // namespace derin::server

@@ -232,5 +232,40 @@ TEST_F(SessionArchiveTest, NamesTheSessionsOfAnOwnerInOrder) {
   EXPECT_THAT(archive_->Names("mallory", "", 2), testing::IsEmpty());
 }
 
+TEST_F(SessionArchiveTest, CountsTheSessionsOfEachVersionAlsoAfterARestart) {
+  for (const char* name : {"a", "b", "c"}) {
+    SessionImage image = Image(name);
+    image.model_version = name[0] == 'c' ? "models/n/versions/1" : "models/m/versions/1";
+    ASSERT_TRUE(archive_->Create(image).ok());
+    Call(image, 3);
+  }
+  for (int run = 0; run < 2; ++run) {
+    EXPECT_EQ(archive_->CountOf("models/m/versions/1"), 2);
+    EXPECT_EQ(archive_->CountOf("models/n/versions/1"), 1);
+    EXPECT_EQ(archive_->CountOf("models/m/versions/2"), 0);
+    Open();
+  }
+  EXPECT_TRUE(archive_->Remove({"local", "a"}));
+  EXPECT_EQ(archive_->CountOf("models/m/versions/1"), 1);
+  Open();
+  EXPECT_EQ(archive_->CountOf("models/m/versions/1"), 1);
+}
+
+TEST_F(SessionArchiveTest, FindsTheVersionInTheBodyWhereAnOldHeaderDoesNotSay) {
+  SessionImage image = Image("a");
+  image.model_version = "models/m/versions/1";
+  image.sequence = 1;
+  archive_.reset();
+  {
+    auto log = SegmentLog::Open(folder_.path() / "sessions", {}, [](const auto&, auto, auto) {});
+    ASSERT_TRUE(log.ok()) << log.status();
+    SessionImage old = image;
+    old.model_version.clear();
+    ASSERT_TRUE((*log)->Append(EncodeHeader(old, {}), EncodeBody(image)).ok());
+  }
+  Open();
+  EXPECT_EQ(archive_->CountOf("models/m/versions/1"), 1);
+}
+
 }  // namespace
 }  // namespace derin::server

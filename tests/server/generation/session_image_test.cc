@@ -70,6 +70,7 @@ TEST(SessionImage, IsTheSameAfterItWasWrittenAndRead) {
   EXPECT_THAT(header->remembered, ElementsAre(1, 3));
   EXPECT_EQ(header->expire_time, image.idle_since + absl::Minutes(3));
   EXPECT_TRUE(header->lasting);
+  EXPECT_EQ(header->model_version, image.model_version);
   const auto read = DecodeBody(*header, EncodeBody(image));
   ASSERT_TRUE(read.ok()) << read.status();
   ExpectSameState(*read, image);

@@ -431,5 +431,55 @@ TEST_F(FullDeviceTest, AStateTooLargeForTheDeviceNamesTheOption) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("--session-device-memory"));
 }
 
+TEST_F(SessionStoreTest, AVersionWithSessionsIsRetiredByForceAlone) {
+  const auto session = Open();
+  Call(*session, 3, 0.5f);
+  const std::vector<std::string> versions{version_->version.name()};
+  const absl::Status used = sessions_->Retire(versions, /*force=*/false);
+  EXPECT_EQ(used.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(used), "MODEL_IN_USE");
+  EXPECT_THAT(std::string(used.message()),
+              HasSubstr("1 sessions go on from models/tiny/versions/1"));
+  EXPECT_EQ(Reason(session->name()), "") << "a refusal changes nothing";
+
+  ASSERT_TRUE(sessions_->Retire(versions, /*force=*/true).ok());
+  EXPECT_EQ(ErrorReason(sessions_->Open(*version_, "local", {}).status()), "MODEL_DELETED");
+  EXPECT_EQ(sessions_->counts().sessions, 1);
+  sessions_.Delete(*version_);
+  sessions_->EndSessionsOf(versions);
+  EXPECT_TRUE(session->closed());
+  EXPECT_EQ(Reason(session->name()), "MODEL_DELETED");
+  EXPECT_TRUE(sessions_->Close(session->name(), "local").ok());
+  EXPECT_EQ(Reason(session->name()), "SESSION_NOT_FOUND");
+}
+
+TEST_F(SessionStoreTest, AVersionThatStaysAfterAllIsAsBefore) {
+  const std::vector<std::string> versions{version_->version.name()};
+  ASSERT_TRUE(sessions_->Retire(versions, /*force=*/false).ok());
+  EXPECT_EQ(ErrorReason(sessions_->OpenForOneCall(version_, "local", 1).status()), "MODEL_DELETED");
+  EXPECT_EQ(ErrorReason(sessions_->OpenForCall(version_, "local", {}, "id").status()),
+            "MODEL_DELETED");
+  sessions_->Unretire(versions);
+  EXPECT_TRUE(sessions_->Open(*version_, "local", {}).ok());
+}
+
+TEST_F(SessionStoreTest, SessionsThatHaveExpiredUseNoVersion) {
+  Open();
+  sessions_.now += absl::Hours(25);
+  EXPECT_TRUE(sessions_->Retire({version_->version.name()}, /*force=*/false).ok());
+}
+
+TEST_F(SessionStoreTest, AnotherVersionOfTheSameNumberOfTokensNeverTakesADeletedOnesSessions) {
+  const std::string name = Open()->name();
+  const std::vector<std::string> versions{version_->version.name()};
+  ASSERT_TRUE(sessions_->Retire(versions, /*force=*/true).ok());
+  sessions_.Delete(*version_);
+  sessions_->EndSessionsOf(versions);
+  sessions_.Add(TinyVersion(*backend_, 2));
+  EXPECT_EQ(Reason(name), "MODEL_DELETED");
+  sessions_.Restart();
+  EXPECT_EQ(Reason(name), "MODEL_DELETED");
+}
+
 }  // namespace
 }  // namespace derin::server

@@ -31,7 +31,8 @@ class DatabaseTest : public ::testing::Test {
     const auto database = Open();
     absl::StatusOr<Transaction> transaction = Transaction::Begin(*database, "fill");
     for (int i = 0; i < 200; ++i) {
-      SqliteStatement insert(*database, "INSERT INTO models VALUES (?, 0, ?)", "fill");
+      SqliteStatement insert(
+          *database, "INSERT INTO models (id, last_version, record) VALUES (?, 0, ?)", "fill");
       insert.Bind(absl::StrFormat("model-%d", i)).Bind(v1::Corpus());
       ASSERT_TRUE(insert.Run().ok());
     }
@@ -73,6 +74,19 @@ TEST_F(DatabaseTest, IsMadeWithTheNewestSchemaAndOpensAgain) {
   ASSERT_TRUE(*version.Step());
   EXPECT_EQ(version.Integer(0), static_cast<int64_t>(kMigrations.size()));
   EXPECT_EQ(Count(*database, "corpora"), 0);
+}
+
+TEST_F(DatabaseTest, BringsAnOlderSchemaUpToDateWithWhatIsInIt) {
+  for (int i = 0; i < 3; ++i) RunBare(kMigrations[i]);
+  RunBare("INSERT INTO models VALUES ('m', 7, x''); PRAGMA user_version = 3");
+  RunBare(absl::StrFormat("PRAGMA application_id = %d", kApplicationId));
+  const auto database = Open();
+  SqliteStatement select(*database, "SELECT last_version, deleted FROM models WHERE id = 'm'",
+                         "test");
+  ASSERT_TRUE(*select.Step());
+  EXPECT_EQ(select.Integer(0), 7);
+  EXPECT_EQ(select.Integer(1), 0);
+  EXPECT_EQ(Count(*database, "model_aliases"), 0);
 }
 
 TEST_F(DatabaseTest, IsDurableAndKeepsReferences) {
@@ -142,7 +156,9 @@ TEST_F(DatabaseTest, AFullDiskIsSaidAndLeavesNothingOfTheTransaction) {
     ASSERT_TRUE(transaction.ok()) << transaction.status();
     absl::Status error;
     for (int i = 0; i < 10'000 && error.ok(); ++i) {
-      SqliteStatement insert(*database, "INSERT INTO models VALUES (?, 0, x'00')", "fill the disk");
+      SqliteStatement insert(*database,
+                             "INSERT INTO models (id, last_version, record) VALUES (?, 0, x'00')",
+                             "fill the disk");
       error = insert.Bind(absl::StrFormat("model-%d", i)).Run();
     }
     EXPECT_EQ(error.code(), absl::StatusCode::kResourceExhausted);

@@ -16,8 +16,10 @@
 namespace derin::server {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 v1::ModelVersion TestVersion(const std::string& file) {
@@ -424,6 +426,72 @@ TEST_F(MetadataStoreTest, AnAliasThatCannotBeSetStaysWhereItWas) {
   EXPECT_EQ(ErrorReason(full), "ALIASES_FULL");
   // One that is there can still be moved.
   EXPECT_TRUE(store_->SetModelAlias({"m", 0, "stable"}, {"m", 1}, {}).ok());
+}
+
+TEST_F(MetadataStoreTest, AVersionInUseIsDeletedByForceAlone) {
+  ASSERT_TRUE(Publish(Insert(TestJob("a"))).ok());
+  ASSERT_TRUE(Publish(Insert(TestJob("b"))).ok());
+  ASSERT_TRUE(store_->SetModelAlias({"m", 0, "stable"}, {"m", 1}, {}).ok());
+  ASSERT_TRUE(store_->SetModelAlias({"m", 0, "canary"}, {"m", 2}, {}).ok());
+  NewTrainingJob from = TestJob("c");
+  from.update.job.mutable_spec()->mutable_start_from()->set_model_version("models/m/versions/1");
+  from.start = JobStart{store_->GetModelVersion({"m", 1})->sha256(), ""};
+  const std::string weights = from.start->model_sha256;
+  Insert(from);
+
+  const absl::Status used = store_->DeleteModelVersion({"m", 1}, /*force=*/false);
+  EXPECT_EQ(used.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(used), "MODEL_IN_USE");
+  EXPECT_THAT(std::string(used.message()),
+              AllOf(HasSubstr("its alias stable"), Not(HasSubstr("canary")),
+                    HasSubstr("trainingJobs/c, which is not over, began with it")));
+  EXPECT_TRUE(store_->GetModelVersion({"m", 0, "stable"}).ok()) << "a refusal changes nothing";
+
+  ASSERT_TRUE(store_->DeleteModelVersion({"m", 1}, /*force=*/true).ok());
+  Reopen();
+  EXPECT_EQ(ErrorReason(store_->GetModelVersion({"m", 1}).status()), "MODEL_VERSION_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(store_->GetModelVersion({"m", 0, "stable"}).status()),
+            "MODEL_ALIAS_NOT_FOUND");
+  EXPECT_EQ(store_->GetModelVersion({"m", 0, "canary"})->name(), "models/m/versions/2");
+  EXPECT_TRUE(store_->DigestsInUse()->contains(weights)) << "the job still begins with them";
+  EXPECT_EQ(ErrorReason(store_->DeleteModelVersion({"m", 1}, false)), "MODEL_VERSION_NOT_FOUND");
+}
+
+TEST_F(MetadataStoreTest, AModelInUseIsDeletedByForceAloneAndItsJobMakesItAnew) {
+  const auto first = Publish(Insert(TestJob("a")));
+  ASSERT_TRUE(first.ok()) << first.status();
+  const v1::TrainingJob job = Insert(TestJob("b"));
+  const std::vector<std::string> versions{"models/m/versions/1"};
+  const absl::Status used = store_->DeleteModel("m", versions, /*force=*/false);
+  EXPECT_EQ(ErrorReason(used), "MODEL_IN_USE");
+  EXPECT_THAT(std::string(used.message()),
+              HasSubstr("trainingJobs/b, which is not over, trains it"));
+  EXPECT_EQ(ErrorReason(store_->DeleteModel("m", {}, /*force=*/true)), "MODEL_CHANGED");
+  EXPECT_TRUE(store_->GetModelVersion({"m", 1}).ok());
+
+  ASSERT_TRUE(store_->SetModelAlias({"m", 0, "stable"}, {"m", 1}, {}).ok());
+  ASSERT_TRUE(store_->DeleteModel("m", versions, /*force=*/true).ok());
+  EXPECT_FALSE(store_->DigestsInUse()->contains(first->version.sha256()));
+  Reopen();
+  EXPECT_EQ(ErrorReason(store_->GetModel("m").status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(store_->DeleteModel("m", {}, true)), "MODEL_NOT_FOUND");
+
+  const auto published = Publish(job);
+  ASSERT_TRUE(published.ok()) << published.status();
+  EXPECT_EQ(published->version.name(), "models/m/versions/2");
+  EXPECT_EQ(store_->GetModel("m")->aliases_size(), 0);
+}
+
+TEST_F(MetadataStoreTest, AModelThatNothingUsesIsDeletedWithoutForce) {
+  ASSERT_TRUE(Publish(Insert(TestJob("a"))).ok());
+  ASSERT_TRUE(Publish(Insert(TestJob("b"))).ok());
+  ASSERT_TRUE(store_->DeleteModelVersion({"m", 1}, /*force=*/false).ok());
+  const std::vector<std::string> versions{"models/m/versions/2"};
+  ASSERT_TRUE(store_->DeleteModel("m", versions, /*force=*/false).ok());
+  EXPECT_TRUE(store_->ListModels("", 10)->items.empty());
+  EXPECT_TRUE(store_->GetTrainingJob("a").ok());
+  Insert(TestJob("c"));
+  EXPECT_EQ(store_->GetModel("m")->version_count(), 0);
 }
 
 }  // namespace

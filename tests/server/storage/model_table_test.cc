@@ -119,5 +119,32 @@ TEST_F(ModelTableTest, VersionsAreListedNewestFirstInPages) {
   EXPECT_EQ(ErrorField(model_table::ListVersions(*database_, "m", "x", 10).status()), "page_token");
 }
 
+TEST_F(ModelTableTest, NumbersOfDeletedVersionsNeverComeAgain) {
+  ASSERT_TRUE(model_table::EnsureExists(*database_, "m", At(1)).ok());
+  InsertVersion("m");
+  InsertVersion("m");
+  ASSERT_TRUE(model_table::DeleteVersion(*database_, "m", 2).ok());
+  EXPECT_EQ(model_table::GetVersion(*database_, {"m"})->name(), "models/m/versions/1");
+  EXPECT_EQ(model_table::Get(*database_, "m")->version_count(), 1);
+  EXPECT_EQ(InsertVersion("m"), "models/m/versions/3");
+}
+
+TEST_F(ModelTableTest, ADeletedModelIsNotThereAndMadeAnewItGoesOnCounting) {
+  ASSERT_TRUE(model_table::EnsureExists(*database_, "m", At(1)).ok());
+  InsertVersion("m");
+  ASSERT_TRUE(model_table::Delete(*database_, "m").ok());
+  EXPECT_EQ(ErrorReason(model_table::Get(*database_, "m").status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(model_table::GetVersion(*database_, {"m", 1}).status()), "MODEL_NOT_FOUND");
+  EXPECT_TRUE(model_table::List(*database_, "", 10)->items.empty());
+  EXPECT_EQ(ErrorReason(model_table::InsertVersion(*database_, "m", v1::ModelVersion()).status()),
+            "MODEL_NOT_FOUND");
+  ASSERT_TRUE(model_table::EnsureExists(*database_, "m", At(5)).ok());
+  const auto model = model_table::Get(*database_, "m");
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->create_time().seconds(), 5);
+  EXPECT_EQ(model->version_count(), 0);
+  EXPECT_EQ(InsertVersion("m"), "models/m/versions/2");
+}
+
 }  // namespace
 }  // namespace derin::server

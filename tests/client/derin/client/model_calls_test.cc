@@ -76,5 +76,25 @@ TEST_F(ModelCalls, NamesWhatItAsksFor) {
   EXPECT_EQ(ErrorReason(client_->DeleteModelAlias("models/a/aliases/x")), "MODEL_ALIAS_NOT_FOUND");
 }
 
+TEST_F(ModelCalls, DeletesByForceOnlyWhenAsked) {
+  std::vector<bool> forced;
+  server_.answers().delete_model = [&](const v1::DeleteModelRequest& request, auto&) {
+    EXPECT_EQ(request.name(), "models/a");
+    forced.push_back(request.force());
+    return grpc::Status::OK;
+  };
+  server_.answers().delete_model_version = [&](const v1::DeleteModelVersionRequest& request,
+                                               auto&) {
+    EXPECT_EQ(request.name(), "models/a/versions/1");
+    forced.push_back(request.force());
+    return grpc::Status::OK;
+  };
+  EXPECT_TRUE(client_->DeleteModel("models/a").ok());
+  EXPECT_TRUE(client_->DeleteModel("models/a", true).ok());
+  EXPECT_TRUE(client_->DeleteModelVersion("models/a/versions/1").ok());
+  EXPECT_TRUE(client_->DeleteModelVersion("models/a/versions/1", true).ok());
+  EXPECT_THAT(forced, ElementsAre(false, true, false, true));
+}
+
 }  // namespace
 }  // namespace derin::client
