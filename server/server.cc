@@ -107,6 +107,7 @@ v1::Limits LimitsOf(const ServerOptions& options) {
   limits.set_generate_streams(options.max_streams);
   limits.set_queued_training_jobs(options.max_queued_jobs);
   limits.set_corpus_bytes(options.max_corpus_bytes);
+  limits.set_model_bytes(options.max_model_bytes);
   limits.set_prompt_bytes(options.max_prompt_bytes);
   *limits.mutable_session_time_to_live() = ToProtoDuration(options.session_time_to_live);
   return limits;
@@ -234,7 +235,7 @@ absl::Status Server::Parts::StartWork(const ServerOptions& options) {
   if (!made.ok()) return made.status();
   engine = *std::move(made);
   model_service.emplace(
-      admission, *store, blobs,
+      admission, *store, blobs, options.max_model_bytes,
       ScoreReactor::Parts{
           .sessions = sessions, .engine = *engine, .max_text_bytes = options.max_prompt_bytes});
   generation_service.emplace(

@@ -90,6 +90,8 @@ void AddOptions(CLI::App& app, CommandLine& line) {
   AddNumber(app, "--max-queued-jobs", server.max_queued_jobs, kMaxCount, "Training jobs that wait");
   AddBytes(app, "--max-corpus-bytes", server.max_corpus_bytes, kMaxBytes,
            "Size of one corpus as sent");
+  AddBytes(app, "--max-model-bytes", server.max_model_bytes, kMaxBytes,
+           "Size of the file of one imported model");
   AddBytes(app, "--max-prompt-bytes", server.max_prompt_bytes, 1 << 20,
            "Size of one prompt, at most 1 MiB");
   AddBytes(app, "--weights-memory", server.weights_memory, kMaxBytes,

@@ -40,6 +40,8 @@ struct ServerOptions {
   int max_queued_jobs = 100;
   // Bytes of one corpus as sent.
   int64_t max_corpus_bytes = int64_t{1} << 30;
+  // Bytes of the file of one imported model.
+  int64_t max_model_bytes = int64_t{2} << 30;
   // Bytes of one prompt, at most 1 MiB.
   int64_t max_prompt_bytes = int64_t{1} << 20;
   // Bytes on the device for the weights of published versions.

@@ -15,6 +15,7 @@ void AddJobsCommand(CLI::App& app, CommandContext& context);
 void AddModelsCommand(CLI::App& app, CommandContext& context);
 // Below `derin models`.
 void AddModelAliasCommand(CLI::App& models, CommandContext& context);
+void AddModelTransferCommands(CLI::App& models, CommandContext& context);  // export, import
 void AddGenerateCommand(CLI::App& app, CommandContext& context);
 void AddScoreCommand(CLI::App& app, CommandContext& context);
 void AddSessionsCommand(CLI::App& app, CommandContext& context);

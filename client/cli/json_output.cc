@@ -107,11 +107,11 @@ Json ToJson(const client::ModelVersion& version) {
   json["vocabulary_size"] = version.vocabulary_size;
   json["normalization"] = Name(version.normalization);
   json["parameter_count"] = version.parameter_count;
-  json["training_job"] = version.training_job;
+  if (!version.training_job.empty()) json["training_job"] = version.training_job;
   if (!version.training_checkpoint.empty()) {
     json["training_checkpoint"] = version.training_checkpoint;
   }
-  json["training_perplexity"] = version.training_perplexity;
+  if (version.training_perplexity > 0) json["training_perplexity"] = version.training_perplexity;
   Put(json, "validation_perplexity", version.validation_perplexity);
   json["size_bytes"] = version.size_bytes;
   json["sha256"] = version.sha256;
@@ -317,6 +317,7 @@ Json ToJson(const client::ServerInfo& info) {
       {"generate_streams", info.limits.generate_streams},
       {"queued_training_jobs", info.limits.queued_training_jobs},
       {"corpus_bytes", info.limits.corpus_bytes},
+      {"model_bytes", info.limits.model_bytes},
       {"prompt_bytes", info.limits.prompt_bytes},
       {"session_time_to_live_seconds", absl::ToDoubleSeconds(info.limits.session_time_to_live)}};
   return json;

@@ -1,4 +1,5 @@
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,14 @@ constexpr char kCollection[] = "models";
 // "models/a/versions/3" -> "3", "models/a/aliases/stable" -> "stable".
 std::string LastPart(const std::string& name) { return name.substr(name.rfind('/') + 1); }
 
+// Unknown of an imported version.
+std::optional<double> TrainingPerplexity(const client::ModelVersion& version) {
+  if (version.training_perplexity == 0) return std::nullopt;
+  return version.training_perplexity;
+}
+
 void Print(const client::ModelVersion& version, const std::string& title, Console& console) {
-  std::string perplexity = Perplexity(version.training_perplexity) + " (training)";
+  std::string perplexity = Perplexity(TrainingPerplexity(version)) + " (training)";
   if (version.validation_perplexity.has_value()) {
     absl::StrAppend(&perplexity, ", ", Perplexity(version.validation_perplexity), " (validation)");
   }
@@ -98,7 +105,7 @@ void DefineList(CLI::App& models, CommandContext& context) {
       const std::string aliases = names.empty() ? "-" : absl::StrJoin(names, ", ");
       if (const auto& latest = model.latest_version; latest.has_value()) {
         table.AddRow({id, absl::StrCat(model.version_count), NetworkText(latest->config),
-                      WholeNumber(latest->parameter_count), Perplexity(latest->training_perplexity),
+                      WholeNumber(latest->parameter_count), Perplexity(TrainingPerplexity(*latest)),
                       Perplexity(latest->validation_perplexity),
                       LocalTime(latest->create_time, console.time_zone), aliases});
       } else {
@@ -177,7 +184,7 @@ void DefineVersions(CLI::App& models, CommandContext& context) {
         if (alias.model_version == version.name) aliases.push_back(LastPart(alias.name));
       }
       table.AddRow({LastPart(version.name), aliases.empty() ? "-" : absl::StrJoin(aliases, ", "),
-                    NetworkText(version.config), Perplexity(version.training_perplexity),
+                    NetworkText(version.config), Perplexity(TrainingPerplexity(version)),
                     Perplexity(version.validation_perplexity),
                     LocalTime(version.create_time, console.time_zone),
                     version.training_job.empty() ? "-" : LastPart(version.training_job)});
@@ -222,7 +229,9 @@ void DefineDelete(CLI::App& models, CommandContext& context) {
 
 void AddModelsCommand(CLI::App& app, CommandContext& context) {
   CLI::App& models =
-      AddCommand(app, "models", "What training has made: list, show, versions, alias, delete.",
+      AddCommand(app, "models",
+                 "What training has made: list, show, versions, alias, export, import, "
+                 "delete.",
                  "  derin models list\n"
                  "  derin models show timemachine\n"
                  "  derin models alias set timemachine stable 3");
@@ -231,6 +240,7 @@ void AddModelsCommand(CLI::App& app, CommandContext& context) {
   DefineShow(models, context);
   DefineVersions(models, context);
   AddModelAliasCommand(models, context);
+  AddModelTransferCommands(models, context);
   DefineDelete(models, context);
 }
 

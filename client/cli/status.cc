@@ -42,8 +42,8 @@ void Print(const client::ServerInfo& info, const std::string& address, Console& 
         absl::StrCat(load.generate_streams, " of ", WholeNumber(limits.generate_streams),
                      " streams, ", load.sessions, " of ", WholeNumber(limits.sessions),
                      " sessions, ", ShortNumber(load.generated_tokens_per_second), " tokens/s")},
-       {"limits", absl::StrCat(Bytes(limits.corpus_bytes), " a corpus, ",
-                               Bytes(limits.prompt_bytes), " a prompt, ",
+       {"limits", absl::StrCat(Bytes(limits.corpus_bytes), " a corpus, ", Bytes(limits.model_bytes),
+                               " an imported model, ", Bytes(limits.prompt_bytes), " a prompt, ",
                                ShortDuration(limits.session_time_to_live), " an idle session")}},
       console.out);
 }

@@ -2,7 +2,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -10,91 +9,21 @@
 #include "server/rpc/corpus_upload.h"
 #include "server/rpc/page.h"
 #include "server/rpc/unary.h"
-#include "server/status/error.h"
+#include "server/rpc/upload_reactor.h"
 #include "server/storage/resource_name.h"
 
 namespace derin::server {
 
-// Reads one message after the other; deletes itself when the call is over.
-class CorpusService::Upload final : public grpc::ServerReadReactor<v1::UploadCorpusRequest> {
- public:
-  Upload(CorpusService& service, const grpc::CallbackServerContext& context, v1::Corpus& response)
-      : service_(service), response_(response) {
-    absl::StatusOr<AdmittedCall> call =
-        service_.admission_.Admit(context, "CorpusService/UploadCorpus");
-    if (!call.ok()) {
-      Finish(ToGrpcStatus(call.status()));
-      return;
-    }
-    call_ = *std::move(call);
-    StartRead(&request_);
-  }
-
-  void OnReadDone(bool ok) override {
-    if (!ok) {
-      // The client has sent all, or is gone: only what goes the other way now can tell. Without
-      // this a text that was cut short would be stored as if it were whole.
-      StartSendInitialMetadata();
-      return;
-    }
-    if (absl::Status status = Take(request_); !status.ok()) return End(status);
-    StartRead(&request_);
-  }
-
-  void OnSendInitialMetadataDone(bool ok) override {
-    End(ok ? Store() : absl::CancelledError("the caller went away before the text was whole"));
-  }
-
-  void OnDone() override { delete this; }
-
- private:
-  absl::Status Take(const v1::UploadCorpusRequest& request) {
-    switch (request.part_case()) {
-      case v1::UploadCorpusRequest::kHeader: {
-        if (upload_.has_value()) return InvalidField("header", "got a second one, wanted a chunk");
-        absl::StatusOr<CorpusUpload> upload =
-            CorpusUpload::Begin(request.header(), service_.blobs_, service_.max_corpus_bytes_);
-        if (!upload.ok()) return upload.status();
-        upload_.emplace(*std::move(upload));
-        return absl::OkStatus();
-      }
-      case v1::UploadCorpusRequest::kChunk:
-        if (!upload_.has_value()) return MissingHeader();
-        return upload_->Append(request.chunk());
-      case v1::UploadCorpusRequest::PART_NOT_SET:
-        break;
-    }
-    return InvalidField("part", "got a message with neither header nor chunk");
-  }
-
-  absl::Status Store() {
-    if (!upload_.has_value()) return MissingHeader();
-    absl::StatusOr<v1::Corpus> corpus = upload_->Finish(service_.store_, absl::Now());
-    if (!corpus.ok()) return corpus.status();
-    response_ = *std::move(corpus);
-    return absl::OkStatus();
-  }
-
-  static absl::Status MissingHeader() {
-    return InvalidField("header", "got none, wanted it as the first message");
-  }
-
-  void End(const absl::Status& status) {
-    // What was written goes before the client hears of it.
-    upload_.reset();
-    Finish(call_->End(status));
-  }
-
-  CorpusService& service_;
-  v1::Corpus& response_;
-  std::optional<AdmittedCall> call_;
-  std::optional<CorpusUpload> upload_;
-  v1::UploadCorpusRequest request_;
-};
-
 grpc::ServerReadReactor<v1::UploadCorpusRequest>* CorpusService::UploadCorpus(
     grpc::CallbackServerContext* context, v1::Corpus* response) {
-  return new Upload(*this, *context, *response);
+  using Reactor = UploadReactor<v1::UploadCorpusRequest, v1::Corpus, CorpusUpload>;
+  return new Reactor(
+      admission_, *context, "CorpusService/UploadCorpus", *response,
+      {.begin =
+           [this](const v1::UploadCorpusRequest& first) {
+             return CorpusUpload::Begin(first.header(), blobs_, max_corpus_bytes_);
+           },
+       .finish = [this](CorpusUpload& upload) { return upload.Finish(store_, absl::Now()); }});
 }
 
 grpc::ServerUnaryReactor* CorpusService::GetCorpus(grpc::CallbackServerContext* context,

@@ -31,8 +31,6 @@ class CorpusService final : public v1::CorpusService::CallbackService {
                                          google::protobuf::Empty* response) override;
 
  private:
-  class Upload;
-
   absl::StatusOr<v1::ListCorporaResponse> List(const v1::ListCorporaRequest& request);
   absl::Status Delete(const v1::DeleteCorpusRequest& request);
 

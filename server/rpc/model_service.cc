@@ -5,9 +5,12 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "server/rpc/export_reactor.h"
+#include "server/rpc/model_import.h"
 #include "server/rpc/page.h"
 #include "server/rpc/status_mapping.h"
 #include "server/rpc/unary.h"
+#include "server/rpc/upload_reactor.h"
 #include "server/status/error.h"
 #include "server/storage/proto_time.h"
 #include "server/storage/resource_name.h"
@@ -23,6 +26,12 @@ class RefusedScore final
   void OnDone() override { delete this; }
 };
 
+class RefusedExport final : public grpc::ServerWriteReactor<v1::ExportModelResponse> {
+ public:
+  explicit RefusedExport(const grpc::Status& status) { Finish(status); }
+  void OnDone() override { delete this; }
+};
+
 }  // namespace
 
 grpc::ServerBidiReactor<v1::ScoreTextRequest, v1::ScoreTextResponse>* ModelService::ScoreText(
@@ -30,6 +39,31 @@ grpc::ServerBidiReactor<v1::ScoreTextRequest, v1::ScoreTextResponse>* ModelServi
   auto call = admission_.Admit(*context, "ModelService/ScoreText");
   if (!call.ok()) return new RefusedScore(call.status());
   return new ScoreReactor(*std::move(call), scoring_);
+}
+
+grpc::ServerWriteReactor<v1::ExportModelResponse>* ModelService::ExportModel(
+    grpc::CallbackServerContext* context, const v1::ExportModelRequest* request) {
+  auto call = admission_.Admit(*context, "ModelService/ExportModel");
+  if (!call.ok()) return new RefusedExport(ToGrpcStatus(call.status()));
+  const auto reference = ParseModelReference(request->name(), "name");
+  if (!reference.ok()) return new RefusedExport(call->End(reference.status()));
+  auto version = store_.GetModelVersion(*reference);
+  if (!version.ok()) return new RefusedExport(call->End(version.status()));
+  auto file = blobs_.NewReader(version->sha256());
+  if (!file.ok()) return new RefusedExport(call->End(file.status()));
+  return new ExportReactor(*std::move(call), *std::move(version), *std::move(file));
+}
+
+grpc::ServerReadReactor<v1::ImportModelRequest>* ModelService::ImportModel(
+    grpc::CallbackServerContext* context, v1::ModelVersion* response) {
+  using Reactor = UploadReactor<v1::ImportModelRequest, v1::ModelVersion, ModelImport>;
+  return new Reactor(
+      admission_, *context, "ModelService/ImportModel", *response,
+      {.begin =
+           [this](const v1::ImportModelRequest& first) {
+             return ModelImport::Begin(first.header(), blobs_, max_model_bytes_);
+           },
+       .finish = [this](ModelImport& import) { return import.Finish(store_, absl::Now()); }});
 }
 
 grpc::ServerUnaryReactor* ModelService::GetModel(grpc::CallbackServerContext* context,

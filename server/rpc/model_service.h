@@ -4,6 +4,7 @@
 #include "server/rpc/admission.h"
 #include "server/rpc/model_deletion.h"
 #include "server/rpc/score_reactor.h"
+#include "server/storage/blob_store.h"
 #include "server/storage/metadata_store.h"
 
 namespace derin::server {
@@ -12,10 +13,13 @@ namespace derin::server {
 // All that it is given outlives it.
 class ModelService final : public v1::ModelService::CallbackService {
  public:
+  // Imports of more than `max_model_bytes` are refused.
   ModelService(Admission& admission, MetadataStore& store, BlobStore& blobs,
-               const ScoreReactor::Parts& scoring)
+               int64_t max_model_bytes, const ScoreReactor::Parts& scoring)
       : admission_(admission),
         store_(store),
+        blobs_(blobs),
+        max_model_bytes_(max_model_bytes),
         scoring_(scoring),
         deletion_(store, blobs, scoring.sessions, scoring.engine) {}
 
@@ -43,6 +47,10 @@ class ModelService final : public v1::ModelService::CallbackService {
   grpc::ServerUnaryReactor* DeleteModelAlias(grpc::CallbackServerContext* context,
                                              const v1::DeleteModelAliasRequest* request,
                                              google::protobuf::Empty* response) override;
+  grpc::ServerWriteReactor<v1::ExportModelResponse>* ExportModel(
+      grpc::CallbackServerContext* context, const v1::ExportModelRequest* request) override;
+  grpc::ServerReadReactor<v1::ImportModelRequest>* ImportModel(grpc::CallbackServerContext* context,
+                                                               v1::ModelVersion* response) override;
   grpc::ServerBidiReactor<v1::ScoreTextRequest, v1::ScoreTextResponse>* ScoreText(
       grpc::CallbackServerContext* context) override;
 
@@ -54,6 +62,8 @@ class ModelService final : public v1::ModelService::CallbackService {
 
   Admission& admission_;
   MetadataStore& store_;
+  BlobStore& blobs_;
+  const int64_t max_model_bytes_;
   const ScoreReactor::Parts scoring_;
   ModelDeletion deletion_;
 };

@@ -1,5 +1,6 @@
 #include "server/storage/blob_store.h"
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -76,6 +77,31 @@ absl::StatusOr<std::string> BlobStore::Read(std::string_view sha256) const {
                                            content->size(), digest));
   }
   return content;
+}
+
+absl::StatusOr<BlobReader> BlobStore::NewReader(std::string_view sha256) const {
+  if (!IsSha256Hex(sha256)) return Damaged(sha256, "is not named by a SHA-256");
+  std::ifstream file(folder_ / sha256, std::ios::binary | std::ios::ate);
+  if (!file.is_open()) return Damaged(sha256, "is missing");
+  const auto size_bytes = static_cast<int64_t>(file.tellg());
+  file.seekg(0);
+  return BlobReader(std::string(sha256), std::move(file), size_bytes);
+}
+
+absl::StatusOr<std::string> BlobReader::Next(size_t bytes) {
+  if (left_ == 0) return std::string();
+  std::string piece(static_cast<size_t>(std::min(left_, static_cast<int64_t>(bytes))), '\0');
+  if (!file_.read(piece.data(), static_cast<std::streamsize>(piece.size()))) {
+    return Damaged(sha256_,
+                   absl::StrFormat("cannot be read to its end, %d bytes before it", left_));
+  }
+  left_ -= static_cast<int64_t>(piece.size());
+  digest_.Append(piece);
+  if (left_ > 0) return piece;
+  if (const std::string digest = digest_.Finish(); digest != sha256_) {
+    return Damaged(sha256_, absl::StrFormat("is damaged: its content has the SHA-256 %s", digest));
+  }
+  return piece;
 }
 
 absl::StatusOr<int64_t> BlobStore::Sweep(const std::function<absl::StatusOr<DigestSet>()>& in_use) {

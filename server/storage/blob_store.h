@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -49,6 +50,24 @@ class BlobWriter {
   int64_t size_bytes_ = 0;
 };
 
+// Reads one blob piece by piece, also when it is removed meanwhile.
+class BlobReader {
+ public:
+  // The next bytes, at most `bytes` (above 0); empty at the end. The last ones are only given when
+  // the whole content has its digest; else DATA_LOSS.
+  absl::StatusOr<std::string> Next(size_t bytes);
+
+ private:
+  friend class BlobStore;
+  BlobReader(std::string sha256, std::ifstream file, int64_t size_bytes)
+      : sha256_(std::move(sha256)), file_(std::move(file)), left_(size_bytes) {}
+
+  std::string sha256_;
+  std::ifstream file_;
+  int64_t left_;
+  Sha256 digest_;
+};
+
 // Immutable files named by the SHA-256 of their content, in one folder. Thread-safe; outlives
 // its writers and Blobs.
 class BlobStore {
@@ -62,6 +81,8 @@ class BlobStore {
 
   // DATA_LOSS naming the blob when it is not there or its content has another digest.
   absl::StatusOr<std::string> Read(std::string_view sha256) const;
+  // The same in pieces.
+  absl::StatusOr<BlobReader> NewReader(std::string_view sha256) const;
 
   using DigestSet = absl::flat_hash_set<std::string>;
   // Removes what is neither held nor in the set that `in_use` gives; how many. `in_use` is asked

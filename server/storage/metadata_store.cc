@@ -152,6 +152,18 @@ absl::StatusOr<v1::ModelVersion> MetadataStore::GetModelVersion(const ModelRefer
   return model_table::GetVersion(*database_, reference);
 }
 
+absl::StatusOr<v1::ModelVersion> MetadataStore::InsertModelVersion(std::string_view model_id,
+                                                                   v1::ModelVersion version) {
+  absl::MutexLock lock(&mutex_);
+  return InTransaction(*database_, "store a model version",
+                       [&](Database& database) -> absl::StatusOr<v1::ModelVersion> {
+                         absl::Status model =
+                             model_table::EnsureExists(database, model_id, version.create_time());
+                         if (!model.ok()) return model;
+                         return model_table::InsertVersion(database, model_id, std::move(version));
+                       });
+}
+
 absl::StatusOr<Listing<v1::ModelVersion>> MetadataStore::ListModelVersions(
     std::string_view model_id, std::string_view after, int limit) {
   absl::MutexLock lock(&mutex_);

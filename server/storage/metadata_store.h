@@ -64,6 +64,9 @@ class MetadataStore {
   absl::StatusOr<Listing<v1::Model>> ListModels(std::string_view after, int limit);
   // FAILED_PRECONDITION, reason MODEL_HAS_NO_VERSION, when there is no latest yet.
   absl::StatusOr<v1::ModelVersion> GetModelVersion(const ModelReference& reference);
+  // Stores `version` as the next one of a model, which is made unless it exists, and names it.
+  absl::StatusOr<v1::ModelVersion> InsertModelVersion(std::string_view model_id,
+                                                      v1::ModelVersion version);
   // Newest first; `after` is a Listing's `next`.
   absl::StatusOr<Listing<v1::ModelVersion>> ListModelVersions(std::string_view model_id,
                                                               std::string_view after, int limit);

@@ -41,6 +41,7 @@ class FakeServer::Services final : public v1::CorpusService::Service,
   DERIN_UNARY(SetModelAlias, set_model_alias, v1::SetModelAliasRequest, v1::ModelAlias)
   DERIN_UNARY(DeleteModelAlias, delete_model_alias, v1::DeleteModelAliasRequest,
               google::protobuf::Empty)
+  DERIN_STREAM(ExportModel, export_model, v1::ExportModelRequest, v1::ExportModelResponse)
   DERIN_UNARY(CreateTrainingJob, create_training_job, v1::CreateTrainingJobRequest, v1::TrainingJob)
   DERIN_UNARY(GetTrainingJob, get_training_job, v1::GetTrainingJobRequest, v1::TrainingJob)
   DERIN_UNARY(ListTrainingJobs, list_training_jobs, v1::ListTrainingJobsRequest,
@@ -77,6 +78,14 @@ class FakeServer::Services final : public v1::CorpusService::Service,
       grpc::ServerReaderWriter<v1::ScoreTextResponse, v1::ScoreTextRequest>* stream) override {
     return answers.score_text ? answers.score_text(*context, *stream)
                               : grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "no answer was set");
+  }
+
+  grpc::Status ImportModel(grpc::ServerContext* context,
+                           grpc::ServerReader<v1::ImportModelRequest>* reader,
+                           v1::ModelVersion* reply) override {
+    return answers.import_model
+               ? answers.import_model(*context, *reader, *reply)
+               : grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "no answer was set");
   }
 
   grpc::Status UploadCorpus(grpc::ServerContext* context,

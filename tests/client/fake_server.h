@@ -42,6 +42,10 @@ struct Answers {
   Unary<v1::DeleteModelVersionRequest, google::protobuf::Empty> delete_model_version;
   Unary<v1::SetModelAliasRequest, v1::ModelAlias> set_model_alias;
   Unary<v1::DeleteModelAliasRequest, google::protobuf::Empty> delete_model_alias;
+  Stream<v1::ExportModelRequest, v1::ExportModelResponse> export_model;
+  std::function<grpc::Status(grpc::ServerContext&, grpc::ServerReader<v1::ImportModelRequest>&,
+                             v1::ModelVersion&)>
+      import_model;
   Unary<v1::CreateTrainingJobRequest, v1::TrainingJob> create_training_job;
   Unary<v1::GetTrainingJobRequest, v1::TrainingJob> get_training_job;
   Unary<v1::ListTrainingJobsRequest, v1::ListTrainingJobsResponse> list_training_jobs;

@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "server/storage/sha256.h"
 #include "tests/end_to_end/client_test_server.h"
 
 namespace derin::server {
@@ -185,6 +186,68 @@ TEST_F(ModelsTest, AModelThatAJobTrainsIsDeletedByForceAlone) {
   ASSERT_TRUE(client_->CancelTrainingJob(job->name).ok());
   ASSERT_TRUE(client_->WatchTrainingJob(job->name, {}, {}).ok());
   EXPECT_TRUE(client_->DeleteModel("models/sea").ok());
+}
+
+TEST_F(ModelsTest, AnExportedVersionIsTheSameModelOnAnotherServer) {
+  std::string file;
+  const auto sink = [&file](std::string_view bytes) {
+    file += bytes;
+    return absl::OkStatus();
+  };
+  ASSERT_TRUE(client_->SetModelAlias("models/sea/aliases/stable", "models/sea/versions/1").ok());
+  const auto exported = client_->ExportModel("models/sea/aliases/stable", sink);
+  ASSERT_TRUE(exported.ok()) << exported.status();
+  EXPECT_EQ(exported->name, "models/sea/versions/1");
+  EXPECT_EQ(exported->size_bytes, static_cast<int64_t>(file.size()));
+  EXPECT_EQ(exported->sha256, Sha256Hex(file));
+  const Generated here = Draw("models/sea/versions/1");
+  ASSERT_TRUE(here.end.ok()) << here.end.status();
+
+  ServerOptions options = options_;
+  options.data_directory = folder_.path() / "other";
+  auto started = Server::Start(options);
+  ASSERT_TRUE(started.ok()) << started.status();
+  server_ = *std::move(started);
+  Connect();
+  const auto imported = client_->ImportModel({.model = "models/tide", .sha256 = exported->sha256},
+                                             client::TextSource(file));
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->name, "models/tide/versions/1");
+  EXPECT_EQ(imported->sha256, exported->sha256);
+  EXPECT_EQ(imported->config, exported->config);
+  EXPECT_EQ(imported->parameter_count, exported->parameter_count);
+  EXPECT_EQ(imported->training_job, "");
+  const Generated there = Draw("models/tide");
+  ASSERT_TRUE(there.end.ok()) << there.end.status();
+  EXPECT_EQ(there.text, here.text);
+  EXPECT_EQ(there.tokens, here.tokens);
+
+  const std::string first = std::exchange(file, "");
+  ASSERT_TRUE(client_->ExportModel("models/tide", sink).ok());
+  EXPECT_EQ(file, first);
+}
+
+TEST_F(ModelsTest, WhatCannotBeExportedOrImportedIsRefused) {
+  const auto drop = [](std::string_view) { return absl::OkStatus(); };
+  EXPECT_EQ(ErrorField(client_->ExportModel("sea", drop).status()), "name");
+  EXPECT_EQ(ErrorReason(client_->ExportModel("models/none", drop).status()), "MODEL_NOT_FOUND");
+  EXPECT_EQ(ErrorReason(client_->ExportModel("models/sea/versions/9", drop).status()),
+            "MODEL_VERSION_NOT_FOUND");
+  const absl::Status no_model =
+      client_->ImportModel({.model = "models/tide"}, client::TextSource("no model")).status();
+  EXPECT_EQ(no_model.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ErrorReason(no_model), "MODEL_FILE_INVALID");
+  EXPECT_EQ(ErrorField(client_->ImportModel({}, client::TextSource("x")).status()), "header.model");
+  EXPECT_EQ(ErrorReason(client_->GetModel("models/tide").status()), "MODEL_NOT_FOUND");
+
+  options_.max_model_bytes = 1000;
+  Restart();
+  Connect();
+  EXPECT_EQ(
+      ErrorReason(
+          client_->ImportModel({.model = "models/tide"}, client::TextSource(std::string(1001, 'x')))
+              .status()),
+      "MODEL_TOO_LARGE");
 }
 
 }  // namespace

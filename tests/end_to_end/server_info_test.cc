@@ -32,6 +32,7 @@ TEST_F(ServerInfo, SaysWhatTheServerIs) {
   options_.device = "reference";
   options_.max_sessions = 17;
   options_.max_corpus_bytes = 12345;
+  options_.max_model_bytes = 54321;
   StartServer();
   const v1::ServerInfo info = Get();
   EXPECT_EQ(info.version(), Version());
@@ -49,6 +50,7 @@ TEST_F(ServerInfo, SaysWhatTheServerIs) {
   EXPECT_EQ(info.limits().generate_streams(), options_.max_streams);
   EXPECT_EQ(info.limits().queued_training_jobs(), options_.max_queued_jobs);
   EXPECT_EQ(info.limits().corpus_bytes(), 12345);
+  EXPECT_EQ(info.limits().model_bytes(), 54321);
   EXPECT_EQ(info.limits().prompt_bytes(), options_.max_prompt_bytes);
   EXPECT_EQ(info.load().running_training_jobs(), 0);
   EXPECT_EQ(info.load().sessions(), 0);

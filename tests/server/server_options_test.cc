@@ -55,6 +55,8 @@ TEST(ServerOptions, EveryFlagReachesItsField) {
                                  "3",
                                  "--max-corpus-bytes",
                                  "4KiB",
+                                 "--max-model-bytes",
+                                 "3MiB",
                                  "--max-prompt-bytes",
                                  "5",
                                  "--weights-memory",
@@ -75,6 +77,7 @@ TEST(ServerOptions, EveryFlagReachesItsField) {
   EXPECT_EQ(line.server.max_streams, 2);
   EXPECT_EQ(line.server.max_queued_jobs, 3);
   EXPECT_EQ(line.server.max_corpus_bytes, 4096);
+  EXPECT_EQ(line.server.max_model_bytes, 3 << 20);
   EXPECT_EQ(line.server.max_prompt_bytes, 5);
   EXPECT_EQ(line.server.weights_memory, int64_t{6} << 30);
   EXPECT_EQ(line.server.grace, absl::Seconds(90));

@@ -4,8 +4,10 @@
 #include <functional>
 #include <istream>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
@@ -14,6 +16,9 @@ namespace derin::client {
 // Bytes in order, read once: fills the front of `buffer` (never empty) and says how many bytes it
 // put there; 0 at the end, and ever after.
 using ByteSource = std::function<absl::StatusOr<size_t>(absl::Span<char> buffer)>;
+
+// Takes bytes in order; an error ends what gives them.
+using ByteSink = std::function<absl::Status(std::string_view bytes)>;
 
 // Bytes held in memory.
 ByteSource TextSource(std::string text);

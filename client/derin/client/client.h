@@ -129,6 +129,15 @@ class Client {
   absl::StatusOr<ModelAlias> SetModelAlias(const std::string& name,
                                            const std::string& model_version);
   absl::Status DeleteModelAlias(const std::string& name);
+  // Hands the file of a version, named as in GetModelVersion, to `sink` in order; an error of its
+  // ends the call. What was exported; DATA_LOSS when bytes are missing.
+  absl::StatusOr<ModelVersion> ExportModel(const std::string& name, const ByteSink& sink,
+                                           Cancellation* cancellation = nullptr);
+  // Sends all of `source`, an exported file, in chunks as it is read. Nothing is stored unless all
+  // of it arrived and is a model; the version that it became.
+  absl::StatusOr<ModelVersion> ImportModel(const ImportModelOptions& options,
+                                           const ByteSource& source,
+                                           Cancellation* cancellation = nullptr);
   // `models/ID/versions/N`. Refused while aliases, sessions or jobs use it, unless `force`: then
   // its aliases go and its sessions end.
   absl::Status DeleteModelVersion(const std::string& name, bool force = false);

@@ -7,59 +7,23 @@
 #include "derin/client/client.h"
 #include "derin/internal/connection.h"
 #include "derin/internal/conversion.h"
+#include "derin/internal/upload.h"
 
 namespace derin::client {
 
 using internal::FromProto;
 
-namespace {
-
-// A quarter of what one message may hold: large enough to be quick, small beside a stream's window.
-constexpr size_t kChunkBytes = size_t{256} << 10;
-
-// Sends `source` to its end or until the server has stopped reading (its status says why). An error
-// is the source's own.
-absl::Status SendChunks(const ByteSource& source,
-                        grpc::ClientWriter<derin::v1::UploadCorpusRequest>& writer) {
-  derin::v1::UploadCorpusRequest request;
-  std::string& chunk = *request.mutable_chunk();
-  while (true) {
-    chunk.resize(kChunkBytes);
-    const absl::StatusOr<size_t> count = source(absl::MakeSpan(&chunk[0], chunk.size()));
-    if (!count.ok()) return count.status();
-    if (*count == 0) return absl::OkStatus();
-    chunk.resize(*count);
-    if (!writer.Write(request)) return absl::OkStatus();
-  }
-}
-
-}  // namespace
-
 absl::StatusOr<Corpus> Client::UploadCorpus(const UploadCorpusOptions& options,
                                             const ByteSource& source, Cancellation* cancellation) {
   derin::v1::UploadCorpusRequest first;
   *first.mutable_header() = internal::ToProto(options);
-  absl::Status valid = internal::CheckUtf8(first);
-  if (!valid.ok()) return valid;
-
-  grpc::ClientContext context;
-  const internal::CancellationScope scope(cancellation, context);
-  derin::v1::Corpus reply;
-  const auto writer = connection_->corpora().UploadCorpus(&context, &reply);
-  absl::Status read;
-  if (writer->Write(first)) read = SendChunks(source, *writer);
-  if (read.ok()) {
-    writer->WritesDone();
-  } else {
-    context.TryCancel();
-  }
-  absl::Status status = connection_->ToStatus(writer->Finish());
-  if (!read.ok()) return read;
-  if (!status.ok() && cancellation != nullptr && cancellation->cancelled()) {
-    return internal::StoppedByCaller();
-  }
-  if (!status.ok()) return status;
-  return FromProto(reply);
+  const auto reply = internal::Upload<derin::v1::UploadCorpusRequest, derin::v1::Corpus>(
+      *connection_, first, source, cancellation,
+      [this](grpc::ClientContext* context, derin::v1::Corpus* corpus) {
+        return connection_->corpora().UploadCorpus(context, corpus);
+      });
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
 }
 
 absl::StatusOr<Corpus> Client::GetCorpus(const std::string& name) {

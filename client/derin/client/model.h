@@ -71,13 +71,14 @@ struct ModelVersion {
   // Of the corpus it was trained on; applied to prompts.
   Normalization normalization = Normalization::kUnspecified;
   int64_t parameter_count = 0;
-  // `trainingJobs/ID` that published it; it may be deleted since.
+  // `trainingJobs/ID` that published it; it may be deleted since. Empty of an imported version.
   std::string training_job;
   // `trainingJobs/ID/checkpoints/STEP` whose weights these are; empty where the job published at
   // its end.
   std::string training_checkpoint;
   // exp(mean cross-entropy in nats per token) of its epoch's own training pass: the last epoch's,
   // or where text was held out, that of the lowest validation perplexity, whose weights these are.
+  // 0 of an imported version, whose file does not say.
   double training_perplexity = 0;
   // The same of these weights over the held-out text; unset when nothing was held out.
   std::optional<double> validation_perplexity;
@@ -108,6 +109,13 @@ struct Model {
   int32_t version_count = 0;
   // By their ids.
   std::vector<ModelAlias> aliases;
+};
+
+struct ImportModelOptions {
+  // `models/ID`; made unless it exists.
+  std::string model;
+  // When not empty, the SHA-256 of the file in hexadecimal, which the server compares.
+  std::string sha256;
 };
 
 }  // namespace derin::client

@@ -3,9 +3,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "derin/client/client.h"
 #include "derin/internal/connection.h"
 #include "derin/internal/conversion.h"
+#include "derin/internal/upload.h"
 
 namespace derin::client {
 
@@ -73,6 +75,53 @@ absl::Status Client::DeleteModelAlias(const std::string& name) {
   return connection_
       ->Call(connection_->models(), &derin::v1::ModelService::Stub::DeleteModelAlias, request)
       .status();
+}
+
+absl::StatusOr<ModelVersion> Client::ExportModel(const std::string& name, const ByteSink& sink,
+                                                 Cancellation* cancellation) {
+  derin::v1::ExportModelRequest request;
+  request.set_name(name);
+  absl::Status valid = internal::CheckUtf8(request);
+  if (!valid.ok()) return valid;
+  grpc::ClientContext context;
+  const internal::CancellationScope scope(cancellation, context);
+  const auto reader = connection_->models().ExportModel(&context, request);
+  ModelVersion version;
+  int64_t bytes = 0;
+  absl::Status taken;
+  const grpc::Status ended =
+      internal::ReadAll(context, *reader, [&](const derin::v1::ExportModelResponse& response) {
+        if (response.has_model_version()) version = FromProto(response.model_version());
+        bytes += static_cast<int64_t>(response.chunk().size());
+        if (!response.chunk().empty()) taken = sink(response.chunk());
+        return taken.ok();
+      });
+  if (!taken.ok()) return taken;
+  absl::Status status = connection_->ToStatus(ended);
+  if (!status.ok() && cancellation != nullptr && cancellation->cancelled()) {
+    return internal::StoppedByCaller();
+  }
+  if (!status.ok()) return status;
+  if (version.name.empty() || bytes != version.size_bytes) {
+    return absl::DataLossError(absl::StrCat("got ", bytes, " bytes of ", name, ", wanted the ",
+                                            version.size_bytes, " of its file"));
+  }
+  return version;
+}
+
+absl::StatusOr<ModelVersion> Client::ImportModel(const ImportModelOptions& options,
+                                                 const ByteSource& source,
+                                                 Cancellation* cancellation) {
+  derin::v1::ImportModelRequest first;
+  first.mutable_header()->set_model(options.model);
+  first.mutable_header()->set_sha256(options.sha256);
+  const auto reply = internal::Upload<derin::v1::ImportModelRequest, derin::v1::ModelVersion>(
+      *connection_, first, source, cancellation,
+      [this](grpc::ClientContext* context, derin::v1::ModelVersion* version) {
+        return connection_->models().ImportModel(context, version);
+      });
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
 }
 
 absl::Status Client::DeleteModelVersion(const std::string& name, bool force) {

@@ -55,6 +55,8 @@ struct ServerLimits {
   int32_t queued_training_jobs = 0;
   // Bytes of one corpus as sent.
   int64_t corpus_bytes = 0;
+  // Bytes of the file of one imported model.
+  int64_t model_bytes = 0;
   // Bytes of one prompt.
   int64_t prompt_bytes = 0;
   // How long a session may stay when no call uses it.

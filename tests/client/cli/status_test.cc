@@ -29,6 +29,7 @@ class StatusCommand : public CommandTest {
       info.mutable_limits()->set_queued_training_jobs(100);
       info.mutable_limits()->set_generate_streams(512);
       info.mutable_limits()->set_corpus_bytes(1 << 30);
+      info.mutable_limits()->set_model_bytes(int64_t{2} << 30);
       info.mutable_limits()->set_prompt_bytes(1 << 20);
       info.mutable_limits()->mutable_session_time_to_live()->set_seconds(24 * 3600);
       return grpc::Status::OK;
@@ -43,15 +44,16 @@ class StatusCommand : public CommandTest {
 TEST_F(StatusCommand, SaysWhatTheServerIsAndDoes) {
   const Result result = Run({"status"});
   EXPECT_EQ(result.status, kSuccess);
-  EXPECT_EQ(result.out,
-            "server      derind 0.1.0 at " + server_.address() +
-                ", up 1m32s, id abc\n"
-                "device      cpu (A Processor), avx512-bf16, 2 threads, engine "
-                "cpu/f32/1, 2.0 GiB of 4.0 GiB free\n"
-                "precisions  f32, bf16\n"
-                "training    1 running, 0 of 100 waiting, 12.3k tokens/s\n"
-                "generation  0 of 512 streams, 3 of 1,024 sessions, 0.0 tokens/s\n"
-                "limits      1.0 GiB a corpus, 1.0 MiB a prompt, 1d00h an idle session\n");
+  EXPECT_EQ(result.out, "server      derind 0.1.0 at " + server_.address() +
+                            ", up 1m32s, id abc\n"
+                            "device      cpu (A Processor), avx512-bf16, 2 threads, engine "
+                            "cpu/f32/1, 2.0 GiB of 4.0 GiB free\n"
+                            "precisions  f32, bf16\n"
+                            "training    1 running, 0 of 100 waiting, 12.3k tokens/s\n"
+                            "generation  0 of 512 streams, 3 of 1,024 sessions, 0.0 tokens/s\n"
+                            "limits      1.0 GiB a corpus, 2.0 GiB an imported model, 1.0 MiB a "
+                            "prompt, 1d00h an idle "
+                            "session\n");
 }
 
 TEST_F(StatusCommand, LeavesOutInstructionsThatTheDeviceDoesNotName) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -177,6 +178,31 @@ TEST_F(BlobStoreTest, AFolderThatIsGoneIsAnErrorWithTheSystemsWords) {
   EXPECT_THAT(std::string(elsewhere.NewWriter().status().message()),
               HasSubstr("No such file or directory"));
   EXPECT_FALSE(elsewhere.Sweep([] { return BlobStore::DigestSet(); }).ok());
+}
+
+TEST_F(BlobStoreTest, IsReadPieceByPieceAlsoWhenItIsRemovedMeanwhile) {
+  const std::string sha256 = Store("some text");
+  auto reader = blobs_.NewReader(sha256);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_EQ(*reader->Next(4), "some");
+  EXPECT_EQ(Sweep({}), 1);
+  EXPECT_EQ(*reader->Next(4), " tex");
+  EXPECT_EQ(*reader->Next(4), "t");
+  EXPECT_EQ(*reader->Next(4), "");
+  EXPECT_EQ(*reader->Next(4), "");
+  EXPECT_EQ(ErrorReason(blobs_.NewReader(sha256).status()), "BLOB_DAMAGED");
+  EXPECT_EQ(ErrorReason(blobs_.NewReader("../x").status()), "BLOB_DAMAGED");
+}
+
+TEST_F(BlobStoreTest, ADamagedOnesLastPieceIsNotGiven) {
+  const std::string sha256 = Store("some text");
+  std::ofstream(folder_.path() / sha256) << "some tent";
+  auto reader = blobs_.NewReader(sha256);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_TRUE(reader->Next(5).ok());
+  const absl::Status damaged = reader->Next(5).status();
+  EXPECT_EQ(damaged.code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(ErrorReason(damaged), "BLOB_DAMAGED");
 }
 
 }  // namespace

@@ -494,5 +494,15 @@ TEST_F(MetadataStoreTest, AModelThatNothingUsesIsDeletedWithoutForce) {
   EXPECT_EQ(store_->GetModel("m")->version_count(), 0);
 }
 
+TEST_F(MetadataStoreTest, AnImportedVersionMakesItsModelAndIsTheNext) {
+  const auto first = store_->InsertModelVersion("n", TestVersion("weights"));
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->name(), "models/n/versions/1");
+  EXPECT_EQ(store_->InsertModelVersion("n", TestVersion("weights"))->name(), "models/n/versions/2");
+  Reopen();
+  EXPECT_TRUE(Same(*store_->GetModelVersion({"n", 1}), *first));
+  EXPECT_TRUE(store_->DigestsInUse()->contains(Sha256Hex("weights")));
+}
+
 }  // namespace
 }  // namespace derin::server

@@ -96,5 +96,71 @@ TEST_F(ModelCalls, DeletesByForceOnlyWhenAsked) {
   EXPECT_THAT(forced, ElementsAre(false, true, false, true));
 }
 
+TEST_F(ModelCalls, ExportHandsOnTheFileAndSaysWhatItIs) {
+  int64_t size_bytes = 8;
+  server_.answers().export_model = [&](auto&, const v1::ExportModelRequest& request,
+                                       grpc::ServerWriter<v1::ExportModelResponse>& writer) {
+    v1::ExportModelResponse first;
+    first.mutable_model_version()->set_name("models/a/versions/3");
+    first.mutable_model_version()->set_size_bytes(size_bytes);
+    EXPECT_EQ(request.name(), "models/a");
+    writer.Write(first);
+    for (const char* chunk : {"some", "file"}) {
+      v1::ExportModelResponse response;
+      response.set_chunk(chunk);
+      writer.Write(response);
+    }
+    return grpc::Status::OK;
+  };
+  std::string file;
+  const auto sink = [&file](std::string_view bytes) {
+    file += bytes;
+    return absl::OkStatus();
+  };
+  const auto version = client_->ExportModel("models/a", sink);
+  ASSERT_TRUE(version.ok()) << version.status();
+  EXPECT_EQ(version->name, "models/a/versions/3");
+  EXPECT_EQ(file, "somefile");
+
+  const absl::Status full = absl::ResourceExhaustedError("the disk is full");
+  EXPECT_EQ(client_->ExportModel("models/a", [&](std::string_view) { return full; }).status(),
+            full);
+  size_bytes = 9;
+  EXPECT_EQ(client_->ExportModel("models/a", sink).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(ModelCalls, ImportSendsTheHeaderAndThenTheFile) {
+  std::string file(600'000, 'x');
+  server_.answers().import_model = [&](auto&, grpc::ServerReader<v1::ImportModelRequest>& reader,
+                                       v1::ModelVersion& version) {
+    v1::ImportModelRequest request;
+    EXPECT_TRUE(reader.Read(&request));
+    EXPECT_EQ(request.header().model(), "models/a");
+    EXPECT_EQ(request.header().sha256(), "abc");
+    std::string got;
+    while (reader.Read(&request)) got += request.chunk();
+    EXPECT_EQ(got, file);
+    version.set_name("models/a/versions/1");
+    return grpc::Status::OK;
+  };
+  const client::ImportModelOptions options{.model = "models/a", .sha256 = "abc"};
+  const auto version = client_->ImportModel(options, TextSource(file));
+  ASSERT_TRUE(version.ok()) << version.status();
+  EXPECT_EQ(version->name, "models/a/versions/1");
+}
+
+TEST_F(ModelCalls, ImportEndsWithTheErrorOfItsSource) {
+  server_.answers().import_model = [](auto&, grpc::ServerReader<v1::ImportModelRequest>& reader,
+                                      auto&) {
+    v1::ImportModelRequest request;
+    while (reader.Read(&request)) {
+    }
+    return grpc::Status::CANCELLED;
+  };
+  const absl::Status unreadable = absl::UnavailableError("cannot read");
+  const auto source = [&](absl::Span<char>) -> absl::StatusOr<size_t> { return unreadable; };
+  EXPECT_EQ(client_->ImportModel({.model = "models/a"}, source).status(), unreadable);
+}
+
 }  // namespace
 }  // namespace derin::client

@@ -1,0 +1,106 @@
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/rpc/admission.h"
+#include "server/rpc/status_mapping.h"
+#include "server/status/error.h"
+
+namespace derin::server {
+
+// A call that brings bytes and answers with what they became: a header, then chunks. Reads one
+// message after the other; deletes itself when the call is over.
+//
+// `Request` has a oneof `part` of `header` and `chunk`; `Upload` has Append(chunk), and leaves
+// nothing behind when it is destroyed before its end.
+template <typename Request, typename Response, typename Upload>
+class UploadReactor final : public grpc::ServerReadReactor<Request> {
+ public:
+  struct Steps {
+    std::function<absl::StatusOr<Upload>(const Request& first)> begin;
+    std::function<absl::StatusOr<Response>(Upload& upload)> finish;
+  };
+
+  // Admits the call as `method` (see Admission::Admit).
+  UploadReactor(Admission& admission, const grpc::CallbackServerContext& context,
+                std::string_view method, Response& response, Steps steps)
+      : response_(response), steps_(std::move(steps)) {
+    absl::StatusOr<AdmittedCall> call = admission.Admit(context, method);
+    if (!call.ok()) {
+      this->Finish(ToGrpcStatus(call.status()));
+      return;
+    }
+    call_ = *std::move(call);
+    this->StartRead(&request_);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      // The client has sent all, or is gone: only what goes the other way now can tell. Without
+      // this, bytes that were cut short would be stored as if they were whole.
+      this->StartSendInitialMetadata();
+      return;
+    }
+    if (absl::Status status = Take(request_); !status.ok()) return End(status);
+    this->StartRead(&request_);
+  }
+
+  void OnSendInitialMetadataDone(bool ok) override {
+    End(ok ? Store() : absl::CancelledError("the caller went away before all was sent"));
+  }
+
+  void OnDone() override { delete this; }
+
+ private:
+  absl::Status Take(const Request& request) {
+    switch (request.part_case()) {
+      case Request::kHeader: {
+        if (upload_.has_value()) return InvalidField("header", "got a second one, wanted a chunk");
+        absl::StatusOr<Upload> upload = steps_.begin(request);
+        if (!upload.ok()) return upload.status();
+        upload_.emplace(*std::move(upload));
+        return absl::OkStatus();
+      }
+      case Request::kChunk:
+        if (!upload_.has_value()) return MissingHeader();
+        return upload_->Append(request.chunk());
+      case Request::PART_NOT_SET:
+        break;
+    }
+    return InvalidField("part", "got a message with neither header nor chunk");
+  }
+
+  absl::Status Store() {
+    if (!upload_.has_value()) return MissingHeader();
+    absl::StatusOr<Response> stored = steps_.finish(*upload_);
+    if (!stored.ok()) return stored.status();
+    response_ = *std::move(stored);
+    return absl::OkStatus();
+  }
+
+  static absl::Status MissingHeader() {
+    return InvalidField("header", "got none, wanted it as the first message");
+  }
+
+  void End(const absl::Status& status) {
+    // What was written goes before the client hears of it.
+    upload_.reset();
+    this->Finish(call_->End(status));
+  }
+
+  Response& response_;
+  const Steps steps_;
+  std::optional<AdmittedCall> call_;
+  std::optional<Upload> upload_;
+  Request request_;
+};
+
+}  // namespace derin::server
