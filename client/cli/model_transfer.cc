@@ -13,8 +13,7 @@ namespace derin::cli {
 namespace {
 
 constexpr char kCollection[] = "models";
-constexpr FieldFlag kImportFlags[] = {
-    {"header.model", "--model"}, {"header.sha256", "--sha256"}, {"chunk", "FILE"}};
+constexpr FieldFlag kImportFlags[] = {{"header.model", "--model"}, {"header.sha256", "--sha256"}};
 
 absl::Status Export(CommandContext& context, client::Client& client, const std::string& name,
                     const std::string& file) {

@@ -30,7 +30,10 @@ std::optional<double> TrainingPerplexity(const client::ModelVersion& version) {
 }
 
 void Print(const client::ModelVersion& version, const std::string& title, Console& console) {
-  std::string perplexity = Perplexity(TrainingPerplexity(version)) + " (training)";
+  std::string perplexity;
+  if (version.training_perplexity != 0) {
+    perplexity = Perplexity(version.training_perplexity) + " (training)";
+  }
   if (version.validation_perplexity.has_value()) {
     absl::StrAppend(&perplexity, ", ", Perplexity(version.validation_perplexity), " (validation)");
   }

@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "model/sampling/philox.h"
 #include "server/status/error.h"
 #include "server/storage/random_id.h"
@@ -74,12 +73,17 @@ absl::Status SessionStore::Retire(absl::Span<const std::string> versions, bool f
   if (!force) RemoveExpired();
   absl::MutexLock lock(&mutex_);
   int64_t sessions = 0;
-  for (const std::string& version : versions) sessions += archive_.CountOf(version);
+  std::string_view used;  // the first of those in use
+  for (const std::string& version : versions) {
+    sessions += archive_.CountOf(version);
+    if (used.empty() && sessions > 0) used = version;
+  }
   if (sessions > 0 && !force) {
-    return Refusal(absl::StatusCode::kFailedPrecondition, "MODEL_IN_USE",
-                   absl::StrFormat("%d sessions go on from %s: close them, wait until they expire, "
-                                   "or delete it with force, which ends them",
-                                   sessions, absl::StrJoin(versions, ", ")));
+    return Refusal(
+        absl::StatusCode::kFailedPrecondition, "MODEL_IN_USE",
+        absl::StrFormat("%s is in use by sessions, %d in all: close them, wait until they "
+                        "expire, or delete it with force, which ends them",
+                        used, sessions));
   }
   retired_.insert(versions.begin(), versions.end());
   return absl::OkStatus();

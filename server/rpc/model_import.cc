@@ -20,7 +20,7 @@ namespace {
 
 absl::Status Invalid(absl::string_view what) {
   return Refusal(absl::StatusCode::kInvalidArgument, "MODEL_FILE_INVALID",
-                 absl::StrCat("chunk: got a file that is no model of ours: ", what));
+                 absl::StrCat("got a file that is no model of ours: ", what));
 }
 
 // What the file of `blob` is, or what is wrong with it.

@@ -1,5 +1,6 @@
 #include "server/storage/metadata_store.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -85,9 +86,16 @@ class ModelUsers {
   }
   absl::Status Check(std::string_view name) const {
     if (uses_.empty()) return absl::OkStatus();
+    // A longer message would be cut on its way to the caller, and with it what to do.
+    constexpr size_t kMostNamed = 5;
+    std::vector<std::string> named(uses_.begin(),
+                                   uses_.begin() + std::min(uses_.size(), kMostNamed));
+    if (uses_.size() > kMostNamed) {
+      named.push_back(absl::StrFormat("%d more uses", uses_.size() - kMostNamed));
+    }
     return Refusal(absl::StatusCode::kFailedPrecondition, "MODEL_IN_USE",
                    absl::StrFormat("%s is in use: %s; or delete it with force", name,
-                                   absl::StrJoin(uses_, ", ")));
+                                   absl::StrJoin(named, ", ")));
   }
 
  private:

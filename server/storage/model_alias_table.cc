@@ -22,10 +22,15 @@ absl::StatusOr<v1::ModelAlias> Get(Database& database, std::string_view model_id
                                    std::string_view alias) {
   const auto aliases = List(database, model_id);
   if (!aliases.ok()) return aliases.status();
+  // A longer message would be cut on its way to the caller.
+  constexpr size_t kMostNamed = 20;
   std::vector<std::string> names;
   for (const v1::ModelAlias& one : *aliases) {
-    names.emplace_back(IdOf(one.name()));
-    if (names.back() == alias) return one;
+    if (IdOf(one.name()) == alias) return one;
+    if (names.size() < kMostNamed) names.emplace_back(IdOf(one.name()));
+  }
+  if (aliases->size() > names.size()) {
+    names.push_back(absl::StrFormat("%d more", aliases->size() - names.size()));
   }
   return Refusal(
       absl::StatusCode::kNotFound, "MODEL_ALIAS_NOT_FOUND",

@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "server/storage/metadata_store.h"
 #include "server/storage/sha256.h"
 #include "tests/end_to_end/client_test_server.h"
 
@@ -113,7 +114,8 @@ TEST_F(ModelsTest, AVersionInUseIsDeletedByForceAlone) {
   const absl::Status used = client_->DeleteModelVersion("models/sea/versions/1");
   EXPECT_EQ(used.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(ErrorReason(used), "MODEL_IN_USE");
-  EXPECT_THAT(std::string(used.message()), HasSubstr("1 sessions go on from"));
+  EXPECT_THAT(std::string(used.message()),
+              HasSubstr("models/sea/versions/1 is in use by sessions, 1 in all"));
   // At rest as well.
   Restart();
   Connect();
@@ -173,6 +175,32 @@ TEST_F(ModelsTest, ADeletedModelsNumbersAndFilesDoNotComeAgain) {
   EXPECT_EQ(Train(SmallSpec()).model_version, "models/sea/versions/3");
   EXPECT_EQ(ErrorReason(Generate({.session = session->name, .max_tokens = 1}).end.status()),
             "MODEL_DELETED");
+}
+
+TEST_F(ModelsTest, WhatACrashLeavesOfADeletedVersionGoesAtTheNextStart) {
+  const auto session = client_->OpenSession("models/sea/versions/2", {.seed = 5});
+  ASSERT_TRUE(session.ok()) << session.status();
+  const auto jobs = client_->ListTrainingJobs();
+  ASSERT_TRUE(jobs.ok()) << jobs.status();
+  for (const client::TrainingJob& job : *jobs) {
+    ASSERT_TRUE(client_->DeleteTrainingJob(job.name).ok());
+  }
+  const auto data = folder_.path() / "data";
+  const auto file = data / "blobs" / client_->GetModelVersion("models/sea/versions/2")->sha256;
+  StopServer();
+  {
+    // As far as a server came that died as soon as the version was gone.
+    const auto store = MetadataStore::Open(data / "metadata.sqlite");
+    ASSERT_TRUE(store.ok()) << store.status();
+    ASSERT_TRUE((*store)->DeleteModelVersion({"sea", 2}, /*force=*/true).ok());
+  }
+  ASSERT_TRUE(std::filesystem::exists(file));
+  StartServer();
+  Connect();
+  EXPECT_FALSE(std::filesystem::exists(file));
+  EXPECT_EQ(ErrorReason(Generate({.session = session->name, .max_tokens = 1}).end.status()),
+            "MODEL_DELETED");
+  EXPECT_EQ(Draw("models/sea").start.model_version, "models/sea/versions/1");
 }
 
 TEST_F(ModelsTest, AModelThatAJobTrainsIsDeletedByForceAlone) {

@@ -4,6 +4,7 @@ namespace derin::cli {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 void Fill(v1::Model& model) {
   model.set_name("models/tm");
@@ -76,6 +77,21 @@ TEST_F(ModelsCommand, ShowPrintsOneVersionByItsNumberOrItsAlias) {
   EXPECT_THAT(Run({"models", "show", "models/tm/versions/1", "--json"}).out,
               HasSubstr("\"name\": \"models/tm/versions/1\""));
   EXPECT_EQ(asked, "models/tm/versions/1");
+}
+
+TEST_F(ModelsCommand, ShowLeavesOutWhatAnImportedVersionDoesNotSay) {
+  answers().get_model_version = [](const auto&, v1::ModelVersion& version) {
+    version.set_name("models/tm/versions/1");
+    return grpc::Status::OK;
+  };
+  for (const bool json : {false, true}) {
+    std::vector<std::string> words{"models", "show", "tm/versions/1"};
+    if (json) words.push_back("--json");
+    const std::string out = Run(words).out;
+    EXPECT_THAT(out, HasSubstr("models/tm/versions/1"));
+    EXPECT_THAT(out, Not(HasSubstr("perplexity")));
+    EXPECT_THAT(out, Not(HasSubstr("training_job")));
+  }
 }
 
 TEST_F(ModelsCommand, VersionsListsThemWithTheirAliases) {

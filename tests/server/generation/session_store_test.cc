@@ -2,6 +2,7 @@
 
 #include <map>
 #include <set>
+#include <thread>
 
 #include "tests/server/generation/stored_sessions.h"
 #include "tests/server/generation/tiny_version.h"
@@ -439,7 +440,7 @@ TEST_F(SessionStoreTest, AVersionWithSessionsIsRetiredByForceAlone) {
   EXPECT_EQ(used.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(ErrorReason(used), "MODEL_IN_USE");
   EXPECT_THAT(std::string(used.message()),
-              HasSubstr("1 sessions go on from models/tiny/versions/1"));
+              HasSubstr("models/tiny/versions/1 is in use by sessions, 1 in all"));
   EXPECT_EQ(Reason(session->name()), "") << "a refusal changes nothing";
 
   ASSERT_TRUE(sessions_->Retire(versions, /*force=*/true).ok());
@@ -461,6 +462,21 @@ TEST_F(SessionStoreTest, AVersionThatStaysAfterAllIsAsBefore) {
             "MODEL_DELETED");
   sessions_->Unretire(versions);
   EXPECT_TRUE(sessions_->Open(*version_, "local", {}).ok());
+}
+
+TEST_F(SessionStoreTest, EitherAVersionIsRetiredOrItGetsSessionsWhoeverIsFirst) {
+  const std::vector<std::string> versions{version_->version.name()};
+  for (int round = 0; round < 50; ++round) {
+    absl::StatusOr<SessionView> opened;
+    std::thread opener([&] { opened = sessions_->Open(*version_, "local", {}); });
+    const absl::Status retired = sessions_->Retire(versions, /*force=*/false);
+    opener.join();
+    EXPECT_NE(retired.ok(), opened.ok());
+    EXPECT_EQ(sessions_->counts().sessions, opened.ok() ? 1 : 0);
+    sessions_->Unretire(versions);
+    if (!opened.ok()) continue;
+    EXPECT_TRUE(sessions_->Close(opened->image.name, "local").ok());
+  }
 }
 
 TEST_F(SessionStoreTest, SessionsThatHaveExpiredUseNoVersion) {

@@ -426,6 +426,8 @@ TEST_F(MetadataStoreTest, AnAliasThatCannotBeSetStaysWhereItWas) {
   EXPECT_EQ(ErrorReason(full), "ALIASES_FULL");
   // One that is there can still be moved.
   EXPECT_TRUE(store_->SetModelAlias({"m", 0, "stable"}, {"m", 1}, {}).ok());
+  EXPECT_THAT(std::string(store_->DeleteModelVersion({"m", 1}, false).message()),
+              HasSubstr("95 more uses"));
 }
 
 TEST_F(MetadataStoreTest, AVersionInUseIsDeletedByForceAlone) {

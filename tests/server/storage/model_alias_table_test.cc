@@ -75,6 +75,15 @@ TEST_F(ModelAliasTableTest, OneThatIsNotThereNamesThoseThatAre) {
             "MODEL_NOT_FOUND");
 }
 
+TEST_F(ModelAliasTableTest, OfManyTheErrorNamesSome) {
+  for (int i = 10; i < 35; ++i) {
+    ASSERT_TRUE(Put("models/m/aliases/a" + std::to_string(i), "models/m/versions/1").ok());
+  }
+  EXPECT_TRUE(model_alias_table::Get(*database_, "m", "a34").ok());
+  EXPECT_THAT(std::string(model_alias_table::Get(*database_, "m", "b").status().message()),
+              HasSubstr("a28, a29, 5 more"));
+}
+
 TEST_F(ModelAliasTableTest, ItGoesAloneAndPointsAtNothingElse) {
   ASSERT_TRUE(Put("models/m/aliases/stable", "models/m/versions/1").ok());
   ASSERT_TRUE(model_alias_table::Delete(*database_, "m", "stable").ok());
