@@ -31,6 +31,7 @@
 #include "server/rpc/model_service.h"
 #include "server/rpc/server_service.h"
 #include "server/rpc/training_service.h"
+#include "server/security/tls.h"
 #include "server/status/error.h"
 #include "server/storage/blob_store.h"
 #include "server/storage/data_directory.h"
@@ -57,26 +58,47 @@ struct Addresses {
   std::optional<ListenAddress> metrics;
 };
 
-// Refuses an address that others reach, unless that was asked for; `harm` is what they could do.
-absl::Status CheckReach(const ListenAddress& address, const ServerOptions& options,
-                        std::string_view harm) {
-  if (IsLocal(address) || options.allow_insecure_remote) return absl::OkStatus();
+TlsFiles TlsFilesOf(const ServerOptions& options) {
+  return {options.tls_certificate, options.tls_key, options.tls_client_ca};
+}
+
+absl::Status TooOpen(const ListenAddress& address, std::string_view why, std::string_view instead) {
   return absl::FailedPreconditionError(
-      absl::StrCat("refusing to listen on ", address.ToString(),
-                   ": other machines may reach it, and there is neither encryption nor a token "
-                   "yet, so anybody there could ",
-                   absl::string_view(harm.data(), harm.size()),
-                   "; listen on 127.0.0.1, or give --allow-insecure-remote"));
+      absl::StrCat("refusing to listen on ", address.ToString(), ": other machines may reach it, ",
+                   std::string(why), "; listen on 127.0.0.1, ", std::string(instead),
+                   "or give --allow-insecure-remote"));
+}
+
+// Refuses an address that others reach, unless they are told apart and nobody listens in, or that
+// was asked for.
+absl::Status CheckReach(const ListenAddress& address, const ServerOptions& options) {
+  if (IsLocal(address) || options.allow_insecure_remote) return absl::OkStatus();
+  if (options.tls_certificate.empty()) {
+    return TooOpen(address, "and without TLS anybody there could read and delete everything",
+                   "or give --tls-certificate and --tls-key with --tls-client-ca, ");
+  }
+  if (options.tls_client_ca.empty()) {
+    return TooOpen(address,
+                   "and without knowing its callers anybody there could read and delete everything",
+                   "or give --tls-client-ca, ");
+  }
+  return absl::OkStatus();
+}
+
+// The same of the pages for operators, which have neither encryption nor tokens.
+absl::Status CheckMetricsReach(const ListenAddress& address, const ServerOptions& options) {
+  if (IsLocal(address) || options.allow_insecure_remote) return absl::OkStatus();
+  return TooOpen(address, "so anybody there could read the metrics", "");
 }
 
 // Before anything is made, so that a server that cannot listen leaves nothing behind.
 absl::StatusOr<Addresses> CheckAddresses(const ServerOptions& options) {
   absl::StatusOr<ListenAddress> grpc = ParseListenAddress(options.listen);
   if (!grpc.ok()) return grpc.status();
-  if (absl::Status status = CheckReach(*grpc, options, "read and delete everything");
-      !status.ok()) {
+  if (absl::Status status = CheckTlsFiles(TlsFilesOf(options), absl::Now()); !status.ok()) {
     return status;
   }
+  if (absl::Status status = CheckReach(*grpc, options); !status.ok()) return status;
   if (absl::Status status = CheckCanListen(*grpc); !status.ok()) return status;
   Addresses addresses{.grpc = *std::move(grpc), .metrics = std::nullopt};
   if (!options.metrics_listen.empty()) {
@@ -86,9 +108,7 @@ absl::StatusOr<Addresses> CheckAddresses(const ServerOptions& options) {
       return absl::InvalidArgumentError(absl::StrCat("got address ", Quoted(options.metrics_listen),
                                                      " for metrics, wanted HOST:PORT"));
     }
-    if (absl::Status status = CheckReach(*metrics, options, "read the metrics"); !status.ok()) {
-      return status;
-    }
+    if (absl::Status status = CheckMetricsReach(*metrics, options); !status.ok()) return status;
     if (absl::Status status = CheckCanListen(*metrics); !status.ok()) return status;
     addresses.metrics = *std::move(metrics);
   }
@@ -166,6 +186,7 @@ struct Server::Parts {
   std::optional<GenerationService> generation_service;  // likewise
   ServerService server_service;
   std::optional<SessionHousekeeper> housekeeper;
+  const TlsFiles tls;
   std::unique_ptr<MetricsEndpoint> metrics_endpoint;
   std::string metrics_address;
   std::unique_ptr<grpc::Server> grpc_server;  // null once shut down
@@ -224,7 +245,8 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
                       .server_id = store->server_id(),
                       .start_time = absl::Now(),
                       .limits = LimitsOf(options)},
-                     [this] { return Load(); }) {}
+                     [this] { return Load(); }),
+      tls(TlsFilesOf(options)) {}
 
 absl::Status Server::Parts::StartWork(const ServerOptions& options) {
   absl::StatusOr<int64_t> swept = blobs.Sweep([this] { return store->DigestsInUse(); });
@@ -311,7 +333,9 @@ absl::Status Server::Parts::ListenForCalls(ListenAddress listen) {
                              kMinPingIntervalMs);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   int port = 0;
-  builder.AddListeningPort(listen.ToString(), grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(listen.ToString(),
+                           tls.empty() ? grpc::InsecureServerCredentials() : NewTlsCredentials(tls),
+                           &port);
   builder.RegisterService(&corpus_service);
   builder.RegisterService(&*model_service);
   builder.RegisterService(&training_service);

@@ -58,6 +58,14 @@ void AddOptions(CLI::App& app, CommandLine& line) {
                  "Where to serve gRPC: HOST:PORT (0: any free port) or unix:PATH")
       ->type_name("ADDRESS")
       ->capture_default_str();
+  app.add_option("--tls-certificate", server.tls_certificate,
+                 "Encrypt, with this certificate (PEM, its own first); read again when it changes")
+      ->type_name("FILE");
+  app.add_option("--tls-key", server.tls_key, "The certificate's private key (PEM)")
+      ->type_name("FILE");
+  app.add_option("--tls-client-ca", server.tls_client_ca,
+                 "Let in only callers with a certificate that these authorities (PEM) signed")
+      ->type_name("FILE");
   app.add_flag("--allow-insecure-remote", server.allow_insecure_remote,
                "Let other machines reach what is listened on, although anybody there may then do "
                "everything");

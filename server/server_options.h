@@ -14,8 +14,13 @@ namespace derin::server {
 struct ServerOptions {
   // HOST:PORT, port 0 for any free one, or unix:PATH.
   std::string listen = "127.0.0.1:50051";
-  // Listen, also for metrics, where other machines reach it, although there is neither TLS nor a
-  // token yet.
+  // PEM files; with the first two the connections are encrypted, with the third only callers with a
+  // certificate of these authorities are let in.
+  std::filesystem::path tls_certificate;
+  std::filesystem::path tls_key;
+  std::filesystem::path tls_client_ca;
+  // Listen, also for metrics, where other machines reach it, although anybody there may then do
+  // everything.
   bool allow_insecure_remote = false;
   // HOST:PORT of the pages for operators, port 0 for any free one; empty: none.
   std::string metrics_listen = "127.0.0.1:9464";

@@ -7,17 +7,35 @@
 
 namespace derin::cli {
 
-CommandContext::CommandContext(Console& console, std::string default_server)
-    : console_(console), default_server_(default_server), server_(std::move(default_server)) {}
+CommandContext::CommandContext(Console& console, const client::ConnectOptions& defaults)
+    : console_(console), defaults_(defaults), connection_(defaults) {}
+
+absl::Span<const CommandContext::ConnectionFlag> CommandContext::ConnectionFlags() {
+  using client::ConnectOptions;
+  static constexpr ConnectionFlag kFlags[] = {
+      {"--server", &ConnectOptions::address, "where derind listens, or unix:PATH", "DERIN_SERVER",
+       "HOST:PORT"},
+      {"--tls-ca", &ConnectOptions::tls_ca,
+       "encrypt, and trust servers with a certificate of these authorities", "DERIN_TLS_CA",
+       "FILE"},
+      {"--tls-certificate", &ConnectOptions::tls_certificate,
+       "encrypt, and show the server this certificate", "DERIN_TLS_CERTIFICATE", "FILE"},
+      {"--tls-key", &ConnectOptions::tls_key, "the certificate's private key", "DERIN_TLS_KEY",
+       "FILE"}};
+  return kFlags;
+}
 
 void CommandContext::AddSharedOptions(CLI::App& command) {
   const char* kGroup = "Every command";
-  command
-      .add_option(
-          "--server", server_,
-          "where derind listens, or unix:PATH [" + default_server_ + "; environment DERIN_SERVER]")
-      ->type_name("HOST:PORT")
-      ->group(kGroup);
+  for (const ConnectionFlag& flag : ConnectionFlags()) {
+    const std::string& value = defaults_.*flag.field;
+    command
+        .add_option(flag.flag, connection_.*flag.field,
+                    absl::StrCat(flag.help, " [", value.empty() ? "none" : value, "; environment ",
+                                 flag.variable, "]"))
+        ->type_name(flag.type)
+        ->group(kGroup);
+  }
   command.add_flag("--json", json_, "write JSON: one document, or one a line for what streams")
       ->group(kGroup);
   // Again, so that it stands last.
@@ -39,13 +57,11 @@ void CommandContext::DefineWithClient(CLI::App& command, ClientAction action) {
 }
 
 absl::StatusOr<std::unique_ptr<client::Client>> CommandContext::Connect() {
-  absl::Status valid = client::CheckAddress(server_);
+  absl::Status valid = client::CheckAddress(connection_.address);
   if (!valid.ok()) {
     return BadUsage(std::string_view(valid.message().data(), valid.message().size()));
   }
-  client::ConnectOptions options;
-  options.address = server_;
-  return client::Client::Connect(options);
+  return client::Client::Connect(connection_);
 }
 
 absl::Status CommandContext::BadUsage(std::string_view message) {
@@ -55,7 +71,10 @@ absl::Status CommandContext::BadUsage(std::string_view message) {
 
 std::string CommandContext::Suggest(std::string_view rest) const {
   std::string line = "derin " + std::string(rest);
-  if (server_ != default_server_) line += " --server " + server_;
+  for (const ConnectionFlag& flag : ConnectionFlags()) {
+    const std::string& value = connection_.*flag.field;
+    if (value != defaults_.*flag.field) absl::StrAppend(&line, " ", flag.flag, " ", value);
+  }
   return line;
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "client/cli/console.h"
 #include "derin/client/client.h"
 
@@ -21,8 +22,8 @@ class CommandContext {
   using Action = std::function<absl::Status()>;
   using ClientAction = std::function<absl::Status(client::Client& client)>;
 
-  // `default_server` is used unless --server is given.
-  CommandContext(Console& console, std::string default_server);
+  // `defaults` are used where no flag says otherwise.
+  CommandContext(Console& console, const client::ConnectOptions& defaults);
   CommandContext(const CommandContext&) = delete;
   CommandContext& operator=(const CommandContext&) = delete;
 
@@ -40,7 +41,8 @@ class CommandContext {
   absl::Status BadUsage(std::string_view message);
   bool bad_usage() const { return bad_usage_; }
 
-  // "derin REST", with --server when this command line has it, for people to copy.
+  // "derin REST", with --server and what else this command line says of the connection, for people
+  // to copy.
   std::string Suggest(std::string_view rest) const;
 
   // A line on standard error that only people want: nothing unless that is a terminal.
@@ -48,14 +50,24 @@ class CommandContext {
 
   Console& console() { return console_; }
   bool json() const { return json_; }
-  const std::string& server() const { return server_; }
+  const std::string& server() const { return connection_.address; }
   // Empty when the command line named no command.
   const Action& action() const { return action_; }
 
  private:
+  // One of them that a flag sets.
+  struct ConnectionFlag {
+    const char* flag;
+    std::string client::ConnectOptions::*field;
+    const char* help;  // up to the default
+    const char* variable;
+    const char* type;
+  };
+  static absl::Span<const ConnectionFlag> ConnectionFlags();
+
   Console& console_;
-  const std::string default_server_;
-  std::string server_;
+  const client::ConnectOptions defaults_;
+  client::ConnectOptions connection_;
   bool json_ = false;
   bool bad_usage_ = false;
   Action action_;

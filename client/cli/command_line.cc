@@ -182,9 +182,9 @@ std::string ErrorLine(const absl::Status& status) {
 
 }  // namespace
 
-int RunCommandLine(const std::vector<std::string>& arguments, const std::string& default_server,
-                   Console& console) {
-  CommandContext context(console, default_server);
+int RunCommandLine(const std::vector<std::string>& arguments,
+                   const client::ConnectOptions& defaults, Console& console) {
+  CommandContext context(console, defaults);
   CLI::App app;
   Define(app, context);
   if (const std::optional<int> done = Parse(app, arguments, context); done.has_value()) {

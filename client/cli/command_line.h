@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "client/cli/console.h"
+#include "derin/client/client.h"
 
 namespace derin::cli {
 
@@ -15,8 +16,8 @@ inline constexpr int kBadUsage = 2;
 inline constexpr int kInterrupted = 130;
 
 // Does what `arguments` (without the program's name) ask for and returns the exit status.
-// `default_server` is used unless --server is given.
-int RunCommandLine(const std::vector<std::string>& arguments, const std::string& default_server,
-                   Console& console);
+// `defaults` say how to reach the server where no flag does.
+int RunCommandLine(const std::vector<std::string>& arguments,
+                   const client::ConnectOptions& defaults, Console& console);
 
 }  // namespace derin::cli

@@ -19,10 +19,17 @@ int TerminalColumns() {
   return size.ws_col;
 }
 
+// The value of an environment variable; `otherwise` when it is not set, or empty.
+std::string Variable(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : otherwise;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const char* server = std::getenv("DERIN_SERVER");
+  // gRPC would report each handshake that fails, beside the program's own line.
+  setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
   const char* terminal = std::getenv("TERM");
   // A dumb terminal cannot redraw a line.
   const bool draws = terminal == nullptr || std::string_view(terminal) != "dumb";
@@ -38,7 +45,11 @@ int main(int argc, char** argv) {
                               .time_zone = absl::LocalTimeZone(),
                               .catch_interrupts = [&listener] { listener.Start(); },
                               .interrupt = interrupt};
-  return derin::cli::RunCommandLine(
-      std::vector<std::string>(argv + 1, argv + argc),
-      server != nullptr && *server != '\0' ? server : "127.0.0.1:50051", console);
+  derin::client::ConnectOptions defaults;
+  defaults.address = Variable("DERIN_SERVER", "127.0.0.1:50051");
+  defaults.tls_ca = Variable("DERIN_TLS_CA", "");
+  defaults.tls_certificate = Variable("DERIN_TLS_CERTIFICATE", "");
+  defaults.tls_key = Variable("DERIN_TLS_KEY", "");
+  return derin::cli::RunCommandLine(std::vector<std::string>(argv + 1, argv + argc), defaults,
+                                    console);
 }

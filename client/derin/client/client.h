@@ -30,6 +30,12 @@ class Connection;
 struct ConnectOptions {
   // HOST:PORT, or unix:PATH.
   std::string address = "127.0.0.1:50051";
+  // PEM files, read once. With any of them the connection is encrypted: the server's certificate
+  // must come from an authority in `tls_ca` (empty: one that the system trusts) and name the host.
+  std::string tls_ca;
+  // What the server may want to see in turn: both or neither.
+  std::string tls_certificate;
+  std::string tls_key;
   // How long to wait for a connection; one that is refused ends the wait at once.
   absl::Duration connect_timeout = absl::Seconds(5);
   // How long one call may take that does not stream; UploadCorpus, WatchTrainingJob and Generate

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "derin/internal/channel_credentials.h"
 
 namespace derin::client::internal {
 namespace {
@@ -54,8 +55,10 @@ absl::Status AwaitReady(const std::shared_ptr<grpc::Channel>& channel,
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ConnectOptions& options) {
   absl::Status valid = CheckAddress(options.address);
   if (!valid.ok()) return valid;
-  const std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(
-      options.address, grpc::InsecureChannelCredentials(), ChannelSettings());
+  const auto credentials = NewChannelCredentials(options);
+  if (!credentials.ok()) return credentials.status();
+  const std::shared_ptr<grpc::Channel> channel =
+      grpc::CreateCustomChannel(options.address, *credentials, ChannelSettings());
   absl::Status ready = AwaitReady(channel, options);
   if (!ready.ok()) return ready;
   return std::unique_ptr<Connection>(new Connection(options, channel));

@@ -18,6 +18,32 @@ std::string_view LastPart(std::string_view message) {
   return colon == std::string_view::npos ? message : message.substr(colon + 2);
 }
 
+// Why the two ends do not understand each other; empty when something else went wrong.
+std::string WhyNotSecure(std::string_view message) {
+  const auto says = [message](std::string_view part) {
+    return message.find(part) != std::string_view::npos;
+  };
+  if (says("certificate verify failed")) {
+    return "its certificate does not come from an authority that is trusted here (--tls-ca), or "
+           "has expired";
+  }
+  if (says("is not in peer certificate")) return "its certificate names other hosts";
+  if (says("wrong version number")) {
+    return "it does not speak TLS: leave out --tls-ca and --tls-certificate";
+  }
+  if (says("Invalid cert chain file") || says("Invalid private key") ||
+      says("Security handshaker creation failed")) {
+    return "the files of --tls-ca, --tls-certificate and --tls-key are damaged or do not fit each "
+           "other";
+  }
+  // All that is seen here of a handshake that the server refused.
+  if (says("failed to connect") && (says("Socket closed") || says("Connection reset by peer"))) {
+    return "it ended the connection at once: it may want TLS (--tls-ca), or a certificate that it "
+           "knows (--tls-certificate, --tls-key)";
+  }
+  return "";
+}
+
 }  // namespace
 
 absl::Status Unreachable(std::string_view address, std::string_view cause) {
@@ -42,6 +68,10 @@ absl::Status FromGrpc(const grpc::Status& status, std::string_view address) {
   const std::string at(address);
   switch (status.error_code()) {
     case grpc::StatusCode::UNAVAILABLE:
+      if (const std::string why = WhyNotSecure(status.error_message()); !why.empty()) {
+        return absl::UnavailableError(
+            absl::StrCat("no connection to the server at ", at, ": ", why));
+      }
       return Unreachable(address, LastPart(status.error_message()));
     case grpc::StatusCode::CANCELLED:
       // A server that shuts down cancels what still runs.

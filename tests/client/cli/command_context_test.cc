@@ -30,7 +30,7 @@ class CommandContextTest : public ::testing::Test {
   std::ostringstream err_;
   client::Cancellation interrupt_;
   Console console_{.in = in_, .out = out_, .err = err_, .interrupt = interrupt_};
-  CommandContext context_{console_, "127.0.0.1:50051"};
+  CommandContext context_{console_, client::ConnectOptions()};
   CLI::App app_;
   bool went_ = false;
 };
@@ -49,6 +49,12 @@ TEST_F(CommandContextTest, SuggestsTheServerOnlyWhenItIsNotTheDefault) {
   EXPECT_EQ(context_.Suggest("jobs list"), "derin jobs list");
   Parse({"go", "--server", "other:1"});
   EXPECT_EQ(context_.Suggest("jobs list"), "derin jobs list --server other:1");
+}
+
+TEST_F(CommandContextTest, SuggestsTheFilesOfTheConnectionToo) {
+  Parse({"go", "--tls-ca", "ca.crt", "--tls-certificate", "me.crt", "--tls-key", "me.key"});
+  EXPECT_EQ(context_.Suggest("jobs list"),
+            "derin jobs list --tls-ca ca.crt --tls-certificate me.crt --tls-key me.key");
 }
 
 TEST_F(CommandContextTest, TakesABadAddressAsBadUsage) {

@@ -164,7 +164,8 @@ TEST_F(CommandLine, NoticesThatStandardOutputTakesNoMore) {
   std::ostringstream err;
   out.setstate(std::ios::badbit);
   Console console{.in = in, .out = out, .err = err, .interrupt = interrupt_};
-  EXPECT_EQ(RunCommandLine({"models", "list", "--json"}, server_.address(), console), kRefused);
+  EXPECT_EQ(RunCommandLine({"models", "list", "--json"}, {.address = server_.address()}, console),
+            kRefused);
   EXPECT_EQ(err.str(), "derin: standard output takes no more\n");
 }
 

@@ -34,7 +34,7 @@ class CommandTest : public ::testing::Test {
                     .now = [] { return absl::FromUnixSeconds(1000); },
                     .interrupt = interrupt_};
     Result result;
-    result.status = RunCommandLine(arguments, server_.address(), console);
+    result.status = RunCommandLine(arguments, {.address = server_.address()}, console);
     result.out = out.str();
     result.err = err.str();
     return result;
