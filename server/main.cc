@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,13 +48,25 @@ void StartLogging(const std::string& level) {
   gpr_set_log_function(LogForGrpc);
 }
 
-sigset_t BlockStopSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
+sigset_t SetOf(std::initializer_list<int> signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : signals) sigaddset(&set, signal);
+  return set;
+}
+
+void ReloadTokens(const CommandLine& line, Server& server) {
+  if (line.server.tokens.empty()) {
+    spdlog::info("Got SIGHUP: there is no file of tokens to read again");
+    return;
+  }
+  const absl::StatusOr<size_t> tokens = server.ReloadTokens();
+  if (tokens.ok()) {
+    spdlog::info("Got SIGHUP: {} tokens are known now", *tokens);
+  } else {
+    spdlog::error("Got SIGHUP; the tokens stay as they were: {}",
+                  std::string(tokens.status().message()));
+  }
 }
 
 std::string PortFile(const Server& server) {
@@ -79,7 +92,9 @@ void Drain(Server& server, absl::Duration grace, const sigset_t& signals) {
 int Run(const CommandLine& line) {
   StartLogging(line.log_level);
   // Before any thread is made: they all inherit it, so that only sigwait gets these.
-  const sigset_t signals = BlockStopSignals();
+  const sigset_t stop_signals = SetOf({SIGINT, SIGTERM});
+  const sigset_t signals = SetOf({SIGINT, SIGTERM, SIGHUP});
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   // Debian builds Abseil without NDEBUG, where each lock looks for deadlocks under a lock of all.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   std::signal(SIGPIPE, SIG_IGN);
@@ -103,10 +118,10 @@ int Run(const CommandLine& line) {
                server.Device(), line.server.data_directory.string());
 
   int signal = 0;
-  sigwait(&signals, &signal);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) ReloadTokens(line, server);
   spdlog::info("Got {}: stopping within {}", strsignal(signal),
                absl::FormatDuration(line.server.grace));
-  Drain(server, line.server.grace, signals);
+  Drain(server, line.server.grace, stop_signals);
   if (!line.port_file.empty()) {
     std::error_code ignored;
     std::filesystem::remove(line.port_file, ignored);

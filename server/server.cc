@@ -31,7 +31,9 @@
 #include "server/rpc/model_service.h"
 #include "server/rpc/server_service.h"
 #include "server/rpc/training_service.h"
+#include "server/security/callers.h"
 #include "server/security/tls.h"
+#include "server/security/token_processor.h"
 #include "server/status/error.h"
 #include "server/storage/blob_store.h"
 #include "server/storage/data_directory.h"
@@ -58,6 +60,12 @@ struct Addresses {
   std::optional<ListenAddress> metrics;
 };
 
+// What LocalServerCredentials take, which tokens without TLS want.
+bool IsLoopback(const ListenAddress& address) {
+  return address.is_unix() || address.host == "localhost" || address.host == "127.0.0.1" ||
+         address.host == "::1";
+}
+
 TlsFiles TlsFilesOf(const ServerOptions& options) {
   return {options.tls_certificate, options.tls_key, options.tls_client_ca};
 }
@@ -72,15 +80,22 @@ absl::Status TooOpen(const ListenAddress& address, std::string_view why, std::st
 // Refuses an address that others reach, unless they are told apart and nobody listens in, or that
 // was asked for.
 absl::Status CheckReach(const ListenAddress& address, const ServerOptions& options) {
+  if (!options.tokens.empty() && options.tls_certificate.empty() && !IsLoopback(address)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "refusing to listen on ", address.ToString(),
+        ": tokens would cross the network for "
+        "everybody to read; give --tls-certificate and --tls-key, or listen on 127.0.0.1, [::1], "
+        "localhost or a unix: path"));
+  }
   if (IsLocal(address) || options.allow_insecure_remote) return absl::OkStatus();
   if (options.tls_certificate.empty()) {
     return TooOpen(address, "and without TLS anybody there could read and delete everything",
-                   "or give --tls-certificate and --tls-key with --tls-client-ca, ");
+                   "or give --tls-certificate and --tls-key with --tokens or --tls-client-ca, ");
   }
-  if (options.tls_client_ca.empty()) {
+  if (options.tls_client_ca.empty() && options.tokens.empty()) {
     return TooOpen(address,
                    "and without knowing its callers anybody there could read and delete everything",
-                   "or give --tls-client-ca, ");
+                   "or give --tokens or --tls-client-ca, ");
   }
   return absl::OkStatus();
 }
@@ -156,9 +171,11 @@ std::string Version() { return DERIN_VERSION; }
 struct Server::Parts {
   // Recovered from what an earlier server left, and working, but for nobody yet.
   static absl::StatusOr<std::unique_ptr<Parts>> Make(const ServerOptions& options,
-                                                     std::unique_ptr<Backend> backend);
+                                                     std::unique_ptr<Backend> backend,
+                                                     std::unique_ptr<Callers> callers);
 
-  Parts(const ServerOptions& options, std::unique_ptr<Backend> backend, DataDirectory directory,
+  Parts(const ServerOptions& options, std::unique_ptr<Backend> backend,
+        std::unique_ptr<Callers> callers, DataDirectory directory,
         std::unique_ptr<MetadataStore> store, std::unique_ptr<SessionArchive> archive);
 
   absl::Status StartWork(const ServerOptions& options);
@@ -166,11 +183,13 @@ struct Server::Parts {
   absl::Status Listen(const Addresses& addresses);
   absl::Status ListenForMetrics(const ListenAddress& address);
   absl::Status ListenForCalls(ListenAddress address);
+  std::shared_ptr<grpc::ServerCredentials> Credentials(const ListenAddress& address);
   void SetReady(bool ready);
   v1::Load Load();
 
   ServerMetrics metrics;
   const std::unique_ptr<Backend> backend;
+  const std::unique_ptr<Callers> callers;  // null: everybody
   const DataDirectory directory;
   const std::unique_ptr<MetadataStore> store;
   BlobStore blobs;
@@ -194,7 +213,8 @@ struct Server::Parts {
 };
 
 absl::StatusOr<std::unique_ptr<Server::Parts>> Server::Parts::Make(
-    const ServerOptions& options, std::unique_ptr<Backend> backend) {
+    const ServerOptions& options, std::unique_ptr<Backend> backend,
+    std::unique_ptr<Callers> callers) {
   if (backend == nullptr) {
     absl::StatusOr<std::unique_ptr<Backend>> made = MakeBackend(options);
     if (!made.ok()) return made.status();
@@ -210,16 +230,19 @@ absl::StatusOr<std::unique_ptr<Server::Parts>> Server::Parts::Make(
       {.host_bytes = options.session_memory, .disk_bytes = options.session_disk}, absl::Now());
   if (!archive.ok()) return archive.status();
   for (const std::string& damage : (*archive)->damage()) spdlog::error("{}", damage);
-  auto parts = std::make_unique<Parts>(options, std::move(backend), *std::move(directory),
-                                       *std::move(store), *std::move(archive));
+  auto parts =
+      std::make_unique<Parts>(options, std::move(backend), std::move(callers),
+                              *std::move(directory), *std::move(store), *std::move(archive));
   if (absl::Status status = parts->StartWork(options); !status.ok()) return status;
   return parts;
 }
 
 Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_backend,
-                     DataDirectory the_directory, std::unique_ptr<MetadataStore> the_store,
+                     std::unique_ptr<Callers> the_callers, DataDirectory the_directory,
+                     std::unique_ptr<MetadataStore> the_store,
                      std::unique_ptr<SessionArchive> the_archive)
     : backend(std::move(the_backend)),
+      callers(std::move(the_callers)),
       directory(std::move(the_directory)),
       store(std::move(the_store)),
       blobs(directory.blobs()),
@@ -237,7 +260,7 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
                {.max_sessions = options.max_sessions,
                 .device_bytes = options.session_device_memory,
                 .time_to_live = options.session_time_to_live}),
-      admission(metrics),
+      admission(metrics, callers.get()),
       corpus_service(admission, *store, blobs, options.max_corpus_bytes),
       training_service(admission, jobs),
       server_service(admission, *backend,
@@ -333,9 +356,7 @@ absl::Status Server::Parts::ListenForCalls(ListenAddress listen) {
                              kMinPingIntervalMs);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   int port = 0;
-  builder.AddListeningPort(listen.ToString(),
-                           tls.empty() ? grpc::InsecureServerCredentials() : NewTlsCredentials(tls),
-                           &port);
+  builder.AddListeningPort(listen.ToString(), Credentials(listen), &port);
   builder.RegisterService(&corpus_service);
   builder.RegisterService(&*model_service);
   builder.RegisterService(&training_service);
@@ -354,6 +375,17 @@ absl::Status Server::Parts::ListenForCalls(ListenAddress listen) {
   return absl::OkStatus();
 }
 
+std::shared_ptr<grpc::ServerCredentials> Server::Parts::Credentials(const ListenAddress& listen) {
+  if (tls.empty() && callers == nullptr) return grpc::InsecureServerCredentials();
+  std::shared_ptr<grpc::ServerCredentials> credentials =
+      tls.empty() ? grpc::experimental::LocalServerCredentials(listen.is_unix() ? UDS : LOCAL_TCP)
+                  : NewTlsCredentials(tls);
+  if (callers != nullptr) {
+    credentials->SetAuthMetadataProcessor(std::make_shared<TokenProcessor>(*callers, metrics));
+  }
+  return credentials;
+}
+
 void Server::Parts::SetReady(bool ready) {
   grpc::HealthCheckServiceInterface& health = *grpc_server->GetHealthCheckService();
   for (const char* service :
@@ -370,7 +402,14 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
                                                       std::unique_ptr<Backend> backend) {
   absl::StatusOr<Addresses> addresses = CheckAddresses(options);
   if (!addresses.ok()) return addresses.status();
-  absl::StatusOr<std::unique_ptr<Parts>> parts = Parts::Make(options, std::move(backend));
+  std::unique_ptr<Callers> callers;
+  if (!options.tokens.empty()) {
+    absl::StatusOr<std::unique_ptr<Callers>> loaded = Callers::Load(options.tokens);
+    if (!loaded.ok()) return loaded.status();
+    callers = *std::move(loaded);
+  }
+  absl::StatusOr<std::unique_ptr<Parts>> parts =
+      Parts::Make(options, std::move(backend), std::move(callers));
   if (!parts.ok()) return parts.status();
   std::unique_ptr<Server> server(new Server(*std::move(parts)));
   if (absl::Status status = server->parts_->Listen(*addresses); !status.ok()) return status;
@@ -409,6 +448,12 @@ void Server::Shutdown(absl::Duration grace) {
   parts.grpc_server->Shutdown(std::chrono::system_clock::now() +
                               absl::ToChronoMilliseconds(kFlushTime));
   parts.grpc_server.reset();
+}
+
+absl::StatusOr<size_t> Server::ReloadTokens() {
+  if (parts_->callers == nullptr) return 0;
+  if (absl::Status status = parts_->callers->Reload(); !status.ok()) return status;
+  return parts_->callers->size();
 }
 
 void Server::Hurry() { parts_->admission.StopWaiting(); }

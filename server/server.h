@@ -31,6 +31,10 @@ class Server {
   // What computes, for people: its backend, device, instructions, threads and engine id.
   std::string Device() const;
 
+  // Reads the file of tokens again, where there is one; how many tokens there are now. After an
+  // error all stays as it was. Any thread.
+  absl::StatusOr<size_t> ReloadTokens();
+
   // Takes no new work from here on, lets calls under way go on for at most `grace`, ends what is
   // left: streams of text with their position, training jobs so that they are queued again. Blocks
   // until all is over.

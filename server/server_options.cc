@@ -66,6 +66,10 @@ void AddOptions(CLI::App& app, CommandLine& line) {
   app.add_option("--tls-client-ca", server.tls_client_ca,
                  "Let in only callers with a certificate that these authorities (PEM) signed")
       ->type_name("FILE");
+  app.add_option("--tokens", server.tokens,
+                 "Let in only callers with a token of this file, which `derin token new` writes "
+                 "lines for; read again on SIGHUP")
+      ->type_name("FILE");
   app.add_flag("--allow-insecure-remote", server.allow_insecure_remote,
                "Let other machines reach what is listened on, although anybody there may then do "
                "everything");

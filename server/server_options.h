@@ -19,6 +19,8 @@ struct ServerOptions {
   std::filesystem::path tls_certificate;
   std::filesystem::path tls_key;
   std::filesystem::path tls_client_ca;
+  // See ParseTokenFile; empty: everybody may do everything.
+  std::filesystem::path tokens;
   // Listen, also for metrics, where other machines reach it, although anybody there may then do
   // everything.
   bool allow_insecure_remote = false;

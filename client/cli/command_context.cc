@@ -21,7 +21,9 @@ absl::Span<const CommandContext::ConnectionFlag> CommandContext::ConnectionFlags
       {"--tls-certificate", &ConnectOptions::tls_certificate,
        "encrypt, and show the server this certificate", "DERIN_TLS_CERTIFICATE", "FILE"},
       {"--tls-key", &ConnectOptions::tls_key, "the certificate's private key", "DERIN_TLS_KEY",
-       "FILE"}};
+       "FILE"},
+      {"--token-file", &ConnectOptions::token_file,
+       "file with the token that the server knows you by", "DERIN_TOKEN_FILE", "FILE"}};
   return kFlags;
 }
 

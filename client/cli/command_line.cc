@@ -50,6 +50,7 @@ void Define(CLI::App& app, CommandContext& context) {
   AddGenerateCommand(app, context);
   AddScoreCommand(app, context);
   AddSessionsCommand(app, context);
+  AddTokenCommand(app, context);
 }
 
 // The innermost command that the parser has reached.

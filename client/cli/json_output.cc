@@ -183,6 +183,7 @@ Json ToJson(const client::TrainingJob& job) {
   if (!job.model_version.empty()) json["model_version"] = job.model_version;
   json["parameter_count"] = job.parameter_count;
   json["last_sequence"] = job.last_sequence;
+  if (!job.owner.empty()) json["owner"] = job.owner;
   return json;
 }
 
@@ -239,6 +240,7 @@ Json ToJson(const client::Session& session) {
   json["tier"] = Name(session.tier);
   json["durability"] = Name(session.durability);
   Put(json, "expire_time", session.expire_time);
+  if (!session.owner.empty()) json["owner"] = session.owner;
   return json;
 }
 

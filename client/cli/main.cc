@@ -50,6 +50,7 @@ int main(int argc, char** argv) {
   defaults.tls_ca = Variable("DERIN_TLS_CA", "");
   defaults.tls_certificate = Variable("DERIN_TLS_CERTIFICATE", "");
   defaults.tls_key = Variable("DERIN_TLS_KEY", "");
+  defaults.token_file = Variable("DERIN_TOKEN_FILE", "");
   return derin::cli::RunCommandLine(std::vector<std::string>(argv + 1, argv + argc), defaults,
                                     console);
 }

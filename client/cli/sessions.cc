@@ -135,7 +135,8 @@ void DefineShow(CLI::App& sessions, CommandContext& context) {
                  {"tier", std::string(Name(session->tier))},
                  {"durability", std::string(Name(session->durability))},
                  {"idle since", IdleSince(*session, console)},
-                 {"expires", LocalTime(session->expire_time, console.time_zone)}},
+                 {"expires", LocalTime(session->expire_time, console.time_zone)},
+                 {"owner", session->owner}},
                 console.out);
     return absl::OkStatus();
   });

@@ -141,6 +141,7 @@ absl::StatusOr<std::unique_ptr<SessionArchive>> SessionArchive::Open(
       if (newest.ok()) model_version = newest->model_version;
     }
     archive->SetVersion(entry, model_version);
+    ++archive->owned_[key.first];
     archive->entries_.emplace_hint(archive->entries_.end(), std::move(key), std::move(entry));
     found = {};
   }
@@ -170,6 +171,7 @@ absl::Status SessionArchive::Create(SessionImage& image) {
   const auto entry = entries_.emplace(image.key(), Entry()).first;
   entry->second.lasting = image.lasting();
   SetVersion(entry->second, image.model_version);
+  ++owned_[image.owner];
   absl::Status added = Add(entry, image);
   if (!added.ok()) Erase(entry);
   return added;
@@ -369,6 +371,8 @@ void SessionArchive::Erase(Entries::iterator entry) {
   for (Image& image : entry->second.images) Release(image);
   LeaveHost(entry->second);
   --entry->second.version->second;
+  const auto owned = owned_.find(entry->first.first);
+  if (--owned->second == 0) owned_.erase(owned);
   entries_.erase(entry);
 }
 
@@ -403,6 +407,29 @@ std::vector<std::string> SessionArchive::Names(std::string_view owner, std::stri
     names.push_back(it->first.second);
   }
   return names;
+}
+
+std::vector<SessionArchive::Key> SessionArchive::Keys(const Key& after, size_t limit) const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<Key> keys;
+  for (auto it = entries_.upper_bound(after); it != entries_.end() && keys.size() < limit; ++it) {
+    keys.push_back(it->first);
+  }
+  return keys;
+}
+
+std::string SessionArchive::OwnerOf(std::string_view name) const {
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [owner, count] : owned_) {
+    if (entries_.contains({owner, std::string(name)})) return owner;
+  }
+  return "";
+}
+
+int64_t SessionArchive::CountOwnedBy(std::string_view owner) const {
+  absl::MutexLock lock(&mutex_);
+  const auto owned = owned_.find(absl::string_view(owner.data(), owner.size()));
+  return owned == owned_.end() ? 0 : owned->second;
 }
 
 std::vector<SessionArchive::Key> SessionArchive::Expired(absl::Time now, size_t limit,

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -78,6 +79,12 @@ class SessionArchive {
   // Names of the owner's sessions from behind `after` on, ascending, at most `limit`.
   std::vector<std::string> Names(std::string_view owner, std::string_view after, size_t limit) const
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same of everybody's, in the order of owners and names.
+  std::vector<Key> Keys(const Key& after, size_t limit) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Empty when nobody has a session of this name.
+  std::string OwnerOf(std::string_view name) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // How many sessions the owner has.
+  int64_t CountOwnedBy(std::string_view owner) const ABSL_LOCKS_EXCLUDED(mutex_);
   // Of the next `limit` sessions behind `after`, which it moves on, those that have expired at
   // `now`; after the last one `after` is empty.
   std::vector<Key> Expired(absl::Time now, size_t limit, Key& after) const
@@ -147,6 +154,7 @@ class SessionArchive {
 
   mutable absl::Mutex mutex_;
   Entries entries_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, int64_t> owned_ ABSL_GUARDED_BY(mutex_);  // how many, by owner
   // Those with images in memory, the least used first.
   std::list<Entries::iterator> host_ ABSL_GUARDED_BY(mutex_);
   Versions versions_ ABSL_GUARDED_BY(mutex_);

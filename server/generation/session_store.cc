@@ -124,7 +124,16 @@ absl::StatusOr<SessionArchive::Found> SessionStore::Archived(const Key& key) {
   return found;
 }
 
-absl::Status SessionStore::CheckCount() const {
+absl::Status SessionStore::CheckCount(std::string_view owner,
+                                      std::optional<int64_t> max_owned) const {
+  if (max_owned.has_value() && archive_.CountOwnedBy(owner) >= *max_owned) {
+    return WithRetryAfter(
+        Refusal(absl::StatusCode::kResourceExhausted, "CALLER_SESSIONS_FULL",
+                absl::StrFormat("%s has as many sessions as its token allows: max_sessions is %d; "
+                                "close one",
+                                std::string(owner), *max_owned)),
+        absl::Seconds(1));
+  }
   if (archive_.counts().sessions < options_.max_sessions) return absl::OkStatus();
   return WithRetryAfter(
       Refusal(absl::StatusCode::kResourceExhausted, "SESSIONS_FULL",
@@ -179,7 +188,7 @@ absl::StatusOr<SessionView> SessionStore::Import(SessionImage image, const Loade
 absl::StatusOr<SessionImage> SessionStore::Create(SessionImage image, const LoadedVersion& version,
                                                   std::string_view owner,
                                                   const OpenOptions& options) {
-  if (absl::Status status = CheckCount(); !status.ok()) return status;
+  if (absl::Status status = CheckCount(owner, options.max_owned); !status.ok()) return status;
   SessionImage fresh = Fresh(version, owner, options);
   fresh.state = std::move(image.state);
   fresh.state.seed = options.seed;
@@ -340,6 +349,25 @@ SessionStore::Page SessionStore::List(std::string_view owner, std::string_view a
   return page;
 }
 
+SessionStore::Page SessionStore::ListAll(std::string_view after, int limit) {
+  // An owner's name has no such character.
+  constexpr char kBetween = '\n';
+  const size_t between = std::min(after.find(kBetween), after.size());
+  const Key first(after.substr(0, between), after.substr(std::min(between + 1, after.size())));
+  Page page;
+  const std::vector<Key> keys = archive_.Keys(first, limit + 1);
+  const size_t count = std::min(keys.size(), static_cast<size_t>(limit));
+  for (size_t i = 0; i < count; ++i) {
+    auto view = Get(keys[i].second, keys[i].first);
+    if (view.ok()) page.sessions.push_back(*std::move(view));
+  }
+  if (keys.size() > count) {
+    page.next =
+        absl::StrCat(keys[count - 1].first, std::string(1, kBetween), keys[count - 1].second);
+  }
+  return page;
+}
+
 absl::StatusOr<SessionImage> SessionStore::Image(std::string_view name, std::string_view owner) {
   const auto view = Get(name, owner);
   if (!view.ok()) return view.status();
@@ -375,7 +403,7 @@ absl::StatusOr<SessionView> SessionStore::Fork(std::string_view name, std::strin
   // As a call would: nobody else may change it meanwhile.
   if (absl::Status begun = from.TryBegin(); !begun.ok()) return begun;
   absl::StatusOr<SessionImage> image = Snapshot(from);
-  absl::Status status = CheckCount();
+  absl::Status status = CheckCount(from.owner(), options.max_owned);
   if (status.ok()) status = image.status();
   if (status.ok()) {
     const uint32_t forks = from.state.forks;
@@ -402,7 +430,8 @@ absl::StatusOr<std::shared_ptr<Session>> SessionStore::ForkBegun(Session& from,
   if (!image.ok()) return image.status();
   const bool named = !from.name().empty() && !for_one_call;
   if (named) {
-    if (absl::Status status = CheckCount(); !status.ok()) return status;
+    absl::Status status = CheckCount(from.owner(), options.max_owned);
+    if (!status.ok()) return status;
   }
   *image = Fork(*std::move(image), from.state, options);
   image->sequence = 0;

@@ -76,9 +76,10 @@ class SessionStore final : public SessionKeeper {
     uint64_t seed = 0;
     v1::Durability durability = v1::DURABILITY_PROCESS;
     std::optional<absl::Duration> time_to_live;  // within that of the server; unset: the same
+    std::optional<int64_t> max_owned{};          // of the owner's sessions; unset: any number
   };
-  // RESOURCE_EXHAUSTED, reason SESSIONS_FULL, with a retry hint, or SESSION_NOT_SAVED; NOT_FOUND,
-  // reason MODEL_DELETED, of a version that is being deleted.
+  // RESOURCE_EXHAUSTED, reason SESSIONS_FULL or CALLER_SESSIONS_FULL, with a retry hint, or
+  // SESSION_NOT_SAVED; NOT_FOUND, reason MODEL_DELETED, of a version that is being deleted.
   absl::StatusOr<SessionView> Open(const LoadedVersion& version, std::string_view owner,
                                    const OpenOptions& options) ABSL_LOCKS_EXCLUDED(mutex_);
   // A session with the state of `image`, which fits `version`.
@@ -117,6 +118,10 @@ class SessionStore final : public SessionKeeper {
     std::string next;
   };
   Page List(std::string_view owner, std::string_view after, int limit) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same of everybody's, by owner and name; `next` and `after` mean nothing to others.
+  Page ListAll(std::string_view after, int limit) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Empty when nobody has a session of this name.
+  std::string OwnerOf(std::string_view name) const { return archive_.OwnerOf(name); }
   // As Get, with the hidden state. ABORTED, reason SESSION_BUSY, while a call is in it.
   absl::StatusOr<SessionImage> Image(std::string_view name, std::string_view owner)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -124,6 +129,7 @@ class SessionStore final : public SessionKeeper {
   struct ForkOptions {
     std::optional<uint64_t> seed;  // of the fork's draws; unset: the same
     bool same_stream = false;
+    std::optional<int64_t> max_owned{};  // as in OpenOptions
   };
   // A new session with the state of the one with this name. Errors as Acquire, TryBegin and Open.
   absl::StatusOr<SessionView> Fork(std::string_view name, std::string_view owner,
@@ -174,7 +180,7 @@ class SessionStore final : public SessionKeeper {
   absl::StatusOr<SessionArchive::Found> Archived(const Key& key);
   // What was kept is on the disk where that is asked for. Errors as Sync.
   absl::Status SyncFor(v1::Durability durability);
-  absl::Status CheckCount() const;
+  absl::Status CheckCount(std::string_view owner, std::optional<int64_t> max_owned) const;
   // NOT_FOUND or WRONG_SERVER.
   absl::Status Missing(std::string_view name) const;
   SessionImage Fresh(const LoadedVersion& version, std::string_view owner,

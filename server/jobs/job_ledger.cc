@@ -1,5 +1,6 @@
 #include "server/jobs/job_ledger.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -48,6 +49,7 @@ absl::StatusOr<TrainingJob> JobLedger::Add(const NewJob& new_job, int max_queued
   *job.mutable_spec() = new_job.spec;
   job.set_parameter_count(new_job.parameter_count);
   *job.mutable_create_time() = ToTimestamp(clock_());
+  job.set_owner(new_job.owner.name);
   const JobUpdate update =
       Changed(std::move(job), {TrainingJob::STATE_QUEUED, "", "The job waits for the device.", {}});
 
@@ -60,6 +62,7 @@ absl::StatusOr<TrainingJob> JobLedger::Add(const NewJob& new_job, int max_queued
                 absl::StrFormat("%d training jobs wait; that is as many as may", counts->queued)),
         kQueueRetry);
   }
+  if (absl::Status status = CheckOwner(new_job.owner); !status.ok()) return status;
   if (new_job.validate_only) {
     if (store_.GetTrainingJob(new_job.id).ok()) {
       return Refusal(absl::StatusCode::kAlreadyExists, "JOB_EXISTS",
@@ -72,6 +75,22 @@ absl::StatusOr<TrainingJob> JobLedger::Add(const NewJob& new_job, int max_queued
   if (!inserted.ok()) return inserted.status();
   if (inserted->is_new) watchers_.Publish(inserted->update.job);
   return std::move(inserted->update.job);
+}
+
+absl::Status JobLedger::CheckOwner(const JobOwner& owner) {
+  if (!owner.max_jobs.has_value()) return absl::OkStatus();
+  const auto jobs = store_.ListUnfinishedTrainingJobs();
+  if (!jobs.ok()) return jobs.status();
+  const int64_t owned = std::count_if(jobs->begin(), jobs->end(), [&owner](const TrainingJob& job) {
+    return job.owner() == owner.name;
+  });
+  if (owned < *owner.max_jobs) return absl::OkStatus();
+  return WithRetryAfter(
+      Refusal(absl::StatusCode::kResourceExhausted, "CALLER_JOBS_FULL",
+              absl::StrFormat("%s has as many training jobs that are not over as its token allows: "
+                              "max_jobs is %d",
+                              owner.name, *owner.max_jobs)),
+      kQueueRetry);
 }
 
 absl::StatusOr<TrainingJob> JobLedger::Begin(const std::string& id) {

@@ -32,6 +32,12 @@ struct JobChange {
   std::optional<v1::ListTrainingMetricsResponse> curve{};
 };
 
+// Who creates a job, and how many that are not over it may have; unset: any number.
+struct JobOwner {
+  std::string name = "local";
+  std::optional<int64_t> max_jobs{};
+};
+
 // All changes of stored jobs go through here: one at a time, each legal, with its event in the same
 // transaction, and told to the watchers once it is stored. Thread-safe.
 class JobLedger {
@@ -40,7 +46,8 @@ class JobLedger {
   JobLedger(MetadataStore& store, ModelRegistry& registry, JobWatchers& watchers, WallClock clock);
 
   // Stores a queued job; see MetadataStore::InsertTrainingJob. RESOURCE_EXHAUSTED, reason
-  // JOBS_FULL, with a hint when to try again, when `max_queued` wait already. With `validate_only`
+  // JOBS_FULL, with a hint when to try again, when `max_queued` wait already, or CALLER_JOBS_FULL
+  // when its owner has `max_jobs` that are not over. With `validate_only`
   // the answer is the job as it would be.
   struct NewJob {
     std::string id;
@@ -50,6 +57,7 @@ class JobLedger {
     std::string request_sha256;
     bool validate_only = false;
     std::optional<JobStart> start{};
+    JobOwner owner{};
   };
   absl::StatusOr<v1::TrainingJob> Add(const NewJob& job, int max_queued)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -106,6 +114,7 @@ class JobLedger {
   absl::StatusOr<Counts> Count();
 
  private:
+  absl::Status CheckOwner(const JobOwner& owner);
   // An event of `job` as it is, now.
   v1::TrainingEvent EventOf(const v1::TrainingJob& job, v1::TrainingEvent::Kind kind,
                             int64_t step) const;

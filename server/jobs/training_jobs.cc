@@ -72,7 +72,8 @@ absl::Status TrainingJobs::Start() {
 
 void TrainingJobs::Stop() { runner_.Stop(); }
 
-absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJobRequest& request) {
+absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJobRequest& request,
+                                                     const JobOwner& owner) {
   if (absl::Status status = CheckRequest(request); !status.ok()) return status;
   const std::string digest = RequestDigest(request);
   if (!request.request_id().empty()) {
@@ -112,7 +113,8 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
        .request_id = request.request_id(),
        .request_sha256 = digest,
        .validate_only = request.validate_only(),
-       .start = std::move(job_start)},
+       .start = std::move(job_start),
+       .owner = owner},
       options_.max_queued_jobs);
   if (job.ok() && !request.validate_only()) runner_.Wake();
   return job;

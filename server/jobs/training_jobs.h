@@ -53,8 +53,9 @@ class TrainingJobs {
 
   // Errors name fields as the request has them. See TrainingService.CreateTrainingJob in
   // training.proto; RESOURCE_EXHAUSTED has reason JOBS_FULL or DEVICE_MEMORY_FULL,
-  // UNAVAILABLE has DEVICE_LOST.
-  absl::StatusOr<v1::TrainingJob> Create(const v1::CreateTrainingJobRequest& request);
+  // UNAVAILABLE has DEVICE_LOST. See JobLedger::Add for what `owner` bounds.
+  absl::StatusOr<v1::TrainingJob> Create(const v1::CreateTrainingJobRequest& request,
+                                         const JobOwner& owner = {});
   // With the latest progress. Ids are bare.
   absl::StatusOr<v1::TrainingJob> Get(std::string_view id);
   // Newest first; see MetadataStore::ListTrainingJobs.

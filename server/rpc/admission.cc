@@ -2,24 +2,39 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "model/check.h"
 #include "server/rpc/status_mapping.h"
+#include "server/security/method_rule.h"
 #include "server/status/error.h"
 
 namespace derin::server {
+namespace {
 
-AdmittedCall::AdmittedCall(Admission* admission, Caller caller, std::string method)
+absl::Status StreamsFull(const Caller& caller) {
+  return WithRetryAfter(
+      Refusal(absl::StatusCode::kResourceExhausted, "CALLER_STREAMS_FULL",
+              absl::StrCat(caller.name, " has as many streams as its token allows: max_streams is ",
+                           *caller.limits.streams)),
+      absl::Seconds(1));
+}
+
+}  // namespace
+
+AdmittedCall::AdmittedCall(Admission* admission, Caller caller, std::string method, bool counted)
     : admission_(admission),
       caller_(std::move(caller)),
       method_(std::move(method)),
-      start_(admission->metrics_.all.Now()) {}
+      start_(admission->metrics_.all.Now()),
+      counted_(counted) {}
 
 AdmittedCall::AdmittedCall(AdmittedCall&& other) noexcept
     : admission_(std::exchange(other.admission_, nullptr)),
       caller_(std::move(other.caller_)),
       method_(std::move(other.method_)),
       start_(other.start_),
-      awaited_(other.awaited_) {}
+      awaited_(other.awaited_),
+      counted_(other.counted_) {}
 
 AdmittedCall& AdmittedCall::operator=(AdmittedCall&& other) noexcept {
   std::swap(admission_, other.admission_);
@@ -27,6 +42,7 @@ AdmittedCall& AdmittedCall::operator=(AdmittedCall&& other) noexcept {
   std::swap(method_, other.method_);
   std::swap(start_, other.start_);
   std::swap(awaited_, other.awaited_);
+  std::swap(counted_, other.counted_);
   return *this;
 }
 
@@ -41,6 +57,7 @@ void AdmittedCall::OnlyWatches() {
 grpc::Status AdmittedCall::End(const absl::Status& status) {
   OnlyWatches();
   Admission* admission = std::exchange(admission_, nullptr);
+  if (counted_) admission->EndStream(caller_.name);
   admission->metrics_.grpc_in_flight.With(method_).Add(-1);
   admission->metrics_.grpc_request_seconds.With(method_).Record(admission->metrics_.all.Now() -
                                                                 start_);
@@ -48,19 +65,49 @@ grpc::Status AdmittedCall::End(const absl::Status& status) {
   return ToGrpcStatus(status);
 }
 
-absl::StatusOr<AdmittedCall> Admission::Admit(const grpc::CallbackServerContext& /*context*/,
+absl::StatusOr<AdmittedCall> Admission::Admit(const grpc::CallbackServerContext& context,
                                               std::string_view method) {
+  if (callers_ == nullptr) {
+    return Admit(Caller{.name = kLocalCaller, .roles = {Role::kAdmin}}, method,
+                 /*is_stream=*/false);
+  }
+  const std::string path =
+      absl::StrCat("/derin.v1.", absl::string_view(method.data(), method.size()));
+  absl::StatusOr<Caller> caller =
+      callers_->Authorize(path, AuthorizationIn(context.client_metadata()));
+  if (!caller.ok()) {
+    Count(std::string(method), caller.status().code());
+    return caller.status();
+  }
+  return Admit(*std::move(caller), method, RuleOf(path)->is_stream);
+}
+
+absl::StatusOr<AdmittedCall> Admission::Admit(Caller caller, std::string_view method,
+                                              bool is_stream) {
   std::string name(method);
+  absl::Status refusal;
   {
     absl::MutexLock lock(&mutex_);
-    if (!draining_) {
+    const bool counted = is_stream && caller.limits.streams.has_value();
+    if (draining_) {
+      refusal = ServerStopping();
+    } else if (counted && streams_[caller.name] >= *caller.limits.streams) {
+      refusal = StreamsFull(caller);
+    } else {
+      if (counted) ++streams_[caller.name];
       ++awaited_;
       metrics_.grpc_in_flight.With(name).Add(1);
-      return AdmittedCall(this, Caller{.name = "local"}, std::move(name));
+      return AdmittedCall(this, std::move(caller), std::move(name), counted);
     }
   }
-  Count(name, absl::StatusCode::kUnavailable);
-  return ServerStopping();
+  Count(name, refusal.code());
+  return refusal;
+}
+
+void Admission::EndStream(const std::string& caller) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = streams_.find(caller);
+  if (--found->second == 0) streams_.erase(found);
 }
 
 void Admission::StartDraining() {

@@ -3,22 +3,21 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/metrics/server_metrics.h"
+#include "server/security/caller.h"
+#include "server/security/callers.h"
 
 namespace derin::server {
-
-// Who makes a call. Without tokens everybody is `local` and may do everything.
-struct Caller {
-  std::string name;
-};
 
 class Admission;
 
@@ -41,24 +40,31 @@ class AdmittedCall {
 
  private:
   friend class Admission;
-  AdmittedCall(Admission* admission, Caller caller, std::string method);
+  AdmittedCall(Admission* admission, Caller caller, std::string method, bool counted);
 
   Admission* admission_;  // null once ended or moved from
   Caller caller_;
   std::string method_;
   absl::Duration start_;
   bool awaited_ = true;
+  bool counted_ = false;  // among the streams of its caller
 };
 
 // The one door that every call passes; counts the calls too. Thread-safe; outlives them.
 class Admission {
  public:
-  explicit Admission(ServerMetrics& metrics) : metrics_(metrics) {}
+  // `callers` outlives it; null: everybody is `local` and may do everything.
+  explicit Admission(ServerMetrics& metrics, const Callers* callers = nullptr)
+      : metrics_(metrics), callers_(callers) {}
 
   // `method` is that of the metrics, such as `CorpusService/GetCorpus`. UNAVAILABLE, reason
-  // SERVER_STOPPING, once draining began.
+  // SERVER_STOPPING, once draining began; else errors as Callers::Authorize, and
+  // RESOURCE_EXHAUSTED, reason CALLER_STREAMS_FULL, with a retry hint.
   absl::StatusOr<AdmittedCall> Admit(const grpc::CallbackServerContext& context,
                                      std::string_view method) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same of a caller that is known already.
+  absl::StatusOr<AdmittedCall> Admit(Caller caller, std::string_view method, bool is_stream)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   void StartDraining() ABSL_LOCKS_EXCLUDED(mutex_);
   // After StartDraining: blocks until no call is awaited (true), `deadline` has passed or
@@ -70,10 +76,14 @@ class Admission {
  private:
   friend class AdmittedCall;
   void Leave() ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndStream(const std::string& caller) ABSL_LOCKS_EXCLUDED(mutex_);
   void Count(const std::string& method, absl::StatusCode code);
 
   ServerMetrics& metrics_;
+  const Callers* const callers_;
   absl::Mutex mutex_;
+  // Of callers that have a limit of them and at least one.
+  absl::flat_hash_map<std::string, int64_t> streams_ ABSL_GUARDED_BY(mutex_);
   int awaited_ ABSL_GUARDED_BY(mutex_) = 0;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool hurried_ ABSL_GUARDED_BY(mutex_) = false;

@@ -64,9 +64,11 @@ absl::Status ContinuationsReactor::Continue() {
   if (session_->closed()) return session_->TryBegin();
   std::vector<std::unique_ptr<Branch>> branches;
   std::vector<std::shared_ptr<Generation>> generations;
+  SessionStore::ForkOptions fork_options;
+  if (session_->owner() == caller().name) fork_options.max_owned = caller().limits.sessions;
   absl::Status status;
   while (status.ok() && static_cast<int>(branches.size()) < texts_.count) {
-    auto fork = sessions_.ForkBegun(*session_, {}, /*for_one_call=*/false);
+    auto fork = sessions_.ForkBegun(*session_, fork_options, /*for_one_call=*/false);
     if (!fork.ok()) {
       status = fork.status();
       break;

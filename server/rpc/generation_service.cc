@@ -12,6 +12,7 @@
 #include "server/rpc/page.h"
 #include "server/rpc/rewind_reactor.h"
 #include "server/rpc/session_message.h"
+#include "server/rpc/session_owner.h"
 #include "server/rpc/status_mapping.h"
 #include "server/rpc/unary.h"
 #include "server/status/error.h"
@@ -101,13 +102,15 @@ GenerationService::GenerationService(Admission& admission, SessionStore& session
 absl::StatusOr<SessionStore::Acquired> GenerationService::SessionFor(
     const v1::GenerateRequest& request, const Caller& caller) {
   if (request.source_case() == v1::GenerateRequest::kSession) {
-    return sessions_.Acquire(request.session(), caller.name, "session");
+    return sessions_.Acquire(request.session(), OwnerFor(sessions_, request.session(), caller),
+                             "session");
   }
   auto version = sessions_.Version(request.model(), "model");
   if (!version.ok()) return version.status();
   if (request.open_session()) {
     return sessions_.OpenForCall(*std::move(version), caller.name,
-                                 {.seed = request.has_seed() ? request.seed() : RandomBits()},
+                                 {.seed = request.has_seed() ? request.seed() : RandomBits(),
+                                  .max_owned = caller.limits.sessions},
                                  request.request_id());
   }
   auto session = sessions_.OpenForOneCall(*std::move(version), caller.name, RandomBits());
@@ -213,7 +216,8 @@ absl::StatusOr<std::shared_ptr<Generation>> GenerationService::PrepareRewind(
   if (request.position() < 0) {
     return InvalidField("position", absl::StrCat("got ", request.position(), ", wanted 0 or more"));
   }
-  auto acquired = sessions_.Acquire(request.name(), caller.name, "name");
+  auto acquired =
+      sessions_.Acquire(request.name(), OwnerFor(sessions_, request.name(), caller), "name");
   if (!acquired.ok()) return acquired.status();
   const std::shared_ptr<Session>& session = acquired->session;
   if (absl::Status begun = session->TryBegin(); !begun.ok()) return begun;
@@ -228,7 +232,7 @@ absl::StatusOr<std::shared_ptr<Generation>> GenerationService::PrepareRewind(
   }
   session->End(absl::Now());
   if (!plan.ok()) return plan.status();
-  auto view = sessions_.Get(session->name(), caller.name);
+  auto view = sessions_.Get(session->name(), session->owner());
   if (!view.ok()) return view.status();
   response = ToProto(*view);
   return nullptr;
@@ -252,7 +256,8 @@ grpc::ServerUnaryReactor* GenerationService::RewindSession(grpc::CallbackServerC
 
 absl::StatusOr<v1::Session> GenerationService::Open(const v1::OpenSessionRequest& request,
                                                     const Caller& caller) {
-  SessionStore::OpenOptions options{.seed = request.has_seed() ? request.seed() : RandomBits()};
+  SessionStore::OpenOptions options{.seed = request.has_seed() ? request.seed() : RandomBits(),
+                                    .max_owned = caller.limits.sessions};
   absl::Status status = ParseKeeping(request.durability(),
                                      request.has_time_to_live() ? &request.time_to_live() : nullptr,
                                      limits_.time_to_live, options);
@@ -266,7 +271,7 @@ absl::StatusOr<v1::Session> GenerationService::Open(const v1::OpenSessionRequest
 
 absl::StatusOr<v1::ExportSessionResponse> GenerationService::Export(
     const v1::ExportSessionRequest& request, const Caller& caller) {
-  const auto image = sessions_.Image(request.name(), caller.name);
+  const auto image = sessions_.Image(request.name(), OwnerFor(sessions_, request.name(), caller));
   if (!image.ok()) return image.status();
   const auto version = sessions_.VersionOf(*image, request.name(), "name");
   if (!version.ok()) return version.status();
@@ -277,7 +282,7 @@ absl::StatusOr<v1::ExportSessionResponse> GenerationService::Export(
 
 absl::StatusOr<v1::Session> GenerationService::Import(const v1::ImportSessionRequest& request,
                                                       const Caller& caller) {
-  SessionStore::OpenOptions options;
+  SessionStore::OpenOptions options{.max_owned = caller.limits.sessions};
   absl::Status status = ParseKeeping(request.durability(),
                                      request.has_time_to_live() ? &request.time_to_live() : nullptr,
                                      limits_.time_to_live, options);
@@ -307,7 +312,9 @@ absl::StatusOr<v1::ListSessionsResponse> GenerationService::List(
     const v1::ListSessionsRequest& request, const Caller& caller) {
   absl::StatusOr<Page> page = ParsePage(request.page_size(), request.page_token());
   if (!page.ok()) return page.status();
-  const SessionStore::Page found = sessions_.List(caller.name, page->after, page->size);
+  const SessionStore::Page found = caller.roles.Has(Role::kAdmin)
+                                       ? sessions_.ListAll(page->after, page->size)
+                                       : sessions_.List(caller.name, page->after, page->size);
   v1::ListSessionsResponse response;
   for (const SessionView& session : found.sessions) *response.add_sessions() = ToProto(session);
   response.set_next_page_token(PageToken(found.next));
@@ -319,7 +326,8 @@ grpc::ServerUnaryReactor* GenerationService::GetSession(grpc::CallbackServerCont
                                                         v1::Session* response) {
   return AnswerUnary(context, admission_, "GenerationService/GetSession", response,
                      [&](const Caller& caller) -> absl::StatusOr<v1::Session> {
-                       auto session = sessions_.Get(request->name(), caller.name);
+                       auto session = sessions_.Get(request->name(),
+                                                    OwnerFor(sessions_, request->name(), caller));
                        if (!session.ok()) return session.status();
                        return ToProto(*session);
                      });
@@ -340,7 +348,9 @@ grpc::ServerUnaryReactor* GenerationService::ForkSession(grpc::CallbackServerCon
                        SessionStore::ForkOptions options;
                        if (request->has_seed()) options.seed = request->seed();
                        options.same_stream = request->same_stream();
-                       auto fork = sessions_.Fork(request->name(), caller.name, options);
+                       const std::string owner = OwnerFor(sessions_, request->name(), caller);
+                       if (owner == caller.name) options.max_owned = caller.limits.sessions;
+                       auto fork = sessions_.Fork(request->name(), owner, options);
                        if (!fork.ok()) return fork.status();
                        return ToProto(*fork);
                      });
@@ -372,7 +382,8 @@ grpc::ServerUnaryReactor* GenerationService::CloseSession(grpc::CallbackServerCo
                                                           google::protobuf::Empty* response) {
   return AnswerUnary(context, admission_, "GenerationService/CloseSession", response,
                      [&](const Caller& caller) -> absl::StatusOr<google::protobuf::Empty> {
-                       absl::Status closed = sessions_.Close(request->name(), caller.name);
+                       absl::Status closed = sessions_.Close(
+                           request->name(), OwnerFor(sessions_, request->name(), caller));
                        if (!closed.ok()) return closed;
                        engine_.Wake();
                        return google::protobuf::Empty();

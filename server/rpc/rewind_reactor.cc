@@ -23,7 +23,8 @@ void RewindReactor::Send(StreamPiece piece) {
     status = ServerStopping();
   }
   if (status.ok()) {
-    const auto view = sessions_.Get(generation_->session().name(), caller().name);
+    const Session& session = generation_->session();
+    const auto view = sessions_.Get(session.name(), session.owner());
     if (view.ok()) {
       *response_ = ToProto(*view);
       // Another call may be in it by now.

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "server/rpc/drawn_log_probability.h"
+#include "server/rpc/session_owner.h"
 #include "server/status/error.h"
 
 namespace derin::server {
@@ -50,13 +51,14 @@ absl::Status ScoreReactor::Begin(const v1::ScoreTextHeader& header) {
                           absl::StrFormat("got %d, wanted 0 to %d", ranked_, kMostRanked));
     }
   }
-  const std::string& owner = call_.caller().name;
   v1::ScoreTextStart& start = *response_.mutable_start();
   switch (header.source_case()) {
     case v1::ScoreTextHeader::SOURCE_NOT_SET:
       return InvalidField("header.model", "got neither a session nor a model, wanted one of them");
     case v1::ScoreTextHeader::kSession: {
-      const auto found = parts_.sessions.Acquire(header.session(), owner, "header.session");
+      const auto found = parts_.sessions.Acquire(
+          header.session(), OwnerFor(parts_.sessions, header.session(), call_.caller()),
+          "header.session");
       if (!found.ok()) return found.status();
       Session& from = *found->session;
       if (absl::Status begun = from.TryBegin(); !begun.ok()) return begun;
@@ -69,7 +71,8 @@ absl::Status ScoreReactor::Begin(const v1::ScoreTextHeader& header) {
     case v1::ScoreTextHeader::kModel: {
       auto version = parts_.sessions.Version(header.model(), "header.model");
       if (!version.ok()) return version.status();
-      auto opened = parts_.sessions.OpenForOneCall(*std::move(version), owner, /*seed=*/0);
+      auto opened = parts_.sessions.OpenForOneCall(*std::move(version), call_.caller().name,
+                                                   /*seed=*/0);
       if (!opened.ok()) return opened.status();
       session_ = *std::move(opened);
       break;

@@ -31,6 +31,7 @@ v1::Session ToProto(const SessionView& view) {
   }
   proto.set_tier(view.tier);
   proto.set_durability(image.durability);
+  proto.set_owner(image.owner);
   return proto;
 }
 

@@ -120,7 +120,9 @@ grpc::ServerUnaryReactor* TrainingService::CreateTrainingJob(
     grpc::CallbackServerContext* context, const v1::CreateTrainingJobRequest* request,
     v1::TrainingJob* response) {
   return AnswerUnary(context, admission_, "TrainingService/CreateTrainingJob", response,
-                     [&](const Caller&) { return jobs_.Create(*request); });
+                     [&](const Caller& caller) {
+                       return jobs_.Create(*request, {caller.name, caller.limits.jobs});
+                     });
 }
 
 grpc::ServerUnaryReactor* TrainingService::GetTrainingJob(grpc::CallbackServerContext* context,

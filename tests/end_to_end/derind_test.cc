@@ -67,6 +67,33 @@ TEST_F(DerindTest, AGpuThatIsAskedForAndNotThereIsAnErrorWithTheReason) {
   }
 }
 
+TEST_F(DerindTest, ReadsItsTokensAgainOnSighup) {
+  const auto line = [](const std::string& name, char digit) {
+    return R"({"name":")" + name + R"(","roles":["read"],"token_sha256":")" +
+           std::string(64, digit) + "\"}\n";
+  };
+  WriteTestFile(Path("tokens"), line("ada", 'a'));
+  Derind derind(Arguments({"--tokens", Path("tokens")}));
+  derind.AwaitOutput("serves on");
+  WriteTestFile(Path("tokens"), "{}\n");
+  derind.Kill(SIGHUP);
+  EXPECT_THAT(derind.AwaitOutput("name is missing"), HasSubstr("the tokens stay as they were"));
+  WriteTestFile(Path("tokens"), line("ada", 'a') + line("bob", 'b'));
+  derind.Kill(SIGHUP);
+  EXPECT_THAT(derind.AwaitOutput("known now"), HasSubstr("2 tokens are known now"));
+  derind.Kill(SIGTERM);
+  EXPECT_EQ(derind.ExitStatus(), 0);
+}
+
+TEST_F(DerindTest, GoesOnAfterSighupWithoutTokens) {
+  Derind derind(Arguments());
+  derind.AwaitOutput("serves on");
+  derind.Kill(SIGHUP);
+  EXPECT_THAT(derind.AwaitOutput("SIGHUP"), HasSubstr("Got SIGHUP"));
+  derind.Kill(SIGTERM);
+  EXPECT_EQ(derind.ExitStatus(), 0);
+}
+
 TEST_F(DerindTest, SaysItsVersion) {
   Derind derind({"--version"});
   EXPECT_EQ(derind.ExitStatus(), 0);

@@ -38,6 +38,14 @@ TEST(ServerOptions, WithoutFlagsTheDefaultsHold) {
 TEST(ServerOptions, EveryFlagReachesItsField) {
   const CommandLine line = Good({"--listen",
                                  "unix:/s",
+                                 "--tls-certificate",
+                                 "/c",
+                                 "--tls-key",
+                                 "/k",
+                                 "--tls-client-ca",
+                                 "/a",
+                                 "--tokens",
+                                 "/t",
                                  "--allow-insecure-remote",
                                  "--metrics-listen",
                                  "",
@@ -68,6 +76,10 @@ TEST(ServerOptions, EveryFlagReachesItsField) {
                                  "--log-level",
                                  "debug"});
   EXPECT_EQ(line.server.listen, "unix:/s");
+  EXPECT_EQ(line.server.tls_certificate, "/c");
+  EXPECT_EQ(line.server.tls_key, "/k");
+  EXPECT_EQ(line.server.tls_client_ca, "/a");
+  EXPECT_EQ(line.server.tokens, "/t");
   EXPECT_TRUE(line.server.allow_insecure_remote);
   EXPECT_EQ(line.server.metrics_listen, "");
   EXPECT_EQ(line.server.data_directory, "/d");

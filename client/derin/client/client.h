@@ -36,6 +36,9 @@ struct ConnectOptions {
   // What the server may want to see in turn: both or neither.
   std::string tls_certificate;
   std::string tls_key;
+  // File with the token that the server knows the caller by; empty: none. It is sent over TLS, to
+  // this machine's 127.0.0.1, [::1] or localhost, or over a Unix socket, and nowhere else.
+  std::string token_file;
   // How long to wait for a connection; one that is refused ends the wait at once.
   absl::Duration connect_timeout = absl::Seconds(5);
   // How long one call may take that does not stream; UploadCorpus, WatchTrainingJob and Generate

@@ -69,6 +69,8 @@ struct Session {
   Durability durability = Durability::kUnspecified;
   // When it ends unless a call uses it; unset while one generates in it.
   std::optional<absl::Time> expire_time;
+  // The caller that opened it; `local` where the server had no tokens.
+  std::string owner;
 };
 
 struct SessionOptions {

@@ -193,6 +193,8 @@ struct TrainingJob {
   int64_t parameter_count = 0;
   // Number of the newest event.
   int64_t last_sequence = 0;
+  // The caller that created it; `local` where the server had no tokens.
+  std::string owner;
 };
 
 // Where a job can go on from.

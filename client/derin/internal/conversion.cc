@@ -310,6 +310,7 @@ TrainingJob FromProto(const v1::TrainingJob& from) {
   to.model_version = from.model_version();
   to.parameter_count = from.parameter_count();
   to.last_sequence = from.last_sequence();
+  to.owner = from.owner();
   return to;
 }
 
@@ -355,6 +356,7 @@ Session FromProto(const v1::Session& from) {
   to.tier = kTiers.From(from.tier());
   to.durability = kDurabilities.From(from.durability());
   DERIN_READ_TIME(from, to, expire_time);
+  to.owner = from.owner();
   return to;
 }
 

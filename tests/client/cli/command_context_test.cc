@@ -52,9 +52,11 @@ TEST_F(CommandContextTest, SuggestsTheServerOnlyWhenItIsNotTheDefault) {
 }
 
 TEST_F(CommandContextTest, SuggestsTheFilesOfTheConnectionToo) {
-  Parse({"go", "--tls-ca", "ca.crt", "--tls-certificate", "me.crt", "--tls-key", "me.key"});
+  Parse({"go", "--tls-ca", "ca.crt", "--tls-certificate", "me.crt", "--tls-key", "me.key",
+         "--token-file", "me.token"});
   EXPECT_EQ(context_.Suggest("jobs list"),
-            "derin jobs list --tls-ca ca.crt --tls-certificate me.crt --tls-key me.key");
+            "derin jobs list --tls-ca ca.crt --tls-certificate me.crt --tls-key me.key "
+            "--token-file me.token");
 }
 
 TEST_F(CommandContextTest, TakesABadAddressAsBadUsage) {

@@ -267,5 +267,29 @@ TEST_F(SessionArchiveTest, FindsTheVersionInTheBodyWhereAnOldHeaderDoesNotSay) {
   EXPECT_EQ(archive_->CountOf("models/m/versions/1"), 1);
 }
 
+TEST_F(SessionArchiveTest, KnowsWhoHasWhatAndHowMany) {
+  for (const char* name : {"a", "c"}) Make(name, {1, 2});
+  SessionImage other = Image("b");
+  other.owner = "ada";
+  ASSERT_TRUE(archive_->Create(other).ok());
+  using Key = SessionArchive::Key;
+  for (int restarts = 0; restarts < 2; ++restarts) {
+    EXPECT_EQ(archive_->CountOwnedBy("local"), 2);
+    EXPECT_EQ(archive_->CountOwnedBy("ada"), 1);
+    EXPECT_EQ(archive_->CountOwnedBy("mallory"), 0);
+    EXPECT_EQ(archive_->OwnerOf("b"), "ada");
+    EXPECT_EQ(archive_->OwnerOf("c"), "local");
+    EXPECT_EQ(archive_->OwnerOf("d"), "");
+    EXPECT_THAT(archive_->Keys({}, 2), ElementsAre(Key("ada", "b"), Key("local", "a")));
+    EXPECT_THAT(archive_->Keys({"local", "a"}, 2), ElementsAre(Key("local", "c")));
+    Open();
+  }
+  archive_->Remove({"ada", "b"});
+  archive_->Remove({"local", "a"});
+  EXPECT_EQ(archive_->CountOwnedBy("ada"), 0);
+  EXPECT_EQ(archive_->CountOwnedBy("local"), 1);
+  EXPECT_EQ(archive_->OwnerOf("b"), "");
+}
+
 }  // namespace
 }  // namespace derin::server

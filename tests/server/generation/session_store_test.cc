@@ -1,8 +1,12 @@
 #include "server/generation/session_store.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "tests/server/generation/stored_sessions.h"
 #include "tests/server/generation/tiny_version.h"
@@ -114,6 +118,37 @@ TEST_F(SessionStoreTest, OneThatCannotBeReadDoesNotHideThoseBehindIt) {
     after = page.next;
   } while (!after.empty());
   EXPECT_EQ(seen, names) << "but not " << expired.image.name;
+}
+
+TEST_F(SessionStoreTest, AnOwnerHasAsManySessionsAsItMay) {
+  const auto first = *sessions_->Open(*version_, "ada", {.max_owned = 2});
+  const auto& name = first.image.name;
+  ASSERT_TRUE(sessions_->Fork(name, "ada", {.max_owned = 2}).ok());
+  for (const absl::Status& status : {sessions_->Open(*version_, "ada", {.max_owned = 2}).status(),
+                                     sessions_->Fork(name, "ada", {.max_owned = 2}).status()}) {
+    EXPECT_EQ(ErrorReason(status), "CALLER_SESSIONS_FULL");
+    EXPECT_TRUE(ErrorRetryDelay(status).has_value());
+  }
+  EXPECT_TRUE(sessions_->Open(*version_, "bob", {.max_owned = 1}).ok());
+  ASSERT_TRUE(sessions_->Close(name, "ada").ok());
+  EXPECT_TRUE(sessions_->Open(*version_, "ada", {.max_owned = 2}).ok());
+}
+
+TEST_F(SessionStoreTest, ListsTheSessionsOfAllOwnersPageByPage) {
+  std::vector<std::pair<std::string, std::string>> wanted;
+  for (const char* owner : {"bob", "ada", "bob"}) {
+    wanted.emplace_back(owner, sessions_->Open(*version_, owner, {})->image.name);
+    EXPECT_EQ(sessions_->OwnerOf(wanted.back().second), owner);
+  }
+  std::sort(wanted.begin(), wanted.end());
+  std::vector<std::pair<std::string, std::string>> seen;
+  std::string after;
+  do {
+    const SessionStore::Page page = sessions_->ListAll(after, 1);
+    for (const auto& one : page.sessions) seen.emplace_back(one.image.owner, one.image.name);
+    after = page.next;
+  } while (!after.empty());
+  EXPECT_EQ(seen, wanted);
 }
 
 TEST_F(SessionStoreTest, OneThatWasUsedWithoutAChangeIsNotExpired) {

@@ -100,6 +100,23 @@ TEST_F(JobLedgerTest, TheVersionHasThePerplexityOfItsOwnWeights) {
   EXPECT_EQ(store->GetModelVersion({"tiny", 1})->validation_perplexity(), 4);
 }
 
+TEST_F(JobLedgerTest, AnOwnerHasAsManyJobsThatAreNotOverAsItMay) {
+  const auto add = [this](const std::string& id, const JobOwner& owner) {
+    return ledger->Add({.id = id, .spec = TinySpec(), .parameter_count = 5, .owner = owner}, 10);
+  };
+  const auto first = add("a", {"ada", 1});
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->owner(), "ada");
+  const absl::Status status = add("b", {"ada", 1}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(status), "CALLER_JOBS_FULL");
+  EXPECT_TRUE(ErrorRetryDelay(status).has_value());
+  EXPECT_TRUE(add("c", {"bob", 1}).ok());
+  EXPECT_EQ(Add("d")->owner(), "local");
+  ASSERT_TRUE(ledger->Cancel("a").ok());
+  EXPECT_TRUE(add("b", {"ada", 1}).ok());
+}
+
 TEST_F(JobLedgerTest, AFullQueueSaysWhenToTryAgain) {
   ASSERT_TRUE(Add("a", 2).ok());
   ASSERT_TRUE(Add("b", 2).ok());

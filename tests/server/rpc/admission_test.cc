@@ -102,5 +102,32 @@ TEST_F(AdmissionTest, AHurriedDrainWaitsNoLonger) {
   EXPECT_TRUE(admission_.AwaitIdle(absl::InfinitePast()));
 }
 
+TEST_F(AdmissionTest, WithoutTokensEverybodyMayDoEverything) {
+  EXPECT_TRUE(Admit().caller().roles.Has(Role::kTrain));
+  EXPECT_TRUE(Admit().caller().roles.Has(Role::kAdmin));
+}
+
+TEST_F(AdmissionTest, ACallerHasAsManyStreamsAsItsLimit) {
+  const Caller ada{.name = "ada", .limits = {.streams = 2}};
+  const auto admit = [&](const Caller& caller) {
+    return admission_.Admit(caller, "Service/Method", /*is_stream=*/true);
+  };
+  auto first = admit(ada), second = admit(ada);
+  ASSERT_TRUE(first.ok() && second.ok());
+  const absl::Status third = admit(ada).status();
+  EXPECT_EQ(third.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(third), "CALLER_STREAMS_FULL");
+  EXPECT_TRUE(ErrorRetryDelay(third).has_value());
+  EXPECT_NE(third.message().find("max_streams is 2"), absl::string_view::npos);
+  EXPECT_EQ(Ended("RESOURCE_EXHAUSTED"), 1u);
+  // Others, and calls that are no streams, have nothing to do with it.
+  EXPECT_TRUE(admit({.name = "bob", .limits = {.streams = 2}}).ok());
+  EXPECT_TRUE(admission_.Admit(ada, "Service/Method", /*is_stream=*/false).ok());
+  AdmittedCall moved = *std::move(first);
+  moved.End(absl::OkStatus());
+  EXPECT_TRUE(admit(ada).ok());
+  EXPECT_EQ(InFlight(), 1);
+}
+
 }  // namespace
 }  // namespace derin::server

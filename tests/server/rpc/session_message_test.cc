@@ -11,6 +11,7 @@ namespace {
 
 TEST(SessionMessage, SaysWhenAnIdleSessionEndsAndNothingOfABusyOne) {
   SessionView view{.image = {.name = "sessions/a-1",
+                             .owner = "ada",
                              .model_version = "models/m/versions/2",
                              .idle_since = absl::UnixEpoch() + absl::Seconds(10),
                              .durability = v1::DURABILITY_POWER,
@@ -21,6 +22,7 @@ TEST(SessionMessage, SaysWhenAnIdleSessionEndsAndNothingOfABusyOne) {
   v1::Session session = ToProto(view);
   EXPECT_EQ(session.name(), "sessions/a-1");
   EXPECT_EQ(session.model_version(), "models/m/versions/2");
+  EXPECT_EQ(session.owner(), "ada");
   EXPECT_EQ(session.position(), 7);
   EXPECT_EQ(session.seed(), 8u);
   EXPECT_EQ(session.stream(), 9u);

@@ -14,6 +14,7 @@ namespace {
 using ::derin::testing::Message;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class ChannelCredentials : public ::testing::Test {
  protected:
@@ -51,6 +52,31 @@ TEST_F(ChannelCredentials, AFileThatCannotBeReadIsNamedWithTheReason) {
   EXPECT_THAT(
       Complaint({.tls_certificate = caller_.certificate, .tls_key = folder_.path() / "text"}),
       HasSubstr("no PEM file"));
+}
+
+TEST_F(ChannelCredentials, ATokenGoesOnlyWhereNobodyListensIn) {
+  const std::string token = folder_.path() / "token";
+  WriteTestFile(token, "derin_secret\n");
+  for (const char* address : {"127.0.0.1:1", "[::1]:1", "localhost:1", "unix:/run/derin"}) {
+    EXPECT_TRUE(NewChannelCredentials({.address = address, .token_file = token}).ok()) << address;
+  }
+  for (const char* address : {"10.0.0.1:1", "127.0.0.1.example:1", "derin.example:1"}) {
+    EXPECT_THAT(Complaint({.address = address, .token_file = token}),
+                AllOf(HasSubstr("not sent"), HasSubstr(address)));
+    EXPECT_TRUE(NewChannelCredentials(
+                    {.address = address, .tls_ca = authority_.file(), .token_file = token})
+                    .ok());
+  }
+}
+
+TEST_F(ChannelCredentials, AFileThatIsNoTokenIsNamedAndNotRepeated) {
+  const std::string token = folder_.path() / "token";
+  EXPECT_THAT(Complaint({.token_file = token}), HasSubstr("No such file"));
+  for (const char* text : {"", " \n", "secret one", "secret\nsecret"}) {
+    WriteTestFile(token, text);
+    EXPECT_THAT(Complaint({.token_file = token}),
+                AllOf(HasSubstr("not one token"), Not(HasSubstr("secret"))));
+  }
 }
 
 }  // namespace

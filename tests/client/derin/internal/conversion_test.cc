@@ -140,6 +140,7 @@ TEST(Conversion, ReadsAJobWithItsProgress) {
   EXPECT_EQ(job.model_version, proto.model_version());
   EXPECT_EQ(job.parameter_count, proto.parameter_count());
   EXPECT_EQ(job.last_sequence, proto.last_sequence());
+  EXPECT_EQ(job.owner, proto.owner());
   const v1::TrainingProgress& from = proto.progress();
   const TrainingProgress& progress = *job.progress;
   EXPECT_EQ(progress.epoch, from.epoch());

@@ -1,0 +1,113 @@
+#include "server/security/callers.h"
+
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "model/checkpoint/durable_file.h"
+#include "server/security/method_rule.h"
+#include "server/status/error.h"
+#include "server/storage/sha256.h"
+
+namespace derin::server {
+namespace {
+
+absl::Status Unauthenticated(std::string_view reason, std::string_view what) {
+  return Refusal(absl::StatusCode::kUnauthenticated, reason, what);
+}
+
+// What stands behind `Bearer `; unset when the value has another form.
+std::optional<std::string_view> TokenOf(std::string_view authorization) {
+  constexpr std::string_view kScheme = "bearer ";
+  const absl::string_view begin(authorization.data(),
+                                std::min(authorization.size(), kScheme.size()));
+  if (!absl::EqualsIgnoreCase(begin, absl::string_view(kScheme.data(), kScheme.size()))) {
+    return std::nullopt;
+  }
+  return authorization.substr(kScheme.size());
+}
+
+// Takes as long whichever entry it is and however much of a digest is right.
+const TokenEntry* Find(const std::vector<TokenEntry>& entries, const std::string& sha256) {
+  const TokenEntry* found = nullptr;
+  for (const TokenEntry& entry : entries) {
+    if (CRYPTO_memcmp(entry.sha256.data(), sha256.data(), sha256.size()) == 0) found = &entry;
+  }
+  return found;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Callers>> Callers::Load(std::filesystem::path file,
+                                                       std::function<absl::Time()> now) {
+  auto callers = std::unique_ptr<Callers>(new Callers(std::move(file), std::move(now)));
+  if (absl::Status status = callers->Reload(); !status.ok()) return status;
+  return callers;
+}
+
+absl::Status Callers::Reload() {
+  const absl::StatusOr<std::string> text = ReadWholeFile(file_);
+  if (!text.ok()) {
+    return Refusal(absl::StatusCode::kInvalidArgument, "TOKEN_FILE",
+                   absl::StrCat("the file of tokens cannot be read: ", text.status().message()));
+  }
+  absl::StatusOr<Entries> entries = ParseTokenFile(*text);
+  if (!entries.ok()) {
+    return Refusal(absl::StatusCode::kInvalidArgument, "TOKEN_FILE",
+                   absl::StrCat("the file of tokens ", Quoted(file_.string()), ", ",
+                                entries.status().message()));
+  }
+  absl::MutexLock lock(&mutex_);
+  entries_ = std::make_shared<const Entries>(*std::move(entries));
+  return absl::OkStatus();
+}
+
+std::shared_ptr<const Callers::Entries> Callers::entries() const {
+  absl::MutexLock lock(&mutex_);
+  return entries_;
+}
+
+size_t Callers::size() const { return entries()->size(); }
+
+absl::StatusOr<Caller> Callers::Authorize(std::string_view path,
+                                          std::optional<std::string_view> authorization) const {
+  const MethodRule* rule = RuleOf(path);
+  if (rule != nullptr && !rule->role.has_value()) return Caller();
+  if (!authorization.has_value()) {
+    return Unauthenticated("TOKEN_MISSING",
+                           "this server wants a token, as `authorization: Bearer TOKEN`, once");
+  }
+  const std::optional<std::string_view> token = TokenOf(*authorization);
+  if (!token.has_value()) {
+    return Unauthenticated("TOKEN_MISSING", "authorization: wanted the form `Bearer TOKEN`");
+  }
+  const std::shared_ptr<const Entries> known = entries();
+  const TokenEntry* entry = Find(*known, Sha256Hex(*token));
+  if (entry == nullptr) {
+    return Unauthenticated("TOKEN_UNKNOWN", "this server does not know the token");
+  }
+  if (entry->expires <= now_()) {
+    return Unauthenticated("TOKEN_EXPIRED",
+                           absl::StrCat("the token of ", entry->caller.name, " expired at ",
+                                        absl::FormatTime(entry->expires, absl::UTCTimeZone())));
+  }
+  if (rule == nullptr) {
+    return Refusal(absl::StatusCode::kUnimplemented, "METHOD_UNKNOWN",
+                   absl::StrCat("there is no method ", Quoted(path)));
+  }
+  if (!entry->caller.roles.Has(*rule->role)) {
+    const std::string_view role = RoleName(*rule->role);
+    return Refusal(absl::StatusCode::kPermissionDenied, "ROLE_MISSING",
+                   absl::StrCat(entry->caller.name, " lacks the role ",
+                                absl::string_view(role.data(), role.size()), ", which ",
+                                Quoted(path), " wants"));
+  }
+  return entry->caller;
+}
+
+}  // namespace derin::server

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <grpcpp/security/auth_metadata_processor.h>
+
+#include "server/metrics/server_metrics.h"
+#include "server/security/callers.h"
+
+namespace derin::server {
+
+// Refuses calls before anything of their messages is read, reflection and methods that the server
+// lacks among them. Admission asks the same Callers again, for the caller's name and limits.
+//
+// gRPC 1.51 aborts the process when one is given to insecure credentials: without TLS it goes with
+// LocalServerCredentials, which look the same on the wire and take connections of this machine
+// only.
+class TokenProcessor final : public grpc::AuthMetadataProcessor {
+ public:
+  // Both outlive it. Refused calls are counted.
+  TokenProcessor(const Callers& callers, ServerMetrics& metrics)
+      : callers_(callers), metrics_(metrics) {}
+
+  // Nothing here waits.
+  bool IsBlocking() const override { return false; }
+  grpc::Status Process(const InputMetadata& metadata, grpc::AuthContext* context,
+                       OutputMetadata* consumed, OutputMetadata* response) override;
+
+ private:
+  const Callers& callers_;
+  ServerMetrics& metrics_;
+};
+
+}  // namespace derin::server
