@@ -45,11 +45,17 @@ namespace {
 
 // A message is a chunk or a prompt of 1 MiB at most, and a little around it.
 constexpr int kMaxMessageBytes = 2 << 20;
+// Names and values of a call's metadata, a token among them, with 32 bytes for each.
+constexpr int kMaxMetadataBytes = 8 << 10;
+// For TLS and HTTP/2 to begin on a connection; one that says nothing is closed then.
+constexpr int kHandshakeTimeoutMs = 10'000;
 // A peer that went silent is gone after the sum: within 30 seconds.
 constexpr int kKeepaliveTimeMs = 15'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
-// Clients may ask whether the server is there as often as this.
+// Clients may ask whether the server is there as often as this; the connection of one that does so
+// more often is closed at the third time.
 constexpr int kMinPingIntervalMs = 5'000;
+constexpr int kMaxPingStrikes = 2;
 // What streams need to end at their next token.
 constexpr absl::Duration kEndTime = absl::Seconds(2);
 // What calls that have ended need to reach their clients; health watches never end by themselves.
@@ -183,6 +189,7 @@ struct Server::Parts {
   absl::Status Listen(const Addresses& addresses);
   absl::Status ListenForMetrics(const ListenAddress& address);
   absl::Status ListenForCalls(ListenAddress address);
+  void BoundConnections(grpc::ServerBuilder& builder) const;
   std::shared_ptr<grpc::ServerCredentials> Credentials(const ListenAddress& address);
   void SetReady(bool ready);
   v1::Load Load();
@@ -206,6 +213,7 @@ struct Server::Parts {
   ServerService server_service;
   std::optional<SessionHousekeeper> housekeeper;
   const TlsFiles tls;
+  const int max_calls_per_connection;
   std::unique_ptr<MetricsEndpoint> metrics_endpoint;
   std::string metrics_address;
   std::unique_ptr<grpc::Server> grpc_server;  // null once shut down
@@ -269,7 +277,8 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
                       .start_time = absl::Now(),
                       .limits = LimitsOf(options)},
                      [this] { return Load(); }),
-      tls(TlsFilesOf(options)) {}
+      tls(TlsFilesOf(options)),
+      max_calls_per_connection(options.max_calls_per_connection) {}
 
 absl::Status Server::Parts::StartWork(const ServerOptions& options) {
   absl::StatusOr<int64_t> swept = blobs.Sweep([this] { return store->DigestsInUse(); });
@@ -342,19 +351,27 @@ absl::Status Server::Parts::ListenForMetrics(const ListenAddress& address) {
   return absl::OkStatus();
 }
 
-absl::Status Server::Parts::ListenForCalls(ListenAddress listen) {
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  grpc::ServerBuilder builder;
-  // Else a second server would share the port, and calls would go to either.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+void Server::Parts::BoundConnections(grpc::ServerBuilder& builder) const {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinPingIntervalMs);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, kMaxPingStrikes);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, max_calls_per_connection);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+}
+
+absl::Status Server::Parts::ListenForCalls(ListenAddress listen) {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  // Else a second server would share the port, and calls would go to either.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  BoundConnections(builder);
   int port = 0;
   builder.AddListeningPort(listen.ToString(), Credentials(listen), &port);
   builder.RegisterService(&corpus_service);

@@ -99,6 +99,8 @@ void AddOptions(CLI::App& app, CommandLine& line) {
   AddDuration(app, "--session-ttl", server.session_time_to_live, kMaxTimeToLive,
               "How long a session stays when no call uses it");
   AddNumber(app, "--max-streams", server.max_streams, kMaxCount, "Generate calls under way");
+  AddNumber(app, "--max-calls-per-connection", server.max_calls_per_connection, kMaxCount,
+            "Calls of any kind on one connection; its client keeps further ones until one ends");
   AddNumber(app, "--max-queued-jobs", server.max_queued_jobs, kMaxCount, "Training jobs that wait");
   AddBytes(app, "--max-corpus-bytes", server.max_corpus_bytes, kMaxBytes,
            "Size of one corpus as sent");

@@ -43,6 +43,8 @@ struct ServerOptions {
   absl::Duration session_time_to_live = absl::Hours(24);
   // Generate calls under way.
   int max_streams = 256;
+  // Calls of any kind under way on one connection; its client keeps further ones until one ends.
+  int max_calls_per_connection = 4096;
   // Training jobs that wait.
   int max_queued_jobs = 100;
   // Bytes of one corpus as sent.

@@ -59,6 +59,8 @@ TEST(ServerOptions, EveryFlagReachesItsField) {
                                  "1",
                                  "--max-streams",
                                  "2",
+                                 "--max-calls-per-connection",
+                                 "9",
                                  "--max-queued-jobs",
                                  "3",
                                  "--max-corpus-bytes",
@@ -87,6 +89,7 @@ TEST(ServerOptions, EveryFlagReachesItsField) {
   EXPECT_EQ(line.server.threads, 7);
   EXPECT_EQ(line.server.max_sessions, 1);
   EXPECT_EQ(line.server.max_streams, 2);
+  EXPECT_EQ(line.server.max_calls_per_connection, 9);
   EXPECT_EQ(line.server.max_queued_jobs, 3);
   EXPECT_EQ(line.server.max_corpus_bytes, 4096);
   EXPECT_EQ(line.server.max_model_bytes, 3 << 20);
