@@ -423,6 +423,7 @@ void LstmWindows::BackwardBySteps(CudaQueue& queue, View d_top, const double* sc
       if (beside == nullptr) return;
       BackwardSteps<Number>(*beside, true, layer - 1, from, to, d_top, scale);
     }
+    if (beside == nullptr) return;  // without steps
     gradients_of(queue, layer);
     gradients_of(*beside, layer - 1);
     if (layer > 1) GradientBelow(*beside, layer - 1, 0, steps_);
