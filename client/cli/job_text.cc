@@ -48,7 +48,7 @@ Fields SpecFields(const client::TrainingJob& job) {
           {"batches", absl::StrCat(spec.batch.value_or(0), " rows x ", spec.steps.value_or(0),
                                    " steps, ", std::string(Name(spec.partition)))},
           {"optimizer", OptimizerText(spec)},
-          {"epochs", WholeNumber(spec.epochs.value_or(0))},
+          {"ends", EndsText(spec)},
           {"seed", spec.seed.has_value() ? absl::StrCat(*spec.seed) : ""},
           {"saved", SavedText(spec)}};
 }
@@ -96,6 +96,22 @@ std::string OptimizerText(const client::TrainingSpec& spec) {
     absl::StrAppend(&text, ", warm-up ", WholeNumber(warmup), " steps");
   }
   if (spec.clip.has_value()) absl::StrAppend(&text, ", clip ", Shortest(*spec.clip));
+  return text;
+}
+
+std::string EndsText(const client::TrainingSpec& spec) {
+  std::string text = absl::StrCat("after ", WholeNumber(spec.epochs.value_or(0)), " epochs");
+  if (const int64_t steps = spec.max_steps.value_or(0); steps > 0) {
+    absl::StrAppend(&text, " or ", WholeNumber(steps), " steps");
+  }
+  const absl::Duration time = spec.max_training_time.value_or(absl::ZeroDuration());
+  if (time > absl::ZeroDuration()) absl::StrAppend(&text, " or ", ShortDuration(time));
+  if (const double target = spec.target_perplexity.value_or(0); target > 0) {
+    absl::StrAppend(&text, ", at perplexity ", Shortest(target));
+  }
+  if (const int64_t patience = spec.patience_epochs.value_or(0); patience > 0) {
+    absl::StrAppend(&text, ", after ", WholeNumber(patience), " epochs without a better one");
+  }
   return text;
 }
 

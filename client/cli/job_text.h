@@ -15,6 +15,9 @@ std::string NetworkText(const client::ModelConfig& config);
 // "adam, rate 0.001 cosine to 0.1 of it, warm-up 100 steps, clip 1".
 std::string OptimizerText(const client::TrainingSpec& spec);
 
+// "after 20 epochs or 1,000 steps or 1h30m, at perplexity 2, after 3 epochs without a better one".
+std::string EndsText(const client::TrainingSpec& spec);
+
 // All of a job, one fact a line.
 void PrintJob(const client::TrainingJob& job, absl::TimeZone zone, std::ostream& out);
 

@@ -19,6 +19,10 @@ void Put(Json& json, const char* key, const std::optional<absl::Time>& value) {
   json[key] = absl::FormatTime("%Y-%m-%d%ET%H:%M:%E*SZ", *value, absl::UTCTimeZone());
 }
 
+void PutSeconds(Json& json, const char* key, const std::optional<absl::Duration>& value) {
+  if (value.has_value()) json[key] = absl::ToDoubleSeconds(*value);
+}
+
 void PutSeed(Json& json, const std::optional<uint64_t>& seed) {
   if (seed.has_value()) json["seed"] = absl::StrCat(*seed);
 }
@@ -76,10 +80,12 @@ Json ToJson(const client::TrainingSpec& spec) {
   json["learning_rate"] = ToJson(spec.learning_rate);
   Put(json, "clip", spec.clip);
   Put(json, "epochs", spec.epochs);
+  Put(json, "max_steps", spec.max_steps);
+  PutSeconds(json, "max_training_time_seconds", spec.max_training_time);
+  Put(json, "target_perplexity", spec.target_perplexity);
+  Put(json, "patience_epochs", spec.patience_epochs);
   PutSeed(json, spec.seed);
-  if (spec.checkpoint_interval.has_value()) {
-    json["checkpoint_interval_seconds"] = absl::ToDoubleSeconds(*spec.checkpoint_interval);
-  }
+  PutSeconds(json, "checkpoint_interval_seconds", spec.checkpoint_interval);
   Put(json, "checkpoints_to_keep", spec.checkpoints_to_keep);
   if (spec.start_from.has_value()) json["start_from"] = ToJson(*spec.start_from);
   return json;
@@ -148,6 +154,7 @@ Json ToJson(const client::TrainingCheckpoint& checkpoint) {
   Put(json, "training_perplexity", checkpoint.training_perplexity);
   Put(json, "validation_perplexity", checkpoint.validation_perplexity);
   if (!checkpoint.corpus_sha256.empty()) json["corpus_sha256"] = checkpoint.corpus_sha256;
+  PutSeconds(json, "training_time_seconds", checkpoint.training_time);
   return json;
 }
 
@@ -204,9 +211,8 @@ Json ToJson(const client::TrainingProgress& progress) {
   json["gradient_norm"] = progress.gradient_norm;
   json["tokens_per_second"] = progress.tokens_per_second;
   json["fraction_done"] = progress.fraction_done;
-  if (progress.time_left.has_value()) {
-    json["time_left_seconds"] = absl::ToDoubleSeconds(*progress.time_left);
-  }
+  PutSeconds(json, "time_left_seconds", progress.time_left);
+  PutSeconds(json, "training_time_seconds", progress.training_time);
   return json;
 }
 

@@ -48,6 +48,10 @@ constexpr FieldFlag kFlags[] = {
     {"training_job.spec.learning_rate.final_share", "--final-lr-share"},
     {"training_job.spec.clip", "--clip"},
     {"training_job.spec.epochs", "--epochs"},
+    {"training_job.spec.max_steps", "--max-steps"},
+    {"training_job.spec.max_training_time", "--max-time"},
+    {"training_job.spec.target_perplexity", "--target-perplexity"},
+    {"training_job.spec.patience_epochs", "--patience"},
     {"training_job.spec.checkpoint_interval", "--checkpoint-seconds"},
     {"training_job.spec.checkpoints_to_keep", "--keep-checkpoints"},
     {"training_job.spec.seed", "--seed"},
@@ -126,6 +130,17 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
     AddNumber(command, "--seed", spec.seed,
               "of weights, offsets and shuffles; the same seed trains the same model [drawn]");
   });
+  in("End, besides --epochs; whichever comes first", [&] {
+    AddNumber(command, "--max-steps", spec.max_steps,
+              "after N optimiser steps; a cosine then ends there, too [none]");
+    AddSeconds(command, "--max-time", spec.max_training_time,
+               "after so many seconds of training, pauses not counted, 1 to 36000000 [none]");
+    AddNumber(command, "--target-perplexity", spec.target_perplexity,
+              "after the epoch that is at it, on the held-out tokens if there are any, from 1 "
+              "[none]");
+    AddNumber(command, "--patience", spec.patience_epochs,
+              "after N epochs in a row without a lower perplexity, up to 1000000 [none]");
+  });
   in("Job", [&] {
     command.add_option("--id", options.create.id, "name of the job [drawn by the server]")
         ->type_name("ID");
@@ -197,7 +212,7 @@ absl::Status Train(CommandContext& context, client::Client& client, const TrainO
   if (!context.json()) {
     console.err << job->name << ": " << NetworkText(job->spec.config) << " ("
                 << WholeNumber(job->parameter_count) << " parameters) on " << job->spec.corpus
-                << ", " << job->spec.epochs.value_or(0) << " epochs\n";
+                << ", ends " << EndsText(job->spec) << '\n';
   }
   return WatchJob(context, client, job->name, /*since_sequence=*/0);
 }

@@ -50,6 +50,14 @@ auto IntegersOf(Snapshot& snapshot) {
       {"epoch_tokens", &snapshot.progress.epoch_loss.tokens}};
 }
 
+// Files of before have none of these: 0.
+template <typename Snapshot>
+auto OptionalIntegersOf(Snapshot& snapshot) {
+  using Value = decltype(&snapshot.step);
+  return std::vector<std::pair<const char*, Value>>{
+      {"epochs_without_better", &snapshot.progress.epochs_without_better}};
+}
+
 template <typename Snapshot>
 auto RealsOf(Snapshot& snapshot) {
   using Value = decltype(&snapshot.progress.learning_rate);
@@ -95,6 +103,12 @@ absl::Status ReadState(const std::string& text, TrainerSnapshot& snapshot) {
     if (!value.ok()) return value.status();
     *place = *value;
   }
+  for (const auto& [name, place] : OptionalIntegersOf(snapshot)) {
+    if (!object->contains(name)) continue;
+    const auto value = IntegerMember(*object, name, 0, std::numeric_limits<int64_t>::max());
+    if (!value.ok()) return value.status();
+    *place = *value;
+  }
   for (const auto& [name, place] : RealsOf(snapshot)) {
     const auto value = RealMember(*object, name);
     if (!value.ok()) return value.status();
@@ -114,6 +128,7 @@ absl::Status ReadState(const std::string& text, TrainerSnapshot& snapshot) {
 absl::StatusOr<std::string> EncodeTrainerStateFile(TrainerStateFile state) {
   nlohmann::ordered_json object;
   for (const auto& [name, value] : IntegersOf(state.snapshot)) object[name] = *value;
+  for (const auto& [name, value] : OptionalIntegersOf(state.snapshot)) object[name] = *value;
   for (const auto& [name, value] : RealsOf(state.snapshot)) object[name] = Real(*value);
   for (const auto& [name, value] : OptionalRealsOf(state.snapshot)) {
     if (value->has_value()) object[name] = Real(**value);

@@ -59,6 +59,12 @@ int64_t BatchIterator::StepsInEpochs(int64_t epochs) const {
   return steps;
 }
 
+int64_t BatchIterator::EpochsWithSteps(int64_t steps) const {
+  int64_t epochs = 0;
+  for (; steps > 0; ++epochs) steps -= StepsInEpoch(epochs);
+  return epochs;
+}
+
 void BatchIterator::StartEpoch(int64_t epoch) {
   offset_ = Offset(epoch);
   steps_in_epoch_ = StepsInEpoch(epoch);

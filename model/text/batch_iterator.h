@@ -52,6 +52,8 @@ class BatchIterator {
   int64_t StepsInEpoch(int64_t epoch) const;
   // Minibatches of the first `epochs` epochs together.
   int64_t StepsInEpochs(int64_t epochs) const;
+  // How many epochs must at least begin for so many minibatches.
+  int64_t EpochsWithSteps(int64_t steps) const;
   // Start of each row's window in minibatch `index` of the epoch begun; `starts` has B elements.
   void Starts(int64_t index, absl::Span<int64_t> starts) const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -29,7 +30,8 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Backend& backend,
                             .seed = config.seed};
   if (absl::Status status = BatchIterator::Validate(batches); !status.ok()) return status;
   auto trainer = std::unique_ptr<Trainer>(new Trainer(backend, config, BatchIterator(batches)));
-  trainer->total_steps_ = trainer->batches_.StepsInEpochs(config.epochs);
+  trainer->total_steps_ =
+      config.early_ends.LastStep(trainer->batches_.StepsInEpochs(config.epochs));
   if (absl::Status status = trainer->Allocate(tokens.first(trained), initial); !status.ok()) {
     return status;
   }
@@ -129,6 +131,7 @@ absl::Status Trainer::Step() {
   ++state_.step;
   ++state_.step_in_epoch;
   if (state_.step_in_epoch == batches_.steps_in_epoch()) return EndEpoch();
+  if (done()) return EndHere();
   return CollectFigures(backend_.capabilities().synchronous ? state_.step : state_.step - 2);
 }
 
@@ -185,20 +188,59 @@ absl::Status Trainer::EndEpoch() {
   TrainerProgress& progress = state_.progress;
   progress.epoch = state_.epoch;
   progress.epoch_perplexity = progress.epoch_loss.Perplexity();
-  double judged = *progress.epoch_perplexity;
-  if (evaluator_ != nullptr) {
-    auto loss = evaluator_->Evaluate(*queue_, *stack_, state_.parameters.view());
-    if (!loss.ok()) return loss.status();
-    progress.validation_perplexity = judged = loss->Perplexity();
-  }
-  const bool best = !progress.best_perplexity || judged < *progress.best_perplexity;
-  if (best) progress.best_perplexity = judged;
-  if (best && evaluator_ != nullptr) {
-    backend_.Copy(*queue_, state_.parameters.view(), state_.best_parameters.view());
-  }
-  // Without held-out text the last weights are published, whether they are the best or not.
-  if (best || evaluator_ == nullptr) progress.publishable_perplexity = progress.epoch_perplexity;
+  const std::optional<double> best_before = progress.best_perplexity;
+  if (absl::Status status = Validate(); !status.ok()) return status;
+  const double judged = JudgedPerplexity();
+  const bool better = !best_before || judged < *best_before;
+  if (better) progress.best_perplexity = judged;
+  progress.epochs_without_better = better ? 0 : progress.epochs_without_better + 1;
   return absl::OkStatus();
+}
+
+absl::Status Trainer::EndHere() {
+  if (state_.step_in_epoch == 0) return absl::OkStatus();
+  if (absl::Status status = CollectFigures(state_.step); !status.ok()) return status;
+  return Validate();
+}
+
+absl::Status Trainer::Validate() {
+  TrainerProgress& progress = state_.progress;
+  if (evaluator_ == nullptr) {
+    // The last weights are published, whether they are the best or not.
+    progress.publishable_perplexity = progress.epoch_loss.Perplexity();
+    return absl::OkStatus();
+  }
+  auto loss = evaluator_->Evaluate(*queue_, *stack_, state_.parameters.view());
+  if (!loss.ok()) return loss.status();
+  const double perplexity = loss->Perplexity();
+  progress.validation_perplexity = perplexity;
+  if (progress.best_perplexity && perplexity >= *progress.best_perplexity) return absl::OkStatus();
+  progress.best_perplexity = perplexity;
+  progress.publishable_perplexity = progress.epoch_loss.Perplexity();
+  backend_.Copy(*queue_, state_.parameters.view(), state_.best_parameters.view());
+  return absl::OkStatus();
+}
+
+double Trainer::JudgedPerplexity() const {
+  const TrainerProgress& progress = state_.progress;
+  const std::optional<double>& judged =
+      evaluator_ != nullptr ? progress.validation_perplexity : progress.epoch_perplexity;
+  // A snapshot may lack what every epoch leaves.
+  return judged.value_or(std::numeric_limits<double>::infinity());
+}
+
+TrainingEnd Trainer::end() const {
+  const EarlyEnds& ends = config_.early_ends;
+  // One that this training has trained in: what it goes on from is no end of its own.
+  const bool epoch_is_over = state_.step_in_epoch == 0 && state_.step > ends.first_step;
+  if (epoch_is_over && JudgedPerplexity() <= ends.target_perplexity) {
+    return TrainingEnd::kTargetReached;
+  }
+  if (state_.epoch == config_.epochs) return TrainingEnd::kEpochs;
+  if (state_.step == total_steps_) return TrainingEnd::kMaxSteps;
+  const bool patient =
+      ends.patience_epochs == 0 || state_.progress.epochs_without_better < ends.patience_epochs;
+  return epoch_is_over && !patient ? TrainingEnd::kNoImprovement : TrainingEnd::kNone;
 }
 
 absl::Status Trainer::CollectFigures(int64_t until_step) {

@@ -15,6 +15,7 @@
 #include "model/training/evaluator.h"
 #include "model/training/learning_rate.h"
 #include "model/training/loss_total.h"
+#include "model/training/training_end.h"
 
 namespace derin {
 
@@ -26,6 +27,7 @@ struct TrainingConfig {
   int steps = 35;  // T
   Partition partition = Partition::kSequential;
   int64_t epochs = 500;
+  EarlyEnds early_ends;
   // Share of the tokens, at their end, that is held out for validation, in [0, 0.5].
   double validation_share = 0;
   uint64_t seed = 0;  // of offsets and shuffles
@@ -39,9 +41,10 @@ struct TrainerProgress {
   LossTotal epoch_loss;  // of the epoch under way
   std::optional<double> epoch_perplexity;  // of the last whole epoch's own training pass
   std::optional<double>
-      validation_perplexity;  // over the held-out tokens, after the last whole epoch
+      validation_perplexity;  // over the held-out tokens, after the last whole epoch, or at the end
   std::optional<double>
       best_perplexity;  // lowest of validation where tokens are held out, else of whole epochs
+  int64_t epochs_without_better = 0;  // whole ones in a row up to the last, that left it as it was
   // Of the epoch whose weights PublishableParameters() gives: its own training pass.
   std::optional<double> publishable_perplexity;
   double learning_rate = 0;  // of the last step
@@ -89,15 +92,22 @@ class Trainer {
                                                          absl::Span<const int32_t> tokens,
                                                          const Parameters& initial);
 
-  // One minibatch: forward, loss, backward, clip, update. After the last one of an epoch also the
-  // validation. Losses come back at most two steps late, and all at an epoch's end. OUT_OF_RANGE
-  // with the step when the loss or the gradient is not finite: the training diverged. With a loss
-  // scale that can still fall, a gradient that is not finite is a step that was skipped.
+  // One minibatch: forward, loss, backward, clip, update. After the last one of an epoch or of the
+  // training also the validation. Losses come back at most two steps late, and all at an epoch's
+  // end. OUT_OF_RANGE with the step when the loss or the gradient is not finite: the training
+  // diverged. With a loss scale that can still fall, a gradient that is not finite is a step that
+  // was skipped.
   absl::Status Step();
-  bool done() const { return state_.epoch == config_.epochs; }
+  bool done() const { return end() != TrainingEnd::kNone; }
+  // What has ended the training; of several, the first that TrainingEnd names. Follows from the
+  // configuration and from what a snapshot holds.
+  TrainingEnd end() const;
+  // The caller ends the training here: the validation, unless the step before made it, and all
+  // losses.
+  absl::Status EndHere();
 
   const TrainerProgress& progress() const { return state_.progress; }
-  int64_t steps() const { return total_steps_; }  // in all epochs
+  int64_t steps() const { return total_steps_; }  // in all epochs, or up to the last that may be
   // Share of the work that is enqueued, in [0, 1].
   double FractionDone() const;
 
@@ -124,6 +134,10 @@ class Trainer {
   absl::Status CheckSnapshot(const TrainerSnapshot& snapshot) const;
   void BeginEpoch();
   absl::Status EndEpoch();
+  // Measures the weights on the held-out tokens, if there are any, and keeps the best.
+  absl::Status Validate();
+  // What the last whole epoch is judged by.
+  double JudgedPerplexity() const;
   // Waits for the figures of steps below `until_step` and adds them to the progress.
   absl::Status CollectFigures(int64_t until_step);
   // The head's part of a flat buffer.

@@ -218,20 +218,14 @@ absl::StatusOr<TrainingJob> JobLedger::End(const std::string& id, JobChange chan
   return Store(*job, std::move(change));
 }
 
-absl::StatusOr<TrainingJob> JobLedger::Succeed(
-    const std::string& id, const TrainedModel& model, const v1::TrainingProgress& progress,
-    const std::optional<v1::ListTrainingMetricsResponse>& curve) {
+absl::StatusOr<TrainingJob> JobLedger::Succeed(const std::string& id, const TrainedModel& model,
+                                               const JobChange& change) {
   absl::MutexLock lock(&mutex_);
   absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
   if (!job.ok()) return job;
-  if (job->state() == TrainingJob::STATE_CANCELLING) {
-    return Store(*job, {TrainingJob::STATE_SUCCEEDED, "", "", progress, curve});
-  }
-  if (!CanBecome(job->state(), TrainingJob::STATE_SUCCEEDED)) {
-    return NotInState(*job, TrainingJob::STATE_SUCCEEDED);
-  }
-  JobUpdate update = Changed(*std::move(job), {TrainingJob::STATE_SUCCEEDED, "COMPLETED",
-                                               "The training is complete.", progress, curve});
+  if (job->state() == TrainingJob::STATE_CANCELLING) return Store(*job, change);
+  if (!CanBecome(job->state(), change.to)) return NotInState(*job, change.to);
+  JobUpdate update = Changed(*std::move(job), change);
   TrainingEvent published = update.events.front();
   published.set_kind(TrainingEvent::KIND_PUBLISHED);
   update.events.insert(update.events.begin(), published);

@@ -88,13 +88,11 @@ class JobLedger {
   // and one that was asked to pause is PAUSED instead of QUEUED.
   absl::StatusOr<v1::TrainingJob> End(const std::string& id, JobChange change)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // The attempt made `model`: publishes it as the job's version; `progress` and `curve` stay with
-  // the job. A job that was asked to cancel is CANCELLED instead. After an error the job is as
-  // before.
-  absl::StatusOr<v1::TrainingJob> Succeed(
-      const std::string& id, const TrainedModel& model, const v1::TrainingProgress& progress,
-      const std::optional<v1::ListTrainingMetricsResponse>& curve = std::nullopt)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  // The attempt made `model`: publishes it as the job's version and ends the job as `change`, to
+  // SUCCEEDED, says. A job that was asked to cancel is CANCELLED instead. After an error the job is
+  // as before.
+  absl::StatusOr<v1::TrainingJob> Succeed(const std::string& id, const TrainedModel& model,
+                                          const JobChange& change) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // After a restart, before anything runs: RUNNING jobs are QUEUED, PAUSING ones PAUSED, CANCELLING
   // ones CANCELLED.

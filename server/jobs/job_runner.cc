@@ -230,7 +230,11 @@ JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
   }
   if (!status.ok()) {
     outcome.change = Failure(OrDeviceLost(status));
-  } else if (!outcome.model.has_value()) {
+  } else if (outcome.model.has_value()) {
+    JobEnding ending = run.Ending();
+    outcome.change = {
+        TrainingJob::STATE_SUCCEEDED, std::move(ending.reason), std::move(ending.message), {}};
+  } else {
     outcome.change = Interruption(id, run);
   }
   outcome.change.progress = progress;
@@ -260,8 +264,7 @@ JobChange JobRunner::Interruption(const std::string& id, TrainingRun& run) {
 
 absl::StatusOr<TrainingJob> JobRunner::Conclude(const std::string& id, Outcome& outcome) {
   if (outcome.model.has_value()) {
-    absl::StatusOr<TrainingJob> job =
-        ledger_.Succeed(id, *outcome.model, outcome.change.progress, outcome.change.curve);
+    absl::StatusOr<TrainingJob> job = ledger_.Succeed(id, *outcome.model, outcome.change);
     if (job.ok()) return job;
     outcome.model.reset();
     JobChange failure = Failure(job.status());

@@ -40,7 +40,7 @@ class JobRunner {
   // How an attempt ended.
   struct Outcome {
     std::optional<TrainedModel> model;  // there when it is to succeed
-    JobChange change;                   // what becomes of the job otherwise; has the last progress
+    JobChange change;                   // what becomes of the job; has the last progress
   };
 
   void Loop() ABSL_LOCKS_EXCLUDED(mutex_);

@@ -118,14 +118,15 @@ absl::Status TrainingRun::Resume(const v1::StartFrom& from, const std::optional<
   if (!checkpoints.ok()) return checkpoints.status();
   if (checkpoints->empty()) {
     if (!start.has_value() || start->state_sha256.empty()) return absl::OkStatus();
-    const absl::Status status = GoOnFrom(
-        {.model_sha256 = start->model_sha256, .state_sha256 = start->state_sha256}, NameOf(from));
-    return CheckpointError(status, NameOf(from));
+    const StoredCheckpoint first{
+        .checkpoint = {}, .model_sha256 = start->model_sha256, .state_sha256 = start->state_sha256};
+    return CheckpointError(GoOnFrom(first, NameOf(from), Counts::kAnew), NameOf(from));
   }
   std::string damaged;
   for (const StoredCheckpoint& stored : *checkpoints) {
     const int64_t step = stored.checkpoint.step();
-    const absl::Status status = GoOnFrom(stored, absl::StrCat("its checkpoint at step ", step));
+    const absl::Status status =
+        GoOnFrom(stored, absl::StrCat("its checkpoint at step ", step), Counts::kGoOn);
     if (absl::IsDataLoss(status) || absl::IsInvalidArgument(status)) {
       absl::StrAppend(&damaged, damaged.empty() ? "" : "; ", "the checkpoint at step ", step,
                       " is damaged: ", status.message());
@@ -139,10 +140,13 @@ absl::Status TrainingRun::Resume(const v1::StartFrom& from, const std::optional<
                  absl::StrCat("no checkpoint of the job can be gone on from: ", damaged));
 }
 
-absl::Status TrainingRun::GoOnFrom(const StoredCheckpoint& stored, std::string_view what) {
-  const auto state = ReadCheckpoint(stored);
+absl::Status TrainingRun::GoOnFrom(const StoredCheckpoint& stored, std::string_view what,
+                                   Counts counts) {
+  auto state = ReadCheckpoint(stored);
   if (!state.ok()) return state.status();
+  if (counts == Counts::kAnew) state->snapshot.progress.epochs_without_better = 0;
   if (absl::Status status = trainer_->Restore(state->snapshot); !status.ok()) return status;
+  training_time_ = FromProtoDuration(stored.checkpoint.training_time());
   resumed_message_ = absl::StrCat("The training goes on from ", std::string(what), ".");
   if (state->engine != engine_id()) {
     absl::StrAppend(&resumed_message_, " engine_changed: it was on ", state->engine,
@@ -198,6 +202,7 @@ absl::Status TrainingRun::TryWriteCheckpoint() {
   checkpoint.set_size_bytes(model_blob->size_bytes + state_blob->size_bytes);
   checkpoint.set_engine_id(engine_id());
   checkpoint.set_corpus_sha256(corpus_sha256_);
+  *checkpoint.mutable_training_time() = ToProtoDuration(training_time_);
   if (const auto progress = Progress(); progress.has_value()) {
     checkpoint.set_training_perplexity(progress->training_perplexity());
     if (progress->has_validation_perplexity()) {
@@ -232,6 +237,8 @@ absl::Status TrainingRun::Step() {
   absl::Status status = trainer_->Step();
   now_ = surroundings_.clock();
   step_time_ = now_ - start;
+  training_time_ += step_time_;
+  if (status.ok() && time_is_up() && !trainer_->done()) status = trainer_->EndHere();
   surroundings_.metrics.training_step_seconds.Record(step_time_);
 
   const int64_t tokens = trainer_->progress().tokens;
@@ -261,7 +268,7 @@ std::optional<v1::TrainingProgress> TrainingRun::Progress() const {
   const bool between_epochs =
       known.epoch_loss.tokens == 0 || known.epoch_loss.Perplexity() == known.epoch_perplexity;
   progress.set_epoch(between_epochs ? known.epoch : known.epoch + 1);
-  progress.set_epochs(plan_.config.epochs);
+  progress.set_epochs(plan_.total_epochs);
   progress.set_step(known.step);
   progress.set_steps(plan_.total_steps);
   progress.set_tokens(known.tokens);
@@ -277,12 +284,30 @@ std::optional<v1::TrainingProgress> TrainingRun::Progress() const {
   progress.set_learning_rate(known.learning_rate);
   progress.set_gradient_norm(known.gradient_norm);
   progress.set_tokens_per_second(throughput_.TokensPerSecond());
-  progress.set_fraction_done(trainer_->FractionDone());
-  if (const std::optional<absl::Duration> left = throughput_.TimeLeft(); left.has_value()) {
+  progress.set_fraction_done(FractionDone());
+  *progress.mutable_training_time() = ToProtoDuration(training_time_);
+  if (const std::optional<absl::Duration> left = TimeLeft(); left.has_value()) {
     *progress.mutable_time_left() = google::protobuf::util::TimeUtil::MillisecondsToDuration(
         absl::ToInt64Milliseconds(std::min(*left, kLongestTimeLeft)));
   }
   return progress;
+}
+
+double TrainingRun::FractionDone() const {
+  const double of_time = absl::FDivDuration(training_time_, plan_.max_training_time);
+  return std::max(trainer_->FractionDone(), std::min(of_time, 1.0));
+}
+
+std::optional<absl::Duration> TrainingRun::TimeLeft() const {
+  const std::optional<absl::Duration> of_steps = throughput_.TimeLeft();
+  if (plan_.max_training_time == absl::InfiniteDuration()) return of_steps;
+  const absl::Duration of_time =
+      std::max(plan_.max_training_time - training_time_, absl::ZeroDuration());
+  return std::min(of_steps.value_or(of_time), of_time);
+}
+
+JobEnding TrainingRun::Ending() const {
+  return EndingOf(trainer_->end(), plan_, Progress().value_or(v1::TrainingProgress()));
 }
 
 bool TrainingRun::ProgressIsDue() const {

@@ -12,6 +12,7 @@
 #include "model/backend/backend.h"
 #include "model/checkpoint/trainer_state_file.h"
 #include "model/training/trainer.h"
+#include "server/jobs/job_ending.h"
 #include "server/jobs/throughput.h"
 #include "server/jobs/trained_model.h"
 #include "server/jobs/training_curve.h"
@@ -50,7 +51,9 @@ class TrainingRun {
 
   // One minibatch. An error with reason DIVERGED when the numbers are no longer finite.
   absl::Status Step();
-  bool done() const { return trainer_->done(); }
+  bool done() const { return trainer_->done() || time_is_up(); }
+  // Why it is done.
+  JobEnding Ending() const;
 
   int64_t steps_done() const { return trainer_->progress().step; }
   // A sentence for people; empty when the training began at its beginning.
@@ -82,11 +85,16 @@ class TrainingRun {
               Tokenizer tokenizer, const v1::Corpus& corpus, Normalization normalization);
   // `start` is what the job begins with, where it has no checkpoint of its own yet.
   absl::Status Resume(const v1::StartFrom& from, const std::optional<JobStart>& start);
-  absl::Status GoOnFrom(const StoredCheckpoint& stored, std::string_view what);
+  // Whether what counts towards an end goes on from where a checkpoint has it.
+  enum class Counts { kAnew, kGoOn };
+  absl::Status GoOnFrom(const StoredCheckpoint& stored, std::string_view what, Counts counts);
   absl::StatusOr<TrainerStateFile> ReadCheckpoint(const StoredCheckpoint& stored) const;
   std::string engine_id() const {
     return surroundings_.backend.EngineId(plan_.config.model.precision);
   }
+  bool time_is_up() const { return training_time_ >= plan_.max_training_time; }
+  double FractionDone() const;
+  std::optional<absl::Duration> TimeLeft() const;
   absl::Status TryWriteCheckpoint();
   void AddToCurve();
   absl::StatusOr<Blob> WriteBlob(const absl::StatusOr<std::string>& content) const;
@@ -105,6 +113,7 @@ class TrainingRun {
   Counter& trained_tokens_;
   int64_t counted_tokens_ = 0;  // of progress().tokens, already counted in the metrics
   std::string resumed_message_;
+  absl::Duration training_time_;  // in steps, of all attempts that led here
   absl::Duration last_checkpoint_;
   absl::Duration step_time_;  // of the last step
   absl::Duration now_;        // at its end

@@ -19,6 +19,8 @@ namespace {
 
 constexpr absl::Duration kDefaultCheckpointInterval = absl::Seconds(60);
 constexpr int kDefaultCheckpoints = 2;
+constexpr int64_t kMostSteps = 1'000'000'000'000;
+constexpr absl::Duration kLongestTraining = absl::Hours(10'000);
 
 std::string SpecField(absl::string_view name) { return absl::StrCat("training_job.spec.", name); }
 
@@ -220,6 +222,45 @@ absl::Status ResolveCheckpoints(TrainingPlan& plan) {
   return CheckInteger("checkpoints_to_keep", plan.checkpoints_to_keep, 1, 100);
 }
 
+// The steps that another training had done where this one goes on from it.
+absl::StatusOr<int64_t> StepsBefore(const v1::StartFrom& from) {
+  if (!from.has_training_checkpoint() || from.weights_only()) return 0;
+  const auto checkpoint =
+      ParseCheckpointName(from.training_checkpoint(), SpecField("start_from.training_checkpoint"));
+  if (!checkpoint.ok()) return checkpoint.status();
+  return checkpoint->step;
+}
+
+// What ends the training before its epochs do.
+absl::Status ResolveEarlyEnds(TrainingPlan& plan) {
+  v1::TrainingSpec& spec = plan.spec;
+  EarlyEnds& ends = plan.config.early_ends;
+  if (!spec.has_max_steps()) spec.set_max_steps(ends.max_steps);
+  if (!spec.has_max_training_time()) spec.mutable_max_training_time();
+  if (!spec.has_target_perplexity()) spec.set_target_perplexity(ends.target_perplexity);
+  if (!spec.has_patience_epochs()) spec.set_patience_epochs(ends.patience_epochs);
+  const auto steps_before = StepsBefore(spec.start_from());
+  if (!steps_before.ok()) return steps_before.status();
+  ends = {.first_step = *steps_before,
+          .max_steps = spec.max_steps(),
+          .target_perplexity = spec.target_perplexity(),
+          .patience_epochs = spec.patience_epochs()};
+  const double target = ends.target_perplexity;
+  for (const absl::Status& status :
+       {CheckInteger("max_steps", ends.max_steps, 0, kMostSteps),
+        CheckReal("target_perplexity", target, target == 0 || target >= 1, "0 or 1 and more"),
+        CheckInteger("patience_epochs", ends.patience_epochs, 0, 1'000'000)}) {
+    if (!status.ok()) return status;
+  }
+  const absl::Duration time = FromProtoDuration(spec.max_training_time());
+  if (time == absl::ZeroDuration()) return absl::OkStatus();
+  plan.max_training_time = time;
+  if (time >= absl::Seconds(1) && time <= kLongestTraining) return absl::OkStatus();
+  return InvalidField(SpecField("max_training_time"),
+                      absl::StrFormat("got %s, wanted 0 or 1s to %s", absl::FormatDuration(time),
+                                      absl::FormatDuration(kLongestTraining)));
+}
+
 // What no field decides alone: whether the text fills a minibatch, and the warm-up fits.
 absl::Status CheckTogether(TrainingPlan& plan) {
   const TrainingConfig& config = plan.config;
@@ -234,12 +275,17 @@ absl::Status CheckTogether(TrainingPlan& plan) {
                    absl::StrFormat("%s gives too few tokens for %s and %s: %s", plan.spec.corpus(),
                                    SpecField("batch"), SpecField("steps"), status.message()));
   }
-  plan.total_steps = BatchIterator(batches).StepsInEpochs(config.epochs);
+  const BatchIterator iterator(batches);
+  const int64_t all_steps = iterator.StepsInEpochs(config.epochs);
+  plan.total_steps = config.early_ends.LastStep(all_steps);
+  const bool all = plan.total_steps == all_steps;
+  plan.total_epochs = all ? config.epochs : iterator.EpochsWithSteps(plan.total_steps);
   if (config.learning_rate.warmup_steps > plan.total_steps) {
     return InvalidField(SpecField("learning_rate.warmup_steps"),
                         absl::StrFormat("got %d, wanted at most the %d steps that %s %d have",
                                         config.learning_rate.warmup_steps, plan.total_steps,
-                                        SpecField("epochs"), config.epochs));
+                                        SpecField(all ? "epochs" : "max_steps"),
+                                        all ? config.epochs : config.early_ends.max_steps));
   }
   return absl::OkStatus();
 }
@@ -277,6 +323,7 @@ absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
   if (absl::Status status = ResolveBatches(plan); !status.ok()) return status;
   if (absl::Status status = ResolveOptimizer(plan); !status.ok()) return status;
   if (absl::Status status = ResolveLearningRate(plan); !status.ok()) return status;
+  if (absl::Status status = ResolveEarlyEnds(plan); !status.ok()) return status;
   if (absl::Status status = ResolveCheckpoints(plan); !status.ok()) return status;
   if (absl::Status status = CheckTogether(plan); !status.ok()) return status;
   plan.device_bytes = DeviceBytes(plan, backend);

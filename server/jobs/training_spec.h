@@ -15,10 +15,12 @@ namespace derin::server {
 struct TrainingPlan {
   v1::TrainingSpec spec;  // nothing that has a default is left unset
   TrainingConfig config;
-  int64_t token_count = 0;  // of the text that is read, held-out tokens included
-  int64_t total_steps = 0;
+  int64_t token_count = 0;   // of the text that is read, held-out tokens included
+  int64_t total_epochs = 0;  // begun at most
+  int64_t total_steps = 0;   // at most
   int64_t parameter_count = 0;
   int64_t device_bytes = 0;  // what training will allocate
+  absl::Duration max_training_time = absl::InfiniteDuration();
   absl::Duration checkpoint_interval;
   int checkpoints_to_keep = 0;
 };

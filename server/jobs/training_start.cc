@@ -145,6 +145,9 @@ v1::TrainingSpec FillFromStart(const v1::TrainingSpec& asked, const TrainingStar
   if (asked.has_checkpoint_interval()) {
     *spec.mutable_checkpoint_interval() = asked.checkpoint_interval();
   }
+  if (asked.has_max_training_time()) {
+    *spec.mutable_max_training_time() = asked.max_training_time();
+  }
   // What goes with a value that was replaced goes with it.
   const v1::LearningRate& rate = asked.learning_rate();
   if (spec.learning_rate().schedule() != of_start.learning_rate().schedule() &&

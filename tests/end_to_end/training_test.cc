@@ -367,6 +367,11 @@ TEST_F(TrainingTest, BadRequestsNameTheFieldAndChangeNothing) {
       {"training_job.spec.batch", [](auto& spec) { spec.batch = -1; }},
       {"training_job.spec.steps", [](auto& spec) { spec.steps = 1025; }},
       {"training_job.spec.epochs", [](auto& spec) { spec.epochs = 0; }},
+      {"training_job.spec.max_steps", [](auto& spec) { spec.max_steps = -1; }},
+      {"training_job.spec.max_training_time",
+       [](auto& spec) { spec.max_training_time = absl::Milliseconds(1); }},
+      {"training_job.spec.target_perplexity", [](auto& spec) { spec.target_perplexity = 0.5; }},
+      {"training_job.spec.patience_epochs", [](auto& spec) { spec.patience_epochs = -1; }},
       {"training_job.spec.clip", [](auto& spec) { spec.clip = -1; }},
       {"training_job.spec.learning_rate.peak", [](auto& spec) { spec.learning_rate.peak = NAN; }},
       {"training_job.spec.validation_share", [](auto& spec) { spec.validation_share = 0.9; }},
@@ -396,6 +401,54 @@ TEST_F(TrainingTest, ACorpusShorterThanAWindowIsRefusedWithBothNumbers) {
 TEST_F(TrainingTest, AnUnknownCorpusIsNotFound) {
   const absl::Status status = client_->CreateTrainingJob(SmallSpec()).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound) << status;
+}
+
+TEST_F(TrainingTest, ATrainingEndsWithWhateverComesFirst) {
+  Upload("sea");
+  client::TrainingSpec endless = LongSpec();
+  endless.validation_share = 0.2;
+  const auto defaults = client_->CreateTrainingJob(endless, {.validate_only = true});
+  ASSERT_TRUE(defaults.ok()) << defaults.status();
+  EXPECT_EQ(defaults->spec.max_steps, 0);
+  EXPECT_EQ(defaults->spec.max_training_time, absl::ZeroDuration());
+  EXPECT_EQ(defaults->spec.target_perplexity, 0);
+  EXPECT_EQ(defaults->spec.patience_epochs, 0);
+  struct Case {
+    const char* reason;
+    void (*limit)(client::TrainingSpec& spec);
+  };
+  const Case cases[] = {
+      {"MAX_STEPS", [](auto& spec) { spec.max_steps = 5; }},
+      {"TARGET_REACHED", [](auto& spec) { spec.target_perplexity = 1000; }},
+      {"NO_IMPROVEMENT",
+       [](auto& spec) {
+         spec.patience_epochs = 1;
+         spec.learning_rate.peak = 1000;  // nothing is learnt
+       }},
+      {"MAX_TRAINING_TIME", [](auto& spec) { spec.max_training_time = absl::Seconds(1); }}};
+  int64_t versions = 0;
+  for (const Case& one : cases) {
+    client::TrainingSpec spec = endless;
+    one.limit(spec);
+    const auto job = Train(spec);
+    ASSERT_EQ(job.state, JobState::kSucceeded) << one.reason << ": " << job.message;
+    EXPECT_EQ(job.reason, one.reason);
+    EXPECT_FALSE(job.message.empty());
+    EXPECT_EQ(job.model_version, "models/sea/versions/" + std::to_string(++versions));
+    const auto version = client_->GetModel("models/sea")->latest_version;
+    EXPECT_EQ(version->validation_perplexity, job.progress->best_perplexity) << one.reason;
+  }
+  // A fork counts from its checkpoint.
+  client::TrainingSpec limited = endless;
+  limited.max_steps = 5;
+  client::TrainingSpec fork;
+  fork.start_from = client::StartFrom{
+      .training_checkpoint = client_->ListTrainingCheckpoints(Train(limited).name)->front().name};
+  const auto forked = Train(fork);
+  EXPECT_EQ(forked.reason, "MAX_STEPS");
+  EXPECT_EQ(forked.progress->step, 10);
+  EXPECT_EQ(forked.progress->steps, 10);
+  EXPECT_EQ(forked.spec.max_steps, 5);
 }
 
 }  // namespace

@@ -99,6 +99,15 @@ struct TrainingSpec {
   std::optional<double> clip;
   // Passes over the text, 1 to 1,000,000; default 500.
   std::optional<int64_t> epochs;
+  // What else ends the training, whichever comes first. 0, the default, means no such end.
+  // Optimiser steps of this job, up to 1e12.
+  std::optional<int64_t> max_steps;
+  // Time of training of this job, all attempts together, 1 s to 10,000 h.
+  std::optional<absl::Duration> max_training_time;
+  // The perplexity after an epoch, over the held-out tokens where there are any; at least 1.
+  std::optional<double> target_perplexity;
+  // Epochs in a row without a lower one, up to 1,000,000.
+  std::optional<int64_t> patience_epochs;
   // Of initial weights, offsets and shuffles. Default: drawn by the server.
   std::optional<uint64_t> seed;
   // Time of training between two checkpoints, 1 s to 24 h; default 60 s.
@@ -139,10 +148,10 @@ constexpr bool IsOver(JobState state) {
 struct TrainingProgress {
   // The attempt it belongs to, counting from 1.
   int32_t attempt = 0;
-  // The epoch under way, counting from 1, and how many there will be.
+  // The epoch under way, counting from 1, and how many there will be at most.
   int64_t epoch = 0;
   int64_t epochs = 0;
-  // Optimiser steps done, and how many there will be.
+  // Optimiser steps done, and how many there will be at most.
   int64_t step = 0;
   int64_t steps = 0;
   // Target tokens trained on so far.
@@ -152,8 +161,8 @@ struct TrainingProgress {
   double training_perplexity = 0;
   // Of the last whole epoch's own training pass; unset during the first.
   std::optional<double> epoch_training_perplexity;
-  // Over the held-out tokens after the last whole epoch; unset when there are none, and during the
-  // first.
+  // Over the held-out tokens after the last whole epoch or at an end within one; unset when there
+  // are none, and during the first.
   std::optional<double> validation_perplexity;
   // The lowest so far: of validation where tokens are held out, else of whole epochs' training
   // passes.
@@ -164,10 +173,13 @@ struct TrainingProgress {
   double gradient_norm = 0;
   // Target tokens per second, over the last few seconds.
   double tokens_per_second = 0;
-  // In [0, 1].
+  // In [0, 1], of all steps or of the time to train, whichever is more.
   double fraction_done = 0;
-  // At that rate; unset while unknown.
+  // At that rate, until the steps or the time to train end; unset while unknown.
   std::optional<absl::Duration> time_left;
+  // That the job's training took so far, all attempts together; unset where the server does not
+  // say.
+  std::optional<absl::Duration> training_time;
 };
 
 struct TrainingJob {
@@ -175,8 +187,8 @@ struct TrainingJob {
   std::string name;
   TrainingSpec spec;
   JobState state = JobState::kUnspecified;
-  // Of a job that is over: a code for machines (COMPLETED, CANCELLED, DIVERGED, ...) and a sentence
-  // for people.
+  // Of a job that is over: a code for machines (COMPLETED, MAX_STEPS, TARGET_REACHED, CANCELLED,
+  // DIVERGED, ...) and a sentence for people.
   std::string reason;
   std::string message;
   std::optional<absl::Time> create_time;
@@ -212,11 +224,13 @@ struct TrainingCheckpoint {
   std::string engine_id;
   // Of the epoch under way, up to `step`; unset at step 0.
   std::optional<double> training_perplexity;
-  // Over the held-out tokens, after the last whole epoch; unset when there are none, and during the
-  // first.
+  // Over the held-out tokens, after the last whole epoch or at an end within one; unset when there
+  // are none, and during the first.
   std::optional<double> validation_perplexity;
   // Of the text that it was trained on, as in Corpus::sha256.
   std::string corpus_sha256;
+  // That the job's training took up to `step`; unset where the server does not say.
+  std::optional<absl::Duration> training_time;
 };
 
 // One point of a job's curve.
@@ -235,8 +249,8 @@ struct TrainingMetrics {
   double training_perplexity = 0;
   // Of the last whole epoch's own training pass; unset during the first.
   std::optional<double> epoch_training_perplexity;
-  // Over the held-out tokens after the last whole epoch; unset when there are none, and during the
-  // first.
+  // Over the held-out tokens after the last whole epoch or at an end within one; unset when there
+  // are none, and during the first.
   std::optional<double> validation_perplexity;
   // Of the last step.
   double learning_rate = 0;

@@ -230,6 +230,10 @@ TrainingSpec FromProto(const v1::TrainingSpec& from) {
   to.learning_rate = ReadLearningRate(from.learning_rate());
   DERIN_READ(from, to, clip);
   DERIN_READ(from, to, epochs);
+  DERIN_READ(from, to, max_steps);
+  if (from.has_max_training_time()) to.max_training_time = ToDuration(from.max_training_time());
+  DERIN_READ(from, to, target_perplexity);
+  DERIN_READ(from, to, patience_epochs);
   DERIN_READ(from, to, seed);
   if (from.has_checkpoint_interval()) {
     to.checkpoint_interval = ToDuration(from.checkpoint_interval());
@@ -254,6 +258,7 @@ TrainingCheckpoint FromProto(const v1::TrainingCheckpoint& from) {
   DERIN_READ(from, to, training_perplexity);
   DERIN_READ(from, to, validation_perplexity);
   to.corpus_sha256 = from.corpus_sha256();
+  if (from.has_training_time()) to.training_time = ToDuration(from.training_time());
   return to;
 }
 
@@ -292,6 +297,7 @@ TrainingProgress FromProto(const v1::TrainingProgress& from) {
   to.tokens_per_second = from.tokens_per_second();
   to.fraction_done = from.fraction_done();
   if (from.has_time_left()) to.time_left = ToDuration(from.time_left());
+  if (from.has_training_time()) to.training_time = ToDuration(from.training_time());
   return to;
 }
 
@@ -472,6 +478,12 @@ v1::TrainingSpec ToProto(const TrainingSpec& from) {
   WriteLearningRate(from.learning_rate, *to.mutable_learning_rate());
   DERIN_WRITE(from, to, clip);
   DERIN_WRITE(from, to, epochs);
+  DERIN_WRITE(from, to, max_steps);
+  if (from.max_training_time.has_value()) {
+    *to.mutable_max_training_time() = FromDuration(*from.max_training_time);
+  }
+  DERIN_WRITE(from, to, target_perplexity);
+  DERIN_WRITE(from, to, patience_epochs);
   DERIN_WRITE(from, to, seed);
   if (from.checkpoint_interval.has_value()) {
     *to.mutable_checkpoint_interval() = FromDuration(*from.checkpoint_interval);

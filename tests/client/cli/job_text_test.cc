@@ -48,6 +48,22 @@ TEST(JobText, SaysOnlyWhatTheOptimizerDoes) {
             "adam, rate 0.001 cosine to 0.1 of it, warm-up 1,000 steps, clip 1");
 }
 
+TEST(JobText, SaysWhatEndsATraining) {
+  client::TrainingSpec spec = Example().spec;
+  spec.max_steps = 0;
+  spec.max_training_time = absl::ZeroDuration();
+  spec.target_perplexity = 0;
+  spec.patience_epochs = 0;
+  EXPECT_EQ(EndsText(spec), "after 500 epochs");
+  spec.max_steps = 12000;
+  spec.max_training_time = absl::Minutes(90);
+  spec.target_perplexity = 1.5;
+  spec.patience_epochs = 3;
+  EXPECT_EQ(EndsText(spec),
+            "after 500 epochs or 12,000 steps or 1h30m, at perplexity 1.5, after 3 epochs without "
+            "a better one");
+}
+
 TEST(JobText, PrintsASpecification) {
   client::TrainingJob job = Example();
   job.spec.max_tokens = 10000;
@@ -63,7 +79,7 @@ TEST(JobText, PrintsASpecification) {
             "precision  bf16\n"
             "batches    32 rows x 35 steps, sequential\n"
             "optimizer  sgd, rate 2, clip 1\n"
-            "epochs     500\n"
+            "ends       after 500 epochs\n"
             "seed       7\n"
             "saved      every 1m30s, the newest 3 kept\n");
 }

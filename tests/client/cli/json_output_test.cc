@@ -40,6 +40,11 @@ TEST(JsonOutput, WritesAJobWithItsSpecAndProgress) {
   job.spec.learning_rate.schedule = client::LearningRate::Schedule::kCosine;
   job.progress.emplace();
   job.progress->time_left = absl::Milliseconds(1500);
+  job.progress->training_time = absl::Milliseconds(2500);
+  job.spec.max_steps = 9;
+  job.spec.max_training_time = absl::Seconds(90);
+  job.spec.target_perplexity = 1.5;
+  job.spec.patience_epochs = 3;
   const Json json = ToJson(job);
   EXPECT_EQ(json["state"], "running");
   EXPECT_EQ(json["spec"]["optimizer"].dump(), R"({"kind":"adam","beta1":0.5})");
@@ -49,6 +54,12 @@ TEST(JsonOutput, WritesAJobWithItsSpecAndProgress) {
   EXPECT_EQ(json["progress"]["time_left_seconds"], 1.5);
   EXPECT_FALSE(json.contains("reason"));
   EXPECT_FALSE(json["spec"].contains("seed"));
+  EXPECT_EQ(json["progress"]["training_time_seconds"], 2.5);
+  EXPECT_EQ(json["spec"]["max_steps"], 9);
+  EXPECT_EQ(json["spec"]["max_training_time_seconds"], 90);
+  EXPECT_EQ(json["spec"]["target_perplexity"], 1.5);
+  EXPECT_EQ(json["spec"]["patience_epochs"], 3);
+  EXPECT_FALSE(ToJson(client::TrainingJob())["spec"].contains("max_training_time_seconds"));
 }
 
 TEST(JsonOutput, WritesWhatATrainingBeginsWith) {

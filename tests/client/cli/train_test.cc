@@ -96,6 +96,14 @@ TEST_F(TrainCommand, SendsEveryFlagToItsField) {
                              "0.5",
                              "--epochs",
                              "7",
+                             "--max-steps",
+                             "900",
+                             "--max-time",
+                             "90.5",
+                             "--target-perplexity",
+                             "1.5",
+                             "--patience",
+                             "3",
                              "--max-tokens",
                              "1000",
                              "--validation-share",
@@ -119,7 +127,8 @@ TEST_F(TrainCommand, SendsEveryFlagToItsField) {
       "learning_rate { peak: "
       "0.01 schedule: SCHEDULE_COSINE warmup_steps: 5 final_share: 0.1 } clip: 0.5 epochs: 7 "
       "seed: 18446744073709551615 checkpoint_interval { seconds: 2 nanos: 500000000 } "
-      "checkpoints_to_keep: 4");
+      "checkpoints_to_keep: 4 max_steps: 900 max_training_time { seconds: 90 nanos: 500000000 } "
+      "target_perplexity: 1.5 patience_epochs: 3");
 }
 
 TEST_F(TrainCommand, WritesOnlyTheJobsNameWhenDetached) {
@@ -132,7 +141,7 @@ TEST_F(TrainCommand, ShowsTheSpecificationWhenItOnlyValidates) {
   const Result result =
       Run({"train", "--corpus", "a", "--model", "b", "--epochs", "7", "--validate-only"});
   EXPECT_TRUE(asked_.validate_only());
-  EXPECT_THAT(result.out, HasSubstr("epochs     7\n"));
+  EXPECT_THAT(result.out, HasSubstr("ends       after 7 epochs\n"));
 }
 
 TEST_F(TrainCommand, NamesTheFlagBehindAFieldThatIsRefused) {

@@ -31,6 +31,7 @@ TrainerStateFile State() {
                        .epoch_perplexity = 17.1,
                        .validation_perplexity = std::numeric_limits<double>::infinity(),
                        .best_perplexity = 0.1 + 0.2,
+                       .epochs_without_better = 4,
                        .learning_rate = 1e-300,
                        .gradient_norm = 1.7976931348623157e308};
   return state;
@@ -58,6 +59,7 @@ void ExpectSame(const TrainerStateFile& got, const TrainerStateFile& wanted) {
   EXPECT_EQ(p.epoch_perplexity, q.epoch_perplexity);
   EXPECT_EQ(p.validation_perplexity, q.validation_perplexity);
   EXPECT_EQ(p.best_perplexity, q.best_perplexity);
+  EXPECT_EQ(p.epochs_without_better, q.epochs_without_better);
   EXPECT_EQ(p.publishable_perplexity, q.publishable_perplexity);
   EXPECT_EQ(p.learning_rate, q.learning_rate);
   EXPECT_EQ(p.gradient_norm, q.gradient_norm);

@@ -160,5 +160,15 @@ TEST(BatchIterator, RefusesSizesThatMakeNoMinibatch) {
             absl::OkStatus());
 }
 
+TEST(BatchIterator, CountsTheEpochsThatSoManyMinibatchesTake) {
+  const BatchIterator iterator(Config(Partition::kSequential));
+  EXPECT_EQ(iterator.EpochsWithSteps(0), 0);
+  for (const int64_t epochs : {1, 2, 30}) {
+    const int64_t steps = iterator.StepsInEpochs(epochs);
+    EXPECT_EQ(iterator.EpochsWithSteps(steps), epochs);
+    EXPECT_EQ(iterator.EpochsWithSteps(steps + 1), epochs + 1);
+  }
+}
+
 }  // namespace
 }  // namespace derin

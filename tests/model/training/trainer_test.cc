@@ -1,5 +1,6 @@
 #include "model/training/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -198,6 +199,7 @@ void ExpectSameEnd(Trainer& got, Trainer& wanted) {
   EXPECT_EQ(p.epoch_perplexity, q.epoch_perplexity);
   EXPECT_EQ(p.validation_perplexity, q.validation_perplexity);
   EXPECT_EQ(p.best_perplexity, q.best_perplexity);
+  EXPECT_EQ(p.epochs_without_better, q.epochs_without_better);
   EXPECT_EQ(p.publishable_perplexity, q.publishable_perplexity);
   EXPECT_EQ(p.gradient_norm, q.gradient_norm);
   EXPECT_EQ(got.PublishableParameters()->values, wanted.PublishableParameters()->values);
@@ -291,6 +293,164 @@ TEST_F(TrainerTest, ASnapshotThatDoesNotFitIsRefusedWithItsField) {
   EXPECT_THAT(refusal([](Bad s) { s.optimizer_step = 31; }), HasSubstr("optimizer_step"));
   EXPECT_EQ(trainer->Snapshot()->parameters, good.parameters);
   Finish(*trainer);
+}
+
+// What each epoch of an unlimited training is judged by.
+std::vector<double> Judged(Trainer& trainer, bool held_out) {
+  std::vector<double> judged;
+  while (!trainer.done()) {
+    EXPECT_TRUE(trainer.Step().ok());
+    const TrainerProgress& progress = trainer.progress();
+    if (progress.epoch == static_cast<int64_t>(judged.size())) continue;
+    judged.push_back(held_out ? *progress.validation_perplexity : *progress.epoch_perplexity);
+  }
+  return judged;
+}
+
+TEST_F(TrainerTest, EndsAfterItsStepsWithTheWeightsOfThen) {
+  TrainingConfig config = SmallConfig();
+  auto longer = Make(config);
+  for (int i = 0; i < 36; ++i) ASSERT_TRUE(longer->Step().ok());
+  config.early_ends.max_steps = 36;
+  auto trainer = Make(config);
+  EXPECT_EQ(trainer->steps(), 36);
+  EXPECT_EQ(trainer->end(), TrainingEnd::kNone);
+  Finish(*trainer);
+  EXPECT_EQ(trainer->end(), TrainingEnd::kMaxSteps);
+  EXPECT_EQ(trainer->FractionDone(), 1);
+  EXPECT_EQ(trainer->progress().step, 36);
+  EXPECT_EQ(trainer->PublishableParameters()->values, longer->Snapshot()->parameters);
+  // Of the epoch under way, since the last weights are published.
+  EXPECT_EQ(trainer->progress().publishable_perplexity,
+            trainer->progress().epoch_loss.Perplexity());
+  EXPECT_EQ(trainer->progress().epoch_loss.tokens, 12 * 40);
+}
+
+TEST_F(TrainerTest, MeasuresHeldOutTextWhereItsStepsEnd) {
+  TrainingConfig config = SmallConfig();
+  config.validation_share = 0.2;
+  config.early_ends.max_steps = 10;  // within the first epoch
+  auto trainer = Make(config);
+  Finish(*trainer);
+  const TrainerProgress& progress = trainer->progress();
+  EXPECT_EQ(progress.epoch, 0);
+  ASSERT_TRUE(progress.validation_perplexity.has_value());
+  EXPECT_EQ(progress.best_perplexity, progress.validation_perplexity);
+  EXPECT_EQ(progress.publishable_perplexity, progress.epoch_loss.Perplexity());
+  EXPECT_EQ(trainer->PublishableParameters()->values, trainer->Snapshot()->parameters);
+}
+
+TEST_F(TrainerTest, ACosineEndsWithTheStepsThatMayBe) {
+  TrainingConfig config = SmallConfig();
+  config.learning_rate = {.peak = 0.5, .schedule = LearningRateSchedule::kCosine};
+  config.early_ends.max_steps = 50;
+  auto trainer = Make(config);
+  Finish(*trainer);
+  EXPECT_EQ(trainer->progress().step, 50);
+  EXPECT_NEAR(trainer->progress().learning_rate, 0, 1e-12);
+}
+
+TEST_F(TrainerTest, EndsWithTheEpochThatReachesItsTarget) {
+  for (const double share : {0.0, 0.2}) {
+    TrainingConfig config = SmallConfig();
+    config.validation_share = share;
+    const std::vector<double> judged = Judged(*Make(config), share > 0);
+    config.early_ends.target_perplexity = judged[3];
+    size_t reached = 0;
+    while (judged[reached] > judged[3]) ++reached;
+    auto trainer = Make(config);
+    Finish(*trainer);
+    EXPECT_EQ(trainer->end(), TrainingEnd::kTargetReached);
+    EXPECT_EQ(trainer->progress().epoch, static_cast<int64_t>(reached) + 1);
+    // Also when that is the last epoch.
+    config.epochs = static_cast<int64_t>(reached) + 1;
+    auto last = Make(config);
+    Finish(*last);
+    EXPECT_EQ(last->end(), TrainingEnd::kTargetReached);
+  }
+}
+
+TEST_F(TrainerTest, EndsWhenNoEpochOfSeveralWasBetter) {
+  for (const double share : {0.0, 0.2}) {
+    TrainingConfig config = SmallConfig();
+    config.validation_share = share;
+    config.learning_rate.peak = 50;  // so that it gets worse
+    config.epochs = 30;
+    const std::vector<double> judged = Judged(*Make(config), share > 0);
+    int64_t ends_after = 0, without = 0;
+    double best = judged[0];
+    for (size_t i = 1; i < judged.size() && without < 2; ++i) {
+      without = judged[i] < best ? 0 : without + 1;
+      best = std::min(best, judged[i]);
+      ends_after = static_cast<int64_t>(i) + 1;
+    }
+    ASSERT_EQ(without, 2) << "the training must get worse for this test";
+    config.early_ends.patience_epochs = 2;
+    auto trainer = Make(config);
+    Finish(*trainer);
+    EXPECT_EQ(trainer->end(), TrainingEnd::kNoImprovement);
+    EXPECT_EQ(trainer->progress().epoch, ends_after);
+    EXPECT_EQ(trainer->progress().epochs_without_better, 2);
+    EXPECT_EQ(trainer->progress().best_perplexity, best);
+  }
+}
+
+TEST_F(TrainerTest, AResumedTrainingEndsWhereOneThatWasNeverInterruptedDoes) {
+  TrainingConfig config = SmallConfig();
+  config.epochs = 30;
+  config.learning_rate.peak = 50;
+  config.validation_share = 0.2;
+  TrainingConfig patient = config, limited = config, aimed = config;
+  patient.early_ends.patience_epochs = 2;
+  limited.early_ends.max_steps = 50;
+  aimed.early_ends.target_perplexity = Judged(*Make(config), true)[1];
+  for (const TrainingConfig& one : {patient, limited, aimed}) {
+    auto whole = Make(one);
+    Finish(*whole);
+    ASSERT_NE(whole->end(), TrainingEnd::kEpochs);
+    for (int64_t pause = 0; pause <= whole->progress().step; pause += 5) {
+      auto first = Make(one);
+      for (int64_t i = 0; i < pause; ++i) ASSERT_TRUE(first->Step().ok());
+      auto second = Make(one);
+      ASSERT_TRUE(second->Restore(*first->Snapshot()).ok());
+      Finish(*second);
+      EXPECT_EQ(second->end(), whole->end());
+      ExpectSameEnd(*second, *whole);
+    }
+    auto over = Make(one);
+    ASSERT_TRUE(over->Restore(*whole->Snapshot()).ok());
+    EXPECT_EQ(over->end(), whole->end());
+    ExpectSameEnd(*over, *whole);
+  }
+}
+
+TEST_F(TrainerTest, WhatAnotherTrainingReachedIsNoEnd) {
+  TrainingConfig config = SmallConfig();
+  config.early_ends = {.max_steps = 48, .target_perplexity = 1e9};
+  auto source = Make(config);
+  Finish(*source);
+  ASSERT_EQ(source->end(), TrainingEnd::kTargetReached);
+  ASSERT_EQ(source->progress().step, 24);
+  config.early_ends.first_step = 24;
+  auto fork = Make(config);
+  ASSERT_TRUE(fork->Restore(*source->Snapshot()).ok());
+  EXPECT_EQ(fork->end(), TrainingEnd::kNone);
+  EXPECT_EQ(fork->steps(), 24 + 48);
+  Finish(*fork);
+  EXPECT_EQ(fork->end(), TrainingEnd::kTargetReached);
+  EXPECT_EQ(fork->progress().step, 48);
+}
+
+TEST_F(TrainerTest, MeasuresHeldOutTextWhereItIsEnded) {
+  TrainingConfig config = SmallConfig();
+  config.validation_share = 0.2;
+  auto trainer = Make(config);
+  ASSERT_TRUE(trainer->Step().ok());
+  ASSERT_TRUE(trainer->EndHere().ok());
+  EXPECT_EQ(trainer->progress().step, 1);
+  EXPECT_TRUE(trainer->progress().validation_perplexity.has_value());
+  EXPECT_FALSE(trainer->progress().epoch_perplexity.has_value());
+  EXPECT_EQ(trainer->PublishableParameters()->values, trainer->Snapshot()->parameters);
 }
 
 }  // namespace

@@ -43,6 +43,9 @@ struct JobLedgerTest : TrainingGround {
     return {.file = {config, Tokenizer::Bytes(), Normalization::kRaw, InitialParameters(config, 1)},
             .training_perplexity = 2.5};
   }
+  static JobChange Success(const v1::TrainingProgress& progress) {
+    return {TrainingJob::STATE_SUCCEEDED, "MAX_STEPS", "A sentence.", progress};
+  }
   std::vector<TrainingEvent> Events(const std::string& id) {
     return *store->ListTrainingEvents(id, 0);
   }
@@ -61,11 +64,11 @@ TEST_F(JobLedgerTest, AJobGoesFromTheQueueToItsVersion) {
   EXPECT_EQ(running->attempt(), 1);
   EXPECT_TRUE(running->has_start_time());
 
-  const auto over = ledger->Succeed("a", Model(), ProgressAt(30));
+  const auto over = ledger->Succeed("a", Model(), Success(ProgressAt(30)));
   ASSERT_TRUE(over.ok()) << over.status();
   EXPECT_EQ(over->state(), TrainingJob::STATE_SUCCEEDED);
-  EXPECT_EQ(over->reason(), "COMPLETED");
-  EXPECT_FALSE(over->message().empty());
+  EXPECT_EQ(over->reason(), "MAX_STEPS");
+  EXPECT_EQ(over->message(), "A sentence.");
   EXPECT_EQ(over->model_version(), "models/tiny/versions/1");
   EXPECT_EQ(over->progress().step(), 30);
   EXPECT_TRUE(over->has_end_time());
@@ -95,7 +98,7 @@ TEST_F(JobLedgerTest, TheVersionHasThePerplexityOfItsOwnWeights) {
   progress.set_validation_perplexity(9);
   TrainedModel best = Model();
   best.validation_perplexity = 4;
-  ASSERT_TRUE(ledger->Succeed("a", best, progress).ok());
+  ASSERT_TRUE(ledger->Succeed("a", best, Success(progress)).ok());
   EXPECT_EQ(store->GetModelVersion({"tiny", 1})->training_perplexity(), 2.5);
   EXPECT_EQ(store->GetModelVersion({"tiny", 1})->validation_perplexity(), 4);
 }
@@ -150,7 +153,7 @@ TEST_F(JobLedgerTest, AJobThatWasAskedToCancelEndsSoWhateverItDid) {
     EXPECT_EQ(ledger->Cancel(id)->state(), TrainingJob::STATE_CANCELLING);
     EXPECT_EQ(ledger->Cancel(id)->state(), TrainingJob::STATE_CANCELLING);
     const auto over = end == TrainingJob::STATE_SUCCEEDED
-                          ? ledger->Succeed(id, Model(), ProgressAt(8))
+                          ? ledger->Succeed(id, Model(), Success(ProgressAt(8)))
                           : ledger->End(id, {end, "REASON", "A sentence.", ProgressAt(8)});
     ASSERT_TRUE(over.ok()) << over.status();
     EXPECT_EQ(over->state(), TrainingJob::STATE_CANCELLED) << id;
@@ -176,7 +179,7 @@ TEST_F(JobLedgerTest, RefusesTransitionsThatDoNotExist) {
   const absl::Status status = ledger->End("a", {TrainingJob::STATE_FAILED, "R", "M", {}}).status();
   EXPECT_EQ(ErrorReason(status), "JOB_STATE");
   EXPECT_THAT(std::string(status.message()), HasSubstr("QUEUED and cannot become FAILED"));
-  EXPECT_EQ(ledger->Succeed("a", Model(), {}).status().code(),
+  EXPECT_EQ(ledger->Succeed("a", Model(), Success({})).status().code(),
             absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(Events("a").size(), 1u);
 }
@@ -206,7 +209,7 @@ TEST_F(JobLedgerTest, AJobThatWasAskedToPauseDoesSoUnlessItEnds) {
     EXPECT_EQ(ledger->Pause(id)->state(), TrainingJob::STATE_PAUSING);
     EXPECT_EQ(ErrorReason(ledger->Resume(id).status()), "JOB_STATE");
     const auto ended = end == TrainingJob::STATE_SUCCEEDED
-                           ? ledger->Succeed(id, Model(), ProgressAt(8))
+                           ? ledger->Succeed(id, Model(), Success(ProgressAt(8)))
                            : ledger->End(id, {end, "REASON", "A sentence.", ProgressAt(8)});
     ASSERT_TRUE(ended.ok()) << ended.status();
     EXPECT_EQ(ended->state(), becomes) << id;

@@ -261,5 +261,54 @@ TEST_F(JobRunnerTest, StopsWhileNothingRuns) {
   EXPECT_EQ(store->GetTrainingJob("a")->state(), TrainingJob::STATE_QUEUED);
 }
 
+TEST_F(JobRunnerTest, SaysWhatEndedATrainingAndPublishesIt) {
+  v1::TrainingSpec limited = EndlessSpec(), aimed = EndlessSpec();
+  limited.set_max_steps(7);
+  aimed.set_target_perplexity(1000);
+  Add("limited", limited);
+  Add("aimed", aimed);
+  const auto first = Watch("limited"), second = Watch("aimed");
+  runner->Start();
+  first->AwaitEnd();
+  second->AwaitEnd();
+  EXPECT_EQ(first->States(), "QUEUED RUNNING P SUCCEEDED");
+  TrainingJob job = *store->GetTrainingJob("limited");
+  EXPECT_EQ(job.reason(), "MAX_STEPS");
+  EXPECT_THAT(job.message(), HasSubstr("7 steps"));
+  EXPECT_EQ(job.progress().step(), 7);
+  EXPECT_EQ(job.progress().fraction_done(), 1);
+  EXPECT_EQ(job.model_version(), "models/tiny/versions/1");
+  job = *store->GetTrainingJob("aimed");
+  EXPECT_EQ(job.reason(), "TARGET_REACHED");
+  EXPECT_EQ(job.progress().epoch(), 1);
+  EXPECT_EQ(job.model_version(), "models/tiny/versions/2");
+}
+
+TEST_F(JobRunnerTest, AJobThatWasPausedEndsWhereOneThatWasNotDoes) {
+  v1::TrainingSpec spec = EndlessSpec();
+  spec.set_validation_share(0.2);
+  spec.mutable_learning_rate()->set_peak(200);
+  spec.set_patience_epochs(1000);  // some seconds: not done before it is paused
+  Add("whole", spec);
+  Add("paused", spec);
+  const auto whole = Watch("whole"), paused = Watch("paused");
+  runner->Start();
+  whole->AwaitEnd();
+  paused->AwaitProgress(1);
+  ASSERT_TRUE(ledger->Pause("paused").ok());
+  runner->Interrupt("paused");
+  paused->AwaitEvents(4);
+  ASSERT_TRUE(ledger->Resume("paused").ok());
+  runner->Wake();
+  paused->AwaitEnd();
+  EXPECT_EQ(paused->States(), "QUEUED RUNNING PAUSING PAUSED QUEUED RUNNING R P SUCCEEDED");
+  const TrainingJob a = *store->GetTrainingJob("whole"), b = *store->GetTrainingJob("paused");
+  EXPECT_EQ(a.reason(), "NO_IMPROVEMENT");
+  EXPECT_EQ(b.reason(), "NO_IMPROVEMENT");
+  EXPECT_EQ(a.progress().step(), b.progress().step());
+  EXPECT_EQ(store->GetModelVersion({"tiny", 1})->sha256(),
+            store->GetModelVersion({"tiny", 2})->sha256());
+}
+
 }  // namespace
 }  // namespace derin::server

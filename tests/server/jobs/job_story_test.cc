@@ -98,7 +98,7 @@ struct JobStoryTest : TrainingGround {
       case kStop:
         return ledger->End(id, {kQueued, "", "The server stops.", {}}).status();
       default:
-        return ledger->Succeed(id, Model(), {}).status();
+        return ledger->Succeed(id, Model(), {kSucceeded, "COMPLETED", "A sentence.", {}}).status();
     }
   }
   void Crash() {

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "server/status/error.h"
 #include "tests/server/jobs/training_ground.h"
 
@@ -384,6 +386,118 @@ TEST_F(CheckpointTest, WhereNothingCanBeWrittenTheTrainingAndWhatWasWrittenStay)
   EXPECT_EQ(Begin()->steps_done(), 5);
   StepAndWrite(*run, 1);
   EXPECT_EQ(Begin()->steps_done(), 7);
+}
+
+// Two looks at the clock a step, 10 ms each: one step takes 10 ms of training.
+TEST_F(CheckpointTest, TheTimeOfTrainingGoesOnAfterAPause) {
+  job.mutable_spec()->set_epochs(1000);
+  job.mutable_spec()->mutable_max_training_time()->set_seconds(1);
+  const auto first = Begin();
+  StepAndWrite(*first, 60);
+  const StoredCheckpoint stored = store->ListTrainingCheckpoints("j")->front();
+  EXPECT_EQ(FromProtoDuration(stored.checkpoint.training_time()), absl::Milliseconds(600));
+  now += absl::Hours(5);  // paused
+  const auto second = Begin();
+  v1::TrainingProgress progress = *second->Progress();
+  EXPECT_EQ(FromProtoDuration(progress.training_time()), absl::Milliseconds(600));
+  EXPECT_EQ(progress.fraction_done(), 0.6);
+  EXPECT_EQ(FromProtoDuration(progress.time_left()), absl::Milliseconds(400));
+  for (int i = 0; i < 39; ++i) ASSERT_TRUE(second->Step().ok());
+  EXPECT_FALSE(second->done());
+  ASSERT_TRUE(second->Step().ok());
+  EXPECT_TRUE(second->done());
+  EXPECT_EQ(second->Ending().reason, "MAX_TRAINING_TIME");
+  progress = *second->Progress();
+  EXPECT_EQ(progress.step(), 100);
+  EXPECT_EQ(progress.fraction_done(), 1);
+  EXPECT_EQ(FromProtoDuration(progress.time_left()), absl::ZeroDuration());
+  // The held-out tokens were measured with the weights of the last step.
+  EXPECT_EQ(second->Model()->training_perplexity, progress.training_perplexity());
+  EXPECT_EQ(second->Model()->validation_perplexity, progress.validation_perplexity());
+  // A crash before the job's end is stored does not begin it anew.
+  StepAndWrite(*second, 0);
+  const auto third = Begin();
+  EXPECT_TRUE(third->done());
+  EXPECT_EQ(third->Ending().reason, "MAX_TRAINING_TIME");
+  EXPECT_EQ(third->Model()->file.parameters.values, second->Model()->file.parameters.values);
+}
+
+TEST_F(CheckpointTest, ACheckpointIsNoTimeOfTraining) {
+  const auto run = Begin();
+  ASSERT_TRUE(run->Step().ok());
+  now += absl::Hours(1);
+  ASSERT_TRUE(run->WriteCheckpoint().ok());
+  EXPECT_EQ(FromProtoDuration(run->Progress()->training_time()), absl::Milliseconds(10));
+}
+
+TEST_F(CheckpointTest, EveryEndIsThatOfARunThatWasNeverInterrupted) {
+  job.mutable_spec()->set_epochs(100);
+  job.mutable_spec()->mutable_learning_rate()->set_peak(200);
+  const std::pair<const char*, std::function<void(v1::TrainingSpec&)>> cases[] = {
+      {"MAX_STEPS", [](auto& spec) { spec.set_max_steps(50); }},
+      {"TARGET_REACHED",
+       [](auto& spec) {
+         spec.set_target_perplexity(9);  // of 11 tokens
+         spec.mutable_learning_rate()->set_peak(0.5);
+       }},
+      {"NO_IMPROVEMENT", [](auto& spec) { spec.set_patience_epochs(2); }}};
+  const v1::TrainingSpec spec = job.spec();
+  int number = 0;
+  for (const auto& [reason, change] : cases) {
+    // A job of its own.
+    const std::string id = absl::StrCat("case", ++number);
+    job.set_name("trainingJobs/" + id);
+    ASSERT_TRUE(store->InsertTrainingJob(TestJob(id, "tiny")).ok());
+    *job.mutable_spec() = spec;
+    change(*job.mutable_spec());
+    const auto whole = Begin();
+    const auto weights = Finish(*whole);
+    EXPECT_EQ(whole->Ending().reason, reason);
+    const int64_t steps = whole->steps_done();
+    for (auto run = Begin(); !run->done(); run = Begin()) StepAndWrite(*run, 1);
+    const auto resumed = Begin();
+    EXPECT_EQ(resumed->steps_done(), steps);
+    EXPECT_EQ(resumed->Ending().reason, reason);
+    EXPECT_EQ(resumed->Model()->file.parameters.values, weights);
+    EXPECT_EQ(resumed->Progress()->fraction_done(), whole->Progress()->fraction_done());
+  }
+}
+
+TEST_F(CheckpointTest, ATrainingThatGoesOnFromAnotherCountsAnew) {
+  job.mutable_spec()->set_epochs(100);
+  job.mutable_spec()->mutable_learning_rate()->set_peak(200);
+  job.mutable_spec()->set_patience_epochs(3);
+  const auto source = Begin();
+  Finish(*source);
+  ASSERT_EQ(source->Ending().reason, "NO_IMPROVEMENT");
+  StepAndWrite(*source, 0);
+  const StoredCheckpoint end = store->ListTrainingCheckpoints("j")->front();
+  auto row = TestJob("fork", "tiny");
+  row.start = JobStart{.model_sha256 = end.model_sha256, .state_sha256 = end.state_sha256};
+  job.set_name("trainingJobs/fork");
+  job.mutable_spec()->mutable_start_from()->set_training_checkpoint(end.checkpoint.name());
+  *row.update.job.mutable_spec() = job.spec();
+  ASSERT_TRUE(store->InsertTrainingJob(row).ok());
+  const auto fork = Begin();
+  EXPECT_FALSE(fork->done());
+  EXPECT_EQ(fork->steps_done(), source->steps_done());
+  EXPECT_EQ(FromProtoDuration(fork->Progress()->training_time()), absl::ZeroDuration());
+  Finish(*fork);
+  EXPECT_EQ(fork->Ending().reason, "NO_IMPROVEMENT");
+  EXPECT_GE(fork->Progress()->epoch(), source->Progress()->epoch() + 3);
+}
+
+TEST_F(TrainingRunTest, ProgressIsTowardsTheNearestEndThatIsKnown) {
+  job.mutable_spec()->set_max_steps(20);
+  auto run = Create();
+  ASSERT_TRUE(run.ok()) << run.status();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE((*run)->Step().ok());
+  const v1::TrainingProgress progress = *(*run)->Progress();
+  EXPECT_EQ(progress.steps(), 20);
+  EXPECT_EQ(progress.epochs(), 2);
+  EXPECT_EQ(progress.fraction_done(), 0.25);
+  // At the rate of now: 15 steps more, each with two looks at the clock.
+  EXPECT_EQ(FromProtoDuration(progress.time_left()), absl::Milliseconds(15 * 20));
 }
 
 }  // namespace

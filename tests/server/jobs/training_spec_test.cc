@@ -56,6 +56,10 @@ TEST_F(TrainingSpecTest, DefaultsAreThoseOfTheRecipe) {
   EXPECT_EQ(config.steps, 35);
   EXPECT_EQ(config.partition, Partition::kSequential);
   EXPECT_EQ(config.epochs, 500);
+  EXPECT_EQ(config.early_ends.max_steps, 0);
+  EXPECT_EQ(config.early_ends.target_perplexity, 0);
+  EXPECT_EQ(config.early_ends.patience_epochs, 0);
+  EXPECT_EQ(plan->max_training_time, absl::InfiniteDuration());
   EXPECT_EQ(config.validation_share, 0);
   EXPECT_EQ(config.seed, 99u);
   EXPECT_EQ(plan->token_count, 10'000);
@@ -82,6 +86,10 @@ TEST_F(TrainingSpecTest, NothingWithADefaultIsLeftUnset) {
   EXPECT_TRUE(resolved.learning_rate().has_warmup_steps());
   EXPECT_TRUE(resolved.has_clip());
   EXPECT_TRUE(resolved.has_epochs());
+  EXPECT_TRUE(resolved.has_max_steps());
+  EXPECT_TRUE(resolved.has_max_training_time());
+  EXPECT_TRUE(resolved.has_target_perplexity());
+  EXPECT_TRUE(resolved.has_patience_epochs());
   EXPECT_EQ(resolved.seed(), 99u);
 }
 
@@ -212,6 +220,18 @@ const BadField kBadFields[] = {
     {"clip", "nan", [](auto& s) { s.set_clip(kNan); }},
     {"epochs", "0", [](auto& s) { s.set_epochs(0); }},
     {"epochs", "1000001", [](auto& s) { s.set_epochs(1'000'001); }},
+    {"max_steps", "-1", [](auto& s) { s.set_max_steps(-1); }},
+    {"max_steps", "1000000000001", [](auto& s) { s.set_max_steps(1'000'000'000'001); }},
+    {"max_training_time", "999ms",
+     [](auto& s) { s.mutable_max_training_time()->set_nanos(999'000'000); }},
+    {"max_training_time", "-1s", [](auto& s) { s.mutable_max_training_time()->set_seconds(-1); }},
+    {"max_training_time", "10000h1s",
+     [](auto& s) { s.mutable_max_training_time()->set_seconds(36'000'001); }},
+    {"target_perplexity", "0.99", [](auto& s) { s.set_target_perplexity(0.99); }},
+    {"target_perplexity", "nan", [](auto& s) { s.set_target_perplexity(kNan); }},
+    {"target_perplexity", "inf", [](auto& s) { s.set_target_perplexity(kInfinity); }},
+    {"patience_epochs", "-1", [](auto& s) { s.set_patience_epochs(-1); }},
+    {"patience_epochs", "1000001", [](auto& s) { s.set_patience_epochs(1'000'001); }},
     {"checkpoint_interval", "999ms",
      [](auto& s) { s.mutable_checkpoint_interval()->set_nanos(999'000'000); }},
     {"checkpoint_interval", "24h1s",
@@ -276,6 +296,12 @@ TEST_F(TrainingSpecTest, TakesEachBoundItself) {
            Change([](auto& s) { s.mutable_checkpoint_interval()->set_seconds(1); }),
            Change([](auto& s) { s.mutable_checkpoint_interval()->set_seconds(86'400); }),
            Change([](auto& s) { s.set_checkpoints_to_keep(100); }),
+           Change([](auto& s) { s.set_max_steps(1); }),
+           Change([](auto& s) { s.set_max_steps(1'000'000'000'000); }),
+           Change([](auto& s) { s.mutable_max_training_time()->set_seconds(1); }),
+           Change([](auto& s) { s.mutable_max_training_time()->set_seconds(36'000'000); }),
+           Change([](auto& s) { s.set_target_perplexity(1); }),
+           Change([](auto& s) { s.set_patience_epochs(1'000'000); }),
        }) {
     v1::TrainingSpec good = spec;
     change(good);
@@ -299,6 +325,48 @@ TEST_F(TrainingSpecTest, RefusesAWarmUpLongerThanTheTraining) {
   EXPECT_THAT(std::string(status.message()),
               AllOf(HasSubstr("training_job.spec.epochs"), HasSubstr("16 steps")));
   spec.mutable_learning_rate()->set_warmup_steps(16);
+  EXPECT_TRUE(Resolve().ok());
+}
+
+TEST_F(TrainingSpecTest, TakesWhatElseEndsTheTraining) {
+  spec.set_max_steps(20);
+  spec.mutable_max_training_time()->set_seconds(90);
+  spec.set_target_perplexity(1.5);
+  spec.set_patience_epochs(3);
+  const auto plan = Resolve();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->config.early_ends.max_steps, 20);
+  EXPECT_EQ(plan->config.early_ends.target_perplexity, 1.5);
+  EXPECT_EQ(plan->config.early_ends.patience_epochs, 3);
+  EXPECT_EQ(plan->max_training_time, absl::Seconds(90));
+  // 8 steps an epoch.
+  EXPECT_EQ(plan->total_steps, 20);
+  EXPECT_EQ(plan->total_epochs, 3);
+  const auto again = ResolveTrainingSpec(plan->spec, corpus, *backend, 1);
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(plan->spec, again->spec));
+  // More than the epochs have is no end.
+  spec.set_max_steps(1'000'000);
+  EXPECT_EQ(Resolve()->total_steps, 500 * 8);
+  EXPECT_EQ(Resolve()->total_epochs, 500);
+}
+
+TEST_F(TrainingSpecTest, StepsCountFromTheCheckpointThatTheTrainingGoesOnFrom) {
+  spec.set_max_steps(20);
+  spec.mutable_start_from()->set_training_checkpoint("trainingJobs/a/checkpoints/100");
+  EXPECT_EQ(Resolve()->config.early_ends.first_step, 100);
+  EXPECT_EQ(Resolve()->total_steps, 120);
+  EXPECT_EQ(Resolve()->total_epochs, 15);
+  spec.mutable_start_from()->set_weights_only(true);
+  EXPECT_EQ(Resolve()->config.early_ends.first_step, 0);
+  EXPECT_EQ(Resolve()->total_steps, 20);
+}
+
+TEST_F(TrainingSpecTest, RefusesAWarmUpLongerThanTheStepsThatMayBe) {
+  spec.set_max_steps(20);
+  spec.mutable_learning_rate()->set_warmup_steps(21);
+  EXPECT_THAT(std::string(Resolve().status().message()),
+              AllOf(HasSubstr("20 steps"), HasSubstr("training_job.spec.max_steps")));
+  spec.mutable_learning_rate()->set_warmup_steps(20);
   EXPECT_TRUE(Resolve().ok());
 }
 

@@ -30,6 +30,7 @@ struct TrainingStartTest : TrainingGround {
     spec.mutable_optimizer()->mutable_adam()->set_beta1(0.8);
     spec.mutable_learning_rate()->set_schedule(v1::LearningRate::SCHEDULE_COSINE);
     spec.mutable_learning_rate()->set_final_share(0.5);
+    spec.mutable_max_training_time()->set_seconds(3600);
     ASSERT_TRUE(jobs->Create(Request("source", spec)).ok());
     Tale(*jobs, "source").AwaitEnd();
     source = jobs->Get("source")->spec();
@@ -65,12 +66,17 @@ TEST_F(TrainingStartTest, WhatIsNotSaidIsTheSourcesOwn) {
   asked.set_clip(0.25);
   asked.mutable_learning_rate()->set_peak(0.125);
   asked.mutable_checkpoint_interval()->set_nanos(5);
+  asked.mutable_max_training_time()->set_nanos(7);
+  asked.set_patience_epochs(2);
   asked.set_model("models/other");
   wanted.set_epochs(9);
   wanted.set_clip(0.25);
   wanted.mutable_learning_rate()->set_peak(0.125);
   wanted.mutable_checkpoint_interval()->Clear();
   wanted.mutable_checkpoint_interval()->set_nanos(5);
+  wanted.mutable_max_training_time()->Clear();
+  wanted.mutable_max_training_time()->set_nanos(7);
+  wanted.set_patience_epochs(2);
   wanted.set_model("models/other");
   EXPECT_TRUE(Same(Filled(asked), wanted));
   EXPECT_TRUE(Check(asked).ok()) << Check(asked);

@@ -111,6 +111,7 @@ TEST_F(TrainingCalls, GetListAndCancelNameTheJob) {
         one.set_size_bytes(9);
         one.set_engine_id("cpu/f32/1");
         one.set_training_perplexity(3);
+        one.mutable_training_time()->set_seconds(8);
         return grpc::Status::OK;
       };
   server_.answers().list_training_jobs = [](const v1::ListTrainingJobsRequest& request,
@@ -133,6 +134,7 @@ TEST_F(TrainingCalls, GetListAndCancelNameTheJob) {
   EXPECT_EQ(checkpoint.size_bytes, 9);
   EXPECT_EQ(checkpoint.engine_id, "cpu/f32/1");
   EXPECT_EQ(checkpoint.training_perplexity, 3);
+  EXPECT_EQ(checkpoint.training_time, absl::Seconds(8));
   EXPECT_FALSE(checkpoint.validation_perplexity.has_value());
   const auto jobs = client_->ListTrainingJobs();
   ASSERT_TRUE(jobs.ok());

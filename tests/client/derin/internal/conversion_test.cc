@@ -159,6 +159,8 @@ TEST(Conversion, ReadsAJobWithItsProgress) {
   EXPECT_EQ(progress.fraction_done, from.fraction_done());
   EXPECT_EQ(*progress.time_left, absl::Seconds(from.time_left().seconds()) +
                                      absl::Nanoseconds(from.time_left().nanos()));
+  EXPECT_EQ(*progress.training_time, absl::Seconds(from.training_time().seconds()) +
+                                         absl::Nanoseconds(from.training_time().nanos()));
 }
 
 TEST(Conversion, LeavesOptionalFiguresOfProgressUnset) {
@@ -166,6 +168,7 @@ TEST(Conversion, LeavesOptionalFiguresOfProgressUnset) {
   EXPECT_EQ(progress.epoch_training_perplexity, std::nullopt);
   EXPECT_EQ(progress.validation_perplexity, std::nullopt);
   EXPECT_EQ(progress.time_left, std::nullopt);
+  EXPECT_EQ(progress.training_time, std::nullopt);
   EXPECT_EQ(FromProto(v1::TrainingJob()).progress, std::nullopt);
 }
 
