@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_format.h"
 #include "model/backend/cuda/branch.h"
+#include "model/backend/cuda/element.h"
 
 namespace derin::cuda {
 namespace {
@@ -25,19 +26,11 @@ Number* Elements(const Buffer& buffer) {
   return static_cast<Number*>(buffer.view().data);
 }
 
-// Calls body(Number()) with the type of a precision's data.
-template <class Body>
-void WithNumber(Precision precision, const Body& body) {
-  if (precision == Precision::kF16) return body(F16());
-  if (precision == Precision::kBf16) return body(Bf16());
-  body(float());
-}
-
 // Elements of the arrays that windows need beside weights and cuDNN's own memory.
 struct WindowElements {
   WindowElements(const StackConfig& config, const StackExtent& extent)
       : x(int64_t{extent.steps} * extent.batch * Rnn::InputColumns(config)) {
-    if (Rnn::ElementBytes(config.precision) == sizeof(float)) return;
+    if (ElementBytes(config.precision) == sizeof(float)) return;
     state = extent.batch * StateElements(config);
     top = int64_t{extent.steps} * extent.batch * config.hidden;
   }
@@ -77,8 +70,7 @@ absl::StatusOr<StackPlan> CudaStack::Plan(CudaQueue& setup, const StackConfig& c
   const WindowElements elements(config, extent);
   plan.weight_bytes += copies * static_cast<int64_t>((*rnn)->weight_bytes());
   plan.workspace_bytes +=
-      static_cast<int64_t>(Rnn::ElementBytes(config.precision)) *
-          (copies * (elements.x + elements.top) + 2 * elements.state) +
+      ElementBytes(config.precision) * (copies * (elements.x + elements.top) + 2 * elements.state) +
       static_cast<int64_t>(std::max(sizes->training.workspace, sizes->inference.workspace));
   if (extent.training) plan.reserve_bytes = static_cast<int64_t>(sizes->training.reserve);
   return plan;
@@ -114,7 +106,7 @@ absl::Status CudaStack::AllocateForWindows(CudaQueue& setup) {
   rnn_ = *std::move(rnn);
   auto window = rnn_->MakeWindow(setup.cudnn(), extent_.steps, extent_.batch);
   if (!window.ok()) return window.status();
-  const size_t element = Rnn::ElementBytes(config_.precision);
+  const size_t element = ElementBytes(config_.precision);
   const WindowElements elements(config_, extent_);
   const bool training = extent_.training;
   const auto bytes = [](Buffer& place, size_t count) {
@@ -152,7 +144,7 @@ void CudaStack::SetParameters(Queue& queue, View parameters) {
   if (!cuda.Begin()) return;
   if (lstm_ != nullptr) lstm_->SetParameters(cuda, parameters);
   if (rnn_ != nullptr) {
-    WithNumber(config_.precision, [&](auto number) { Pack<decltype(number)>(cuda, parameters); });
+    WithElement(config_.precision, [&](auto number) { Pack<decltype(number)>(cuda, parameters); });
   }
   if (stepper_ != nullptr) stepper_->SetParameters(cuda, parameters.As<float>());
 }
@@ -199,7 +191,7 @@ void CudaStack::Forward(Queue& queue, ForwardMode mode, int steps, int batch, Vi
   }
   const Rnn::Window* window = WindowOf(cuda, steps, batch);
   if (window == nullptr) return;
-  WithNumber(config_.precision, [&](auto number) {
+  WithElement(config_.precision, [&](auto number) {
     RunForward<decltype(number)>(cuda, *window, training, tokens, state_in, state_out, top);
   });
 }
@@ -266,7 +258,7 @@ void CudaStack::Backward(Queue& queue, View d_top, View loss_scale, View gradien
     return;
   }
   DERIN_CHECK(forwarded_ != nullptr);
-  WithNumber(config_.precision, [&](auto number) {
+  WithElement(config_.precision, [&](auto number) {
     RunBackward<decltype(number)>(cuda, d_top, loss_scale, gradients);
   });
 }

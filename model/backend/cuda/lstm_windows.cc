@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "model/backend/cuda/branch.h"
-#include "model/backend/cuda/rnn.h"
+#include "model/backend/cuda/element.h"
 
 namespace derin::cuda {
 namespace {
@@ -36,16 +36,8 @@ void LaunchFirst(WindowVariants<Variant...>, CudaQueue& queue, const Views& view
 // What the products are made of. The own kernels have f32 from step to step whatever the type, and
 // no numbers of 16 bits; TF32 has as many digits as f16.
 Precision FactorsOf(Precision precision, WindowAlgorithm algorithm) {
-  const bool narrow = precision == Precision::kF16 || precision == Precision::kBf16;
-  return narrow && algorithm == WindowAlgorithm::kOwnKernels ? Precision::kTf32 : precision;
-}
-
-// Calls body(Number()) with the type of the factors.
-template <class Body>
-void WithFactor(Precision factors, const Body& body) {
-  if (factors == Precision::kF16) return body(F16());
-  if (factors == Precision::kBf16) return body(Bf16());
-  body(float());
+  const bool own = algorithm == WindowAlgorithm::kOwnKernels;
+  return own && precision != Precision::kF32 ? Precision::kTf32 : precision;
 }
 
 // Only numbers of 16 bits have a copy.
@@ -78,7 +70,7 @@ struct Sizes {
         states(layers * (window + extent.batch) * hidden),
         training(extent.training),
         by_steps(algorithm == WindowAlgorithm::kStepProducts),
-        element(static_cast<int64_t>(Rnn::ElementBytes(FactorsOf(config.precision, algorithm)))) {}
+        element(ElementBytes(FactorsOf(config.precision, algorithm))) {}
   int64_t layers, hidden, vocabulary, parameters;
   int64_t batch, window;  // window: T * B
   int64_t states;         // [L, 1 + T, B, H]
@@ -200,7 +192,7 @@ void LstmWindows::SetParameters(CudaQueue& queue, View parameters) {
               "cudaMemcpyAsync");
     parameters_ = weights_.view().As<float>();
   }
-  WithFactor(factors_, [&](auto number) {
+  WithElement(factors_, [&](auto number) {
     using Number = decltype(number);
     LaunchNarrow(queue, parameters_, static_cast<Number*>(narrow_weights_.view().data),
                  static_cast<int64_t>(parameters.count));
@@ -226,7 +218,7 @@ void LstmWindows::Forward(CudaQueue& queue, int steps, int batch, View tokens, V
   batch_ = batch;
   tokens_ = tokens;
   if (by_steps_) {
-    WithFactor(factors_, [&](auto number) {
+    WithElement(factors_, [&](auto number) {
       ForwardBySteps<decltype(number)>(queue, state_in, state_out, top);
     });
     return;
@@ -279,8 +271,7 @@ void LstmWindows::ForwardByKernel(CudaQueue& queue, int layer, View state_in, Vi
 }
 
 bool LstmWindows::SideBySide(const Device& device) const {
-  const int64_t weights = int64_t{4} * config_.hidden * config_.hidden *
-                          static_cast<int64_t>(Rnn::ElementBytes(factors_));
+  const int64_t weights = int64_t{4} * config_.hidden * config_.hidden * ElementBytes(factors_);
   return weights > device.cache_bytes() || 2 * weights <= device.cache_bytes();
 }
 
@@ -355,8 +346,8 @@ void LstmWindows::Backward(CudaQueue& queue, View d_top, View loss_scale, View g
   const double* scale = factors_ == Precision::kF16 ? loss_scale.As<double>() : nullptr;
   auto* to = gradients.As<float>();
   if (by_steps_) {
-    WithFactor(factors_,
-               [&](auto number) { BackwardBySteps<decltype(number)>(queue, d_top, scale, to); });
+    WithElement(factors_,
+                [&](auto number) { BackwardBySteps<decltype(number)>(queue, d_top, scale, to); });
     return;
   }
   queue.Try(queue.device().calls().runtime.MemsetAsync(d_gates_.view().data, 0xff,

@@ -166,8 +166,7 @@ absl::StatusOr<std::vector<Chunk>> Rnn::WeightMap(cudnnHandle_t handle, void* we
             H));
       }
       const auto offset = [&](const void* address) {
-        return (static_cast<const std::byte*>(address) - origin) /
-               static_cast<int64_t>(ElementBytes(config_.precision));
+        return (static_cast<const std::byte*>(address) - origin) / ElementBytes(config_.precision);
       };
       AddChunks(weight.offset + int64_t{gate} * H * columns, offset(matrix_at), H, columns, stride,
                 chunks);

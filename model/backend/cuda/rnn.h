@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "model/backend/cuda/device.h"
+#include "model/backend/cuda/element.h"
 #include "model/backend/stack_config.h"
 #include "model/backend/stack_layout.h"
 
@@ -26,10 +27,6 @@ class Rnn {
                                                      const StackConfig& config,
                                                      cudnnRNNAlgo_t algorithm);
 
-  // Of data and weights.
-  static constexpr size_t ElementBytes(Precision precision) {
-    return precision == Precision::kF16 || precision == Precision::kBf16 ? 2 : 4;
-  }
   // Columns of the input: but in f32 a multiple of 8, which tensor cores want.
   static constexpr int InputColumns(const StackConfig& config) {
     return config.precision == Precision::kF32 ? config.vocabulary
@@ -37,7 +34,9 @@ class Rnn {
   }
 
   // Elements of the weight space.
-  size_t weights() const { return weight_bytes_ / ElementBytes(config_.precision); }
+  size_t weights() const {
+    return weight_bytes_ / static_cast<size_t>(ElementBytes(config_.precision));
+  }
   size_t weight_bytes() const { return weight_bytes_; }
   cudnnRNNDescriptor_t descriptor() const { return rnn_.get(); }
 

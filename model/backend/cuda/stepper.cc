@@ -3,7 +3,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "model/check.h"
+#include "model/backend/cuda/element.h"
 
 namespace derin::cuda {
 namespace {
@@ -11,27 +11,6 @@ namespace {
 // What a tile is to give a GPU to do, in blocks: the H100 has 132 multiprocessors. Large tiles are
 // faster only where each of those has more than one, so that one computes while another waits.
 constexpr int64_t kEnoughBlocks = 96, kManyBlocks = 192;
-
-// body(element), of the type that the factors of products have; the only place that knows.
-template <class Body>
-auto WithElement(Precision precision, const Body& body) {
-  switch (precision) {
-    case Precision::kF32:
-    case Precision::kTf32:  // which is for windows
-      return body(0.0f);
-    case Precision::kF16:
-      return body(F16{});
-    case Precision::kBf16:
-      return body(Bf16{});
-    default:
-      DERIN_CHECK(false);
-  }
-}
-
-int64_t ElementBytes(const StackConfig& config) {
-  return WithElement(config.precision,
-                     [](auto element) { return static_cast<int64_t>(sizeof element); });
-}
 
 }  // namespace
 
@@ -54,7 +33,7 @@ int64_t Stepper::WeightOffset(int layer) const {
 int64_t Stepper::WeightBytes(const StackConfig& config) {
   const Stepper sizes(config, 0);
   return sizes.StartOffset(config.layers) * static_cast<int64_t>(sizeof(float)) +
-         sizes.WeightOffset(config.layers) * ElementBytes(config);
+         sizes.WeightOffset(config.layers) * ElementBytes(config.precision);
 }
 int64_t Stepper::WorkspaceBytes(const StackConfig& config, int rows) {
   return rows * StateElements(config) * static_cast<int64_t>(sizeof(float));
@@ -66,7 +45,7 @@ absl::StatusOr<std::unique_ptr<Stepper>> Stepper::Create(Device& device, const S
   absl::Status allocated = device.AllocateAll(
       {{&stepper->starts_, ElementType::kF32, stepper->StartOffset(config.layers)},
        {&stepper->weights_, ElementType::kByte,
-        stepper->WeightOffset(config.layers) * ElementBytes(config)},
+        stepper->WeightOffset(config.layers) * ElementBytes(config.precision)},
        {&stepper->states_, ElementType::kF32, rows * StateElements(config)}});
   if (!allocated.ok()) return allocated;
   return stepper;
