@@ -260,7 +260,14 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
   step_time_ = (step_end_ - start) / steps;
   int started = 0;
   for (const auto& one : batch) started += one->waiting();
-  for (int step = 0; step < steps; ++step) TakeChosen(batch, step, start + step * step_time_);
+  int64_t drawn = 0;
+  for (int step = 0; step < steps; ++step) {
+    drawn += TakeChosen(batch, step, start + step * step_time_);
+  }
+  const std::string model = ModelLabel(*batch.front());
+  metrics_.generated_tokens.With(model).Add(drawn);
+  metrics_.prompt_tokens.With(model).Add(static_cast<int64_t>(chosen_.size()) - drawn);
+  metrics_.generated_tokens_rate.Add(drawn);
   std::vector<std::shared_ptr<Generation>> has_text;
   for (size_t i = 0; i < batch.size(); ++i) {
     const bool has = rows_[i].sample.forced_token < 0 || batch[i]->echoes();
@@ -274,8 +281,8 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
   }
 }
 
-void GenerationEngine::TakeChosen(absl::Span<const std::shared_ptr<Generation>> batch, int step,
-                                  absl::Duration start) {
+int64_t GenerationEngine::TakeChosen(absl::Span<const std::shared_ptr<Generation>> batch, int step,
+                                     absl::Duration start) {
   int64_t drawn = 0;
   for (size_t i = 0; i < batch.size(); ++i) {
     Generation& one = *batch[i];
@@ -290,10 +297,7 @@ void GenerationEngine::TakeChosen(absl::Span<const std::shared_ptr<Generation>> 
   }
   metrics_.generation_step_seconds.Record(step_time_);
   metrics_.generation_batch_size.Record(static_cast<double>(batch.size()));
-  const std::string model = ModelLabel(*batch.front());
-  metrics_.generated_tokens.With(model).Add(drawn);
-  metrics_.prompt_tokens.With(model).Add(static_cast<int64_t>(batch.size()) - drawn);
-  metrics_.generated_tokens_rate.Add(drawn);
+  return drawn;
 }
 
 void GenerationEngine::UploadStates(absl::Span<const std::shared_ptr<Generation>> batch) {

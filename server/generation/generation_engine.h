@@ -75,9 +75,9 @@ class GenerationEngine {
   // How many steps of `batch` are one trip to the device: a power of two.
   int StepsOf(absl::Span<const std::shared_ptr<Generation>> batch) const;
   void Step(absl::Span<const std::shared_ptr<Generation>> batch);
-  // What the trip's step `step` chose for each call; it began at `start`.
-  void TakeChosen(absl::Span<const std::shared_ptr<Generation>> batch, int step,
-                  absl::Duration start);
+  // What the trip's step `step` chose for each call; it began at `start`. How many were drawn.
+  int64_t TakeChosen(absl::Span<const std::shared_ptr<Generation>> batch, int step,
+                     absl::Duration start);
   // States that are not in their slots yet.
   void UploadStates(absl::Span<const std::shared_ptr<Generation>> batch);
   void Record(const Generation& generation, bool drew);
