@@ -2,9 +2,9 @@
 
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_format.h"
 #include "server/registry/proto_conversion.h"
+#include "server/rpc/upload_check.h"
 #include "server/status/error.h"
 #include "server/storage/proto_time.h"
 #include "server/storage/resource_name.h"
@@ -27,18 +27,15 @@ absl::StatusOr<CorpusUpload> CorpusUpload::Begin(const v1::UploadCorpusHeader& h
   absl::StatusOr<Normalization> normalization =
       FromProto(header.normalization(), "header.normalization");
   if (!normalization.ok()) return normalization.status();
-  std::string expected = absl::AsciiStrToLower(header.sha256());
-  if (!expected.empty() && !IsSha256Hex(expected)) {
-    return InvalidField("header.sha256", absl::StrCat("got ", Quoted(header.sha256()),
-                                                      ", wanted 64 hexadecimal digits"));
-  }
+  absl::StatusOr<std::string> expected = AnnouncedSha256(header.sha256());
+  if (!expected.ok()) return expected.status();
   absl::StatusOr<BlobWriter> writer = blobs.NewWriter();
   if (!writer.ok()) return writer.status();
 
   v1::Corpus corpus;
   corpus.set_name(ResourceName(kCorpora, header.corpus_id()));
   corpus.set_normalization(ToProto(*normalization));
-  return CorpusUpload(std::move(corpus), std::move(expected), *normalization, *std::move(writer),
+  return CorpusUpload(std::move(corpus), *std::move(expected), *normalization, *std::move(writer),
                       max_bytes);
 }
 
@@ -52,10 +49,7 @@ CorpusUpload::CorpusUpload(v1::Corpus corpus, std::string expected_sha256,
       max_bytes_(max_bytes) {}
 
 absl::Status CorpusUpload::Append(std::string_view chunk) {
-  if (chunk.size() > kMaxChunkBytes) {
-    return InvalidField(
-        "chunk", absl::StrFormat("got %d bytes, wanted at most %d", chunk.size(), kMaxChunkBytes));
-  }
+  if (absl::Status status = CheckChunk(chunk); !status.ok()) return status;
   sent_bytes_ += static_cast<int64_t>(chunk.size());
   if (sent_bytes_ > max_bytes_) {
     return Refusal(
@@ -79,11 +73,9 @@ absl::Status CorpusUpload::WriteNormalized() {
 }
 
 absl::StatusOr<v1::Corpus> CorpusUpload::Finish(MetadataStore& store, absl::Time now) {
-  if (const std::string got = sent_sha256_.Finish();
-      !expected_sha256_.empty() && got != expected_sha256_) {
-    return Refusal(absl::StatusCode::kDataLoss, "DIGEST_MISMATCH",
-                   absl::StrFormat("the %d bytes that arrived have SHA-256 %s, wanted %s",
-                                   sent_bytes_, got, expected_sha256_));
+  if (absl::Status status = CheckArrived(expected_sha256_, sent_sha256_.Finish(), sent_bytes_);
+      !status.ok()) {
+    return status;
   }
   if (absl::Status status = normalizer_.Finish(normalized_); !status.ok()) return NotUtf8(status);
   if (absl::Status status = WriteNormalized(); !status.ok()) return status;

@@ -20,8 +20,6 @@ namespace derin::server {
 // bounded memory. Destroyed without Finish, it leaves nothing behind. One thread at a time.
 class CorpusUpload {
  public:
-  static constexpr size_t kMaxChunkBytes = size_t{1} << 20;
-
   // At most `max_bytes` of text may follow. INVALID_ARGUMENT names the field of the header at
   // fault.
   static absl::StatusOr<CorpusUpload> Begin(const v1::UploadCorpusHeader& header, BlobStore& blobs,

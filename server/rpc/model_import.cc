@@ -6,11 +6,11 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "model/checkpoint/model_file.h"
 #include "server/registry/model_registry.h"
+#include "server/rpc/upload_check.h"
 #include "server/status/error.h"
 #include "server/storage/proto_time.h"
 #include "server/storage/resource_name.h"
@@ -51,14 +51,11 @@ absl::StatusOr<ModelImport> ModelImport::Begin(const v1::ImportModelHeader& head
                                                BlobStore& blobs, int64_t max_bytes) {
   absl::StatusOr<std::string> id = ParseResourceName(kModels, header.model(), "header.model");
   if (!id.ok()) return id.status();
-  std::string expected = absl::AsciiStrToLower(header.sha256());
-  if (!expected.empty() && !IsSha256Hex(expected)) {
-    return InvalidField("header.sha256", absl::StrCat("got ", Quoted(header.sha256()),
-                                                      ", wanted 64 hexadecimal digits"));
-  }
+  absl::StatusOr<std::string> expected = AnnouncedSha256(header.sha256());
+  if (!expected.ok()) return expected.status();
   absl::StatusOr<BlobWriter> writer = blobs.NewWriter();
   if (!writer.ok()) return writer.status();
-  return ModelImport(*std::move(id), std::move(expected), blobs, *std::move(writer), max_bytes);
+  return ModelImport(*std::move(id), *std::move(expected), blobs, *std::move(writer), max_bytes);
 }
 
 ModelImport::ModelImport(std::string model_id, std::string expected_sha256, BlobStore& blobs,
@@ -70,10 +67,7 @@ ModelImport::ModelImport(std::string model_id, std::string expected_sha256, Blob
       max_bytes_(max_bytes) {}
 
 absl::Status ModelImport::Append(std::string_view chunk) {
-  if (chunk.size() > kMaxChunkBytes) {
-    return InvalidField(
-        "chunk", absl::StrFormat("got %d bytes, wanted at most %d", chunk.size(), kMaxChunkBytes));
-  }
+  if (absl::Status status = CheckChunk(chunk); !status.ok()) return status;
   const int64_t bytes = writer_.size_bytes() + static_cast<int64_t>(chunk.size());
   if (bytes > max_bytes_) {
     return Refusal(
@@ -101,10 +95,9 @@ absl::StatusOr<v1::ModelVersion> ModelImport::Finish(MetadataStore& store, absl:
 
 absl::StatusOr<v1::ModelVersion> ModelImport::Publish(const Blob& blob, MetadataStore& store,
                                                       absl::Time now) {
-  if (!expected_sha256_.empty() && blob.sha256 != expected_sha256_) {
-    return Refusal(absl::StatusCode::kDataLoss, "DIGEST_MISMATCH",
-                   absl::StrFormat("the %d bytes that arrived have SHA-256 %s, wanted %s",
-                                   blob.size_bytes, blob.sha256, expected_sha256_));
+  if (absl::Status status = CheckArrived(expected_sha256_, blob.sha256, blob.size_bytes);
+      !status.ok()) {
+    return status;
   }
   absl::StatusOr<v1::ModelVersion> version = Examine(*blobs_, blob);
   if (!version.ok()) return version.status();

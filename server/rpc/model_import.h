@@ -17,8 +17,6 @@ namespace derin::server {
 // Destroyed without Finish, it leaves nothing behind. One thread at a time.
 class ModelImport {
  public:
-  static constexpr size_t kMaxChunkBytes = size_t{1} << 20;
-
   // At most `max_bytes` may follow. INVALID_ARGUMENT names the field of the header at fault.
   // `blobs` outlives it.
   static absl::StatusOr<ModelImport> Begin(const v1::ImportModelHeader& header, BlobStore& blobs,

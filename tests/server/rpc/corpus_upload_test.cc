@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "absl/strings/ascii.h"
+#include "server/rpc/upload_check.h"
 #include "server/status/error.h"
 #include "server/storage/data_directory.h"
 #include "tests/temporary_folder.h"
@@ -37,8 +38,7 @@ class CorpusUploadTest : public ::testing::Test {
   }
 
   absl::StatusOr<v1::Corpus> Upload(const v1::UploadCorpusHeader& header, std::string_view text,
-                                    size_t piece = CorpusUpload::kMaxChunkBytes,
-                                    int64_t max_bytes = 1 << 20) {
+                                    size_t piece = kMaxChunkBytes, int64_t max_bytes = 1 << 20) {
     absl::StatusOr<CorpusUpload> upload = CorpusUpload::Begin(header, *blobs_, max_bytes);
     if (!upload.ok()) return upload.status();
     for (size_t i = 0; i < text.size(); i += piece) {
@@ -153,8 +153,8 @@ TEST_F(CorpusUploadTest, TheLimitCountsBytesAsSent) {
 }
 
 TEST_F(CorpusUploadTest, ChunksAboveAMebibyteAreRefused) {
-  const std::string text(CorpusUpload::kMaxChunkBytes + 1, 'a');
-  EXPECT_TRUE(Upload(Header(), text, CorpusUpload::kMaxChunkBytes, 1 << 30).ok());
+  const std::string text(kMaxChunkBytes + 1, 'a');
+  EXPECT_TRUE(Upload(Header(), text, kMaxChunkBytes, 1 << 30).ok());
   EXPECT_EQ(ErrorField(Upload(Header("other"), text, text.size(), 1 << 30).status()), "chunk");
 }
 

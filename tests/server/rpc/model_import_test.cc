@@ -9,6 +9,7 @@
 #include <string>
 
 #include "model/checkpoint/model_file.h"
+#include "server/rpc/upload_check.h"
 #include "server/status/error.h"
 #include "tests/temporary_folder.h"
 
@@ -92,7 +93,7 @@ TEST_F(ModelImportTest, RefusesWhatIsTooLargeOrNotWhatWasAnnounced) {
   ASSERT_TRUE(store_->DeleteModel("n", {"models/n/versions/1"}, false).ok());
   ASSERT_TRUE(blobs_.Sweep([] { return BlobStore::DigestSet(); }).ok());
 
-  const std::string chunk(ModelImport::kMaxChunkBytes + 1, 'x');
+  const std::string chunk(kMaxChunkBytes + 1, 'x');
   EXPECT_EQ(ErrorField(Import(chunk, Header(), 1 << 30, chunk.size()).status()), "chunk");
   v1::ImportModelHeader header = Header();
   header.set_sha256(Sha256Hex("something else"));
