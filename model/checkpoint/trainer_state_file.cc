@@ -19,10 +19,17 @@ namespace {
 using nlohmann::json;
 
 constexpr char kKind[] = "trainer state file";
-constexpr int kFormat = 2;
+constexpr int kFormat = 3;
 constexpr char kEngineKey[] = "derin.engine";
 constexpr char kStateKey[] = "derin.state";
 constexpr char kChoiceKey[] = "derin.choice";
+constexpr char kRateFactor[] = "learning_rate_factor";
+
+// The oldest format that can say it, so that older programs read what they can.
+const char* FormatFor(const TrainerSnapshot& snapshot) {
+  if (snapshot.learning_rate_factor != 1) return "3";
+  return snapshot.loss_scale.empty() ? "1" : "2";
+}
 
 // A tensor's name and its place.
 template <typename Snapshot>
@@ -120,6 +127,11 @@ absl::Status ReadState(const std::string& text, TrainerSnapshot& snapshot) {
     if (!value.ok()) return value.status();
     *place = *value;
   }
+  if (object->contains(kRateFactor)) {
+    const auto factor = RealMember(*object, kRateFactor);
+    if (!factor.ok()) return factor.status();
+    snapshot.learning_rate_factor = *factor;
+  }
   return absl::OkStatus();
 }
 
@@ -133,9 +145,11 @@ absl::StatusOr<std::string> EncodeTrainerStateFile(TrainerStateFile state) {
   for (const auto& [name, value] : OptionalRealsOf(state.snapshot)) {
     if (value->has_value()) object[name] = Real(**value);
   }
+  if (const double factor = state.snapshot.learning_rate_factor; factor != 1) {
+    object[kRateFactor] = factor;
+  }
   Safetensors file;
-  // The oldest format that can say it, so that older programs read what they can.
-  file.metadata[kFormatKey] = state.snapshot.loss_scale.empty() ? "1" : "2";
+  file.metadata[kFormatKey] = FormatFor(state.snapshot);
   file.metadata[kEngineKey] = state.engine;
   file.metadata[kStateKey] = object.dump();
   if (!state.snapshot.choice.empty()) file.metadata[kChoiceKey] = state.snapshot.choice;

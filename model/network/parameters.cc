@@ -1,7 +1,9 @@
 #include "model/network/parameters.h"
 
+#include <algorithm>
 #include <cmath>
 
+#include "model/check.h"
 #include "model/sampling/philox.h"
 
 namespace derin {
@@ -31,6 +33,17 @@ Parameters InitialParameters(const StackConfig& config, uint64_t seed) {
     ++number;
   }
   return parameters;
+}
+
+void SetForgetBias(const StackConfig& config, float bias, Parameters& parameters) {
+  DERIN_CHECK(config.cell == Cell::kLstm);
+  for (const Slice& slice : parameters.layout.slices()) {
+    const bool input = slice.name.starts_with("rnn.bias_ih_l");
+    if (!input && !slice.name.starts_with("rnn.bias_hh_l")) continue;
+    // The gates are i, f, g, o.
+    const auto begin = parameters.values.begin() + slice.offset + config.hidden;
+    std::fill(begin, begin + config.hidden, input ? bias : 0.0f);
+  }
 }
 
 }  // namespace derin

@@ -38,4 +38,8 @@ struct Parameters {
 // purpose initialisation: element e of slice s is word e % 4 of counter {e / 4 lo, e / 4 hi, s}.
 Parameters InitialParameters(const StackConfig& config, uint64_t seed);
 
+// The forget gates of an LSTM begin with this bias in place of a drawn one: all of it in
+// `rnn.bias_ih_l*`, and 0 in `rnn.bias_hh_l*`.
+void SetForgetBias(const StackConfig& config, float bias, Parameters& parameters);
+
 }  // namespace derin

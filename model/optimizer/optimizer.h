@@ -8,22 +8,38 @@
 namespace derin {
 
 enum class OptimizerKind {
-  kSgd,   // w -= lr * g
-  kAdam,  // Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015, with bias correction
+  kSgd,       // w -= lr * g
+  kMomentum,  // v = momentum * v + g; w -= lr * v, as torch.optim.SGD
+  // Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015, with bias correction. With a
+  // weight decay it is AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
+  kAdam,
 };
 
 struct OptimizerConfig {
   OptimizerKind kind = OptimizerKind::kSgd;
   // Gradients are scaled down to this global norm when theirs is above it; above 0.
   double clip = 1;
-  // Adam only.
+  // kMomentum only, in [0, 1).
+  double momentum = 0;
+  // kAdam only.
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
+  double weight_decay = 0;  // all weights, biases too, shrink by lr times this at each step
 };
 
 // How many buffers of the parameters' size an optimiser keeps.
-inline int MomentCount(OptimizerKind kind) { return kind == OptimizerKind::kAdam ? 2 : 0; }
+inline int MomentCount(OptimizerKind kind) {
+  switch (kind) {
+    case OptimizerKind::kSgd:
+      return 0;
+    case OptimizerKind::kMomentum:
+      return 1;
+    case OptimizerKind::kAdam:
+      return 2;
+  }
+  return 0;
+}
 
 // The factor min(1, clip / (norm + 1e-6)) of torch.nn.utils.clip_grad_norm_.
 DERIN_HOST_DEVICE inline double ClipFactor(double squared_norm, double clip) {
@@ -67,10 +83,12 @@ DERIN_HOST_DEVICE inline bool AdvanceLossScale(double squared_norm, double* scal
 template <typename Real>
 struct UpdateFactors {
   Real learning_rate;
-  Real clip;  // of ClipFactor
-  // Adam only.
+  Real clip;      // of ClipFactor
+  Real momentum;  // kMomentum only
+  // kAdam only.
   Real beta1, beta2, epsilon;
   Real correction1, correction2;  // 1 - beta^step, step counting from 1
+  Real kept;                      // share of a weight that its decay leaves
 };
 
 template <typename Real>
@@ -79,16 +97,25 @@ DERIN_HOST_DEVICE inline UpdateFactors<Real> MakeUpdateFactors(const OptimizerCo
                                                                double squared_norm, int64_t step) {
   return {static_cast<Real>(learning_rate),
           static_cast<Real>(ClipFactor(squared_norm, config.clip)),
+          static_cast<Real>(config.momentum),
           static_cast<Real>(config.beta1),
           static_cast<Real>(config.beta2),
           static_cast<Real>(config.epsilon),
           static_cast<Real>(1 - IntegerPower(config.beta1, step)),
-          static_cast<Real>(1 - IntegerPower(config.beta2, step))};
+          static_cast<Real>(1 - IntegerPower(config.beta2, step)),
+          static_cast<Real>(1 - learning_rate * config.weight_decay)};
 }
 
 template <typename Real>
 DERIN_HOST_DEVICE inline Real SgdUpdate(Real weight, Real gradient, const UpdateFactors<Real>& f) {
   return std::fma(-f.learning_rate, f.clip * gradient, weight);
+}
+
+template <typename Real>
+DERIN_HOST_DEVICE inline Real MomentumUpdate(Real weight, Real gradient, Real& moment1,
+                                             const UpdateFactors<Real>& f) {
+  moment1 = std::fma(f.momentum, moment1, f.clip * gradient);
+  return std::fma(-f.learning_rate, moment1, weight);
 }
 
 template <typename Real>
@@ -98,7 +125,7 @@ DERIN_HOST_DEVICE inline Real AdamUpdate(Real weight, Real gradient, Real& momen
   moment1 = std::fma(f.beta1, moment1, (1 - f.beta1) * g);
   moment2 = std::fma(f.beta2, moment2, (1 - f.beta2) * g * g);
   const Real denominator = std::sqrt(moment2 / f.correction2) + f.epsilon;
-  return weight - f.learning_rate * (moment1 / f.correction1) / denominator;
+  return f.kept * weight - f.learning_rate * (moment1 / f.correction1) / denominator;
 }
 
 }  // namespace derin

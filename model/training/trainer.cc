@@ -120,7 +120,8 @@ absl::Status Trainer::Step() {
   // What differs from step to step goes to its place on the device; the recorded step finds it
   // there.
   batches_.Starts(state_.step_in_epoch, absl::MakeSpan(starts_on_host_));
-  const double learning_rate = LearningRate(config_.learning_rate, state_.step, total_steps_);
+  const double learning_rate =
+      state_.learning_rate_factor * LearningRate(config_.learning_rate, state_.step, total_steps_);
   backend_.Upload(*queue_, starts_on_host_.data(), starts_.view());
   backend_.Upload(*queue_, &learning_rate, learning_rate_.view());
   recorded_step_->Run(*queue_);
@@ -274,6 +275,7 @@ absl::StatusOr<TrainerSnapshot> Trainer::Snapshot() {
   TrainerSnapshot snapshot{.step = state_.step,
                            .epoch = state_.epoch,
                            .step_in_epoch = state_.step_in_epoch,
+                           .learning_rate_factor = state_.learning_rate_factor,
                            .progress = state_.progress};
   snapshot.choice = std::string(stack_->choice());
   const std::pair<const Buffer*, std::vector<float>*> parts[] = {
@@ -341,6 +343,11 @@ absl::Status Trainer::CheckSnapshot(const TrainerSnapshot& snapshot) const {
     status.Update(absl::InvalidArgumentError(absl::StrFormat(
         "optimizer_step of the snapshot: got %d, wanted 0 to %d", snapshot.optimizer_step, steps)));
   }
+  if (!(snapshot.learning_rate_factor > 0 && snapshot.learning_rate_factor <= 1)) {
+    status.Update(absl::InvalidArgumentError(
+        absl::StrFormat("learning_rate_factor of the snapshot: got %g, wanted above 0 to 1",
+                        snapshot.learning_rate_factor)));
+  }
   return status;
 }
 
@@ -352,6 +359,7 @@ absl::Status Trainer::Restore(const TrainerSnapshot& snapshot) {
   state_.step = snapshot.step;
   state_.epoch = snapshot.epoch;
   state_.step_in_epoch = snapshot.step_in_epoch;
+  state_.learning_rate_factor = snapshot.learning_rate_factor;
   state_.progress = snapshot.progress;
   // An epoch that has yet to begin is begun by its first step.
   if (state_.step_in_epoch > 0) batches_.StartEpoch(state_.epoch);
@@ -366,16 +374,24 @@ absl::Status Trainer::Restore(const TrainerSnapshot& snapshot) {
   return queue_->Finish();
 }
 
+void Trainer::LowerLearningRate(double factor) {
+  DERIN_CHECK(factor > 0 && factor <= 1);
+  state_.learning_rate_factor *= factor;
+}
+
 double Trainer::FractionDone() const {
   return static_cast<double>(state_.step) / static_cast<double>(total_steps_);
 }
 
 absl::StatusOr<Parameters> Trainer::PublishableParameters() {
   const bool best = evaluator_ != nullptr && state_.progress.best_perplexity.has_value();
+  return ParametersFrom(best ? state_.best_parameters : state_.parameters);
+}
+
+absl::StatusOr<Parameters> Trainer::ParametersFrom(const Buffer& flat) {
   Parameters parameters{layout_, std::vector<float>(layout_.count())};
-  const View from = best ? state_.best_parameters.view() : state_.parameters.view();
   if (absl::Status status =
-          DownloadReals(backend_, *queue_, from, absl::MakeSpan(parameters.values));
+          DownloadReals(backend_, *queue_, flat.view(), absl::MakeSpan(parameters.values));
       !status.ok()) {
     return status;
   }

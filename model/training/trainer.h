@@ -61,6 +61,7 @@ struct TrainerState {
   int64_t step = 0;        // enqueued so far
   int64_t epoch = 0;
   int64_t step_in_epoch = 0;
+  double learning_rate_factor = 1;  // of all rates that the schedule gives
   TrainerProgress progress;
 };
 
@@ -76,6 +77,7 @@ struct TrainerSnapshot {
   int64_t step = 0;
   int64_t epoch = 0;
   int64_t step_in_epoch = 0;
+  double learning_rate_factor = 1;
   TrainerProgress progress;  // with the figures of all steps
 };
 
@@ -107,6 +109,7 @@ class Trainer {
   absl::Status EndHere();
 
   const TrainerProgress& progress() const { return state_.progress; }
+  int64_t steps_enqueued() const { return state_.step; }  // of progress().step or a little more
   int64_t steps() const { return total_steps_; }  // in all epochs, or up to the last that may be
   // Share of the work that is enqueued, in [0, 1].
   double FractionDone() const;
@@ -121,6 +124,13 @@ class Trainer {
   // snapshot's choice of how the stack is computed, where the backend still can.
   absl::Status Restore(const TrainerSnapshot& snapshot);
 
+  // From the next step on every learning rate is `factor` times what it would have been, in (0, 1].
+  // Snapshots hold it.
+  void LowerLearningRate(double factor);
+  double learning_rate_factor() const { return state_.learning_rate_factor; }
+
+  // The weights as they are.
+  absl::StatusOr<Parameters> LastParameters() { return ParametersFrom(state_.parameters); }
   // What is worth publishing now: the weights of the best validation perplexity where tokens are
   // held out and an epoch is over, else the last.
   absl::StatusOr<Parameters> PublishableParameters();
@@ -140,6 +150,7 @@ class Trainer {
   double JudgedPerplexity() const;
   // Waits for the figures of steps below `until_step` and adds them to the progress.
   absl::Status CollectFigures(int64_t until_step);
+  absl::StatusOr<Parameters> ParametersFrom(const Buffer& flat);
   // The head's part of a flat buffer.
   HeadViews Head(View flat) const;
 

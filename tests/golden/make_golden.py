@@ -4,7 +4,7 @@
     python3 tests/golden/make_golden.py
 
 One file for each cell: 2 layers of odd sizes, from a state that is not zero: logits, loss, every gradient by PyTorch's name, the
-state after, and the losses of ten steps of SGD and of Adam with clipping, the state carried from step to step.
+state after, and the losses of ten steps of each optimiser with clipping, the state carried from step to step.
 """
 
 import json
@@ -14,7 +14,9 @@ import torch
 
 STEPS, BATCH, HIDDEN, LAYERS, VOCABULARY = 5, 3, 7, 2, 11
 SGD = {"lr": 0.5, "clip": 0.25}
+MOMENTUM = {"lr": 0.05, "clip": 0.25, "momentum": 0.875}
 ADAM = {"lr": 0.01, "clip": 1.0}
+ADAMW = {"lr": 0.01, "clip": 1.0, "weight_decay": 0.125}
 CELLS = {
     "vanilla-tanh": lambda: torch.nn.RNN(VOCABULARY, HIDDEN, LAYERS, nonlinearity="tanh"),
     "vanilla-relu": lambda: torch.nn.RNN(VOCABULARY, HIDDEN, LAYERS, nonlinearity="relu"),
@@ -100,7 +102,11 @@ def make(cell):
     }
     for name, settings, make_optimizer in (
             ("sgd", SGD, lambda p: torch.optim.SGD(p, lr=SGD["lr"])),
-            ("adam", ADAM, lambda p: torch.optim.Adam(p, lr=ADAM["lr"]))):
+            ("momentum", MOMENTUM, lambda p: torch.optim.SGD(
+                p, lr=MOMENTUM["lr"], momentum=MOMENTUM["momentum"])),
+            ("adam", ADAM, lambda p: torch.optim.Adam(p, lr=ADAM["lr"])),
+            ("adamw", ADAMW, lambda p: torch.optim.AdamW(
+                p, lr=ADAMW["lr"], weight_decay=ADAMW["weight_decay"]))):
         model.load_state_dict(initial)
         losses = losses_of_training(model, make_optimizer(model.parameters()), settings["clip"],
                                     tokens, targets, state)

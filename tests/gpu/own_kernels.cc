@@ -194,7 +194,8 @@ Finding Operations(Backend& backend) {
   backend.ProjectAndLoss(**queue, top.view(), head_of(head), targets.view(), loss.view(),
                          d_top.view(), head_of(d_head));
   backend.SquaredNorm(**queue, gradients.view(), norm.view());
-  for (const OptimizerKind kind : {OptimizerKind::kSgd, OptimizerKind::kAdam}) {
+  for (const OptimizerKind kind :
+       {OptimizerKind::kSgd, OptimizerKind::kMomentum, OptimizerKind::kAdam}) {
     backend.Update(**queue, {.kind = kind},
                    {weights.view(), gradients.view(), moment1.view(), moment2.view(), rate.view(),
                     norm.view(), step.view(), scale.view()});

@@ -58,20 +58,29 @@ void Update(CpuQueue& queue, const OptimizerConfig& config, const UpdateViews& v
   const auto count = static_cast<int64_t>(views.parameters.count);
   float* weight = views.parameters.As<float>();
   const float* gradient = views.gradients.As<float>();
-  const bool adam = config.kind == OptimizerKind::kAdam;
-  float* moment1 = adam ? views.moment1.As<float>() : nullptr;
-  float* moment2 = adam ? views.moment2.As<float>() : nullptr;
+  const int moments = MomentCount(config.kind);
+  float* moment1 = moments > 0 ? views.moment1.As<float>() : nullptr;
+  float* moment2 = moments > 1 ? views.moment2.As<float>() : nullptr;
   Turn(queue).ForEach(
       (count + kTaskElements - 1) / kTaskElements, 4 * kTaskElements, [&](int64_t task, int) {
-        const int64_t end = std::min(count, (task + 1) * kTaskElements);
-        if (adam) {
-          for (int64_t i = task * kTaskElements; i < end; ++i) {
-            weight[i] = AdamUpdate(weight[i], gradient[i], moment1[i], moment2[i], factors);
-          }
-        } else {
-          for (int64_t i = task * kTaskElements; i < end; ++i) {
-            weight[i] = SgdUpdate(weight[i], gradient[i], factors);
-          }
+        // A loop for each kind, so that each is vector code.
+        const int64_t begin = task * kTaskElements, end = std::min(count, begin + kTaskElements);
+        switch (config.kind) {
+          case OptimizerKind::kSgd:
+            for (int64_t i = begin; i < end; ++i) {
+              weight[i] = SgdUpdate(weight[i], gradient[i], factors);
+            }
+            break;
+          case OptimizerKind::kMomentum:
+            for (int64_t i = begin; i < end; ++i) {
+              weight[i] = MomentumUpdate(weight[i], gradient[i], moment1[i], factors);
+            }
+            break;
+          case OptimizerKind::kAdam:
+            for (int64_t i = begin; i < end; ++i) {
+              weight[i] = AdamUpdate(weight[i], gradient[i], moment1[i], moment2[i], factors);
+            }
+            break;
         }
       });
 }

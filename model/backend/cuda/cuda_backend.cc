@@ -310,18 +310,28 @@ void CudaBackend::Update(Queue& queue, const OptimizerConfig& config, const Upda
                             .step = views.step.As<int64_t>(),
                             .loss_scale = loss_scale,
                             .update = update});
-  if (config.kind == OptimizerKind::kAdam) {
-    cuda.Launch(UpdateByAdam{.weights = views.parameters.As<float>(),
-                             .gradients = views.gradients.As<float>(),
-                             .moment1 = views.moment1.As<float>(),
-                             .moment2 = views.moment2.As<float>(),
-                             .update = update,
-                             .count = Count(views.parameters)});
-  } else {
-    cuda.Launch(UpdateBySgd{.weights = views.parameters.As<float>(),
-                            .gradients = views.gradients.As<float>(),
-                            .update = update,
-                            .count = Count(views.parameters)});
+  switch (config.kind) {
+    case OptimizerKind::kSgd:
+      cuda.Launch(UpdateBySgd{.weights = views.parameters.As<float>(),
+                              .gradients = views.gradients.As<float>(),
+                              .update = update,
+                              .count = Count(views.parameters)});
+      break;
+    case OptimizerKind::kMomentum:
+      cuda.Launch(UpdateByMomentum{.weights = views.parameters.As<float>(),
+                                   .gradients = views.gradients.As<float>(),
+                                   .moment1 = views.moment1.As<float>(),
+                                   .update = update,
+                                   .count = Count(views.parameters)});
+      break;
+    case OptimizerKind::kAdam:
+      cuda.Launch(UpdateByAdam{.weights = views.parameters.As<float>(),
+                               .gradients = views.gradients.As<float>(),
+                               .moment1 = views.moment1.As<float>(),
+                               .moment2 = views.moment2.As<float>(),
+                               .update = update,
+                               .count = Count(views.parameters)});
+      break;
   }
 }
 

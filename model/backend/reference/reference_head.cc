@@ -77,16 +77,21 @@ void Update(const OptimizerConfig& config, const UpdateViews& views) {
                                                *views.squared_norm.As<double>(), step);
   Real* weight = views.parameters.As<Real>();
   const Real* gradient = views.gradients.As<Real>();
-  if (config.kind == OptimizerKind::kSgd) {
-    for (size_t i = 0; i < views.parameters.count; ++i) {
-      weight[i] = SgdUpdate(weight[i], gradient[i], factors);
-    }
-    return;
-  }
-  Real* moment1 = views.moment1.As<Real>();
-  Real* moment2 = views.moment2.As<Real>();
+  const int moments = MomentCount(config.kind);
+  Real* moment1 = moments > 0 ? views.moment1.As<Real>() : nullptr;
+  Real* moment2 = moments > 1 ? views.moment2.As<Real>() : nullptr;
   for (size_t i = 0; i < views.parameters.count; ++i) {
-    weight[i] = AdamUpdate(weight[i], gradient[i], moment1[i], moment2[i], factors);
+    switch (config.kind) {
+      case OptimizerKind::kSgd:
+        weight[i] = SgdUpdate(weight[i], gradient[i], factors);
+        break;
+      case OptimizerKind::kMomentum:
+        weight[i] = MomentumUpdate(weight[i], gradient[i], moment1[i], factors);
+        break;
+      case OptimizerKind::kAdam:
+        weight[i] = AdamUpdate(weight[i], gradient[i], moment1[i], moment2[i], factors);
+        break;
+    }
   }
 }
 

@@ -71,6 +71,8 @@ class Golden : public testing::TestWithParam<GoldenCase> {
   void ExpectLosses(const char* name, OptimizerConfig config) {
     const nlohmann::json wanted = golden_[name];
     config.clip = wanted["clip"];
+    config.momentum = wanted.value("momentum", 0.0);
+    config.weight_decay = wanted.value("weight_decay", 0.0);
     std::vector<double> state = Values("state_in"), losses;
     for (int step = 0; step < 10; ++step) {
       const DeviceModel::Pass pass = Run(state);
@@ -108,8 +110,16 @@ TEST_P(Golden, TenStepsOfSgdGiveTheSameLosses) {
   ExpectLosses("sgd", {.kind = OptimizerKind::kSgd});
 }
 
+TEST_P(Golden, TenStepsOfMomentumGiveTheSameLosses) {
+  ExpectLosses("momentum", {.kind = OptimizerKind::kMomentum});
+}
+
 TEST_P(Golden, TenStepsOfAdamGiveTheSameLosses) {
   ExpectLosses("adam", {.kind = OptimizerKind::kAdam});
+}
+
+TEST_P(Golden, TenStepsOfAdamWGiveTheSameLosses) {
+  ExpectLosses("adamw", {.kind = OptimizerKind::kAdam});
 }
 
 INSTANTIATE_TEST_SUITE_P(AllBackends, Golden, testing::ValuesIn(AllCases()), [](const auto& info) {

@@ -62,6 +62,7 @@ void ExpectSame(const TrainerStateFile& got, const TrainerStateFile& wanted) {
   EXPECT_EQ(p.epochs_without_better, q.epochs_without_better);
   EXPECT_EQ(p.publishable_perplexity, q.publishable_perplexity);
   EXPECT_EQ(p.learning_rate, q.learning_rate);
+  EXPECT_EQ(got.snapshot.learning_rate_factor, wanted.snapshot.learning_rate_factor);
   EXPECT_EQ(p.gradient_norm, q.gradient_norm);
 }
 
@@ -138,12 +139,14 @@ TEST(TrainerStateFile, KeepsTheLossScaleAndTheChoiceOfTheEngine) {
   EXPECT_EQ(format(state), "1");
   state.snapshot.loss_scale = {0x1p24f, 1999};
   EXPECT_EQ(format(state), "2");
+  state.snapshot.learning_rate_factor = 0.1;
+  EXPECT_EQ(format(state), "3");
 }
 
 TEST(TrainerStateFile, RefusesDamageOfEveryKindSayingWhat) {
-  const absl::Status newer = StatusWith("derin.format", "3");
+  const absl::Status newer = StatusWith("derin.format", "4");
   EXPECT_EQ(newer.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_THAT(newer.message(), HasSubstr("trainer state file has format version 3"));
+  EXPECT_THAT(newer.message(), HasSubstr("trainer state file has format version 4"));
   const auto expect_damage = [](const absl::Status& status, const char* what) {
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << what;
     EXPECT_THAT(status.message(), HasSubstr("damaged trainer state file"));

@@ -54,5 +54,22 @@ TEST(InitialParameters, DifferFromTensorToTensor) {
   EXPECT_FALSE(std::equal(first, first + slices[1].count, second));
 }
 
+TEST(ForgetBias, IsWhatTheForgetGatesBeginWithAndNothingElseChanges) {
+  const StackConfig config{.layers = 2, .hidden = 3, .vocabulary = 5};
+  const Parameters drawn = InitialParameters(config, 9);
+  Parameters set = drawn;
+  SetForgetBias(config, 1.5f, set);
+  for (const Slice& slice : drawn.layout.slices()) {
+    const bool input = slice.name.starts_with("rnn.bias_ih_l");
+    const bool bias = input || slice.name.starts_with("rnn.bias_hh_l");
+    for (int64_t i = 0; i < slice.count; ++i) {
+      const bool forget = bias && i >= 3 && i < 6;
+      const float before = drawn.values[slice.offset + i];
+      const float forgets = input ? 1.5f : 0.0f;
+      EXPECT_EQ(set.values[slice.offset + i], forget ? forgets : before) << slice.name << " " << i;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace derin

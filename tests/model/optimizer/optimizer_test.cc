@@ -28,8 +28,9 @@ TEST(IntegerPower, EqualsThePower) {
   EXPECT_EQ(IntegerPower(0.9, int64_t{1} << 40), 0);
 }
 
-TEST(Optimizer, KeepsTwoMomentsForAdamOnly) {
+TEST(Optimizer, KeepsAMomentForMomentumAndTwoForAdam) {
   EXPECT_EQ(MomentCount(OptimizerKind::kSgd), 0);
+  EXPECT_EQ(MomentCount(OptimizerKind::kMomentum), 1);
   EXPECT_EQ(MomentCount(OptimizerKind::kAdam), 2);
 }
 
@@ -49,6 +50,35 @@ TYPED_TEST(Update, OfSgdSubtractsTheRateTimesTheClippedGradient) {
     EXPECT_NEAR(SgdUpdate<TypeParam>(0.25, gradient, f), 0.25 - 2 * factor * gradient,
                 kTolerance<TypeParam>);
   }
+}
+
+// torch.optim.SGD's formula in double precision, over some steps.
+TYPED_TEST(Update, OfMomentumKeepsAShareOfTheLastDirection) {
+  const OptimizerConfig config{.kind = OptimizerKind::kMomentum, .clip = 1e6, .momentum = 0.75};
+  TypeParam weight = 0.75, moment = 0;
+  double wanted = 0.75, direction = 0;
+  for (const double gradient : {0.5, -1.5, 0.0, 2.0, 0.25}) {
+    const auto f = MakeUpdateFactors<TypeParam>(config, 0.125, gradient * gradient, 1);
+    weight = MomentumUpdate<TypeParam>(weight, gradient, moment, f);
+    direction = 0.75 * direction + gradient;
+    wanted -= 0.125 * direction;
+    EXPECT_NEAR(moment, direction, kTolerance<TypeParam>);
+    EXPECT_NEAR(weight, wanted, kTolerance<TypeParam>);
+  }
+}
+
+// The decay is of the weight as it was, by the rate, and leaves the moments alone.
+TYPED_TEST(Update, OfAdamWShrinksTheWeightBesides) {
+  OptimizerConfig config{.kind = OptimizerKind::kAdam, .clip = 1e6};
+  TypeParam plain1 = 0, plain2 = 0, moment1 = 0, moment2 = 0;
+  const auto plain = MakeUpdateFactors<TypeParam>(config, 0.125, 0.25, 1);
+  config.weight_decay = 0.5;
+  const auto decaying = MakeUpdateFactors<TypeParam>(config, 0.125, 0.25, 1);
+  EXPECT_NEAR(AdamUpdate<TypeParam>(2, 0.5, moment1, moment2, decaying),
+              AdamUpdate<TypeParam>(2, 0.5, plain1, plain2, plain) - 0.125 * 0.5 * 2,
+              kTolerance<TypeParam>);
+  EXPECT_EQ(moment1, plain1);
+  EXPECT_EQ(moment2, plain2);
 }
 
 // Algorithm 1 of the paper, in double precision, over some steps.

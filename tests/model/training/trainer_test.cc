@@ -45,14 +45,17 @@ class TrainerTest : public testing::Test {
 
 TEST_F(TrainerTest, LearnsATextByHeartWithEveryCellOptimizerAndPartition) {
   for (const Cell cell : {Cell::kVanillaTanh, Cell::kVanillaRelu, Cell::kGru, Cell::kLstm}) {
-    for (const OptimizerKind optimizer : {OptimizerKind::kSgd, OptimizerKind::kAdam}) {
+    for (const OptimizerKind optimizer :
+         {OptimizerKind::kSgd, OptimizerKind::kMomentum, OptimizerKind::kAdam}) {
       for (const Partition partition : {Partition::kSequential, Partition::kRandom}) {
         TrainingConfig config = SmallConfig();
         config.model.cell = cell;
         config.optimizer.kind = optimizer;
+        config.optimizer.momentum = 0.5;
         config.learning_rate.peak = optimizer == OptimizerKind::kAdam ? 0.02
                                     : cell == Cell::kVanillaRelu      ? 0.3
                                                                       : 1;
+        if (optimizer == OptimizerKind::kMomentum) config.learning_rate.peak /= 2;
         config.partition = partition;
         config.epochs = 30;
         auto trainer = Make(config);
@@ -211,14 +214,15 @@ TEST_F(TrainerTest, GoesOnFromASnapshotBitForBitWhateverTheConfiguration) {
     precisions.push_back(Precision::kBf16);
   for (const Precision precision : precisions) {
     for (const Cell cell : {Cell::kVanillaTanh, Cell::kVanillaRelu, Cell::kGru, Cell::kLstm}) {
-      for (const OptimizerKind optimizer : {OptimizerKind::kSgd, OptimizerKind::kAdam}) {
+      for (const OptimizerKind optimizer :
+           {OptimizerKind::kSgd, OptimizerKind::kMomentum, OptimizerKind::kAdam}) {
         for (const Partition partition : {Partition::kSequential, Partition::kRandom}) {
           for (const auto schedule :
                {LearningRateSchedule::kConstant, LearningRateSchedule::kCosine}) {
             TrainingConfig config = SmallConfig();
             config.model.cell = cell;
             config.model.precision = precision;
-            config.optimizer.kind = optimizer;
+            config.optimizer = {.kind = optimizer, .momentum = 0.875, .weight_decay = 0.125};
             config.learning_rate = {.peak = 0.02, .schedule = schedule, .warmup_steps = 5};
             config.partition = partition;
             config.validation_share = partition == Partition::kRandom ? 0 : 0.2;
@@ -250,6 +254,34 @@ TEST_F(TrainerTest, GoesOnFromASnapshotBitForBitWhateverTheConfiguration) {
       }
     }
   }
+}
+
+TEST_F(TrainerTest, ALowerRateIsOfEveryStepFromThenOnAndStaysWithSnapshots) {
+  TrainingConfig config = SmallConfig();
+  config.learning_rate = {.peak = 0.5, .warmup_steps = 4};
+  auto trainer = Make(config);
+  ASSERT_TRUE(trainer->Step().ok());
+  EXPECT_EQ(trainer->Snapshot()->progress.learning_rate, 0.125);
+  trainer->LowerLearningRate(0.5);
+  ASSERT_TRUE(trainer->Step().ok());
+  const TrainerSnapshot lowered = *trainer->Snapshot();
+  EXPECT_EQ(lowered.progress.learning_rate, 0.125);
+  EXPECT_EQ(lowered.learning_rate_factor, 0.5);
+  Finish(*trainer);
+  auto again = Make(config);
+  ASSERT_TRUE(again->Restore(lowered).ok());
+  EXPECT_EQ(again->learning_rate_factor(), 0.5);
+  Finish(*again);
+  ExpectSameEnd(*again, *trainer);
+
+  // The same as a training of half the rate from there on.
+  config.learning_rate.peak = 0.25;
+  auto halved = Make(config);
+  TrainerSnapshot of_it = lowered;
+  of_it.learning_rate_factor = 1;
+  ASSERT_TRUE(halved->Restore(of_it).ok());
+  Finish(*halved);
+  EXPECT_EQ(halved->Snapshot()->parameters, trainer->Snapshot()->parameters);
 }
 
 TEST_F(TrainerTest, GoesBackToASnapshot) {
@@ -284,6 +316,10 @@ TEST_F(TrainerTest, ASnapshotThatDoesNotFitIsRefusedWithItsField) {
   EXPECT_THAT(refusal([](Bad s) { s.moment1.clear(); }), HasSubstr("moment1"));
   EXPECT_THAT(refusal([](Bad s) { s.moment2.push_back(0); }), HasSubstr("moment2"));
   EXPECT_THAT(refusal([](Bad s) { s.hidden.resize(1); }), HasSubstr("hidden"));
+  EXPECT_THAT(refusal([](Bad s) { s.learning_rate_factor = 0; }),
+              HasSubstr("learning_rate_factor"));
+  EXPECT_THAT(refusal([](Bad s) { s.learning_rate_factor = 2; }),
+              HasSubstr("learning_rate_factor"));
   EXPECT_THAT(refusal([](Bad s) { s.best_parameters.resize(1); }), HasSubstr("best_parameters"));
   EXPECT_THAT(refusal([](Bad s) { s.epoch = 7; }), HasSubstr("epoch"));
   EXPECT_THAT(refusal([](Bad s) { s.epoch = -1; }), HasSubstr("epoch"));

@@ -46,6 +46,21 @@ struct UpdateBySgd {
   }
 };
 
+struct UpdateByMomentum {
+  static constexpr const char* kName = "UpdateByMomentum";
+  float* weights;          // [count]
+  const float* gradients;  // [count]
+  float* moment1;          // [count]
+  const PreparedUpdate* update;
+  int64_t count;
+
+  DERIN_HOST_DEVICE int64_t items() const { return count; }
+  DERIN_HOST_DEVICE void operator()(int64_t i) const {
+    if (update->skipped) return;
+    weights[i] = MomentumUpdate(weights[i], gradients[i], moment1[i], update->factors);
+  }
+};
+
 struct UpdateByAdam {
   static constexpr const char* kName = "UpdateByAdam";
   float* weights;          // [count]

@@ -64,10 +64,9 @@ Optimized Optimize(Backend& backend, const OptimizerConfig& config, int count) {
   };
   Buffer parameters = buffer(RandomFloats(count, random)),
          gradients = buffer(RandomFloats(count, random)), moment1, moment2;
-  if (MomentCount(config.kind) == 2) {
-    moment1 = buffer(std::vector<float>(count, 0));
-    moment2 = buffer(std::vector<float>(count, 0));
-  }
+  const std::vector<float> zeros(count, 0);
+  if (MomentCount(config.kind) > 0) moment1 = buffer(zeros);
+  if (MomentCount(config.kind) > 1) moment2 = buffer(zeros);
   Buffer rate = *backend.Allocate(ElementType::kF64, 1),
          norm = *backend.Allocate(ElementType::kF64, 1),
          step = *backend.Allocate(ElementType::kI64, 1);
@@ -94,10 +93,12 @@ Optimized Optimize(Backend& backend, const OptimizerConfig& config, int count) {
 // Element by element there is only one way to compute, so the reference's f32 has the same bits.
 TEST(CpuUpdate, HasTheReferencesBitsForEveryOptimizerAndAnyNumberOfThreads) {
   auto reference = *NewBackend("reference");
-  for (const OptimizerKind kind : {OptimizerKind::kSgd, OptimizerKind::kAdam}) {
+  for (const OptimizerKind kind :
+       {OptimizerKind::kSgd, OptimizerKind::kMomentum, OptimizerKind::kAdam}) {
     for (const double clip : {0.5, 1e9}) {
       for (const int count : kCounts) {
-        const OptimizerConfig config{.kind = kind, .clip = clip};
+        const OptimizerConfig config{
+            .kind = kind, .clip = clip, .momentum = 0.75, .weight_decay = 0.25};
         const Optimized wanted = Optimize(*reference, config, count);
         for (const int threads : {1, 2, 3}) {
           SCOPED_TRACE(testing::Message() << "optimizer " << static_cast<int>(kind) << ", " << count

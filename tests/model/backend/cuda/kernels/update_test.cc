@@ -19,11 +19,18 @@ class UpdateKernels : public testing::Test {
     const double rate = 0.5;
     PreparedUpdate update;
     RunOnHost(PrepareUpdate{{.kind = kind}, &rate, &squared_norm, &step_, loss_scale, &update});
-    if (kind == OptimizerKind::kAdam) {
-      RunOnHost(UpdateByAdam{weights_.data(), gradients_.data(), moment1_.data(), moment2_.data(),
-                             &update, 2});
-    } else {
-      RunOnHost(UpdateBySgd{weights_.data(), gradients_.data(), &update, 2});
+    switch (kind) {
+      case OptimizerKind::kSgd:
+        RunOnHost(UpdateBySgd{weights_.data(), gradients_.data(), &update, 2});
+        break;
+      case OptimizerKind::kMomentum:
+        RunOnHost(
+            UpdateByMomentum{weights_.data(), gradients_.data(), moment1_.data(), &update, 2});
+        break;
+      case OptimizerKind::kAdam:
+        RunOnHost(UpdateByAdam{weights_.data(), gradients_.data(), moment1_.data(), moment2_.data(),
+                               &update, 2});
+        break;
     }
   }
 
@@ -33,7 +40,8 @@ class UpdateKernels : public testing::Test {
 };
 
 TEST_F(UpdateKernels, AStepWhoseGradientOverflowedAdvancesNothingButTheScale) {
-  for (const OptimizerKind kind : {OptimizerKind::kSgd, OptimizerKind::kAdam}) {
+  for (const OptimizerKind kind :
+       {OptimizerKind::kSgd, OptimizerKind::kMomentum, OptimizerKind::kAdam}) {
     for (const double norm :
          {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
       double scale[] = {64, 17};
@@ -65,7 +73,8 @@ TEST_F(UpdateKernels, WithoutAScaleEveryStepCounts) {
 }
 
 TEST(UpdateKernel, IsTheArithmeticOfTheOptimizers) {
-  const OptimizerConfig config{.kind = OptimizerKind::kAdam, .clip = 0.5};
+  const OptimizerConfig config{
+      .kind = OptimizerKind::kAdam, .clip = 0.5, .momentum = 0.75, .weight_decay = 0.25};
   const double rate = 0.01, norm2 = 4;
   int64_t step = 2;
   PreparedUpdate update;
@@ -90,6 +99,12 @@ TEST(UpdateKernel, IsTheArithmeticOfTheOptimizers) {
   RunOnHost(UpdateBySgd{weights.data(), gradients.data(), &update, 2});
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(weights[i], SgdUpdate(before[i], gradients[i], factors));
+  }
+  weights = before;
+  RunOnHost(UpdateByMomentum{weights.data(), gradients.data(), moment1.data(), &update, 2});
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(weights[i], MomentumUpdate(before[i], gradients[i], wanted1[i], factors));
+    EXPECT_EQ(moment1[i], wanted1[i]);
   }
 }
 
