@@ -54,6 +54,7 @@ inline constexpr EnumName<client::TrainingEvent::Kind> kEventKindNames[] = {
     {client::TrainingEvent::Kind::kStateChanged, "state-changed"},
     {client::TrainingEvent::Kind::kPublished, "published"},
     {client::TrainingEvent::Kind::kResumed, "resumed"},
+    {client::TrainingEvent::Kind::kRecovered, "recovered"},
 };
 inline constexpr EnumName<client::FinishReason> kFinishReasonNames[] = {
     {client::FinishReason::kLength, "length"},

@@ -69,6 +69,25 @@ std::string ShortDuration(absl::Duration duration) {
   return absl::StrFormat("%dd%02dh", hours / 24, hours % 24);
 }
 
+std::string OneLine(std::string_view text) {
+  std::string line;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool has_next = i + 1 < text.size();
+    if (byte == '\n') {
+      line += "↵";
+    } else if (byte < 0x20 || byte == 0x7F) {
+      line += '?';
+    } else if (byte == 0xC2 && has_next && static_cast<unsigned char>(text[i + 1]) < 0xA0) {
+      line += '?';  // U+0080 to U+009F
+      ++i;
+    } else {
+      line += text[i];
+    }
+  }
+  return line;
+}
+
 std::string LocalTime(std::optional<absl::Time> time, absl::TimeZone zone) {
   if (!time.has_value()) return "-";
   return absl::FormatTime("%Y-%m-%d %H:%M:%S", *time, zone);

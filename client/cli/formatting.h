@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/time/time.h"
 
@@ -22,6 +23,9 @@ std::string Perplexity(std::optional<double> value);
 std::string Shortest(double value);
 // The two largest units: 0.4ms, 420ms, 3.2s, 45s, 1m32s, 3h05m, 2d04h. Negative is 0s.
 std::string ShortDuration(absl::Duration duration);
+// `text` (UTF-8) on one line of a terminal, whatever is in it: a line break is ↵, and what else
+// steers a terminal a question mark.
+std::string OneLine(std::string_view text);
 // 2024-05-01 12:03:11.
 std::string LocalTime(std::optional<absl::Time> time, absl::TimeZone zone);
 

@@ -1,10 +1,12 @@
 #include "client/cli/job_text.h"
 
+#include <map>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/cli/enum_names.h"
 #include "client/cli/formatting.h"
 #include "client/cli/table.h"
@@ -29,6 +31,17 @@ std::string StartText(const client::TrainingSpec& spec) {
   return absl::StrCat(from.training_checkpoint, from.weights_only ? ", weights only" : "");
 }
 
+// The optimiser's name, with what is special about it.
+std::string KindText(const client::TrainingSpec& spec) {
+  if (!spec.optimizer.has_value()) return "sgd";
+  if (std::holds_alternative<client::Adam>(*spec.optimizer)) return "adam";
+  if (const auto* adamw = std::get_if<client::AdamW>(&*spec.optimizer)) {
+    return absl::StrCat("adamw, decay ", Shortest(adamw->weight_decay.value_or(0)));
+  }
+  const double momentum = std::get<client::Sgd>(*spec.optimizer).momentum.value_or(0);
+  return momentum == 0 ? "sgd" : absl::StrCat("sgd, momentum ", Shortest(momentum));
+}
+
 Fields SpecFields(const client::TrainingJob& job) {
   const client::TrainingSpec& spec = job.spec;
   std::string text = spec.corpus;
@@ -44,13 +57,17 @@ Fields SpecFields(const client::TrainingJob& job) {
           {"network", absl::StrCat(NetworkText(spec.config), " on ",
                                    std::string(Name(spec.config.tokenization)), ", ",
                                    WholeNumber(job.parameter_count), " parameters")},
+          {"forget bias", spec.forget_bias.has_value() ? Shortest(*spec.forget_bias) : ""},
           {"precision", std::string(Name(spec.config.precision))},
           {"batches", absl::StrCat(spec.batch.value_or(0), " rows x ", spec.steps.value_or(0),
                                    " steps, ", std::string(Name(spec.partition)))},
           {"optimizer", OptimizerText(spec)},
           {"ends", EndsText(spec)},
           {"seed", spec.seed.has_value() ? absl::StrCat(*spec.seed) : ""},
-          {"saved", SavedText(spec)}};
+          {"diverging", spec.recover_from_divergence ? "goes on once, at a tenth of the rate" : ""},
+          {"saved", SavedText(spec)},
+          {"priority", job.priority == 0 ? "" : absl::StrCat(job.priority)},
+          {"labels", LabelsText(job.labels)}};
 }
 
 Fields ProgressFields(const client::TrainingProgress& progress) {
@@ -62,11 +79,16 @@ Fields ProgressFields(const client::TrainingProgress& progress) {
   if (progress.validation_perplexity.has_value()) {
     absl::StrAppend(&perplexity, ", ", Perplexity(progress.validation_perplexity), " (validation)");
   }
+  const std::string sample = progress.sample.has_value()
+                                 ? absl::StrCat(OneLine(progress.sample->text), " (step ",
+                                                WholeNumber(progress.sample->step), ")")
+                                 : "";
   return {{"progress", absl::StrCat("epoch ", progress.epoch, "/", progress.epochs, ", step ",
                                     progress.step, "/", progress.steps)},
           {"perplexity", perplexity},
           {"tokens", WholeNumber(progress.tokens) + " trained on, " +
-                         ShortNumber(progress.tokens_per_second) + "/s"}};
+                         ShortNumber(progress.tokens_per_second) + "/s"},
+          {"sample", sample}};
 }
 
 std::string StateText(const client::TrainingJob& job) {
@@ -78,16 +100,18 @@ std::string StateText(const client::TrainingJob& job) {
 
 }  // namespace
 
+std::string LabelsText(const std::map<std::string, std::string>& labels) {
+  return absl::StrJoin(labels, ", ", absl::PairFormatter("="));
+}
+
 std::string NetworkText(const client::ModelConfig& config) {
   return absl::StrCat(std::string(Name(config.cell)), " ", config.layers.value_or(0), " x ",
                       config.hidden.value_or(0));
 }
 
 std::string OptimizerText(const client::TrainingSpec& spec) {
-  const bool adam =
-      spec.optimizer.has_value() && std::holds_alternative<client::Adam>(*spec.optimizer);
   const client::LearningRate& rate = spec.learning_rate;
-  std::string text = adam ? "adam" : "sgd";
+  std::string text = KindText(spec);
   if (rate.peak.has_value()) absl::StrAppend(&text, ", rate ", Shortest(*rate.peak));
   if (rate.schedule == client::LearningRate::Schedule::kCosine) {
     absl::StrAppend(&text, " cosine to ", Shortest(rate.final_share.value_or(0)), " of it");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <ostream>
 #include <string>
 
@@ -17,6 +18,9 @@ std::string OptimizerText(const client::TrainingSpec& spec);
 
 // "after 20 epochs or 1,000 steps or 1h30m, at perplexity 2, after 3 epochs without a better one".
 std::string EndsText(const client::TrainingSpec& spec);
+
+// "owner=ada, team=verse"; empty when there are none.
+std::string LabelsText(const std::map<std::string, std::string>& labels);
 
 // All of a job, one fact a line.
 void PrintJob(const client::TrainingJob& job, absl::TimeZone zone, std::ostream& out);

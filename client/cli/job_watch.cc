@@ -20,12 +20,18 @@ std::string EventLine(const client::TrainingEvent& event, absl::TimeZone zone) {
   if (event.kind == client::TrainingEvent::Kind::kPublished) {
     return absl::StrCat(time, "published ", event.message);
   }
-  if (event.kind == client::TrainingEvent::Kind::kResumed) {
+  if (event.kind == client::TrainingEvent::Kind::kResumed ||
+      event.kind == client::TrainingEvent::Kind::kRecovered) {
     return absl::StrCat(time, event.message);
   }
   std::string line = absl::StrCat(time, std::string(Name(event.state)));
   if (!event.message.empty()) absl::StrAppend(&line, ": ", event.message);
   return line;
+}
+
+// The text on one line, whatever is in it.
+std::string SampleLine(const client::DrawnSample& sample) {
+  return absl::StrCat("step ", WholeNumber(sample.step), ": ", OneLine(sample.text));
 }
 
 // For people: notes and the live line on standard error.
@@ -59,8 +65,13 @@ absl::Status WatchWithLine(CommandContext& context, client::Client& client, cons
     show_snapshot();
     return true;
   };
+  int64_t shown_sample = -1;  // its step
   callbacks.progress = [&](const client::TrainingProgress& progress) {
     snapshot.reset();
+    if (progress.sample.has_value() && progress.sample->step != shown_sample) {
+      shown_sample = progress.sample->step;
+      line.Note(SampleLine(*progress.sample));
+    }
     line.Update(progress);
     return true;
   };

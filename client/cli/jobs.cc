@@ -1,3 +1,4 @@
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -68,13 +69,18 @@ void Print(const std::vector<client::TrainingJob>& jobs, Console& console) {
 void DefineList(CLI::App& jobs, CommandContext& context) {
   CLI::App& command = AddCommand(jobs, "list", "Lists the training jobs, newest first.",
                                  "  derin jobs list\n"
+                                 "  derin jobs list --label team=verse\n"
                                  "  derin jobs list --json | jq -r '.training_jobs[] | .name'");
-  context.DefineWithClient(command, [&context](client::Client& client) -> absl::Status {
+  auto labels = std::make_shared<std::map<std::string, std::string>>();
+  AddLabels(command, "--label", *labels, "only jobs that have it; may be repeated [all]");
+  context.DefineWithClient(command, [&context, labels](client::Client& client) -> absl::Status {
     Console& console = context.console();
-    const auto found = client.ListTrainingJobs();
+    const auto found = client.ListTrainingJobs(*labels);
     if (!found.ok()) return found.status();
     if (context.json()) {
       PrintDocument(ListToJson("training_jobs", *found), console.out);
+    } else if (found->empty() && !labels->empty()) {
+      console.err << "no job has these labels\n";
     } else if (found->empty()) {
       console.err << "no jobs yet; start one: "
                   << context.Suggest("train --corpus NAME --model NAME") << '\n';
@@ -135,6 +141,36 @@ void DefineChange(
         }
         return absl::OkStatus();
       });
+}
+
+void DefineUpdate(CLI::App& jobs, CommandContext& context) {
+  CLI::App& command = AddCommand(
+      jobs, "update", "Changes the priority or the labels of a job, in whatever state it is.",
+      "  derin jobs update job-js2zv3h3vxqw --priority 10\n"
+      "  derin jobs update job-js2zv3h3vxqw --label team=verse --remove-label draft");
+  const auto job = AddJobArgument(command);
+  auto edit = std::make_shared<client::TrainingJobEdit>();
+  AddNumber(command, "--priority", edit->priority,
+            "of the jobs that wait the one with the highest begins first, -100 to 100 [as it is]");
+  AddLabels(command, "--label", edit->set_labels, "to set; may be repeated");
+  AddTexts(command, "--remove-label", edit->remove_labels,
+           "the key of one to remove; may be repeated");
+  context.DefineWithClient(command, [&context, job, edit](client::Client& client) -> absl::Status {
+    if (!edit->priority && edit->set_labels.empty() && edit->remove_labels.empty()) {
+      return context.BadUsage("--priority, --label or --remove-label is required");
+    }
+    const auto changed = client.UpdateTrainingJob(ResourceName(kCollection, *job), *edit);
+    if (!changed.ok()) return WithNearestJob(changed.status(), *job, client);
+    if (context.json()) {
+      PrintDocument(ToJson(*changed), context.console().out);
+    } else {
+      context.console().out << changed->name << " has priority " << changed->priority
+                            << " and labels "
+                            << (changed->labels.empty() ? "none" : LabelsText(changed->labels))
+                            << '\n';
+    }
+    return absl::OkStatus();
+  });
 }
 
 void DefineCheckpoints(CLI::App& jobs, CommandContext& context) {
@@ -282,10 +318,11 @@ void DefineDeleteCheckpoint(CLI::App& jobs, CommandContext& context) {
 }  // namespace
 
 void AddJobsCommand(CLI::App& app, CommandContext& context) {
-  CLI::App& jobs = AddCommand(
-      app, "jobs", "Training jobs: list, show, watch, pause, resume, publish, cancel, delete.",
-      "  derin jobs list\n"
-      "  derin jobs watch job-js2zv3h3vxqw");
+  CLI::App& jobs =
+      AddCommand(app, "jobs",
+                 "Training jobs: list, show, watch, pause, resume, yield, publish, cancel, delete.",
+                 "  derin jobs list\n"
+                 "  derin jobs watch job-js2zv3h3vxqw");
   jobs.require_subcommand(0, 1);
   DefineList(jobs, context);
   DefineShow(jobs, context);
@@ -295,6 +332,10 @@ void AddJobsCommand(CLI::App& app, CommandContext& context) {
                &client::Client::PauseTrainingJob);
   DefineChange(jobs, context, "resume", "Queues a paused job; it goes on as if never paused.",
                &client::Client::ResumeTrainingJob);
+  DefineChange(jobs, context, "yield",
+               "Has a running job go back to the queue, behind those of its priority.",
+               &client::Client::YieldTrainingJob);
+  DefineUpdate(jobs, context);
   DefineCheckpoints(jobs, context);
   DefineCurve(jobs, context);
   DefinePublish(jobs, context);

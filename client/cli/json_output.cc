@@ -39,12 +39,21 @@ Json ToJson(const client::ModelConfig& config) {
 
 Json ToJson(const client::Optimizer& optimizer) {
   Json json;
-  const auto* adam = std::get_if<client::Adam>(&optimizer);
-  json["kind"] = adam != nullptr ? "adam" : "sgd";
-  if (adam != nullptr) {
-    Put(json, "beta1", adam->beta1);
-    Put(json, "beta2", adam->beta2);
-    Put(json, "epsilon", adam->epsilon);
+  const auto put_moments = [&json](const auto& adam) {
+    Put(json, "beta1", adam.beta1);
+    Put(json, "beta2", adam.beta2);
+    Put(json, "epsilon", adam.epsilon);
+  };
+  if (const auto* adam = std::get_if<client::Adam>(&optimizer)) {
+    json["kind"] = "adam";
+    put_moments(*adam);
+  } else if (const auto* adamw = std::get_if<client::AdamW>(&optimizer)) {
+    json["kind"] = "adamw";
+    put_moments(*adamw);
+    Put(json, "weight_decay", adamw->weight_decay);
+  } else {
+    json["kind"] = "sgd";
+    Put(json, "momentum", std::get<client::Sgd>(optimizer).momentum);
   }
   return json;
 }
@@ -63,6 +72,15 @@ Json ToJson(const client::StartFrom& from) {
   if (!from.training_checkpoint.empty()) json["training_checkpoint"] = from.training_checkpoint;
   if (!from.model_version.empty()) json["model_version"] = from.model_version;
   json["weights_only"] = from.weights_only;
+  return json;
+}
+
+Json ToJson(const client::TrainingSample& sample) {
+  Json json;
+  json["prompt"] = sample.prompt;
+  Put(json, "tokens", sample.tokens);
+  Put(json, "temperature", sample.temperature);
+  PutSeconds(json, "interval_seconds", sample.interval);
   return json;
 }
 
@@ -88,6 +106,9 @@ Json ToJson(const client::TrainingSpec& spec) {
   PutSeconds(json, "checkpoint_interval_seconds", spec.checkpoint_interval);
   Put(json, "checkpoints_to_keep", spec.checkpoints_to_keep);
   if (spec.start_from.has_value()) json["start_from"] = ToJson(*spec.start_from);
+  Put(json, "forget_bias", spec.forget_bias);
+  json["recover_from_divergence"] = spec.recover_from_divergence;
+  if (spec.sample.has_value()) json["sample"] = ToJson(*spec.sample);
   return json;
 }
 
@@ -191,6 +212,9 @@ Json ToJson(const client::TrainingJob& job) {
   json["parameter_count"] = job.parameter_count;
   json["last_sequence"] = job.last_sequence;
   if (!job.owner.empty()) json["owner"] = job.owner;
+  if (!job.labels.empty()) json["labels"] = job.labels;
+  json["priority"] = job.priority;
+  Put(json, "queue_time", job.queue_time);
   return json;
 }
 
@@ -213,6 +237,9 @@ Json ToJson(const client::TrainingProgress& progress) {
   json["fraction_done"] = progress.fraction_done;
   PutSeconds(json, "time_left_seconds", progress.time_left);
   PutSeconds(json, "training_time_seconds", progress.training_time);
+  if (progress.sample.has_value()) {
+    json["sample"] = {{"step", progress.sample->step}, {"text", progress.sample->text}};
+  }
   return json;
 }
 

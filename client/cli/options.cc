@@ -141,6 +141,16 @@ void AddNumbers(CLI::App& command, const std::string& flag, std::map<int32_t, do
   });
 }
 
+void AddLabels(CLI::App& command, const std::string& flag,
+               std::map<std::string, std::string>& labels, const std::string& help) {
+  AddRepeated(command, flag, "KEY=VALUE", help, "KEY=VALUE", [&labels](const std::string& text) {
+    const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
+    if (parts.first.empty() || text.find('=') == std::string::npos) return false;
+    labels[parts.first] = parts.second;
+    return true;
+  });
+}
+
 void AddWord(CLI::App& command, const std::string& flag, const std::vector<std::string>& words,
              std::function<void(size_t)> take, const std::string& help) {
   const std::string choice = absl::StrJoin(words, "|");

@@ -46,6 +46,10 @@ void AddNumbers(CLI::App& command, const std::string& flag, std::vector<int32_t>
 void AddNumbers(CLI::App& command, const std::string& flag, std::map<int32_t, double>& values,
                 const std::string& help);
 
+// A flag that may be repeated: each sets the value of a key, as KEY=VALUE.
+void AddLabels(CLI::App& command, const std::string& flag,
+               std::map<std::string, std::string>& labels, const std::string& help);
+
 // A flag that takes one of `words`; `take` gets the index of the one that was given.
 void AddWord(CLI::App& command, const std::string& flag, const std::vector<std::string>& words,
              std::function<void(size_t)> take, const std::string& help);

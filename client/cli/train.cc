@@ -1,4 +1,5 @@
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 #include "client/cli/job_watch.h"
 #include "client/cli/json_output.h"
 #include "client/cli/missing_name.h"
+#include "client/cli/optimizer_flags.h"
 #include "client/cli/options.h"
 #include "client/cli/resource_name.h"
 
@@ -23,7 +25,10 @@ struct TrainOptions {
   std::string model;
   std::string start_from;
   bool weights_only = false;
+  OptimizerFlags optimizer;
+  client::TrainingSample sample;
   client::TrainingSpec spec;
+  std::optional<int32_t> priority;
   client::CreateTrainingJobOptions create;
   bool detach = false;
 };
@@ -42,6 +47,9 @@ constexpr FieldFlag kFlags[] = {
     {"training_job.spec.steps", "--steps"},
     {"training_job.spec.partition", "--partition"},
     {"training_job.spec.optimizer", "--optimizer"},
+    {"training_job.spec.optimizer.sgd.momentum", "--momentum"},
+    {"training_job.spec.optimizer.adamw.weight_decay", "--weight-decay"},
+    {"training_job.spec.forget_bias", "--forget-bias"},
     {"training_job.spec.learning_rate.peak", "--lr"},
     {"training_job.spec.learning_rate.schedule", "--schedule"},
     {"training_job.spec.learning_rate.warmup_steps", "--warmup"},
@@ -59,6 +67,12 @@ constexpr FieldFlag kFlags[] = {
     {"training_job.spec.start_from.training_checkpoint", "--start-from"},
     {"training_job.spec.start_from.model_version", "--start-from"},
     {"training_job.spec.start_from.weights_only", "--weights-only"},
+    {"training_job.spec.sample.prompt", "--sample"},
+    {"training_job.spec.sample.tokens", "--sample-tokens"},
+    {"training_job.spec.sample.temperature", "--sample-temperature"},
+    {"training_job.spec.sample.interval", "--sample-seconds"},
+    {"training_job.labels", "--label"},
+    {"training_job.priority", "--priority"},
     {"training_job_id", "--id"},
 };
 
@@ -100,6 +114,8 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
     AddEnum(command, "--cell", spec.config.cell, kCellNames, "recurrent cell [lstm]");
     AddNumber(command, "--layers", spec.config.layers, "recurrent layers, 1 to 8 [2]");
     AddNumber(command, "--hidden", spec.config.hidden, "units of each layer, 1 to 2048 [256]");
+    AddNumber(command, "--forget-bias", spec.forget_bias,
+              "of an lstm: what the forget gates' biases begin with, -100 to 100 [drawn]");
     AddEnum(command, "--tokens", spec.config.tokenization, kTokenizationNames,
             "what one token is: a Unicode character, or a byte of UTF-8 [characters]");
     AddEnum(command, "--precision", spec.config.precision, kPrecisionNames,
@@ -111,14 +127,9 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
               "time steps through which gradients flow, 1 to 1024 [35]");
     AddEnum(command, "--partition", spec.partition, kPartitionNames,
             "windows in order with the state carried, or shuffled from a zero state [sequential]");
-    AddWord(
-        command, "--optimizer", {"sgd", "adam"},
-        [&spec](size_t i) {
-          spec.optimizer = i == 0 ? client::Optimizer(client::Sgd{}) : client::Adam{};
-        },
-        "how the parameters are updated [sgd]");
+    AddOptimizerFlags(command, options.optimizer);
     AddNumber(command, "--lr", spec.learning_rate.peak,
-              "highest learning rate [2 for sgd, 0.001 for adam]");
+              "highest learning rate [2 for sgd, 0.001 for adam and adamw]");
     AddEnum(command, "--schedule", spec.learning_rate.schedule, kScheduleNames,
             "learning rate after the warm-up [constant]");
     AddNumber(command, "--warmup", spec.learning_rate.warmup_steps,
@@ -129,6 +140,20 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
     AddNumber(command, "--epochs", spec.epochs, "passes over the text, 1 to 1000000 [500]");
     AddNumber(command, "--seed", spec.seed,
               "of weights, offsets and shuffles; the same seed trains the same model [drawn]");
+    command.add_flag("--recover", spec.recover_from_divergence,
+                     "when it diverges, go back to the newest checkpoint, once, and on at a tenth "
+                     "of the learning rate");
+  });
+  in("Text drawn while it trains", [&] {
+    command
+        .add_option("--sample", options.sample.prompt,
+                    "draw what continues this text now and then, and at the end [none]")
+        ->type_name("TEXT");
+    AddNumber(command, "--sample-tokens", options.sample.tokens, "tokens of it, 1 to 1024 [100]");
+    AddNumber(command, "--sample-temperature", options.sample.temperature,
+              "0 to 100; 0 takes the most probable token always [0.8]");
+    AddSeconds(command, "--sample-seconds", options.sample.interval,
+               "time of training between two texts, 1 to 86400 [10]");
   });
   in("End, besides --epochs; whichever comes first", [&] {
     AddNumber(command, "--max-steps", spec.max_steps,
@@ -148,6 +173,10 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
                "time of training between two checkpoints, 1 to 86400 [60]");
     AddNumber(command, "--keep-checkpoints", spec.checkpoints_to_keep,
               "how many of them are kept, the newest ones, 1 to 100 [2]");
+    AddNumber(command, "--priority", options.priority,
+              "of the jobs that wait the one with the highest begins first, -100 to 100 [0]");
+    AddLabels(command, "--label", options.create.labels,
+              "to find the job by, as in `derin jobs list --label`; may be repeated");
     command.add_flag("--validate-only", options.create.validate_only,
                      "check the request and show all defaults; nothing is stored");
     command.add_flag("--detach", options.detach,
@@ -162,6 +191,11 @@ bool FromCheckpoint(const TrainOptions& options) {
 
 // What is wrong with the flags together; empty when nothing is.
 std::string_view Mistake(const TrainOptions& options) {
+  if (const auto mistake = MistakeOf(options.optimizer); !mistake.empty()) return mistake;
+  const client::TrainingSample& sample = options.sample;
+  if (sample.prompt.empty() && (sample.tokens || sample.temperature || sample.interval)) {
+    return "--sample-tokens, --sample-temperature and --sample-seconds want --sample";
+  }
   if (FromCheckpoint(options)) return "";
   if (options.corpus.empty()) return "--corpus is required";
   if (options.model.empty()) return "--model is required";
@@ -184,7 +218,11 @@ absl::Status Train(CommandContext& context, client::Client& client, const TrainO
   if (!options.corpus.empty()) spec.corpus = ResourceName("corpora", options.corpus);
   if (!options.model.empty()) spec.model = ResourceName("models", options.model);
   if (!options.start_from.empty()) spec.start_from = StartOf(options);
-  const auto job = client.CreateTrainingJob(spec, options.create);
+  spec.optimizer = OptimizerOf(options.optimizer);
+  if (!options.sample.prompt.empty()) spec.sample = options.sample;
+  client::CreateTrainingJobOptions create = options.create;
+  create.priority = options.priority.value_or(0);
+  const auto job = client.CreateTrainingJob(spec, create);
   if (!job.ok()) {
     const absl::Status refused = WithFlag(job.status(), kFlags);
     return FromCheckpoint(options)

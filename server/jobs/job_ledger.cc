@@ -33,6 +33,12 @@ absl::Status AlreadyOver(const TrainingJob& job) {
       absl::StrCat(job.name(), " is ", absl::string_view(state.data(), state.size()), " already"));
 }
 
+// Whether `job` begins before `other`, which was created before it.
+bool GoesBefore(const TrainingJob& job, const TrainingJob& other) {
+  if (job.priority() != other.priority()) return job.priority() > other.priority();
+  return FromTimestamp(job.queue_time()) < FromTimestamp(other.queue_time());
+}
+
 JobChange Cancellation(std::string message) {
   return {TrainingJob::STATE_CANCELLED, "CANCELLED", std::move(message), {}};
 }
@@ -49,7 +55,10 @@ absl::StatusOr<TrainingJob> JobLedger::Add(const NewJob& new_job, int max_queued
   *job.mutable_spec() = new_job.spec;
   job.set_parameter_count(new_job.parameter_count);
   *job.mutable_create_time() = ToTimestamp(clock_());
+  *job.mutable_queue_time() = job.create_time();
   job.set_owner(new_job.owner.name);
+  job.set_priority(new_job.priority);
+  *job.mutable_labels() = new_job.labels;
   const JobUpdate update =
       Changed(std::move(job), {TrainingJob::STATE_QUEUED, "", "The job waits for the device.", {}});
 
@@ -199,16 +208,47 @@ absl::Status JobLedger::Delete(const std::string& id) {
   return absl::OkStatus();
 }
 
-absl::Status JobLedger::NoteResumed(const std::string& id, int64_t step, std::string message) {
+absl::Status JobLedger::Note(const std::string& id, TrainingEvent::Kind kind, int64_t step,
+                             std::string message) {
   absl::MutexLock lock(&mutex_);
   absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
   if (!job.ok()) return job.status();
-  TrainingEvent event = EventOf(*job, TrainingEvent::KIND_RESUMED, step);
+  TrainingEvent event = EventOf(*job, kind, step);
   event.set_message(std::move(message));
   auto stored = store_.UpdateTrainingJob({*std::move(job), {std::move(event)}});
   if (!stored.ok()) return stored.status();
   watchers_.Publish(stored->job);
   return absl::OkStatus();
+}
+
+absl::StatusOr<TrainingJob> JobLedger::Yield(const std::string& id) {
+  absl::MutexLock lock(&mutex_);
+  absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
+  if (!job.ok()) return job;
+  if (IsOver(job->state())) return AlreadyOver(*job);
+  if (job->state() != TrainingJob::STATE_RUNNING) {
+    const std::string_view state = StateName(job->state());
+    return Refusal(absl::StatusCode::kFailedPrecondition, "JOB_STATE",
+                   absl::StrCat(job->name(), " is ", absl::string_view(state.data(), state.size()),
+                                "; only one that is RUNNING can yield"));
+  }
+  *job->mutable_queue_time() = ToTimestamp(clock_());
+  return StoreEdited(*std::move(job));
+}
+
+absl::StatusOr<TrainingJob> JobLedger::Edit(const std::string& id,
+                                            const v1::UpdateTrainingJobRequest& request) {
+  absl::MutexLock lock(&mutex_);
+  absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
+  if (!job.ok()) return job;
+  if (absl::Status status = ApplyEdit(request, *job); !status.ok()) return status;
+  return StoreEdited(*std::move(job));
+}
+
+absl::StatusOr<TrainingJob> JobLedger::StoreEdited(TrainingJob job) {
+  if (absl::Status status = store_.EditTrainingJob(job); !status.ok()) return status;
+  watchers_.AddProgress(job);
+  return job;
 }
 
 absl::StatusOr<TrainingJob> JobLedger::End(const std::string& id, JobChange change) {
@@ -266,10 +306,12 @@ absl::StatusOr<TrainingJob::State> JobLedger::StateOf(const std::string& id) {
 absl::StatusOr<std::string> JobLedger::NextQueued() {
   auto jobs = store_.ListUnfinishedTrainingJobs();
   if (!jobs.ok()) return jobs.status();
+  const TrainingJob* next = nullptr;
   for (const TrainingJob& job : *jobs) {
-    if (job.state() == TrainingJob::STATE_QUEUED) return std::string(IdOf(job.name()));
+    if (job.state() != TrainingJob::STATE_QUEUED) continue;
+    if (next == nullptr || GoesBefore(job, *next)) next = &job;
   }
-  return "";
+  return next == nullptr ? "" : std::string(IdOf(next->name()));
 }
 
 absl::StatusOr<JobLedger::Counts> JobLedger::Count() {

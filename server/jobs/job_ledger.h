@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "derin/v1/model.pb.h"
 #include "derin/v1/training.pb.h"
+#include "server/jobs/job_edit.h"
 #include "server/jobs/job_watchers.h"
 #include "server/jobs/trained_model.h"
 #include "server/registry/model_registry.h"
@@ -58,6 +59,8 @@ class JobLedger {
     bool validate_only = false;
     std::optional<JobStart> start{};
     JobOwner owner{};
+    int32_t priority = 0;
+    JobLabels labels{};
   };
   absl::StatusOr<v1::TrainingJob> Add(const NewJob& job, int max_queued)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -81,8 +84,15 @@ class JobLedger {
   // Removes a job that is over or PAUSED with all that belongs to it, and ends its watches.
   // FAILED_PRECONDITION, reason JOB_STATE, in any other state.
   absl::Status Delete(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The attempt goes on from a checkpoint: stores that event; the job stays as it is otherwise.
-  absl::Status NoteResumed(const std::string& id, int64_t step, std::string message)
+  // Something happened to an attempt: stores that event; the job stays as it is otherwise.
+  absl::Status Note(const std::string& id, v1::TrainingEvent::Kind kind, int64_t step,
+                    std::string message) ABSL_LOCKS_EXCLUDED(mutex_);
+  // A running job takes its place behind those that wait, and stays RUNNING until its attempt has
+  // ended. FAILED_PRECONDITION, reason JOB_IS_OVER or JOB_STATE, in any other state.
+  absl::StatusOr<v1::TrainingJob> Yield(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Changes what can be changed of a job in whatever state it is, without an event. See ApplyEdit.
+  absl::StatusOr<v1::TrainingJob> Edit(const std::string& id,
+                                       const v1::UpdateTrainingJobRequest& request)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // The attempt ended as `change` says; but a job that was asked to cancel is CANCELLED instead,
   // and one that was asked to pause is PAUSED instead of QUEUED.
@@ -99,7 +109,8 @@ class JobLedger {
   absl::Status Recover() ABSL_LOCKS_EXCLUDED(mutex_);
 
   absl::StatusOr<v1::TrainingJob::State> StateOf(const std::string& id);
-  // The id of the job that waits longest, empty when none waits.
+  // The id of the job that is to begin next, empty when none waits: of the highest priority, that
+  // with the earliest queue_time.
   absl::StatusOr<std::string> NextQueued();
   // Jobs that are not over, by state.
   struct Counts {
@@ -118,6 +129,9 @@ class JobLedger {
                             int64_t step) const;
   // `job` after `change`, with its event.
   JobUpdate Changed(v1::TrainingJob job, const JobChange& change) const;
+  // Stores a job of which neither the state nor the events have changed.
+  absl::StatusOr<v1::TrainingJob> StoreEdited(v1::TrainingJob job)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Stores the change and tells it. A CANCELLING job becomes CANCELLED, whatever was wanted, and a
   // PAUSING one PAUSED where QUEUED was wanted.
   absl::StatusOr<v1::TrainingJob> Store(v1::TrainingJob job, JobChange change)

@@ -57,6 +57,11 @@ void JobRunner::Interrupt(const std::string& job_id) {
   if (running_ == job_id) interrupted_ = true;
 }
 
+void JobRunner::Yield(const std::string& job_id) {
+  absl::MutexLock lock(&mutex_);
+  if (running_ == job_id) yields_ = interrupted_ = true;
+}
+
 std::optional<v1::ListTrainingMetricsResponse> JobRunner::CurveOf(const std::string& job_id) {
   std::shared_ptr<const TrainingCurve> curve;
   {
@@ -110,7 +115,7 @@ absl::StatusOr<bool> JobRunner::RunNext() {
     // Before the job is RUNNING, so that no cancellation of a running job is missed.
     absl::MutexLock lock(&mutex_);
     running_ = *id;
-    interrupted_ = false;
+    yields_ = interrupted_ = false;
   }
   const absl::StatusOr<TrainingJob> job = ledger_.Begin(*id);
   if (job.ok()) {
@@ -156,6 +161,7 @@ absl::Status JobRunner::OrDeviceLost(const absl::Status& status) const {
 
 bool JobRunner::EndsHere(const std::string& id) {
   if (stop_) return true;
+  if (yields_) return true;
   // Cleared before the ledger is asked, so that one that comes meanwhile is not lost.
   if (!interrupted_.exchange(false)) return false;
   const absl::StatusOr<TrainingJob::State> state = ledger_.StateOf(id);
@@ -191,11 +197,7 @@ JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
   SetCurve(run.curve());
   absl::Status status;
   if (!run.resumed_message().empty()) {
-    const absl::Status noted = ledger_.NoteResumed(id, run.steps_done(), run.resumed_message());
-    if (!noted.ok()) {
-      spdlog::error("An event of training job {} cannot be stored; the training goes on: {}", id,
-                    Text(noted.message()));
-    }
+    NoteEvent(id, v1::TrainingEvent::KIND_RESUMED, run.steps_done(), run.resumed_message());
   }
   const auto tell = [&] {
     std::optional<v1::TrainingProgress> progress = run.Progress();
@@ -206,6 +208,8 @@ JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
   };
   while (status.ok() && !run.done() && !EndsHere(id)) {
     status = run.Step();
+    if (ErrorReason(status) == kDiverged) status = Recover(id, run, status);
+    if (status.ok() && run.SampleIsDue()) DrawSample(id, run);
     if (run.ProgressIsDue()) tell();
     if (!status.ok() || !run.CheckpointIsDue()) continue;
     if (const absl::Status written = run.WriteCheckpoint(); !written.ok()) {
@@ -213,6 +217,7 @@ JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
                     id, Text(written.message()));
     }
   }
+  if (status.ok() && run.done()) DrawSample(id, run);
   tell();
   if (status.ok() && run.done()) {
     // What another job may go on from; after a crash this one only publishes.
@@ -242,6 +247,31 @@ JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
   return outcome;
 }
 
+absl::Status JobRunner::Recover(const std::string& id, TrainingRun& run,
+                                const absl::Status& diverged) {
+  const absl::StatusOr<std::string> recovered = run.Recover(diverged);
+  if (!recovered.ok()) return recovered.status();
+  spdlog::warn("Training job {}: {}", id, *recovered);
+  SetCurve(run.curve());
+  NoteEvent(id, v1::TrainingEvent::KIND_RECOVERED, run.steps_done(), *recovered);
+  return absl::OkStatus();
+}
+
+void JobRunner::DrawSample(const std::string& id, TrainingRun& run) {
+  const absl::Status drawn = run.DrawSample();
+  if (drawn.ok()) return;
+  spdlog::error("A text of training job {} cannot be drawn; the training goes on: {}", id,
+                Text(drawn.message()));
+}
+
+void JobRunner::NoteEvent(const std::string& id, v1::TrainingEvent::Kind kind, int64_t step,
+                          const std::string& message) {
+  const absl::Status noted = ledger_.Note(id, kind, step, message);
+  if (noted.ok()) return;
+  spdlog::error("An event of training job {} cannot be stored; the training goes on: {}", id,
+                Text(noted.message()));
+}
+
 JobChange JobRunner::Interruption(const std::string& id, TrainingRun& run) {
   const absl::StatusOr<TrainingJob::State> state = ledger_.StateOf(id);
   if (state.ok() && *state == TrainingJob::STATE_CANCELLING) {
@@ -258,7 +288,8 @@ JobChange JobRunner::Interruption(const std::string& id, TrainingRun& run) {
   }
   return {TrainingJob::STATE_QUEUED,
           "",
-          absl::StrCat("The server stops; the training goes on from ", where, " once it runs."),
+          absl::StrCat(stop_ ? "The server stops" : "The job yields",
+                       "; the training goes on from ", where, " once it runs."),
           {}};
 }
 

@@ -14,7 +14,7 @@
 
 namespace derin::server {
 
-// The training thread: takes the job that waits longest, trains it to its end, takes the next. When
+// The training thread: takes the job that is next, trains it to its end, takes the next. When
 // the device is lost, the job that runs is FAILED, reason DEVICE_LOST, since it may be what did it;
 // those that wait stay in the queue for the next process.
 class JobRunner {
@@ -32,6 +32,8 @@ class JobRunner {
   void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
   // The job, if it runs, ends at its next step. The ledger has it as CANCELLING or PAUSING already.
   void Interrupt(const std::string& job_id) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The job, if it runs, goes back to the queue at its next step.
+  void Yield(const std::string& job_id) ABSL_LOCKS_EXCLUDED(mutex_);
   // Of the job, if it runs: its curve until now, of which the store has only a part.
   std::optional<v1::ListTrainingMetricsResponse> CurveOf(const std::string& job_id)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -44,7 +46,7 @@ class JobRunner {
   };
 
   void Loop() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Runs the job that waits longest to its end; false when none waits.
+  // Runs the job that is next to its end; false when none waits.
   absl::StatusOr<bool> RunNext() ABSL_LOCKS_EXCLUDED(mutex_);
   void Run(const v1::TrainingJob& job) ABSL_LOCKS_EXCLUDED(mutex_);
   void SetCurve(std::shared_ptr<const TrainingCurve> curve) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -53,6 +55,12 @@ class JobRunner {
   absl::Status OrDeviceLost(const absl::Status& status) const;
   // Whether the attempt is to end here: the server stops, or the ledger says so.
   bool EndsHere(const std::string& id);
+  // Of a run that diverged; an error where that cannot be.
+  absl::Status Recover(const std::string& id, TrainingRun& run, const absl::Status& diverged);
+  // These two log an error: the training goes on.
+  void DrawSample(const std::string& id, TrainingRun& run);
+  void NoteEvent(const std::string& id, v1::TrainingEvent::Kind kind, int64_t step,
+                 const std::string& message);
   // Tries until the disk has room, unless the server stops, the job is cancelled or the device is
   // lost.
   absl::Status WriteLastCheckpoint(const std::string& id, TrainingRun& run)
@@ -73,6 +81,7 @@ class JobRunner {
   std::shared_ptr<const TrainingCurve> curve_
       ABSL_GUARDED_BY(mutex_);            // of that job, while it runs
   std::atomic<bool> interrupted_{false};  // that job may have to end: ask the ledger
+  std::atomic<bool> yields_{false};       // that job is to go back to the queue
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };

@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/jobs/checkpoint_files.h"
 #include "server/jobs/training_spec.h"
 #include "server/jobs/training_start.h"
@@ -18,11 +20,17 @@ namespace {
 
 constexpr size_t kMaxRequestIdBytes = 128;
 
-// The same for a request that is sent again. Without maps, protobuf's bytes are the same for the
-// same message.
+// The same for a request that is sent again.
 std::string RequestDigest(v1::CreateTrainingJobRequest request) {
   request.clear_validate_only();
-  return Sha256Hex(request.SerializeAsString());
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  {
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);  // labels are a map
+    request.SerializeToCodedStream(&coded);
+  }
+  return Sha256Hex(bytes);
 }
 
 absl::Status CheckRequest(const v1::CreateTrainingJobRequest& request) {
@@ -33,6 +41,11 @@ absl::Status CheckRequest(const v1::CreateTrainingJobRequest& request) {
   }
   if (!request.training_job().has_spec()) {
     return InvalidField("training_job.spec", "got none, wanted one with corpus and model");
+  }
+  const v1::TrainingJob& job = request.training_job();
+  if (absl::Status status = CheckPriority(job.priority()); !status.ok()) return status;
+  if (absl::Status status = CheckLabels(job.labels(), "training_job.labels"); !status.ok()) {
+    return status;
   }
   if (request.training_job_id().empty()) return absl::OkStatus();
   return CheckId(request.training_job_id(), "training_job_id");
@@ -114,7 +127,9 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
        .request_sha256 = digest,
        .validate_only = request.validate_only(),
        .start = std::move(job_start),
-       .owner = owner},
+       .owner = owner,
+       .priority = request.training_job().priority(),
+       .labels = request.training_job().labels()},
       options_.max_queued_jobs);
   if (job.ok() && !request.validate_only()) runner_.Wake();
   return job;
@@ -126,11 +141,26 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Get(std::string_view id) {
   return job;
 }
 
-absl::StatusOr<Listing<v1::TrainingJob>> TrainingJobs::List(std::string_view after, int limit) {
+absl::StatusOr<Listing<v1::TrainingJob>> TrainingJobs::List(std::string_view after, int limit,
+                                                            const JobLabels& labels) {
+  if (absl::Status status = CheckLabels(labels, "labels"); !status.ok()) return status;
   auto jobs = parts_.store.ListTrainingJobs(after, limit);
   if (!jobs.ok()) return jobs.status();
+  std::erase_if(jobs->items,
+                [&labels](const v1::TrainingJob& job) { return !HasLabels(job, labels); });
   for (v1::TrainingJob& job : jobs->items) watchers_.AddProgress(job);
   return jobs;
+}
+
+absl::StatusOr<v1::TrainingJob> TrainingJobs::Update(const std::string& id,
+                                                     const v1::UpdateTrainingJobRequest& request) {
+  return ledger_.Edit(id, request);
+}
+
+absl::StatusOr<v1::TrainingJob> TrainingJobs::Yield(const std::string& id) {
+  auto job = ledger_.Yield(id);
+  if (job.ok()) runner_.Yield(id);
+  return job;
 }
 
 absl::StatusOr<v1::TrainingJob> TrainingJobs::Pause(const std::string& id) {

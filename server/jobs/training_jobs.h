@@ -58,8 +58,13 @@ class TrainingJobs {
                                          const JobOwner& owner = {});
   // With the latest progress. Ids are bare.
   absl::StatusOr<v1::TrainingJob> Get(std::string_view id);
-  // Newest first; see MetadataStore::ListTrainingJobs.
-  absl::StatusOr<Listing<v1::TrainingJob>> List(std::string_view after, int limit);
+  // Newest first, those of at most `limit` that have all of `labels`; see
+  // MetadataStore::ListTrainingJobs.
+  absl::StatusOr<Listing<v1::TrainingJob>> List(std::string_view after, int limit,
+                                                const JobLabels& labels = {});
+  absl::StatusOr<v1::TrainingJob> Update(const std::string& id,
+                                         const v1::UpdateTrainingJobRequest& request);
+  absl::StatusOr<v1::TrainingJob> Yield(const std::string& id);
   absl::StatusOr<v1::TrainingJob> Pause(const std::string& id);
   absl::StatusOr<v1::TrainingJob> Resume(const std::string& id);
   absl::StatusOr<v1::TrainingJob> Cancel(const std::string& id);

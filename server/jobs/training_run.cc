@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "google/protobuf/util/time_util.h"
 #include "model/network/parameters.h"
 #include "server/jobs/checkpoint_files.h"
@@ -25,6 +26,8 @@ namespace {
 constexpr absl::Duration kProgressPeriod = absl::Milliseconds(250);
 // Beyond this an estimate means nothing, and a protobuf cannot hold it.
 constexpr absl::Duration kLongestTimeLeft = absl::Hours(24 * 365 * 100);
+// Of the learning rate, once a training has diverged.
+constexpr double kRateFactorAfterDivergence = 0.1;
 
 absl::StatusOr<std::string> ReadText(BlobStore& blobs, const v1::Corpus& corpus) {
   absl::StatusOr<std::string> text = blobs.Read(corpus.sha256());
@@ -80,9 +83,10 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundi
   std::unique_ptr<TrainingRun> run(new TrainingRun(surroundings, job, *std::move(plan),
                                                    std::move(tokenizer), *corpus, *normalization));
   const TrainingConfig& config = run->plan_.config;
-  auto trainer =
-      Trainer::Create(surroundings.backend, config, tokens,
-                      first ? first->parameters : InitialParameters(config.model, config.seed));
+  Parameters initial =
+      first ? std::move(first->parameters) : InitialParameters(config.model, config.seed);
+  if (run->plan_.forget_bias) SetForgetBias(config.model, *run->plan_.forget_bias, initial);
+  auto trainer = Trainer::Create(surroundings.backend, config, tokens, initial);
   if (!trainer.ok()) return trainer.status();
   run->trainer_ = *std::move(trainer);
   if (absl::Status status = run->Resume(job.spec().start_from(), *start); !status.ok()) {
@@ -91,13 +95,24 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundi
   if (const std::string_view choice = run->trainer_->choice(); !choice.empty()) {
     spdlog::info("Training job {} on {} is computed by {}", run->job_id_, run->engine_id(), choice);
   }
-  auto curve = surroundings.store.GetTrainingCurve(run->job_id_);
-  if (!curve.ok()) return curve.status();
-  run->curve_ = std::make_shared<TrainingCurve>(*curve, run->trainer_->progress());
-  run->now_ = run->last_checkpoint_ = surroundings.clock();
-  run->counted_tokens_ = run->trainer_->progress().tokens;
-  run->throughput_.Add(run->now_, run->counted_tokens_, run->trainer_->FractionDone());
+  if (job.spec().recover_from_divergence()) {
+    auto beginning = run->trainer_->Snapshot();
+    if (!beginning.ok()) return beginning.status();
+    run->beginning_ = *std::move(beginning);
+  }
+  run->now_ = run->last_checkpoint_ = run->last_sample_ = surroundings.clock();
+  if (absl::Status status = run->StartFigures(); !status.ok()) return status;
   return run;
+}
+
+absl::Status TrainingRun::StartFigures() {
+  const auto stored = surroundings_.store.GetTrainingCurve(job_id_);
+  if (!stored.ok()) return stored.status();
+  curve_ = std::make_shared<TrainingCurve>(*stored, trainer_->progress());
+  counted_tokens_ = trainer_->progress().tokens;
+  throughput_ = Throughput();
+  throughput_.Add(now_, counted_tokens_, trainer_->FractionDone());
+  return absl::OkStatus();
 }
 
 TrainingRun::TrainingRun(const Surroundings& surroundings, const v1::TrainingJob& job,
@@ -112,16 +127,19 @@ TrainingRun::TrainingRun(const Surroundings& surroundings, const v1::TrainingJob
       normalization_(normalization),
       trained_tokens_(surroundings.metrics.training_tokens.With(IdOf(job.spec().model()))) {}
 
-// From the newest checkpoint that is whole, with a word about those that are not.
 absl::Status TrainingRun::Resume(const v1::StartFrom& from, const std::optional<JobStart>& start) {
+  const auto resumed = GoOnFromNewest();
+  if (!resumed.ok()) return resumed.status();
+  if (*resumed || !start.has_value() || start->state_sha256.empty()) return absl::OkStatus();
+  const StoredCheckpoint first{
+      .checkpoint = {}, .model_sha256 = start->model_sha256, .state_sha256 = start->state_sha256};
+  return CheckpointError(GoOnFrom(first, NameOf(from), Counts::kAnew), NameOf(from));
+}
+
+absl::StatusOr<bool> TrainingRun::GoOnFromNewest() {
   const auto checkpoints = surroundings_.store.ListTrainingCheckpoints(job_id_);
   if (!checkpoints.ok()) return checkpoints.status();
-  if (checkpoints->empty()) {
-    if (!start.has_value() || start->state_sha256.empty()) return absl::OkStatus();
-    const StoredCheckpoint first{
-        .checkpoint = {}, .model_sha256 = start->model_sha256, .state_sha256 = start->state_sha256};
-    return CheckpointError(GoOnFrom(first, NameOf(from), Counts::kAnew), NameOf(from));
-  }
+  if (checkpoints->empty()) return false;
   std::string damaged;
   for (const StoredCheckpoint& stored : *checkpoints) {
     const int64_t step = stored.checkpoint.step();
@@ -134,7 +152,7 @@ absl::Status TrainingRun::Resume(const v1::StartFrom& from, const std::optional<
     }
     if (!status.ok()) return status;
     if (!damaged.empty()) absl::StrAppend(&resumed_message_, " Note that ", damaged, ".");
-    return absl::OkStatus();
+    return true;
   }
   return Refusal(absl::StatusCode::kDataLoss, "CHECKPOINT_DAMAGED",
                  absl::StrCat("no checkpoint of the job can be gone on from: ", damaged));
@@ -248,10 +266,42 @@ absl::Status TrainingRun::Step() {
   throughput_.Add(now_, tokens, trainer_->FractionDone());
   AddToCurve();
   if (absl::IsOutOfRange(status)) {
-    return Refusal(absl::StatusCode::kOutOfRange, "DIVERGED",
+    return Refusal(absl::StatusCode::kOutOfRange, kDiverged,
                    absl::StrCat(status.message(), "; a lower learning rate may help"));
   }
   return status;
+}
+
+absl::StatusOr<std::string> TrainingRun::Recover(const absl::Status& diverged) {
+  if (!beginning_.has_value() || trainer_->learning_rate_factor() < 1) return diverged;
+  const auto resumed = GoOnFromNewest();
+  if (!resumed.ok()) return resumed.status();
+  if (!*resumed) {
+    if (absl::Status status = trainer_->Restore(*beginning_); !status.ok()) return status;
+    training_time_ = absl::ZeroDuration();
+  }
+  // A checkpoint of after an earlier recovery.
+  if (trainer_->learning_rate_factor() < 1) return diverged;
+  trainer_->LowerLearningRate(kRateFactorAfterDivergence);
+  if (absl::Status status = StartFigures(); !status.ok()) return status;
+  return absl::StrFormat("%s. It goes on from step %d at %g of the learning rate.",
+                         diverged.message(), steps_done(), kRateFactorAfterDivergence);
+}
+
+bool TrainingRun::SampleIsDue() const { return now_ - last_sample_ >= plan_.sample_interval; }
+
+absl::Status TrainingRun::DrawSample() {
+  if (!plan_.sample.has_value()) return absl::OkStatus();
+  absl::StatusOr<Parameters> parameters = trainer_->LastParameters();
+  if (!parameters.ok()) return parameters.status();
+  auto text = DrawText(surroundings_.backend, FileOf(*std::move(parameters)), *plan_.sample);
+  // From its end on, so that there is training in between however long it takes.
+  now_ = last_sample_ = surroundings_.clock();
+  if (!text.ok()) return text.status();
+  sample_.emplace();
+  sample_->set_step(trainer_->steps_enqueued());
+  sample_->set_text(*std::move(text));
+  return absl::OkStatus();
 }
 
 void TrainingRun::AddToCurve() {
@@ -286,6 +336,7 @@ std::optional<v1::TrainingProgress> TrainingRun::Progress() const {
   progress.set_tokens_per_second(throughput_.TokensPerSecond());
   progress.set_fraction_done(FractionDone());
   *progress.mutable_training_time() = ToProtoDuration(training_time_);
+  if (sample_.has_value()) *progress.mutable_sample() = *sample_;
   if (const std::optional<absl::Duration> left = TimeLeft(); left.has_value()) {
     *progress.mutable_time_left() = google::protobuf::util::TimeUtil::MillisecondsToDuration(
         absl::ToInt64Milliseconds(std::min(*left, kLongestTimeLeft)));

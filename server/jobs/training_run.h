@@ -28,6 +28,9 @@ namespace derin::server {
 // Removes the files that no record names. What cannot be removed now goes with a later sweep.
 void SweepBlobs(MetadataStore& store, BlobStore& blobs);
 
+// The reason of a training whose numbers are no longer finite.
+inline constexpr char kDiverged[] = "DIVERGED";
+
 // One attempt at one job, from the corpus's text to weights. Records the metrics of training. One
 // thread at a time.
 class TrainingRun {
@@ -51,6 +54,10 @@ class TrainingRun {
 
   // One minibatch. An error with reason DIVERGED when the numbers are no longer finite.
   absl::Status Step();
+  // After that error, where the spec asks for it and it is the first time: back to the newest
+  // checkpoint that is whole, or to where the job began, and on at a lower learning rate. What it
+  // came to, a sentence for people; else the error that `diverged` is, or what stood in the way.
+  absl::StatusOr<std::string> Recover(const absl::Status& diverged);
   bool done() const { return trainer_->done() || time_is_up(); }
   // Why it is done.
   JobEnding Ending() const;
@@ -66,6 +73,11 @@ class TrainingRun {
   // are gone then. RESOURCE_EXHAUSTED when the disk or the memory is full: all is as before.
   absl::Status WriteCheckpoint();
 
+  // Whether a text is to be drawn now: the spec's interval has passed since the last one.
+  bool SampleIsDue() const;
+  // Draws it from the weights as they are, if the spec wants any; Progress() has it from then on.
+  absl::Status DrawSample();
+
   // Where it stands; nullopt before the first losses have come back.
   std::optional<v1::TrainingProgress> Progress() const;
   // Whether to tell now: after waiting for one more step, the last telling would be a quarter of a
@@ -74,7 +86,8 @@ class TrainingRun {
   // It was told: the next is due later. Also sets the job's gauges.
   void ProgressTold(const v1::TrainingProgress& progress);
 
-  // What the training has been through, all attempts together. May be read by other threads.
+  // What the training has been through, all attempts together; another one after Recover. May be
+  // read by other threads.
   std::shared_ptr<const TrainingCurve> curve() const { return curve_; }
 
   // What is worth publishing now. In the first epoch its perplexity is that of the steps so far.
@@ -88,6 +101,11 @@ class TrainingRun {
   // Whether what counts towards an end goes on from where a checkpoint has it.
   enum class Counts { kAnew, kGoOn };
   absl::Status GoOnFrom(const StoredCheckpoint& stored, std::string_view what, Counts counts);
+  // From the newest checkpoint that is whole, with a word about those that are not; false when
+  // there is none at all.
+  absl::StatusOr<bool> GoOnFromNewest();
+  // The curve and the rates go on from where the trainer is now.
+  absl::Status StartFigures();
   absl::StatusOr<TrainerStateFile> ReadCheckpoint(const StoredCheckpoint& stored) const;
   std::string engine_id() const {
     return surroundings_.backend.EngineId(plan_.config.model.precision);
@@ -113,8 +131,11 @@ class TrainingRun {
   Counter& trained_tokens_;
   int64_t counted_tokens_ = 0;  // of progress().tokens, already counted in the metrics
   std::string resumed_message_;
-  absl::Duration training_time_;  // in steps, of all attempts that led here
+  absl::Duration training_time_;              // in steps, of all attempts that led here
+  std::optional<TrainerSnapshot> beginning_;  // to recover from, while there is no checkpoint
+  std::optional<v1::DrawnSample> sample_;     // the newest
   absl::Duration last_checkpoint_;
+  absl::Duration last_sample_;
   absl::Duration step_time_;  // of the last step
   absl::Duration now_;        // at its end
   absl::Duration last_told_ = -absl::InfiniteDuration();

@@ -8,6 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "server/jobs/optimizer_spec.h"
+#include "server/jobs/spec_check.h"
 #include "server/registry/proto_conversion.h"
 #include "server/status/error.h"
 #include "server/storage/proto_time.h"
@@ -19,27 +21,10 @@ namespace {
 
 constexpr absl::Duration kDefaultCheckpointInterval = absl::Seconds(60);
 constexpr int kDefaultCheckpoints = 2;
+constexpr absl::Duration kDefaultSampleInterval = absl::Seconds(10);
+constexpr size_t kMaxSamplePromptBytes = 1024;
 constexpr int64_t kMostSteps = 1'000'000'000'000;
 constexpr absl::Duration kLongestTraining = absl::Hours(10'000);
-
-std::string SpecField(absl::string_view name) { return absl::StrCat("training_job.spec.", name); }
-
-absl::Status CheckInteger(absl::string_view name, int64_t got, int64_t least, int64_t most) {
-  if (got >= least && got <= most) return absl::OkStatus();
-  return InvalidField(SpecField(name),
-                      absl::StrFormat("got %d, wanted %d to %d", got, least, most));
-}
-
-// NaN lies in no range.
-absl::Status CheckReal(absl::string_view name, double got, bool in_range,
-                       absl::string_view wanted) {
-  if (std::isfinite(got) && in_range) return absl::OkStatus();
-  return InvalidField(SpecField(name), absl::StrFormat("got %g, wanted %s", got, wanted));
-}
-
-absl::Status UnknownValue(absl::string_view name, int got, absl::string_view wanted) {
-  return InvalidField(SpecField(name), absl::StrFormat("got value %d, wanted %s", got, wanted));
-}
 
 absl::Status ResolveNames(v1::TrainingSpec& spec) {
   if (auto corpus = ParseResourceName(kCorpora, spec.corpus(), SpecField("corpus")); !corpus.ok()) {
@@ -125,84 +110,61 @@ absl::Status ResolveBatches(TrainingPlan& plan) {
   return absl::OkStatus();
 }
 
-absl::Status ResolveAdam(v1::Adam& adam, OptimizerConfig& config) {
-  config.kind = OptimizerKind::kAdam;
-  if (!adam.has_beta1()) adam.set_beta1(config.beta1);
-  if (!adam.has_beta2()) adam.set_beta2(config.beta2);
-  if (!adam.has_epsilon()) adam.set_epsilon(config.epsilon);
-  config.beta1 = adam.beta1();
-  config.beta2 = adam.beta2();
-  config.epsilon = adam.epsilon();
-  constexpr absl::string_view kDecay = "0 or more and below 1";
-  for (const absl::Status& status :
-       {CheckReal("optimizer.adam.beta1", config.beta1, config.beta1 >= 0 && config.beta1 < 1,
-                  kDecay),
-        CheckReal("optimizer.adam.beta2", config.beta2, config.beta2 >= 0 && config.beta2 < 1,
-                  kDecay),
-        CheckReal("optimizer.adam.epsilon", config.epsilon, config.epsilon > 0, "above 0")}) {
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ResolveOptimizer(TrainingPlan& plan) {
-  v1::TrainingSpec& spec = plan.spec;
-  OptimizerConfig& config = plan.config.optimizer;
-  if (!spec.has_clip()) spec.set_clip(config.clip);
-  config.clip = spec.clip();
-  if (absl::Status status = CheckReal("clip", config.clip, config.clip > 0, "above 0");
+// What the weights are when they are drawn.
+absl::Status ResolveInitialWeights(TrainingPlan& plan) {
+  const v1::TrainingSpec& spec = plan.spec;
+  if (!spec.has_forget_bias()) return absl::OkStatus();
+  const double bias = spec.forget_bias();
+  if (absl::Status status =
+          CheckReal("forget_bias", bias, bias >= -100 && bias <= 100, "-100 to 100");
       !status.ok()) {
     return status;
   }
-  if (spec.optimizer().has_adam()) {
-    return ResolveAdam(*spec.mutable_optimizer()->mutable_adam(), config);
+  if (plan.config.model.cell != Cell::kLstm) {
+    return InvalidField(SpecField("forget_bias"),
+                        absl::StrFormat("got %g, wanted none, since %s is not CELL_LSTM", bias,
+                                        SpecField("config.cell")));
   }
-  config.kind = OptimizerKind::kSgd;
-  spec.mutable_optimizer()->mutable_sgd();
+  if (spec.has_start_from()) {
+    return InvalidField(SpecField("forget_bias"),
+                        absl::StrFormat("got %g, wanted none, since the weights are those of %s",
+                                        bias, SpecField("start_from")));
+  }
+  plan.forget_bias = static_cast<float>(bias);
   return absl::OkStatus();
 }
 
-absl::Status ResolveSchedule(v1::LearningRate& rate, LearningRateConfig& config) {
-  switch (rate.schedule()) {
-    case v1::LearningRate::SCHEDULE_UNSPECIFIED:
-    case v1::LearningRate::SCHEDULE_CONSTANT:
-      rate.set_schedule(v1::LearningRate::SCHEDULE_CONSTANT);
-      config.schedule = LearningRateSchedule::kConstant;
-      if (rate.has_final_share()) {
-        return InvalidField(
-            SpecField("learning_rate.final_share"),
-            absl::StrFormat("got %g, wanted none, since %s is not SCHEDULE_COSINE",
-                            rate.final_share(), SpecField("learning_rate.schedule")));
-      }
-      return absl::OkStatus();
-    case v1::LearningRate::SCHEDULE_COSINE:
-      config.schedule = LearningRateSchedule::kCosine;
-      if (!rate.has_final_share()) rate.set_final_share(config.final_share);
-      config.final_share = rate.final_share();
-      return CheckReal("learning_rate.final_share", config.final_share,
-                       config.final_share >= 0 && config.final_share <= 1, "0 to 1");
-    default:
-      return UnknownValue("learning_rate.schedule", rate.schedule(),
-                          "SCHEDULE_CONSTANT or SCHEDULE_COSINE");
+// The text that is drawn in training, where one is wanted.
+absl::Status ResolveSample(TrainingPlan& plan) {
+  if (!plan.spec.has_sample()) return absl::OkStatus();
+  v1::TrainingSample& sample = *plan.spec.mutable_sample();
+  DrawnTextOptions options;
+  if (!sample.has_tokens()) sample.set_tokens(options.tokens);
+  if (!sample.has_temperature()) sample.set_temperature(options.temperature);
+  if (!sample.has_interval()) {
+    *sample.mutable_interval() = ToProtoDuration(kDefaultSampleInterval);
   }
-}
-
-absl::Status ResolveLearningRate(TrainingPlan& plan) {
-  v1::LearningRate& rate = *plan.spec.mutable_learning_rate();
-  LearningRateConfig& config = plan.config.learning_rate;
-  if (!rate.has_peak()) {
-    rate.set_peak(plan.config.optimizer.kind == OptimizerKind::kAdam ? 0.001 : 2);
+  const size_t bytes = sample.prompt().size();
+  if (bytes < 1 || bytes > kMaxSamplePromptBytes) {
+    return InvalidField(SpecField("sample.prompt"), absl::StrFormat("got %d bytes, wanted 1 to %d",
+                                                                    bytes, kMaxSamplePromptBytes));
   }
-  if (!rate.has_warmup_steps()) rate.set_warmup_steps(0);
-  config.peak = rate.peak();
-  config.warmup_steps = rate.warmup_steps();
+  const double temperature = sample.temperature();
   for (const absl::Status& status :
-       {CheckReal("learning_rate.peak", config.peak, config.peak > 0 && config.peak <= 1000,
-                  "above 0 and at most 1000"),
-        CheckInteger("learning_rate.warmup_steps", config.warmup_steps, 0, 1'000'000),
-        ResolveSchedule(rate, config)}) {
+       {CheckInteger("sample.tokens", sample.tokens(), 1, 1024),
+        CheckReal("sample.temperature", temperature, temperature >= 0 && temperature <= 100,
+                  "0 to 100")}) {
     if (!status.ok()) return status;
   }
+  plan.sample_interval = FromProtoDuration(sample.interval());
+  if (absl::Status status = CheckInterval("sample.interval", plan.sample_interval); !status.ok()) {
+    return status;
+  }
+  options.prompt = sample.prompt();
+  options.tokens = sample.tokens();
+  options.temperature = temperature;
+  options.seed = plan.config.seed;
+  plan.sample = std::move(options);
   return absl::OkStatus();
 }
 
@@ -214,10 +176,9 @@ absl::Status ResolveCheckpoints(TrainingPlan& plan) {
   if (!spec.has_checkpoints_to_keep()) spec.set_checkpoints_to_keep(kDefaultCheckpoints);
   plan.checkpoint_interval = FromProtoDuration(spec.checkpoint_interval());
   plan.checkpoints_to_keep = spec.checkpoints_to_keep();
-  if (plan.checkpoint_interval < absl::Seconds(1) || plan.checkpoint_interval > absl::Hours(24)) {
-    return InvalidField(SpecField("checkpoint_interval"),
-                        absl::StrFormat("got %s, wanted 1s to 24h",
-                                        absl::FormatDuration(plan.checkpoint_interval)));
+  if (absl::Status status = CheckInterval("checkpoint_interval", plan.checkpoint_interval);
+      !status.ok()) {
+    return status;
   }
   return CheckInteger("checkpoints_to_keep", plan.checkpoints_to_keep, 1, 100);
 }
@@ -321,10 +282,16 @@ absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
     return status;
   }
   if (absl::Status status = ResolveBatches(plan); !status.ok()) return status;
-  if (absl::Status status = ResolveOptimizer(plan); !status.ok()) return status;
-  if (absl::Status status = ResolveLearningRate(plan); !status.ok()) return status;
+  if (absl::Status status = ResolveOptimizer(plan.spec, plan.config.optimizer); !status.ok())
+    return status;
+  if (absl::Status status =
+          ResolveLearningRate(plan.spec, plan.config.optimizer.kind, plan.config.learning_rate);
+      !status.ok())
+    return status;
   if (absl::Status status = ResolveEarlyEnds(plan); !status.ok()) return status;
+  if (absl::Status status = ResolveInitialWeights(plan); !status.ok()) return status;
   if (absl::Status status = ResolveCheckpoints(plan); !status.ok()) return status;
+  if (absl::Status status = ResolveSample(plan); !status.ok()) return status;
   if (absl::Status status = CheckTogether(plan); !status.ok()) return status;
   plan.device_bytes = DeviceBytes(plan, backend);
   return plan;

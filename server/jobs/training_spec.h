@@ -8,6 +8,7 @@
 #include "derin/v1/training.pb.h"
 #include "model/backend/backend.h"
 #include "model/training/trainer.h"
+#include "server/jobs/drawn_text.h"
 
 namespace derin::server {
 
@@ -21,8 +22,11 @@ struct TrainingPlan {
   int64_t parameter_count = 0;
   int64_t device_bytes = 0;  // what training will allocate
   absl::Duration max_training_time = absl::InfiniteDuration();
+  std::optional<float> forget_bias;  // that the weights begin with
   absl::Duration checkpoint_interval;
   int checkpoints_to_keep = 0;
+  std::optional<DrawnTextOptions> sample;
+  absl::Duration sample_interval = absl::InfiniteDuration();
 };
 
 // Puts the documented defaults in place of what `spec` leaves unset (`seed` for its seed) and

@@ -106,7 +106,14 @@ absl::Status CheckGoesOn(const v1::TrainingSpec& spec, const v1::Corpus& corpus,
                        v1::Partition_Name(job.partition())));
   status.Update(Expect(start, "seed", spec.seed(), job.seed()));
   const auto optimizer = [](const v1::TrainingSpec& of) {
-    return std::string(of.optimizer().has_adam() ? "adam" : "sgd");
+    switch (of.optimizer().kind_case()) {
+      case v1::Optimizer::kAdam:
+        return std::string("adam");
+      case v1::Optimizer::kAdamw:
+        return std::string("adamw");
+      default:
+        return std::string(of.optimizer().sgd().momentum() == 0 ? "sgd" : "sgd with momentum");
+    }
   };
   status.Update(Expect(start, "optimizer", optimizer(spec), optimizer(job)));
   if (!status.ok()) return status;
@@ -148,6 +155,11 @@ v1::TrainingSpec FillFromStart(const v1::TrainingSpec& asked, const TrainingStar
   if (asked.has_max_training_time()) {
     *spec.mutable_max_training_time() = asked.max_training_time();
   }
+  if (asked.sample().has_interval()) {
+    *spec.mutable_sample()->mutable_interval() = asked.sample().interval();
+  }
+  // No weights are drawn.
+  if (!asked.has_forget_bias()) spec.clear_forget_bias();
   // What goes with a value that was replaced goes with it.
   const v1::LearningRate& rate = asked.learning_rate();
   if (spec.learning_rate().schedule() != of_start.learning_rate().schedule() &&

@@ -147,7 +147,8 @@ absl::StatusOr<v1::ListTrainingJobsResponse> TrainingService::List(
     const v1::ListTrainingJobsRequest& request) {
   absl::StatusOr<Page> page = ParsePage(request.page_size(), request.page_token());
   if (!page.ok()) return page.status();
-  absl::StatusOr<Listing<v1::TrainingJob>> listing = jobs_.List(page->after, page->size);
+  absl::StatusOr<Listing<v1::TrainingJob>> listing =
+      jobs_.List(page->after, page->size, request.labels());
   if (!listing.ok()) return listing.status();
   v1::ListTrainingJobsResponse response;
   for (v1::TrainingJob& job : listing->items) *response.add_training_jobs() = std::move(job);
@@ -188,6 +189,25 @@ grpc::ServerUnaryReactor* TrainingService::ResumeTrainingJob(
     v1::TrainingJob* response) {
   return Change(context, "TrainingService/ResumeTrainingJob", request->name(), response,
                 &TrainingJobs::Resume);
+}
+
+grpc::ServerUnaryReactor* TrainingService::YieldTrainingJob(
+    grpc::CallbackServerContext* context, const v1::YieldTrainingJobRequest* request,
+    v1::TrainingJob* response) {
+  return Change(context, "TrainingService/YieldTrainingJob", request->name(), response,
+                &TrainingJobs::Yield);
+}
+
+grpc::ServerUnaryReactor* TrainingService::UpdateTrainingJob(
+    grpc::CallbackServerContext* context, const v1::UpdateTrainingJobRequest* request,
+    v1::TrainingJob* response) {
+  return AnswerUnary(context, admission_, "TrainingService/UpdateTrainingJob", response,
+                     [&](const Caller&) -> absl::StatusOr<v1::TrainingJob> {
+                       auto id = ParseResourceName(kTrainingJobs, request->training_job().name(),
+                                                   "training_job.name");
+                       if (!id.ok()) return id.status();
+                       return jobs_.Update(*id, *request);
+                     });
 }
 
 grpc::ServerUnaryReactor* TrainingService::ListTrainingMetrics(

@@ -29,6 +29,12 @@ class TrainingService final : public v1::TrainingService::CallbackService {
   grpc::ServerUnaryReactor* ResumeTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::ResumeTrainingJobRequest* request,
                                               v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* YieldTrainingJob(grpc::CallbackServerContext* context,
+                                             const v1::YieldTrainingJobRequest* request,
+                                             v1::TrainingJob* response) override;
+  grpc::ServerUnaryReactor* UpdateTrainingJob(grpc::CallbackServerContext* context,
+                                              const v1::UpdateTrainingJobRequest* request,
+                                              v1::TrainingJob* response) override;
   grpc::ServerUnaryReactor* ListTrainingMetrics(grpc::CallbackServerContext* context,
                                                 const v1::ListTrainingMetricsRequest* request,
                                                 v1::ListTrainingMetricsResponse* response) override;

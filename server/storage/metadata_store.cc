@@ -247,6 +247,11 @@ absl::StatusOr<std::vector<v1::TrainingJob>> MetadataStore::ListUnfinishedTraini
   return training_job_table::ListUnfinished(*database_);
 }
 
+absl::Status MetadataStore::EditTrainingJob(const v1::TrainingJob& job) {
+  absl::MutexLock lock(&mutex_);
+  return training_job_table::Edit(*database_, job);
+}
+
 absl::StatusOr<JobUpdate> MetadataStore::UpdateTrainingJob(JobUpdate update) {
   absl::MutexLock lock(&mutex_);
   return InTransaction(

@@ -104,6 +104,9 @@ class MetadataStore {
   // when the stored one is over: such a job never changes. Of a job that becomes CANCELLED only the
   // newest checkpoint stays.
   absl::StatusOr<JobUpdate> UpdateTrainingJob(JobUpdate update);
+  // Puts `job` in place of the one with its name, which is in the same state, over or not, and has
+  // the same events. NOT_FOUND.
+  absl::Status EditTrainingJob(const v1::TrainingJob& job);
   // Stores `version` as the next one of the model that the job names, which is made anew where it
   // was deleted, and updates the job. Sets
   // version.name, version.training_job, job.model_version, and the message of KIND_PUBLISHED

@@ -203,6 +203,14 @@ absl::StatusOr<JobUpdate> Update(Database& database, JobUpdate update) {
   return update;
 }
 
+absl::Status Edit(Database& database, const v1::TrainingJob& job) {
+  const absl::StatusOr<int64_t> number = NumberOf(database, IdOf(job.name()));
+  if (!number.ok()) return number.status();
+  SqliteStatement statement(database, "UPDATE training_jobs SET record = ? WHERE number = ?",
+                            "store a training job");
+  return statement.Bind(job).Bind(*number).Run();
+}
+
 absl::Status Delete(Database& database, std::string_view id) {
   const absl::StatusOr<int64_t> number = NumberOf(database, id);
   if (!number.ok()) return number.status();

@@ -58,6 +58,7 @@ absl::StatusOr<Listing<v1::TrainingJob>> List(Database& database, std::string_vi
                                               int limit);
 absl::StatusOr<std::vector<v1::TrainingJob>> ListUnfinished(Database& database);
 absl::StatusOr<JobUpdate> Update(Database& database, JobUpdate update);
+absl::Status Edit(Database& database, const v1::TrainingJob& job);
 // With all rows that name it.
 absl::Status Delete(Database& database, std::string_view id);
 absl::StatusOr<std::vector<v1::TrainingEvent>> ListEvents(Database& database,

@@ -46,6 +46,8 @@ class FakeServer::Services final : public v1::CorpusService::Service,
   DERIN_UNARY(GetTrainingJob, get_training_job, v1::GetTrainingJobRequest, v1::TrainingJob)
   DERIN_UNARY(ListTrainingJobs, list_training_jobs, v1::ListTrainingJobsRequest,
               v1::ListTrainingJobsResponse)
+  DERIN_UNARY(UpdateTrainingJob, update_training_job, v1::UpdateTrainingJobRequest, v1::TrainingJob)
+  DERIN_UNARY(YieldTrainingJob, yield_training_job, v1::YieldTrainingJobRequest, v1::TrainingJob)
   DERIN_UNARY(PauseTrainingJob, pause_training_job, v1::PauseTrainingJobRequest, v1::TrainingJob)
   DERIN_UNARY(ResumeTrainingJob, resume_training_job, v1::ResumeTrainingJobRequest, v1::TrainingJob)
   DERIN_UNARY(ListTrainingMetrics, list_training_metrics, v1::ListTrainingMetricsRequest,

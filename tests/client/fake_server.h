@@ -49,6 +49,8 @@ struct Answers {
   Unary<v1::CreateTrainingJobRequest, v1::TrainingJob> create_training_job;
   Unary<v1::GetTrainingJobRequest, v1::TrainingJob> get_training_job;
   Unary<v1::ListTrainingJobsRequest, v1::ListTrainingJobsResponse> list_training_jobs;
+  Unary<v1::UpdateTrainingJobRequest, v1::TrainingJob> update_training_job;
+  Unary<v1::YieldTrainingJobRequest, v1::TrainingJob> yield_training_job;
   Unary<v1::PauseTrainingJobRequest, v1::TrainingJob> pause_training_job;
   Unary<v1::ResumeTrainingJobRequest, v1::TrainingJob> resume_training_job;
   Unary<v1::ListTrainingMetricsRequest, v1::ListTrainingMetricsResponse> list_training_metrics;

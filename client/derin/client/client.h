@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,6 +57,9 @@ struct CreateTrainingJobOptions {
   std::string request_id;
   // Check all, store nothing: the reply is the job as it would be.
   bool validate_only = false;
+  // As TrainingJob's. At most 32, with keys of `[a-z][a-z0-9_-]{0,62}`; -100 to 100.
+  std::map<std::string, std::string> labels;
+  int32_t priority = 0;
 };
 
 struct WatchOptions {
@@ -107,8 +111,13 @@ class Client {
   absl::StatusOr<TrainingJob> CreateTrainingJob(const TrainingSpec& spec,
                                                 const CreateTrainingJobOptions& options = {});
   absl::StatusOr<TrainingJob> GetTrainingJob(const std::string& name);
-  // All of them, newest first.
-  absl::StatusOr<std::vector<TrainingJob>> ListTrainingJobs();
+  // All of them that have all of `labels`, newest first.
+  absl::StatusOr<std::vector<TrainingJob>> ListTrainingJobs(
+      const std::map<std::string, std::string>& labels = {});
+  absl::StatusOr<TrainingJob> UpdateTrainingJob(const std::string& name,
+                                                const TrainingJobEdit& edit);
+  // One that runs goes back to the queue, behind those of its priority.
+  absl::StatusOr<TrainingJob> YieldTrainingJob(const std::string& name);
   absl::StatusOr<TrainingJob> PauseTrainingJob(const std::string& name);
   absl::StatusOr<TrainingJob> ResumeTrainingJob(const std::string& name);
   // The curve: a point every so many steps, by step, and as the last one where the job is.

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "derin/client/model.h"
@@ -21,8 +23,11 @@ enum class Partition {
   kRandom,
 };
 
-// Plain stochastic gradient descent.
+// Stochastic gradient descent.
 struct Sgd {
+  // Share of the last step's direction that goes on into the next, in [0, 1); default 0.
+  std::optional<double> momentum;
+
   bool operator==(const Sgd&) const = default;
 };
 
@@ -37,7 +42,20 @@ struct Adam {
   bool operator==(const Adam&) const = default;
 };
 
-using Optimizer = std::variant<Sgd, Adam>;
+// Adam, and all parameters shrink besides.
+struct AdamW {
+  // As Adam's.
+  std::optional<double> beta1;
+  std::optional<double> beta2;
+  std::optional<double> epsilon;
+  // Each step takes learning rate times this from every parameter, as a share of it, in [0, 1];
+  // default 0.01.
+  std::optional<double> weight_decay;
+
+  bool operator==(const AdamW&) const = default;
+};
+
+using Optimizer = std::variant<Sgd, Adam, AdamW>;
 
 struct LearningRate {
   // What happens after the warm-up.
@@ -50,7 +68,7 @@ struct LearningRate {
     // From `peak` to `final_share` times `peak` along half a cosine that ends with the last step.
     kCosine,
   };
-  // The highest rate, above 0 and at most 1,000; default 2 for SGD, 0.001 for Adam.
+  // The highest rate, above 0 and at most 1,000; default 2 for SGD, 0.001 for the others.
   std::optional<double> peak;
   Schedule schedule = Schedule::kUnspecified;
   // Optimiser steps over which the rate rises linearly to `peak`, 0 to 1,000,000; default 0.
@@ -73,6 +91,20 @@ struct StartFrom {
   bool weights_only = false;
 
   bool operator==(const StartFrom&) const = default;
+};
+
+// Text that is drawn from the weights while they are trained.
+struct TrainingSample {
+  // What the text continues; UTF-8, 1 to 1,024 bytes.
+  std::string prompt;
+  // Tokens to draw, 1 to 1,024; default 100.
+  std::optional<int32_t> tokens;
+  // 0 to 100; default 0.8.
+  std::optional<double> temperature;
+  // Time of training between two of them, 1 s to 24 h; default 10 s.
+  std::optional<absl::Duration> interval;
+
+  bool operator==(const TrainingSample&) const = default;
 };
 
 // What to train, on what, and how. Unset fields mean the server's defaults; in replies they are
@@ -116,6 +148,13 @@ struct TrainingSpec {
   std::optional<int32_t> checkpoints_to_keep;
   // Default: drawn weights. From a checkpoint, `corpus` and `model` are not required.
   std::optional<StartFrom> start_from;
+  // Only of an LSTM whose weights are drawn: what the forget gates' biases begin with, -100 to 100.
+  // Default: drawn.
+  std::optional<double> forget_bias;
+  // When the training diverges, go back once and on at a tenth of the learning rate.
+  bool recover_from_divergence = false;
+  // Default: no text is drawn.
+  std::optional<TrainingSample> sample;
 
   bool operator==(const TrainingSpec&) const = default;
 };
@@ -143,6 +182,14 @@ constexpr bool IsOver(JobState state) {
   return state == JobState::kSucceeded || state == JobState::kFailed ||
          state == JobState::kCancelled;
 }
+
+// A text that was drawn in training.
+struct DrawnSample {
+  // Optimiser steps that the weights have had.
+  int64_t step = 0;
+  // What continues the prompt.
+  std::string text;
+};
 
 // Where a job stands. Perplexity is exp(total cross-entropy in nats / number of target tokens).
 struct TrainingProgress {
@@ -180,6 +227,8 @@ struct TrainingProgress {
   // That the job's training took so far, all attempts together; unset where the server does not
   // say.
   std::optional<absl::Duration> training_time;
+  // The newest that this attempt drew.
+  std::optional<DrawnSample> sample;
 };
 
 struct TrainingJob {
@@ -207,6 +256,20 @@ struct TrainingJob {
   int64_t last_sequence = 0;
   // The caller that created it; `local` where the server had no tokens.
   std::string owner;
+  // Words of the callers' own, to find jobs by.
+  std::map<std::string, std::string> labels;
+  // Of the jobs that wait, that with the highest begins first; of those that with the earliest
+  // queue time, when it was created or yielded.
+  int32_t priority = 0;
+  std::optional<absl::Time> queue_time;
+};
+
+// What can be changed of a job that is there.
+struct TrainingJobEdit {
+  // -100 to 100.
+  std::optional<int32_t> priority;
+  std::map<std::string, std::string> set_labels;
+  std::vector<std::string> remove_labels;
 };
 
 // Where a job can go on from.
@@ -271,6 +334,8 @@ struct TrainingEvent {
     kPublished,
     // The attempt goes on from the checkpoint at `step`.
     kResumed,
+    // The training diverged and goes on from `step` at a lower learning rate.
+    kRecovered,
   };
   int64_t sequence = 0;
   int32_t attempt = 0;

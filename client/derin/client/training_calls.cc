@@ -79,6 +79,9 @@ absl::StatusOr<TrainingJob> Client::CreateTrainingJob(const TrainingSpec& spec,
   request.set_training_job_id(options.id);
   request.set_request_id(options.request_id);
   request.set_validate_only(options.validate_only);
+  derin::v1::TrainingJob& job = *request.mutable_training_job();
+  job.mutable_labels()->insert(options.labels.begin(), options.labels.end());
+  job.set_priority(options.priority);
   const auto reply = connection_->Call(
       connection_->training(), &derin::v1::TrainingService::Stub::CreateTrainingJob, request);
   if (!reply.ok()) return reply.status();
@@ -94,9 +97,11 @@ absl::StatusOr<TrainingJob> Client::GetTrainingJob(const std::string& name) {
   return FromProto(*reply);
 }
 
-absl::StatusOr<std::vector<TrainingJob>> Client::ListTrainingJobs() {
+absl::StatusOr<std::vector<TrainingJob>> Client::ListTrainingJobs(
+    const std::map<std::string, std::string>& labels) {
   std::vector<TrainingJob> jobs;
   derin::v1::ListTrainingJobsRequest request;
+  request.mutable_labels()->insert(labels.begin(), labels.end());
   do {
     const auto reply = connection_->Call(
         connection_->training(), &derin::v1::TrainingService::Stub::ListTrainingJobs, request);
@@ -105,6 +110,37 @@ absl::StatusOr<std::vector<TrainingJob>> Client::ListTrainingJobs() {
     request.set_page_token(reply->next_page_token());
   } while (!request.page_token().empty());
   return jobs;
+}
+
+absl::StatusOr<TrainingJob> Client::UpdateTrainingJob(const std::string& name,
+                                                      const TrainingJobEdit& edit) {
+  derin::v1::UpdateTrainingJobRequest request;
+  derin::v1::TrainingJob& job = *request.mutable_training_job();
+  job.set_name(name);
+  if (edit.priority.has_value()) {
+    job.set_priority(*edit.priority);
+    request.mutable_update_mask()->add_paths("priority");
+  }
+  job.mutable_labels()->insert(edit.set_labels.begin(), edit.set_labels.end());
+  for (const auto& [key, value] : edit.set_labels) {
+    request.mutable_update_mask()->add_paths("labels." + key);
+  }
+  for (const std::string& key : edit.remove_labels) {
+    request.mutable_update_mask()->add_paths("labels." + key);
+  }
+  const auto reply = connection_->Call(
+      connection_->training(), &derin::v1::TrainingService::Stub::UpdateTrainingJob, request);
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
+}
+
+absl::StatusOr<TrainingJob> Client::YieldTrainingJob(const std::string& name) {
+  derin::v1::YieldTrainingJobRequest request;
+  request.set_name(name);
+  const auto reply = connection_->Call(
+      connection_->training(), &derin::v1::TrainingService::Stub::YieldTrainingJob, request);
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
 }
 
 absl::StatusOr<TrainingJob> Client::PauseTrainingJob(const std::string& name) {

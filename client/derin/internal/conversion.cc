@@ -1,34 +1,9 @@
 #include "derin/internal/conversion.h"
 
-#include <google/protobuf/duration.pb.h>
-#include <google/protobuf/timestamp.pb.h>
-
-#include <optional>
-#include <utility>
+#include "derin/internal/field_conversion.h"
 
 namespace derin::client::internal {
 namespace {
-
-namespace v1 = derin::v1;
-
-// Pairs of an enum's two spellings; what is not in the list is unspecified.
-template <typename Ours, typename Theirs, size_t kCount>
-struct EnumPairs {
-  std::pair<Ours, Theirs> pairs[kCount];
-
-  Ours From(Theirs value) const {
-    for (const auto& [ours, theirs] : pairs) {
-      if (theirs == value) return ours;
-    }
-    return Ours{};
-  }
-  Theirs To(Ours value) const {
-    for (const auto& [ours, theirs] : pairs) {
-      if (ours == value) return theirs;
-    }
-    return Theirs{};
-  }
-};
 
 constexpr EnumPairs<Normalization, v1::Normalization, 2> kNormalizations{
     {{Normalization::kRaw, v1::NORMALIZATION_RAW},
@@ -45,25 +20,6 @@ constexpr EnumPairs<Precision, v1::Precision, 4> kPrecisions{
      {Precision::kBf16, v1::PRECISION_BF16},
      {Precision::kTf32, v1::PRECISION_TF32},
      {Precision::kF16, v1::PRECISION_F16}}};
-constexpr EnumPairs<Partition, v1::Partition, 2> kPartitions{
-    {{Partition::kSequential, v1::PARTITION_SEQUENTIAL},
-     {Partition::kRandom, v1::PARTITION_RANDOM}}};
-constexpr EnumPairs<LearningRate::Schedule, v1::LearningRate::Schedule, 2> kSchedules{
-    {{LearningRate::Schedule::kConstant, v1::LearningRate::SCHEDULE_CONSTANT},
-     {LearningRate::Schedule::kCosine, v1::LearningRate::SCHEDULE_COSINE}}};
-constexpr EnumPairs<JobState, v1::TrainingJob::State, 8> kJobStates{
-    {{JobState::kQueued, v1::TrainingJob::STATE_QUEUED},
-     {JobState::kRunning, v1::TrainingJob::STATE_RUNNING},
-     {JobState::kCancelling, v1::TrainingJob::STATE_CANCELLING},
-     {JobState::kSucceeded, v1::TrainingJob::STATE_SUCCEEDED},
-     {JobState::kFailed, v1::TrainingJob::STATE_FAILED},
-     {JobState::kCancelled, v1::TrainingJob::STATE_CANCELLED},
-     {JobState::kPausing, v1::TrainingJob::STATE_PAUSING},
-     {JobState::kPaused, v1::TrainingJob::STATE_PAUSED}}};
-constexpr EnumPairs<TrainingEvent::Kind, v1::TrainingEvent::Kind, 3> kEventKinds{
-    {{TrainingEvent::Kind::kStateChanged, v1::TrainingEvent::KIND_STATE_CHANGED},
-     {TrainingEvent::Kind::kPublished, v1::TrainingEvent::KIND_PUBLISHED},
-     {TrainingEvent::Kind::kResumed, v1::TrainingEvent::KIND_RESUMED}}};
 constexpr EnumPairs<FinishReason, v1::FinishReason, 6> kFinishReasons{
     {{FinishReason::kLength, v1::FINISH_REASON_LENGTH},
      {FinishReason::kSessionClosed, v1::FINISH_REASON_SESSION_CLOSED},
@@ -80,81 +36,6 @@ constexpr EnumPairs<SessionTier, v1::SessionTier, 3> kTiers{
     {{SessionTier::kDevice, v1::SESSION_TIER_DEVICE},
      {SessionTier::kHost, v1::SESSION_TIER_HOST},
      {SessionTier::kDisk, v1::SESSION_TIER_DISK}}};
-
-absl::Time ToTime(const google::protobuf::Timestamp& from) {
-  return absl::FromUnixSeconds(from.seconds()) + absl::Nanoseconds(from.nanos());
-}
-
-google::protobuf::Duration FromDuration(absl::Duration from) {
-  absl::Duration rest;
-  google::protobuf::Duration to;
-  to.set_seconds(absl::IDivDuration(from, absl::Seconds(1), &rest));
-  to.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
-  return to;
-}
-
-absl::Duration ToDuration(const google::protobuf::Duration& from) {
-  return absl::Seconds(from.seconds()) + absl::Nanoseconds(from.nanos());
-}
-
-// A field of the same name on both sides, copied when it is set.
-#define DERIN_READ(from, to, field) \
-  if ((from).has_##field()) (to).field = (from).field()
-#define DERIN_READ_TIME(from, to, field) \
-  if ((from).has_##field()) (to).field = ToTime((from).field())
-#define DERIN_WRITE(from, to, field) \
-  if ((from).field.has_value()) (to).set_##field(*(from).field)
-
-LearningRate ReadLearningRate(const v1::LearningRate& from) {
-  LearningRate to;
-  DERIN_READ(from, to, peak);
-  to.schedule = kSchedules.From(from.schedule());
-  DERIN_READ(from, to, warmup_steps);
-  DERIN_READ(from, to, final_share);
-  return to;
-}
-
-std::optional<Optimizer> ReadOptimizer(const v1::Optimizer& from) {
-  switch (from.kind_case()) {
-    case v1::Optimizer::kSgd:
-      return Sgd{};
-    case v1::Optimizer::kAdam: {
-      Adam adam;
-      DERIN_READ(from.adam(), adam, beta1);
-      DERIN_READ(from.adam(), adam, beta2);
-      DERIN_READ(from.adam(), adam, epsilon);
-      return adam;
-    }
-    default:
-      return std::nullopt;
-  }
-}
-
-void WriteConfig(const ModelConfig& from, v1::ModelConfig& to) {
-  to.set_cell(kCells.To(from.cell));
-  DERIN_WRITE(from, to, layers);
-  DERIN_WRITE(from, to, hidden);
-  to.set_tokenization(kTokenizations.To(from.tokenization));
-  to.set_precision(kPrecisions.To(from.precision));
-}
-
-void WriteLearningRate(const LearningRate& from, v1::LearningRate& to) {
-  DERIN_WRITE(from, to, peak);
-  to.set_schedule(kSchedules.To(from.schedule));
-  DERIN_WRITE(from, to, warmup_steps);
-  DERIN_WRITE(from, to, final_share);
-}
-
-void WriteOptimizer(const Optimizer& from, v1::Optimizer& to) {
-  if (const Adam* adam = std::get_if<Adam>(&from)) {
-    v1::Adam& kind = *to.mutable_adam();
-    DERIN_WRITE(*adam, kind, beta1);
-    DERIN_WRITE(*adam, kind, beta2);
-    DERIN_WRITE(*adam, kind, epsilon);
-  } else {
-    to.mutable_sgd();
-  }
-}
 
 }  // namespace
 
@@ -213,122 +94,6 @@ Model FromProto(const v1::Model& from) {
   if (from.has_latest_version()) to.latest_version = FromProto(from.latest_version());
   to.version_count = from.version_count();
   for (const v1::ModelAlias& alias : from.aliases()) to.aliases.push_back(FromProto(alias));
-  return to;
-}
-
-TrainingSpec FromProto(const v1::TrainingSpec& from) {
-  TrainingSpec to;
-  to.corpus = from.corpus();
-  to.model = from.model();
-  to.config = FromProto(from.config());
-  DERIN_READ(from, to, max_tokens);
-  DERIN_READ(from, to, validation_share);
-  DERIN_READ(from, to, batch);
-  DERIN_READ(from, to, steps);
-  to.partition = kPartitions.From(from.partition());
-  to.optimizer = ReadOptimizer(from.optimizer());
-  to.learning_rate = ReadLearningRate(from.learning_rate());
-  DERIN_READ(from, to, clip);
-  DERIN_READ(from, to, epochs);
-  DERIN_READ(from, to, max_steps);
-  if (from.has_max_training_time()) to.max_training_time = ToDuration(from.max_training_time());
-  DERIN_READ(from, to, target_perplexity);
-  DERIN_READ(from, to, patience_epochs);
-  DERIN_READ(from, to, seed);
-  if (from.has_checkpoint_interval()) {
-    to.checkpoint_interval = ToDuration(from.checkpoint_interval());
-  }
-  DERIN_READ(from, to, checkpoints_to_keep);
-  if (from.has_start_from()) {
-    to.start_from = StartFrom{.training_checkpoint = from.start_from().training_checkpoint(),
-                              .model_version = from.start_from().model_version(),
-                              .weights_only = from.start_from().weights_only()};
-  }
-  return to;
-}
-
-TrainingCheckpoint FromProto(const v1::TrainingCheckpoint& from) {
-  TrainingCheckpoint to;
-  to.name = from.name();
-  to.step = from.step();
-  to.attempt = from.attempt();
-  DERIN_READ_TIME(from, to, create_time);
-  to.size_bytes = from.size_bytes();
-  to.engine_id = from.engine_id();
-  DERIN_READ(from, to, training_perplexity);
-  DERIN_READ(from, to, validation_perplexity);
-  to.corpus_sha256 = from.corpus_sha256();
-  if (from.has_training_time()) to.training_time = ToDuration(from.training_time());
-  return to;
-}
-
-TrainingMetrics FromProto(const v1::TrainingMetrics& from) {
-  TrainingMetrics to;
-  to.step = from.step();
-  to.attempt = from.attempt();
-  to.epochs_done = from.epochs_done();
-  to.tokens = from.tokens();
-  DERIN_READ_TIME(from, to, time);
-  to.training_loss = from.training_loss();
-  to.training_perplexity = from.training_perplexity();
-  DERIN_READ(from, to, epoch_training_perplexity);
-  DERIN_READ(from, to, validation_perplexity);
-  to.learning_rate = from.learning_rate();
-  to.gradient_norm = from.gradient_norm();
-  to.tokens_per_second = from.tokens_per_second();
-  return to;
-}
-
-TrainingProgress FromProto(const v1::TrainingProgress& from) {
-  TrainingProgress to;
-  to.attempt = from.attempt();
-  to.epoch = from.epoch();
-  to.epochs = from.epochs();
-  to.step = from.step();
-  to.steps = from.steps();
-  to.tokens = from.tokens();
-  to.training_loss = from.training_loss();
-  to.training_perplexity = from.training_perplexity();
-  DERIN_READ(from, to, epoch_training_perplexity);
-  DERIN_READ(from, to, validation_perplexity);
-  DERIN_READ(from, to, best_perplexity);
-  to.learning_rate = from.learning_rate();
-  to.gradient_norm = from.gradient_norm();
-  to.tokens_per_second = from.tokens_per_second();
-  to.fraction_done = from.fraction_done();
-  if (from.has_time_left()) to.time_left = ToDuration(from.time_left());
-  if (from.has_training_time()) to.training_time = ToDuration(from.training_time());
-  return to;
-}
-
-TrainingJob FromProto(const v1::TrainingJob& from) {
-  TrainingJob to;
-  to.name = from.name();
-  to.spec = FromProto(from.spec());
-  to.state = kJobStates.From(from.state());
-  to.reason = from.reason();
-  to.message = from.message();
-  DERIN_READ_TIME(from, to, create_time);
-  DERIN_READ_TIME(from, to, start_time);
-  DERIN_READ_TIME(from, to, end_time);
-  to.attempt = from.attempt();
-  if (from.has_progress()) to.progress = FromProto(from.progress());
-  to.model_version = from.model_version();
-  to.parameter_count = from.parameter_count();
-  to.last_sequence = from.last_sequence();
-  to.owner = from.owner();
-  return to;
-}
-
-TrainingEvent FromProto(const v1::TrainingEvent& from) {
-  TrainingEvent to;
-  to.sequence = from.sequence();
-  to.attempt = from.attempt();
-  DERIN_READ_TIME(from, to, time);
-  to.kind = kEventKinds.From(from.kind());
-  to.state = kJobStates.From(from.state());
-  to.step = from.step();
-  to.message = from.message();
   return to;
 }
 
@@ -456,48 +221,21 @@ ServerInfo FromProto(const v1::ServerInfo& from) {
   return to;
 }
 
+v1::ModelConfig ToProto(const ModelConfig& from) {
+  v1::ModelConfig to;
+  to.set_cell(kCells.To(from.cell));
+  DERIN_WRITE(from, to, layers);
+  DERIN_WRITE(from, to, hidden);
+  to.set_tokenization(kTokenizations.To(from.tokenization));
+  to.set_precision(kPrecisions.To(from.precision));
+  return to;
+}
+
 v1::UploadCorpusHeader ToProto(const UploadCorpusOptions& from) {
   v1::UploadCorpusHeader to;
   to.set_corpus_id(from.corpus_id);
   to.set_normalization(kNormalizations.To(from.normalization));
   to.set_sha256(from.sha256);
-  return to;
-}
-
-v1::TrainingSpec ToProto(const TrainingSpec& from) {
-  v1::TrainingSpec to;
-  to.set_corpus(from.corpus);
-  to.set_model(from.model);
-  WriteConfig(from.config, *to.mutable_config());
-  DERIN_WRITE(from, to, max_tokens);
-  DERIN_WRITE(from, to, validation_share);
-  DERIN_WRITE(from, to, batch);
-  DERIN_WRITE(from, to, steps);
-  to.set_partition(kPartitions.To(from.partition));
-  if (from.optimizer.has_value()) WriteOptimizer(*from.optimizer, *to.mutable_optimizer());
-  WriteLearningRate(from.learning_rate, *to.mutable_learning_rate());
-  DERIN_WRITE(from, to, clip);
-  DERIN_WRITE(from, to, epochs);
-  DERIN_WRITE(from, to, max_steps);
-  if (from.max_training_time.has_value()) {
-    *to.mutable_max_training_time() = FromDuration(*from.max_training_time);
-  }
-  DERIN_WRITE(from, to, target_perplexity);
-  DERIN_WRITE(from, to, patience_epochs);
-  DERIN_WRITE(from, to, seed);
-  if (from.checkpoint_interval.has_value()) {
-    *to.mutable_checkpoint_interval() = FromDuration(*from.checkpoint_interval);
-  }
-  DERIN_WRITE(from, to, checkpoints_to_keep);
-  if (from.start_from.has_value()) {
-    v1::StartFrom& start = *to.mutable_start_from();
-    if (!from.start_from->training_checkpoint.empty()) {
-      start.set_training_checkpoint(from.start_from->training_checkpoint);
-    } else {
-      start.set_model_version(from.start_from->model_version);
-    }
-    start.set_weights_only(from.start_from->weights_only);
-  }
   return to;
 }
 
@@ -551,9 +289,5 @@ v1::GenerateRequest ToProto(const GenerateOptions& from) {
   to.set_per_token(from.per_token);
   return to;
 }
-
-#undef DERIN_READ
-#undef DERIN_READ_TIME
-#undef DERIN_WRITE
 
 }  // namespace derin::client::internal

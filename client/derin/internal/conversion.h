@@ -39,6 +39,7 @@ GenerateEnd FromProto(const derin::v1::GenerateEnd& from);
 ServerInfo FromProto(const derin::v1::ServerInfo& from);
 
 derin::v1::UploadCorpusHeader ToProto(const UploadCorpusOptions& from);
+derin::v1::ModelConfig ToProto(const ModelConfig& from);
 derin::v1::TrainingSpec ToProto(const TrainingSpec& from);
 // `from` names a model or a session; the session when it names both.
 derin::v1::GenerateRequest ToProto(const GenerateOptions& from);

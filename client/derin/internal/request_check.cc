@@ -68,9 +68,13 @@ absl::Status CheckBelow(const google::protobuf::Message& message, const std::str
   for (const FieldDescriptor* field : fields) {
     const std::string path = absl::StrCat(prefix, field->name());
     if (field->is_repeated()) {
-      // No request has repeated messages with strings in them.
-      if (field->type() != FieldDescriptor::TYPE_STRING) continue;
       for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
+        if (field->type() == FieldDescriptor::TYPE_MESSAGE) {  // an entry of a map, among others
+          absl::Status status = CheckBelow(reflection.GetRepeatedMessage(message, field, i),
+                                           absl::StrCat(path, "[", i, "]."));
+          if (!status.ok()) return status;
+        }
+        if (field->type() != FieldDescriptor::TYPE_STRING) continue;
         std::string scratch;
         const size_t fault =
             FirstFault(reflection.GetRepeatedStringReference(message, field, i, &scratch));

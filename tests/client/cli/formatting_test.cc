@@ -79,6 +79,13 @@ TEST(Formatting, DurationsHaveTwoUnitsAtMost) {
   EXPECT_EQ(ShortDuration(absl::InfiniteDuration()), "-");
 }
 
+TEST(Formatting, ATextOfOneLineSteersNoTerminal) {
+  EXPECT_EQ(OneLine("a b é\n\tc"), "a b é↵?c");
+  EXPECT_EQ(OneLine("\x1b[31m\x7f\xc2\x9b"
+                    "x"),
+            "?[31m??x");
+}
+
 TEST(Formatting, TimesAreLocal) {
   const absl::Time time = absl::FromUnixSeconds(1714565000);
   EXPECT_EQ(LocalTime(time, absl::UTCTimeZone()), "2024-05-01 12:03:20");

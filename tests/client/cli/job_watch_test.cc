@@ -61,6 +61,27 @@ TEST_F(JobWatch, EndsWithTheResultAndWhatToTypeNext) {
   EXPECT_THAT(result.err, EndsWith("next: derin generate --model tm --prompt \"...\"\n"));
 }
 
+TEST_F(JobWatch, ShowsEachDrawnTextOnceAndOnOneLine) {
+  answers().watch_training_job = [](grpc::ServerContext&, const auto&, Writer& writer) {
+    v1::WatchTrainingJobResponse response;
+    response.mutable_snapshot()->set_state(v1::TrainingJob::STATE_RUNNING);
+    writer.Write(response);
+    v1::DrawnSample& sample = *response.mutable_progress()->mutable_sample();
+    sample.set_step(1200);
+    sample.set_text("the\nsea\x1b[2J");
+    writer.Write(response);
+    writer.Write(response);
+    sample.set_step(1300);
+    sample.set_text("later");
+    writer.Write(response);
+    return grpc::Status::OK;
+  };
+  const std::string err = Run({"jobs", "watch", "x"}).err;
+  EXPECT_THAT(err, HasSubstr("step 1,200: the↵sea?[2J\n"));
+  EXPECT_THAT(err, HasSubstr("step 1,300: later\n"));
+  EXPECT_EQ(err.find("step 1,200: "), err.rfind("step 1,200: "));
+}
+
 TEST_F(JobWatch, DrawsALiveLineOnATerminal) {
   terminal_ = true;
   EXPECT_THAT(Run({"jobs", "watch", "x"}).err, HasSubstr("100 %\x1b[K\n"));

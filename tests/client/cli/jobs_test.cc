@@ -68,6 +68,40 @@ TEST_F(JobsCommand, PauseAndResumeSayWhatTheJobIsNow) {
   EXPECT_THAT(Run({"jobs", "resume", "a", "--json"}).out, HasSubstr("\"state\": \"queued\""));
 }
 
+TEST_F(JobsCommand, YieldSaysWhatTheJobIsNow) {
+  answers().yield_training_job = [](const auto& request, v1::TrainingJob& job) {
+    job.set_name(request.name());
+    job.set_state(v1::TrainingJob::STATE_RUNNING);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"jobs", "yield", "a"}).out, "trainingJobs/a is running\n");
+}
+
+TEST_F(JobsCommand, UpdateSaysWhatTheJobHasNow) {
+  v1::UpdateTrainingJobRequest asked;
+  answers().update_training_job = [&asked](const auto& request, v1::TrainingJob& job) {
+    asked = request;
+    job = request.training_job();
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"jobs", "update", "a", "--priority", "5", "--label", "team=verse"}).out,
+            "trainingJobs/a has priority 5 and labels team=verse\n");
+  EXPECT_EQ(Run({"jobs", "update", "a", "--remove-label", "team"}).out,
+            "trainingJobs/a has priority 0 and labels none\n");
+  EXPECT_EQ(asked.update_mask().paths(0), "labels.team");
+  EXPECT_EQ(Run({"jobs", "update", "a"}).status, kBadUsage);
+}
+
+TEST_F(JobsCommand, ListAsksForLabels) {
+  answers().list_training_jobs = [](const v1::ListTrainingJobsRequest& request, auto& response) {
+    if (request.labels().contains("none")) return grpc::Status::OK;
+    response.add_training_jobs()->set_name("trainingJobs/" + request.labels().at("team"));
+    return grpc::Status::OK;
+  };
+  EXPECT_THAT(Run({"jobs", "list", "--label", "team=verse"}).out, HasSubstr("verse"));
+  EXPECT_EQ(Run({"jobs", "list", "--label", "none="}).err, "no job has these labels\n");
+}
+
 TEST_F(JobsCommand, CheckpointsListsWhatAJobCanGoOnFrom) {
   answers().list_training_checkpoints = [](const v1::ListTrainingCheckpointsRequest& request,
                                            v1::ListTrainingCheckpointsResponse& response) {

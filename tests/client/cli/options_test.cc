@@ -35,6 +35,17 @@ TEST(ParseNumbers, TakeAllOfTheTextOrNothing) {
   EXPECT_EQ(ParseReal("two"), std::nullopt);
 }
 
+TEST(AddLabels, TakesKeysAndValuesThatMayBeEmptyOrHaveAnEqualsSign) {
+  CLI::App app;
+  std::map<std::string, std::string> labels;
+  AddLabels(app, "--label", labels, "");
+  EXPECT_EQ(Parse(app, {"--label", "a=1", "--label", "b=", "--label", "c=x=y", "--label", "a=2"}),
+            "");
+  EXPECT_EQ(labels, (std::map<std::string, std::string>{{"a", "2"}, {"b", ""}, {"c", "x=y"}}));
+  EXPECT_THAT(Parse(app, {"--label", "a"}), HasSubstr("wanted KEY=VALUE"));
+  EXPECT_THAT(Parse(app, {"--label", "=a"}), HasSubstr("wanted KEY=VALUE"));
+}
+
 TEST(AddNumber, LeavesAFlagThatIsNotGivenUnset) {
   CLI::App app;
   std::optional<int32_t> layers;

@@ -131,6 +131,65 @@ TEST_F(TrainCommand, SendsEveryFlagToItsField) {
       "target_perplexity: 1.5 patience_epochs: 3");
 }
 
+TEST_F(TrainCommand, AFlagOfOneOptimizerAsksForIt) {
+  const auto optimizer = [this](std::vector<std::string> flags) {
+    std::vector<std::string> words = {"train", "--corpus", "a", "--model", "b", "--detach"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    EXPECT_EQ(Run(words).status, kSuccess);
+    return asked_.training_job().spec().optimizer().ShortDebugString();
+  };
+  EXPECT_EQ(optimizer({"--momentum", "0.5"}), "sgd { momentum: 0.5 }");
+  EXPECT_EQ(optimizer({"--weight-decay", "0.5"}), "adamw { weight_decay: 0.5 }");
+  EXPECT_EQ(optimizer({"--optimizer", "adamw"}), "adamw { }");
+  for (const auto& flags :
+       std::vector<std::vector<std::string>>{{"--optimizer", "adam", "--momentum", "0.5"},
+                                             {"--optimizer", "adam", "--weight-decay", "0.5"},
+                                             {"--momentum", "0.5", "--weight-decay", "0.5"}}) {
+    std::vector<std::string> words = {"train", "--corpus", "a", "--model", "b"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    EXPECT_EQ(Run(words).status, kBadUsage) << flags.back();
+  }
+}
+
+TEST_F(TrainCommand, SendsTheTextToDrawTheLabelsAndThePriority) {
+  EXPECT_EQ(Run({"train",
+                 "--corpus",
+                 "a",
+                 "--model",
+                 "b",
+                 "--detach",
+                 "--sample",
+                 "the ",
+                 "--sample-tokens",
+                 "7",
+                 "--sample-temperature",
+                 "0.5",
+                 "--sample-seconds",
+                 "2",
+                 "--label",
+                 "team=verse",
+                 "--label",
+                 "empty=",
+                 "--priority",
+                 "-3",
+                 "--recover",
+                 "--forget-bias",
+                 "1"})
+                .status,
+            kSuccess);
+  const v1::TrainingSpec& spec = asked_.training_job().spec();
+  EXPECT_EQ(spec.sample().ShortDebugString(),
+            "prompt: \"the \" tokens: 7 temperature: 0.5 interval { seconds: 2 }");
+  EXPECT_EQ(asked_.training_job().labels().at("team"), "verse");
+  EXPECT_EQ(asked_.training_job().labels().at("empty"), "");
+  EXPECT_EQ(asked_.training_job().priority(), -3);
+  EXPECT_TRUE(spec.recover_from_divergence());
+  EXPECT_EQ(spec.forget_bias(), 1);
+  EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--sample-tokens", "7"}).status,
+            kBadUsage);
+  EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--label", "team"}).status, kBadUsage);
+}
+
 TEST_F(TrainCommand, WritesOnlyTheJobsNameWhenDetached) {
   const Result result = Run({"train", "--corpus", "a", "--model", "b", "--detach"});
   EXPECT_EQ(result.out, "trainingJobs/x\n");

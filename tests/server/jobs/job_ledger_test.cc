@@ -260,7 +260,7 @@ TEST_F(JobLedgerTest, DeletesAJobThatIsOverOrPausedAndNoOther) {
 TEST_F(JobLedgerTest, NotesThatAnAttemptGoesOn) {
   ASSERT_TRUE(Add("a").ok());
   ASSERT_TRUE(ledger->Begin("a").ok());
-  ASSERT_TRUE(ledger->NoteResumed("a", 40, "It goes on from step 40.").ok());
+  ASSERT_TRUE(ledger->Note("a", TrainingEvent::KIND_RESUMED, 40, "It goes on from step 40.").ok());
   const TrainingEvent event = Events("a").back();
   EXPECT_EQ(event.sequence(), 3);
   EXPECT_EQ(event.kind(), TrainingEvent::KIND_RESUMED);
@@ -294,6 +294,53 @@ TEST_F(JobLedgerTest, RecoversWhatWasUnderWay) {
   EXPECT_EQ(*ledger->NextQueued(), "running");
   EXPECT_EQ(ledger->Begin("running")->attempt(), 2);
   EXPECT_EQ(*ledger->NextQueued(), "waiting");
+}
+
+TEST_F(JobLedgerTest, TheNextIsOfTheHighestPriorityAndThenTheEarliest) {
+  const auto add = [this](const std::string& id, int32_t priority) {
+    ASSERT_TRUE(ledger->Add({.id = id, .spec = TinySpec(), .priority = priority}, 10).ok());
+  };
+  EXPECT_EQ(*ledger->NextQueued(), "");
+  add("low", -1);
+  add("first", 0);
+  add("second", 0);
+  EXPECT_EQ(*ledger->NextQueued(), "first");
+  add("high", 7);
+  EXPECT_EQ(*ledger->NextQueued(), "high");
+  ASSERT_TRUE(ledger->Begin("high").ok());
+  ASSERT_TRUE(ledger->Begin("first").ok());
+  // One that pauses keeps its place, one that yields does not.
+  ASSERT_TRUE(ledger->Pause("second").ok());
+  ASSERT_TRUE(ledger->Resume("second").ok());
+  ASSERT_EQ(ledger->Yield("first")->state(), TrainingJob::STATE_RUNNING);
+  ASSERT_TRUE(ledger->End("first", {TrainingJob::STATE_QUEUED, "", "It yields.", {}}).ok());
+  EXPECT_EQ(*ledger->NextQueued(), "second");
+  ASSERT_TRUE(ledger->Begin("second").ok());
+  EXPECT_EQ(*ledger->NextQueued(), "first");
+}
+
+TEST_F(JobLedgerTest, OnlyARunningJobYields) {
+  ASSERT_TRUE(Add("a").ok());
+  EXPECT_EQ(ErrorReason(ledger->Yield("a").status()), "JOB_STATE");
+  ASSERT_TRUE(ledger->Cancel("a").ok());
+  EXPECT_EQ(ErrorReason(ledger->Yield("a").status()), "JOB_IS_OVER");
+  EXPECT_EQ(ErrorReason(ledger->Yield("b").status()), "JOB_NOT_FOUND");
+}
+
+TEST_F(JobLedgerTest, EditsAJobInWhateverStateItIs) {
+  ASSERT_TRUE(Add("a").ok());
+  ASSERT_TRUE(ledger->Cancel("a").ok());
+  v1::UpdateTrainingJobRequest request;
+  (*request.mutable_training_job()->mutable_labels())["team"] = "verse";
+  request.mutable_update_mask()->add_paths("labels.team");
+  const auto edited = ledger->Edit("a", request);
+  ASSERT_TRUE(edited.ok()) << edited.status();
+  EXPECT_EQ(edited->labels().at("team"), "verse");
+  EXPECT_EQ(store->GetTrainingJob("a")->labels().at("team"), "verse");
+  EXPECT_EQ(store->GetTrainingJob("a")->state(), TrainingJob::STATE_CANCELLED);
+  EXPECT_EQ(Events("a").size(), 2u);
+  request.mutable_update_mask()->add_paths("spec");
+  EXPECT_EQ(ErrorField(ledger->Edit("a", request).status()), "update_mask");
 }
 
 TEST_F(JobLedgerTest, CountsJobsByState) {

@@ -212,6 +212,35 @@ TEST_F(JobRunnerTest, APausedJobFreesTheDeviceAndEndsAsIfItHadNeverPaused) {
   EXPECT_EQ(version_of("paused").training_perplexity(), version_of("whole").training_perplexity());
 }
 
+TEST_F(JobRunnerTest, AJobThatYieldsLetsTheNextOneGoFirst) {
+  Add("long", EndlessSpec());
+  Add("next", TinySpec());
+  const auto tale = Watch("long"), next = Watch("next");
+  runner->Start();
+  tale->AwaitProgress(1);
+  ASSERT_TRUE(ledger->Yield("long").ok());
+  runner->Yield("long");
+  next->AwaitEnd();
+  tale->AwaitProgress(2);
+  EXPECT_EQ(tale->States(), "QUEUED RUNNING QUEUED RUNNING R");
+  EXPECT_LT(store->GetTrainingJob("next")->end_time().seconds(),
+            store->GetTrainingJob("long")->start_time().seconds());
+}
+
+TEST_F(JobRunnerTest, AJobThatDivergesGoesOnOnceAndSaysSo) {
+  v1::TrainingSpec spec = TinySpec();
+  spec.mutable_config()->set_cell(v1::CELL_VANILLA_RELU);
+  spec.mutable_learning_rate()->set_peak(1000);
+  spec.set_clip(1e30);
+  spec.set_recover_from_divergence(true);
+  Add("a", spec);
+  const auto tale = Watch("a");
+  runner->Start();
+  tale->AwaitEnd();
+  EXPECT_EQ(tale->States(), "QUEUED RUNNING D FAILED");
+  EXPECT_EQ(store->GetTrainingJob("a")->reason(), "DIVERGED");
+}
+
 TEST_F(JobRunnerTest, AnInterruptionThatComesLateChangesNothing) {
   Add("a", EndlessSpec());
   const auto tale = Watch("a");

@@ -30,7 +30,19 @@ constexpr auto kSucceeded = TrainingJob::STATE_SUCCEEDED;
 constexpr auto kFailed = TrainingJob::STATE_FAILED;
 constexpr auto kGone = TrainingJob::STATE_UNSPECIFIED;
 
-enum Deed { kPause, kResume, kCancel, kDelete, kBegin, kFail, kStop, kSucceed, kDeeds };
+enum Deed {
+  kPause,
+  kResume,
+  kCancel,
+  kDelete,
+  kBegin,
+  kFail,
+  kStop,
+  kSucceed,
+  kYield,
+  kEdit,
+  kDeeds
+};
 
 // What becomes of a job; nullopt where that is refused. Written from the design, not from the code.
 std::optional<TrainingJob::State> After(TrainingJob::State state, Deed deed) {
@@ -50,7 +62,18 @@ std::optional<TrainingJob::State> After(TrainingJob::State state, Deed deed) {
       // The runner does these to a job that it began only.
       {kFail, {{kRunning, kFailed}, {kPausing, kFailed}, {kCancelling, kCancelled}}},
       {kStop, {{kRunning, kQueued}, {kPausing, kPaused}, {kCancelling, kCancelled}}},
-      {kSucceed, {{kRunning, kSucceeded}, {kPausing, kSucceeded}, {kCancelling, kCancelled}}}};
+      {kSucceed, {{kRunning, kSucceeded}, {kPausing, kSucceeded}, {kCancelling, kCancelled}}},
+      // It stays RUNNING until the runner has ended its attempt.
+      {kYield, {{kRunning, kRunning}}},
+      {kEdit,
+       {{kQueued, kQueued},
+        {kRunning, kRunning},
+        {kPausing, kPausing},
+        {kPaused, kPaused},
+        {kCancelling, kCancelling},
+        {kCancelled, kCancelled},
+        {kSucceeded, kSucceeded},
+        {kFailed, kFailed}}}};
   const auto& row = table.at(deed);
   const auto found = row.find(state);
   if (found == row.end()) return std::nullopt;
@@ -95,6 +118,14 @@ struct JobStoryTest : TrainingGround {
         return ledger->Begin(id).status();
       case kFail:
         return ledger->End(id, {kFailed, "REASON", "A sentence.", {}}).status();
+      case kYield:
+        return ledger->Yield(id).status();
+      case kEdit: {
+        v1::UpdateTrainingJobRequest request;
+        request.mutable_training_job()->set_priority(3);
+        request.mutable_update_mask()->add_paths("priority");
+        return ledger->Edit(id, request).status();
+      }
       case kStop:
         return ledger->End(id, {kQueued, "", "The server stops.", {}}).status();
       default:

@@ -151,8 +151,8 @@ class Tale {
     absl::MutexLock lock(&mutex_);
     return status_;
   }
-  // The states of the events told, with a P where the model was published and an R where the
-  // training went on from a checkpoint.
+  // The states of the events told, with a P where the model was published an R where the
+  // training went on from a checkpoint, and a D where it diverged and went on.
   std::string States() const {
     std::string states;
     for (const auto& response : told()) {
@@ -164,6 +164,9 @@ class Tale {
           break;
         case v1::TrainingEvent::KIND_RESUMED:
           states += "R";
+          break;
+        case v1::TrainingEvent::KIND_RECOVERED:
+          states += "D";
           break;
         default:
           states += v1::TrainingJob::State_Name(response.event().state()).substr(6);

@@ -448,6 +448,28 @@ TEST_F(ForkTest, GoesOnAfterARestartFromItsOwnCheckpoint) {
   ASSERT_TRUE(jobs->Cancel("fork").ok());
 }
 
+TEST_F(TrainingJobsTest, LabelsAreKeptAndFindJobs) {
+  v1::CreateTrainingJobRequest request = Request("a", TinySpec());
+  request.set_request_id("once");
+  auto& labels = *request.mutable_training_job()->mutable_labels();
+  for (const char* key : {"team", "draft", "book"}) labels[key] = "x";
+  ASSERT_TRUE(jobs->Create(request).ok());
+  EXPECT_TRUE(jobs->Create(request).ok()) << "the same request, whatever the order of its labels";
+  ASSERT_TRUE(jobs->Create(Request("b", TinySpec())).ok());
+  JobLabels wanted;
+  EXPECT_EQ(jobs->List("", 10, wanted)->items.size(), 2u);
+  wanted["team"] = "x";
+  ASSERT_EQ(jobs->List("", 10, wanted)->items.size(), 1u);
+  EXPECT_EQ(jobs->List("", 10, wanted)->items[0].name(), "trainingJobs/a");
+  wanted["draft"] = "y";
+  EXPECT_EQ(jobs->List("", 10, wanted)->items.size(), 0u);
+  wanted["Not a key"] = "";
+  EXPECT_EQ(ErrorField(jobs->List("", 10, wanted).status()), "labels");
+  labels["Not a key"] = "";
+  request.set_request_id("twice");
+  EXPECT_EQ(ErrorField(jobs->Create(request).status()), "training_job.labels");
+}
+
 TEST_F(TrainingJobsTest, ListsTheNewestFirst) {
   for (const char* id : {"b", "a", "c"}) {
     ASSERT_TRUE(jobs->Create(Request(id, TinySpec())).ok());

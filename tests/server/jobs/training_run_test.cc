@@ -183,6 +183,73 @@ TEST_F(TrainingRunTest, SaysThatTheNumbersDiverged) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("step"));
 }
 
+TEST_F(TrainingRunTest, GoesOnOnceAfterADivergenceWhereThatIsAsked) {
+  job.mutable_spec()->mutable_config()->set_cell(v1::CELL_VANILLA_RELU);
+  job.mutable_spec()->mutable_learning_rate()->set_peak(1000);
+  job.mutable_spec()->set_clip(1e30);
+  auto run = Create();
+  absl::Status status;
+  while (status.ok()) status = (*run)->Step();
+  EXPECT_EQ((*run)->Recover(status).status(), status) << "nobody asked for it";
+
+  job.mutable_spec()->set_recover_from_divergence(true);
+  run = Create();
+  status = absl::OkStatus();
+  while (status.ok()) status = (*run)->Step();
+  const auto recovered = (*run)->Recover(status);
+  ASSERT_TRUE(recovered.ok()) << recovered.status();
+  EXPECT_THAT(*recovered, HasSubstr("from step 0 at 0.1 of the learning rate"));
+  EXPECT_EQ((*run)->steps_done(), 0);
+  EXPECT_EQ((*run)->curve()->Snapshot().training_metrics_size(), 0);
+  ASSERT_TRUE((*run)->Step().ok());
+  EXPECT_EQ((*run)->Progress()->learning_rate(), 100);
+  // A rate of 100 is no better; that is final.
+  status = absl::OkStatus();
+  while (status.ok() && !(*run)->done()) status = (*run)->Step();
+  ASSERT_EQ(ErrorReason(status), "DIVERGED");
+  EXPECT_EQ(ErrorReason((*run)->Recover(status).status()), "DIVERGED");
+}
+
+TEST_F(TrainingRunTest, DrawsTextNowAndThenAndChangesNothingByThat) {
+  const auto finish = [](TrainingRun& run) {
+    while (!run.done()) EXPECT_TRUE(run.Step().ok());
+    return run.Model()->file.parameters.values;
+  };
+  const auto plain = finish(**Create());
+
+  job.mutable_spec()->mutable_sample()->set_prompt("abc");
+  job.mutable_spec()->mutable_sample()->set_tokens(20);
+  per_reading = absl::Milliseconds(250);  // two a step
+  auto run = Create();
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_FALSE((*run)->SampleIsDue());
+  int64_t drawn = 0;
+  while (!(*run)->done()) {
+    ASSERT_TRUE((*run)->Step().ok());
+    if (!(*run)->SampleIsDue()) continue;
+    ASSERT_TRUE((*run)->DrawSample().ok());
+    EXPECT_FALSE((*run)->SampleIsDue());
+    const v1::DrawnSample sample = (*run)->Progress()->sample();
+    EXPECT_EQ(sample.step(), (*run)->steps_done());
+    EXPECT_EQ(sample.text().size(), 20u);
+    ++drawn;
+  }
+  EXPECT_GE(drawn, 1);
+  EXPECT_EQ(finish(**run), plain);
+}
+
+TEST_F(TrainingRunTest, BeginsWithTheForgetBiasThatIsAsked) {
+  job.mutable_spec()->set_forget_bias(3);
+  auto run = Create();
+  ASSERT_TRUE(run.ok()) << run.status();
+  const auto model = (*run)->Model();
+  ASSERT_TRUE(model.ok()) << model.status();
+  for (const Slice& slice : model->file.parameters.layout.slices()) {
+    if (slice.name != "rnn.bias_ih_l0") continue;
+    EXPECT_EQ(model->file.parameters.values[slice.offset + 8], 3);
+  }
+}
+
 TEST_F(TrainingRunTest, SaysThatTheCorpusIsDamaged) {
   DamageCorpus();
   const absl::Status status = Create().status();
@@ -308,6 +375,29 @@ TEST_F(CheckpointTest, SaysWhatItIs) {
   EXPECT_EQ(checkpoint.size_bytes(),
             static_cast<int64_t>(std::filesystem::file_size(FileOf(stored.model_sha256)) +
                                  std::filesystem::file_size(FileOf(stored.state_sha256))));
+}
+
+TEST_F(CheckpointTest, ARecoveryGoesBackToItAndIsInTheNextOnes) {
+  job.mutable_spec()->set_recover_from_divergence(true);
+  auto run = Begin();
+  StepAndWrite(*run, 4);
+  ASSERT_TRUE(run->Step().ok());
+  ASSERT_TRUE(run->Step().ok());
+  const absl::Status diverged = Refusal(absl::StatusCode::kOutOfRange, kDiverged, "It diverged");
+  const auto recovered = run->Recover(diverged);
+  ASSERT_TRUE(recovered.ok()) << recovered.status();
+  EXPECT_EQ(*recovered, "It diverged. It goes on from step 4 at 0.1 of the learning rate.");
+  EXPECT_EQ(run->steps_done(), 4);
+  EXPECT_EQ(run->curve()->Snapshot().training_metrics().rbegin()->step(), 4);
+  StepAndWrite(*run, 3);
+  const std::vector<float> wanted = Finish(*run);
+
+  // As the server would after a crash.
+  auto next = Begin();
+  EXPECT_EQ(next->steps_done(), 7);
+  EXPECT_EQ(next->Recover(diverged).status(), diverged) << "once for the job, not for the attempt";
+  auto last = Begin();
+  EXPECT_EQ(Finish(*last), wanted);
 }
 
 TEST_F(CheckpointTest, IsDueWhenTheIntervalHasPassed) {

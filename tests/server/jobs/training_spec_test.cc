@@ -80,7 +80,7 @@ TEST_F(TrainingSpecTest, NothingWithADefaultIsLeftUnset) {
   EXPECT_TRUE(resolved.has_batch());
   EXPECT_TRUE(resolved.has_steps());
   EXPECT_EQ(resolved.partition(), v1::PARTITION_SEQUENTIAL);
-  EXPECT_TRUE(resolved.optimizer().has_sgd());
+  EXPECT_TRUE(resolved.optimizer().sgd().has_momentum());
   EXPECT_EQ(resolved.learning_rate().peak(), 2);
   EXPECT_EQ(resolved.learning_rate().schedule(), v1::LearningRate::SCHEDULE_CONSTANT);
   EXPECT_TRUE(resolved.learning_rate().has_warmup_steps());
@@ -100,6 +100,11 @@ TEST_F(TrainingSpecTest, AResolvedSpecResolvesToItself) {
           s.mutable_learning_rate()->set_schedule(v1::LearningRate::SCHEDULE_COSINE);
           s.set_validation_share(0.1);
           s.mutable_config()->set_tokenization(v1::TOKENIZATION_BYTES);
+          s.mutable_sample()->set_prompt("a");
+        }),
+        Change([](v1::TrainingSpec& s) {
+          s.mutable_optimizer()->mutable_adamw();
+          s.set_forget_bias(1);
         })}) {
     change(spec);
     const auto once = Resolve();
@@ -151,12 +156,50 @@ TEST_F(TrainingSpecTest, TakesWhatIsGiven) {
   EXPECT_EQ(config.seed, 5u);
 }
 
+TEST_F(TrainingSpecTest, TheOptimizerIsOfTheKindThatItsFieldsSay) {
+  spec.mutable_optimizer()->mutable_sgd()->set_momentum(0.9);
+  auto plan = Resolve();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->config.optimizer.kind, OptimizerKind::kMomentum);
+  EXPECT_EQ(plan->config.optimizer.momentum, 0.9);
+  EXPECT_EQ(plan->config.learning_rate.peak, 2);
+  const int64_t with_one_moment = plan->device_bytes;
+
+  spec.mutable_optimizer()->mutable_adamw();
+  plan = Resolve();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->config.optimizer.kind, OptimizerKind::kAdam);
+  EXPECT_EQ(plan->config.optimizer.weight_decay, 0.01);
+  EXPECT_EQ(plan->config.learning_rate.peak, 0.001);
+  EXPECT_EQ(plan->device_bytes - with_one_moment, 4 * plan->parameter_count);
+}
+
+TEST_F(TrainingSpecTest, TakesWhatTheWeightsBeginWithAndTheTextToDraw) {
+  spec.set_forget_bias(-2);
+  spec.mutable_sample()->set_prompt("the ");
+  const auto plan = Resolve();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->forget_bias, -2.0f);
+  ASSERT_TRUE(plan->sample.has_value());
+  EXPECT_EQ(plan->sample->prompt, "the ");
+  EXPECT_EQ(plan->sample->tokens, 100);
+  EXPECT_EQ(plan->sample->temperature, 0.8);
+  EXPECT_EQ(plan->sample->seed, 99u);
+  EXPECT_EQ(plan->sample_interval, absl::Seconds(10));
+  EXPECT_EQ(plan->spec.sample().interval().seconds(), 10);
+}
+
 TEST_F(TrainingSpecTest, ReadsNoMoreThanThereIs) {
   spec.set_max_tokens(1'000'000);
   const auto plan = Resolve();
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->token_count, 10'000);
   EXPECT_EQ(plan->spec.max_tokens(), 10'000);
+}
+
+v1::TrainingSample& SetSample(v1::TrainingSpec& spec) {
+  spec.mutable_sample()->set_prompt("a");
+  return *spec.mutable_sample();
 }
 
 struct BadField {
@@ -201,6 +244,37 @@ const BadField kBadFields[] = {
      [](auto& s) { s.mutable_optimizer()->mutable_adam()->set_epsilon(0); }},
     {"optimizer.adam.epsilon", "inf",
      [](auto& s) { s.mutable_optimizer()->mutable_adam()->set_epsilon(kInfinity); }},
+    {"optimizer.adamw.beta2", "1",
+     [](auto& s) { s.mutable_optimizer()->mutable_adamw()->set_beta2(1); }},
+    {"optimizer.adamw.weight_decay", "-0.1",
+     [](auto& s) { s.mutable_optimizer()->mutable_adamw()->set_weight_decay(-0.1); }},
+    {"optimizer.adamw.weight_decay", "1.5",
+     [](auto& s) { s.mutable_optimizer()->mutable_adamw()->set_weight_decay(1.5); }},
+    {"optimizer.sgd.momentum", "1",
+     [](auto& s) { s.mutable_optimizer()->mutable_sgd()->set_momentum(1); }},
+    {"optimizer.sgd.momentum", "nan",
+     [](auto& s) { s.mutable_optimizer()->mutable_sgd()->set_momentum(kNan); }},
+    {"forget_bias", "101", [](auto& s) { s.set_forget_bias(101); }},
+    {"forget_bias", "nan", [](auto& s) { s.set_forget_bias(kNan); }},
+    {"forget_bias", "config.cell",
+     [](auto& s) {
+       s.set_forget_bias(1);
+       s.mutable_config()->set_cell(v1::CELL_GRU);
+     }},
+    {"forget_bias", "start_from",
+     [](auto& s) {
+       s.set_forget_bias(1);
+       s.mutable_start_from()->set_model_version("models/m/versions/1");
+     }},
+    {"sample.prompt", "0 bytes", [](auto& s) { s.mutable_sample(); }},
+    {"sample.prompt", "1025 bytes",
+     [](auto& s) { s.mutable_sample()->set_prompt(std::string(1025, 'a')); }},
+    {"sample.tokens", "0", [](auto& s) { SetSample(s).set_tokens(0); }},
+    {"sample.tokens", "1025", [](auto& s) { SetSample(s).set_tokens(1025); }},
+    {"sample.temperature", "-1", [](auto& s) { SetSample(s).set_temperature(-1); }},
+    {"sample.temperature", "nan", [](auto& s) { SetSample(s).set_temperature(kNan); }},
+    {"sample.interval", "999ms",
+     [](auto& s) { SetSample(s).mutable_interval()->set_nanos(999'000'000); }},
     {"learning_rate.peak", "0", [](auto& s) { s.mutable_learning_rate()->set_peak(0); }},
     {"learning_rate.peak", "1001", [](auto& s) { s.mutable_learning_rate()->set_peak(1001); }},
     {"learning_rate.peak", "nan", [](auto& s) { s.mutable_learning_rate()->set_peak(kNan); }},

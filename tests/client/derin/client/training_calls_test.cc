@@ -92,6 +92,28 @@ TEST_F(TrainingCalls, CreateSendsTheSpecAndItsOptions) {
   EXPECT_TRUE(asked.validate_only());
 }
 
+TEST_F(TrainingCalls, AnEditNamesWhatItChanges) {
+  v1::UpdateTrainingJobRequest asked;
+  server_.answers().update_training_job = [&asked](const auto& request, v1::TrainingJob& job) {
+    asked = request;
+    job = request.training_job();
+    return grpc::Status::OK;
+  };
+  const auto job = client_->UpdateTrainingJob(
+      "trainingJobs/a",
+      {.priority = 0, .set_labels = {{"team", "verse"}}, .remove_labels = {"draft"}});
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->labels.at("team"), "verse");
+  EXPECT_EQ(asked.training_job().name(), "trainingJobs/a");
+  EXPECT_THAT(asked.update_mask().paths(),
+              ::testing::ElementsAre("priority", "labels.team", "labels.draft"));
+  EXPECT_FALSE(asked.training_job().labels().contains("draft"));
+  EXPECT_EQ(client_->UpdateTrainingJob("trainingJobs/a", {.set_labels = {{"team", "\xff"}}})
+                .status()
+                .code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(TrainingCalls, GetListAndCancelNameTheJob) {
   const auto echo = [](const auto& request, v1::TrainingJob& job) {
     job.set_name(request.name());
@@ -100,6 +122,7 @@ TEST_F(TrainingCalls, GetListAndCancelNameTheJob) {
   server_.answers().get_training_job = echo;
   server_.answers().cancel_training_job = echo;
   server_.answers().pause_training_job = echo;
+  server_.answers().yield_training_job = echo;
   server_.answers().resume_training_job = echo;
   server_.answers().list_training_checkpoints =
       [](const v1::ListTrainingCheckpointsRequest& request,
@@ -123,6 +146,7 @@ TEST_F(TrainingCalls, GetListAndCancelNameTheJob) {
   EXPECT_EQ(client_->GetTrainingJob("trainingJobs/a")->name, "trainingJobs/a");
   EXPECT_EQ(client_->CancelTrainingJob("trainingJobs/b")->name, "trainingJobs/b");
   EXPECT_EQ(client_->PauseTrainingJob("trainingJobs/c")->name, "trainingJobs/c");
+  EXPECT_EQ(client_->YieldTrainingJob("trainingJobs/e")->name, "trainingJobs/e");
   EXPECT_EQ(client_->ResumeTrainingJob("trainingJobs/d")->name, "trainingJobs/d");
   const auto checkpoints = client_->ListTrainingCheckpoints("trainingJobs/e");
   ASSERT_TRUE(checkpoints.ok());

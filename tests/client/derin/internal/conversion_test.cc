@@ -62,8 +62,13 @@ Proto Filled() {
 // A field that the conversion forgets is lost on the way there and back.
 TEST(Conversion, BringsEveryFieldOfASpecThereAndBack) {
   const auto spec = Filled<v1::TrainingSpec>();
-  ASSERT_TRUE(spec.optimizer().has_adam());
+  ASSERT_TRUE(spec.optimizer().has_adamw());
   EXPECT_EQ(ToProto(FromProto(spec)).DebugString(), spec.DebugString());
+  auto other = Filled<v1::TrainingSpec>();
+  other.mutable_optimizer()->mutable_adam()->set_beta1(0.25);
+  EXPECT_EQ(ToProto(FromProto(other)).DebugString(), other.DebugString());
+  other.mutable_optimizer()->mutable_sgd()->set_momentum(0.75);
+  EXPECT_EQ(ToProto(FromProto(other)).DebugString(), other.DebugString());
 }
 
 TEST(Conversion, LeavesUnsetWhatIsUnset) {
@@ -137,6 +142,10 @@ TEST(Conversion, ReadsAJobWithItsProgress) {
   EXPECT_EQ(absl::ToUnixSeconds(*job.start_time), proto.start_time().seconds());
   EXPECT_EQ(absl::ToUnixSeconds(*job.end_time), proto.end_time().seconds());
   EXPECT_EQ(job.attempt, proto.attempt());
+  EXPECT_EQ(job.priority, proto.priority());
+  EXPECT_EQ(absl::ToUnixSeconds(*job.queue_time), proto.queue_time().seconds());
+  EXPECT_EQ(job.progress->sample->step, proto.progress().sample().step());
+  EXPECT_EQ(job.progress->sample->text, proto.progress().sample().text());
   EXPECT_EQ(job.model_version, proto.model_version());
   EXPECT_EQ(job.parameter_count, proto.parameter_count());
   EXPECT_EQ(job.last_sequence, proto.last_sequence());
