@@ -2,17 +2,11 @@
 // that draws a token, so that it has a state; the server is killed and started again; then some of
 // them go on, and draw what a session draws that was never away.
 
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -24,8 +18,7 @@
 #include "derin/client/client.h"
 #include "model/check.h"
 #include "model/sampling/philox.h"
-
-extern char** environ;
+#include "tests/benchmarks/server_process.h"
 
 namespace derin {
 namespace {
@@ -43,67 +36,12 @@ struct Options {
   int threads = 64;
 };
 
-// A server as a process of its own.
-class ServerProcess {
- public:
-  explicit ServerProcess(const Options& options) {
-    const auto start = Clock::now();
-    const std::string port_file = options.data / "ports";
-    std::filesystem::remove(port_file);
-    std::vector<std::string> arguments{options.derind,
-                                       "--data-dir",
-                                       options.data / "data",
-                                       "--listen",
-                                       "127.0.0.1:0",
-                                       "--metrics-listen",
-                                       "127.0.0.1:0",
-                                       "--port-file",
-                                       port_file,
-                                       "--session-disk",
-                                       "64GiB",
-                                       "--max-sessions",
-                                       absl::StrCat(2 * options.sessions + 10'000),
-                                       "--log-level",
-                                       "error"};
-    std::vector<char*> pointers;
-    for (std::string& one : arguments) pointers.push_back(one.data());
-    pointers.push_back(nullptr);
-    DERIN_CHECK(posix_spawn(&process_, options.derind.c_str(), nullptr, nullptr, pointers.data(),
-                            environ) == 0);
-    std::string word, address;
-    while (address.empty()) {
-      std::ifstream ports(port_file);
-      ports >> word >> address;
-      if (address.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    start_seconds_ = Since(start);
-    client_ = *client::Client::Connect({.address = address});
-  }
-  ~ServerProcess() { Kill(); }
-
-  client::Client& client() { return *client_; }
-  double start_seconds() const { return start_seconds_; }
-  void Kill() {
-    if (process_ == 0) return;
-    kill(process_, SIGKILL);
-    waitpid(process_, nullptr, 0);
-    process_ = 0;
-  }
-  // Of the process's own memory, in bytes: without files that the system keeps in its cache.
-  int64_t Memory() const {
-    std::ifstream status(absl::StrCat("/proc/", process_, "/status"));
-    for (std::string key; status >> key;) {
-      int64_t kilobytes = 0;
-      if (key == "RssAnon:" && status >> kilobytes) return kilobytes * 1024;
-    }
-    return 0;
-  }
-
- private:
-  pid_t process_ = 0;
-  double start_seconds_ = 0;
-  std::unique_ptr<client::Client> client_;
-};
+std::unique_ptr<ServerProcess> StartServer(const Options& options) {
+  return std::make_unique<ServerProcess>(
+      options.derind, options.data,
+      std::vector<std::string>{"--session-disk", "64GiB", "--max-sessions",
+                               absl::StrCat(2 * options.sessions + 10'000)});
+}
 
 void Train(client::Client& client) {
   std::string text;
@@ -147,7 +85,7 @@ client::GenerateOptions First(int64_t number) {
 void Measure(const Options& options) {
   std::filesystem::remove_all(options.data);
   std::filesystem::create_directories(options.data);
-  auto server = std::make_unique<ServerProcess>(options);
+  auto server = StartServer(options);
   Train(server->client());
   std::string warm;
   Say(server->client(), First(0), &warm);
@@ -185,7 +123,7 @@ void Measure(const Options& options) {
               each(on_disk));
 
   server->Kill();
-  server = std::make_unique<ServerProcess>(options);
+  server = StartServer(options);
   const int64_t restarted = server->Memory();
   std::printf(
       "killed and started again: serves after %.2f s, with %.0f MiB, %.0f bytes a session\n",
