@@ -31,10 +31,8 @@ def main():
         texts = arguments.texts if len(arguments.texts) > 1 else halves_of(*arguments.texts, folder)
         # The first one comes last in the corpus, so that its end is held out. Letters and spaces only, so that both
         # vocabularies are the same and their perplexities can be compared.
-        alone, together = [], [*texts[1:], texts[0]]
-        alone.append(texts[0])
         sizes = {}
-        for name, files in (("alone", alone), ("together", together)):
+        for name, files in (("alone", texts[:1]), ("together", [*texts[1:], texts[0]])):
             corpus = server.add_corpus(name, files, "--normalization", "d2l-letters")
             sizes[name] = (corpus["character_count"], corpus["vocabulary_size"])
         if sizes["alone"][1] != sizes["together"][1]:

@@ -13,7 +13,7 @@
 #include "derin/v1/generation.grpc.pb.h"
 #include "derin/v1/model.grpc.pb.h"
 #include "derin/v1/training.grpc.pb.h"
-#include "derind_process.h"
+#include "derind_training.h"
 #include "server_test.h"
 
 namespace derin::server {
@@ -21,29 +21,6 @@ namespace {
 
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
-
-class DerindTest : public ::testing::Test {
- protected:
-  std::string Path(const std::string& name) const { return folder_.path() / name; }
-  std::vector<std::string> Arguments(std::vector<std::string> more = {}) const {
-    std::vector<std::string> arguments = {
-        "--listen",   "127.0.0.1:0", "--metrics-listen", "",
-        "--data-dir", Path("data"),  "--port-file",      Path("port")};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return arguments;
-  }
-  std::string Read(const std::string& name) const {
-    std::ifstream file(Path(name));
-    return (std::stringstream() << file.rdbuf()).str();
-  }
-  std::shared_ptr<grpc::Channel> NewChannel() const {
-    std::string kind, address;
-    std::istringstream(Read("port")) >> kind >> address;
-    return grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
-  }
-
-  TemporaryFolder folder_;
-};
 
 // On a machine with a GPU these are not what it says.
 bool HasDriver() { return std::filesystem::exists("/dev/nvidiactl"); }
@@ -202,129 +179,7 @@ TEST_F(DerindTest, KeepsWhatItStoredWhenItIsKilled) {
 }
 
 // Trains over gRPC; the work of the steps does not matter, only that they are many.
-class KilledTrainingTest : public DerindTest {
- protected:
-  void Upload(const std::shared_ptr<grpc::Channel>& channel) {
-    TestContext context;
-    v1::Corpus corpus;
-    const auto writer = v1::CorpusService::NewStub(channel)->UploadCorpus(&context, &corpus);
-    v1::UploadCorpusRequest message;
-    message.mutable_header()->set_corpus_id("text");
-    writer->Write(message);
-    std::string text;
-    for (int i = 0; i < 40; ++i) text += "abcdefghi ";
-    message.set_chunk(text);
-    writer->Write(message);
-    writer->WritesDone();
-    ASSERT_TRUE(writer->Finish().ok());
-  }
-  void Create(const std::shared_ptr<grpc::Channel>& channel, const std::string& id,
-              int epochs = 6000) {  // some seconds, and the first checkpoint is there after one
-    v1::CreateTrainingJobRequest request;
-    request.set_training_job_id(id);
-    v1::TrainingSpec& spec = *request.mutable_training_job()->mutable_spec();
-    spec.set_corpus("corpora/text");
-    spec.set_model("models/" + id);
-    spec.mutable_config()->set_layers(1);
-    spec.mutable_config()->set_hidden(16);
-    spec.set_batch(2);
-    spec.set_steps(10);
-    spec.set_validation_share(0.2);
-    spec.set_epochs(epochs);
-    spec.set_seed(7);
-    spec.mutable_optimizer()->mutable_adam();
-    spec.mutable_checkpoint_interval()->set_seconds(1);
-    TestContext context;
-    v1::TrainingJob job;
-    const grpc::Status status =
-        v1::TrainingService::NewStub(channel)->CreateTrainingJob(&context, request, &job);
-    ASSERT_TRUE(status.ok()) << status.error_message();
-  }
-  // Watches until `enough`, or until the job is over; under a sanitizer that takes its time.
-  template <typename Enough>
-  void Watch(const std::shared_ptr<grpc::Channel>& channel, const std::string& id, Enough enough) {
-    grpc::ClientContext context;
-    v1::WatchTrainingJobRequest request;
-    request.set_name("trainingJobs/" + id);
-    const auto reader = v1::TrainingService::NewStub(channel)->WatchTrainingJob(&context, request);
-    v1::WatchTrainingJobResponse response;
-    while (reader->Read(&response)) {
-      if (enough(response)) break;
-    }
-    context.TryCancel();
-    while (reader->Read(&response)) {
-    }
-    reader->Finish();
-  }
-  int Checkpoints(const std::shared_ptr<grpc::Channel>& channel, const std::string& id) {
-    TestContext context;
-    v1::ListTrainingCheckpointsRequest request;
-    request.set_training_job("trainingJobs/" + id);
-    v1::ListTrainingCheckpointsResponse response;
-    EXPECT_TRUE(v1::TrainingService::NewStub(channel)
-                    ->ListTrainingCheckpoints(&context, request, &response)
-                    .ok());
-    return response.training_checkpoints_size();
-  }
-  v1::ListTrainingMetricsResponse CurveOf(const std::shared_ptr<grpc::Channel>& channel,
-                                          const std::string& id) {
-    TestContext context;
-    v1::ListTrainingMetricsRequest request;
-    request.set_training_job("trainingJobs/" + id);
-    v1::ListTrainingMetricsResponse response;
-    EXPECT_TRUE(v1::TrainingService::NewStub(channel)
-                    ->ListTrainingMetrics(&context, request, &response)
-                    .ok());
-    return response;
-  }
-  std::string WeightsOf(const std::shared_ptr<grpc::Channel>& channel, const std::string& model) {
-    TestContext context;
-    v1::GetModelRequest request;
-    request.set_name("models/" + model);
-    v1::Model found;
-    EXPECT_TRUE(v1::ModelService::NewStub(channel)->GetModel(&context, request, &found).ok());
-    return found.latest_version().sha256();
-  }
-};
-
-TEST_F(KilledTrainingTest, GoesOnFromItsLastCheckpointToTheSameWeights) {
-  {
-    Derind derind(Arguments());
-    derind.AwaitOutput("serves on");
-    const auto channel = NewChannel();
-    Upload(channel);
-    Create(channel, "killed");
-    while (Checkpoints(channel, "killed") == 0) sched_yield();
-    derind.Kill(SIGKILL);
-    EXPECT_EQ(derind.ExitStatus(), -1);
-  }
-  Derind derind(Arguments());
-  derind.AwaitOutput("serves on");
-  const auto channel = NewChannel();
-  Create(channel, "whole");
-  int64_t resumed_at = 0;
-  Watch(channel, "killed", [&](const v1::WatchTrainingJobResponse& response) {
-    if (response.event().kind() == v1::TrainingEvent::KIND_RESUMED) {
-      resumed_at = response.event().step();
-    }
-    return false;
-  });
-  EXPECT_GT(resumed_at, 0);
-  Watch(channel, "whole", [](const auto&) { return false; });
-  EXPECT_NE(WeightsOf(channel, "whole"), "");
-  EXPECT_EQ(WeightsOf(channel, "killed"), WeightsOf(channel, "whole"));
-  // Nor does the curve show that it was killed.
-  const auto killed = CurveOf(channel, "killed"), whole = CurveOf(channel, "whole");
-  ASSERT_GT(whole.training_metrics_size(), 0);
-  ASSERT_EQ(killed.training_metrics_size(), whole.training_metrics_size());
-  for (int i = 0; i < whole.training_metrics_size(); ++i) {
-    EXPECT_EQ(killed.training_metrics(i).step(), whole.training_metrics(i).step());
-    EXPECT_NEAR(killed.training_metrics(i).training_loss(),
-                whole.training_metrics(i).training_loss(), 1e-9);
-  }
-}
-
-class KilledGenerationTest : public KilledTrainingTest {
+class KilledGenerationTest : public DerindTrainingTest {
  protected:
   // The text of a call, until its end or until it has `enough` bytes; where it was then.
   struct Said {
@@ -372,7 +227,7 @@ TEST_F(KilledGenerationTest, ATextThatWasUnderWayGoesOnWithNothingLostOrDoubled)
     derind.AwaitOutput("serves on");
     const auto channel = NewChannel();
     Upload(channel);
-    Create(channel, "small", /*epochs=*/3);
+    Create(channel, "small", SpecOf(3));
     Watch(channel, "small", [](const auto&) { return false; });
     const std::string whole = Open(channel), killed = Open(channel);
     for (v1::GenerateRequest* request : {&first, &second}) {
