@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Does Derin learn what PyTorch learns? One text, one network, one schedule, as many steps: held-out loss of both.
+
+    quality_side_by_side.py TEXT [--epochs 3] [--out FOLDER]
+
+A 2 x 256 LSTM on characters, batches of 32 times 35, the state carried, Adam at 0.002 on a cosine, clip 1; the last tenth of
+the text is held out and measured after each epoch in 32 rows from zero states. Initial weights are drawn from the same distribution
+by each, so the curves are near each other and not the same. Any PyTorch since 1.13 does.
+"""
+
+import math
+import pathlib
+import random
+import sys
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[3] / "deploy" / "recipes"))
+import recipe  # noqa: E402
+
+BATCH, STEPS, LAYERS, RATE, HELD_OUT = 32, 35, 2, 0.002, 0.1
+
+
+class Model(nn.Module):
+    def __init__(self, vocabulary, hidden):
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.rnn = nn.LSTM(vocabulary, hidden, LAYERS)
+        self.head = nn.Linear(hidden, vocabulary)
+
+    def loss(self, tokens, targets, state):
+        """Of tokens and targets [T, B]: the sum over them, and the state after."""
+        top, state = self.rnn(functional.one_hot(tokens, self.vocabulary).float(), state)
+        logits = self.head(top).flatten(0, 1)
+        return functional.cross_entropy(logits, targets.flatten(), reduction="sum"), state
+
+
+def rows_of(tokens, length):
+    """[length, BATCH], each column a contiguous part."""
+    return tokens[:length * BATCH].view(BATCH, length).t()
+
+
+def windows(tokens, offset):
+    """Inputs and targets of one epoch, in order; what does not fill a window at the end is left out."""
+    length = (len(tokens) - offset - 1) // BATCH
+    inputs, targets = rows_of(tokens[offset:], length), rows_of(tokens[offset + 1:], length)
+    for start in range(0, length - STEPS + 1, STEPS):
+        yield inputs[start:start + STEPS], targets[start:start + STEPS]
+
+
+@torch.no_grad()
+def held_out_loss(model, tokens):
+    length = (len(tokens) - 1) // BATCH
+    inputs, targets = rows_of(tokens, length), rows_of(tokens[1:], length)
+    total, state = 0.0, None
+    for start in range(0, length, STEPS):
+        loss, state = model.loss(inputs[start:start + STEPS], targets[start:start + STEPS], state)
+        total += loss.item()
+    return total / (length * BATCH)
+
+
+def train(text, hidden, steps):
+    """A line of (step, held-out perplexity) after each epoch, and one at the end."""
+    torch.manual_seed(1)
+    random.seed(1)
+    characters = {character: number for number, character in enumerate(sorted(set(text)))}
+    tokens = torch.tensor([characters[character] for character in text])
+    cut = len(tokens) - int(len(tokens) * HELD_OUT)
+    model = Model(len(characters), hidden)
+    optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
+    curve, step = [], 0
+    while step < steps:
+        state = None
+        for inputs, targets in windows(tokens[:cut], random.randrange(STEPS)):
+            for group in optimizer.param_groups:
+                group["lr"] = RATE * (1 + math.cos(math.pi * step / max(steps - 1, 1))) / 2
+            optimizer.zero_grad()
+            loss, state = model.loss(inputs, targets, state)
+            state = tuple(part.detach() for part in state)
+            (loss / inputs.numel()).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            step += 1
+            if step == steps:
+                break
+        curve.append((step, math.exp(held_out_loss(model, tokens[cut:]))))
+        print(f"PyTorch, step {step} of {steps}: {curve[-1][1]:.4f}", file=sys.stderr)
+    return curve
+
+
+class PyTorch:
+    """As recipe.draw() wants a training."""
+
+    def __init__(self, curve):
+        self.label = f"PyTorch {torch.__version__}"
+        self.curve = [{"step": step, "training_perplexity": perplexity} for step, perplexity in curve]
+
+
+def main():
+    arguments = recipe.parse_arguments(__doc__, epochs=3)
+    text = "".join(path.read_text(encoding="utf-8") for path in arguments.texts)
+    with recipe.server_of(arguments) as server:
+        server.add_corpus("text", arguments.texts)
+        derin = server.train(
+            f"Derin, {server.engine()}", "text", "text", "--hidden", arguments.hidden, "--optimizer",
+            "adam", "--lr", RATE, "--schedule", "cosine", "--validation-share", HELD_OUT, "--seed", 1,
+            "--epochs", arguments.epochs)
+    peer = train(text, arguments.hidden, derin.job["progress"]["step"])
+    # What is compared is the held-out text alone.
+    ours = [point for point in derin.curve if "validation_perplexity" in point]
+    derin.curve = [{**point, "training_perplexity": point["validation_perplexity"]} for point in ours]
+    last = derin.job["progress"]["validation_perplexity"]
+    losses = [math.log(last), math.log(peer[-1][1])]
+    recipe.print_table(
+        ("", "steps", "held-out loss, nats", "held-out perplexity"),
+        [(name, derin.job["progress"]["step"], f"{loss:.4f}", f"{math.exp(loss):.3f}")
+         for name, loss in zip((derin.label, f"PyTorch {torch.__version__}"), losses)])
+    print(f"\nDerin's loss is {100 * (losses[0] / losses[1] - 1):+.2f} % of PyTorch's beside it")
+    recipe.draw(arguments, "quality", "Held-out text: Derin beside PyTorch", [derin, PyTorch(peer)])
+
+
+if __name__ == "__main__":
+    main()
