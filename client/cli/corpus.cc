@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
 #include "client/cli/enum_names.h"
 #include "client/cli/field_flag.h"
@@ -20,6 +22,19 @@ namespace {
 
 constexpr char kCollection[] = "corpora";
 
+// "' ' 18.2 %, 'e' 9.4 %": the first ten.
+std::string MostFrequent(const client::Corpus& corpus) {
+  constexpr size_t kShown = 10;
+  std::vector<std::string> shown;
+  for (const client::CharacterCount& one : corpus.most_frequent) {
+    if (shown.size() == kShown) break;
+    const double share =
+        static_cast<double>(one.count) / static_cast<double>(corpus.character_count);
+    shown.push_back(absl::StrFormat("'%s' %.1f %%", OneLine(one.character), 100 * share));
+  }
+  return absl::StrJoin(shown, ", ");
+}
+
 void Print(const client::Corpus& corpus, Console& console) {
   PrintFields({{"name", corpus.name},
                {"created", LocalTime(corpus.create_time, console.time_zone)},
@@ -27,6 +42,7 @@ void Print(const client::Corpus& corpus, Console& console) {
                {"size", Bytes(corpus.size_bytes)},
                {"characters", WholeNumber(corpus.character_count)},
                {"vocabulary", WholeNumber(corpus.vocabulary_size) + " tokens, <unk> included"},
+               {"most frequent", MostFrequent(corpus)},
                {"sha256", corpus.sha256}},
               console.out);
 }

@@ -12,6 +12,8 @@
 namespace derin::server {
 namespace {
 
+constexpr size_t kMostFrequent = 20;
+
 // `fault` says that the text is not UTF-8, and where.
 absl::Status NotUtf8(const absl::Status& fault) {
   return Refusal(absl::StatusCode::kInvalidArgument, "NOT_UTF8", std::string(fault.message()));
@@ -88,6 +90,11 @@ absl::StatusOr<v1::Corpus> CorpusUpload::Finish(MetadataStore& store, absl::Time
   corpus_.set_sha256(blob->sha256);
   corpus_.set_character_count(statistics_.character_count());
   corpus_.set_vocabulary_size(statistics_.distinct_characters() + 1);
+  for (auto& [character, count] : statistics_.MostFrequent(kMostFrequent)) {
+    v1::CharacterCount& one = *corpus_.add_most_frequent();
+    one.set_character(std::move(character));
+    one.set_count(count);
+  }
   return store.InsertCorpus(corpus_);
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 
@@ -20,6 +21,15 @@ enum class Normalization {
   kD2lLetters,
 };
 
+// How often a character is in a text.
+struct CharacterCount {
+  // One Unicode code point, as UTF-8.
+  std::string character;
+  int64_t count = 0;
+
+  bool operator==(const CharacterCount&) const = default;
+};
+
 // A text to train on. It never changes: another text is another corpus.
 struct Corpus {
   // `corpora/ID`.
@@ -34,6 +44,9 @@ struct Corpus {
   int32_t vocabulary_size = 0;
   // SHA-256 of the normalised text, 64 lower-case hexadecimal digits.
   std::string sha256;
+  // The most frequent characters, 20 at most, by falling count. Empty where the server does not
+  // say.
+  std::vector<CharacterCount> most_frequent;
 };
 
 struct UploadCorpusOptions {

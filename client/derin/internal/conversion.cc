@@ -48,6 +48,9 @@ Corpus FromProto(const v1::Corpus& from) {
   to.character_count = from.character_count();
   to.vocabulary_size = from.vocabulary_size();
   to.sha256 = from.sha256();
+  for (const auto& one : from.most_frequent()) {
+    to.most_frequent.push_back({one.character(), one.count()});
+  }
   return to;
 }
 

@@ -119,12 +119,17 @@ TEST_F(CorpusCommand, ShowProposesTheNearestName) {
 TEST_F(CorpusCommand, ShowPrintsEachFact) {
   answers().get_corpus = [](const v1::GetCorpusRequest& request, v1::Corpus& corpus) {
     corpus.set_name(request.name());
+    corpus.set_character_count(200);
     corpus.set_sha256("ab12");
+    v1::CharacterCount& most = *corpus.add_most_frequent();
+    most.set_character("\n");
+    most.set_count(50);
     return grpc::Status::OK;
   };
   const Result result = Run({"corpus", "show", "corpora/a"});
   EXPECT_THAT(result.out, HasSubstr("name           corpora/a\n"));
   EXPECT_THAT(result.out, HasSubstr("sha256         ab12\n"));
+  EXPECT_THAT(result.out, HasSubstr("most frequent  '↵' 25.0 %\n"));
 }
 
 TEST_F(CorpusCommand, DeleteSaysWhatIsGone) {

@@ -74,6 +74,7 @@ TEST_F(CorpusUploadTest, StoresTheTextWithItsFigures) {
     EXPECT_EQ(corpus->vocabulary_size(), 9);
     EXPECT_EQ(corpus->create_time().seconds(), 1'700'000'000);
     EXPECT_EQ(corpus->sha256(), Sha256Hex(text));
+    EXPECT_GT(corpus->most_frequent_size(), 0);
     const absl::StatusOr<std::string> stored = blobs_->Read(corpus->sha256());
     ASSERT_TRUE(stored.ok()) << stored.status();
     EXPECT_EQ(*stored, text);

@@ -27,6 +27,18 @@ TEST(TextStatistics, CountsCharactersOfEveryLengthWhereverTheyAreCut) {
   }
 }
 
+TEST(TextStatistics, TheMostFrequentComeFirstAndThenTheLowestCodePoints) {
+  TextStatistics statistics;
+  statistics.Append("語 語 語 baab🐙");
+  const auto most = statistics.MostFrequent(5);
+  std::string characters;
+  for (const auto& [character, count] : most) characters += character + std::to_string(count);
+  EXPECT_EQ(characters, " 3語3a2b2🐙1");
+  EXPECT_EQ(statistics.MostFrequent(1).size(), 1u);
+  EXPECT_EQ(statistics.MostFrequent(100).size(), 5u);
+  EXPECT_EQ(TextStatistics().MostFrequent(3).size(), 0u);
+}
+
 TEST(TextStatistics, AgreesWithTheVocabularyOfTheText) {
   const std::string text = "the time machine, by h. g. wells: Ğüzel";
   TextStatistics statistics;
