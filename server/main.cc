@@ -7,16 +7,19 @@
 #include <cstdlib>
 #include <filesystem>
 #include <initializer_list>
+#include <iostream>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "model/checkpoint/durable_file.h"
+#include "server/options_check.h"
 #include "server/server.h"
 #include "server/server_options.h"
 
@@ -89,6 +92,15 @@ void Drain(Server& server, absl::Duration grace, const sigset_t& signals) {
   second_signal.join();
 }
 
+// --check-config.
+int Check(const CommandLine& line) {
+  const std::vector<std::string> faults = FaultsOf(line);
+  for (const std::string& fault : faults) std::cerr << "derind: " << fault << '\n';
+  if (!faults.empty()) return 1;
+  std::cout << SummaryOf(line);
+  return 0;
+}
+
 int Run(const CommandLine& line) {
   StartLogging(line.log_level);
   // Before any thread is made: they all inherit it, so that only sigwait gets these.
@@ -139,5 +151,6 @@ int main(int argc, char** argv) {
   const std::variant<CommandLine, int> parsed =
       derin::server::ParseCommandLine(argc, argv, derin::server::DefaultDataDirectory());
   if (const int* status = std::get_if<int>(&parsed)) return *status;
-  return derin::server::Run(std::get<CommandLine>(parsed));
+  const CommandLine& line = std::get<CommandLine>(parsed);
+  return line.check_config ? derin::server::Check(line) : derin::server::Run(line);
 }

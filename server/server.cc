@@ -24,6 +24,7 @@
 #include "server/listen_address.h"
 #include "server/metrics/metrics_endpoint.h"
 #include "server/metrics/server_metrics.h"
+#include "server/options_check.h"
 #include "server/registry/model_registry.h"
 #include "server/rpc/admission.h"
 #include "server/rpc/corpus_service.h"
@@ -61,77 +62,13 @@ constexpr absl::Duration kEndTime = absl::Seconds(2);
 // What calls that have ended need to reach their clients; health watches never end by themselves.
 constexpr absl::Duration kFlushTime = absl::Milliseconds(500);
 
-struct Addresses {
-  ListenAddress grpc;
-  std::optional<ListenAddress> metrics;
-};
-
-// What LocalServerCredentials take, which tokens without TLS want.
-bool IsLoopback(const ListenAddress& address) {
-  return address.is_unix() || address.host == "localhost" || address.host == "127.0.0.1" ||
-         address.host == "::1";
-}
-
-TlsFiles TlsFilesOf(const ServerOptions& options) {
-  return {options.tls_certificate, options.tls_key, options.tls_client_ca};
-}
-
-absl::Status TooOpen(const ListenAddress& address, std::string_view why, std::string_view instead) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("refusing to listen on ", address.ToString(), ": other machines may reach it, ",
-                   std::string(why), "; listen on 127.0.0.1, ", std::string(instead),
-                   "or give --allow-insecure-remote"));
-}
-
-// Refuses an address that others reach, unless they are told apart and nobody listens in, or that
-// was asked for.
-absl::Status CheckReach(const ListenAddress& address, const ServerOptions& options) {
-  if (!options.tokens.empty() && options.tls_certificate.empty() && !IsLoopback(address)) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "refusing to listen on ", address.ToString(),
-        ": tokens would cross the network for "
-        "everybody to read; give --tls-certificate and --tls-key, or listen on 127.0.0.1, [::1], "
-        "localhost or a unix: path"));
-  }
-  if (IsLocal(address) || options.allow_insecure_remote) return absl::OkStatus();
-  if (options.tls_certificate.empty()) {
-    return TooOpen(address, "and without TLS anybody there could read and delete everything",
-                   "or give --tls-certificate and --tls-key with --tokens or --tls-client-ca, ");
-  }
-  if (options.tls_client_ca.empty() && options.tokens.empty()) {
-    return TooOpen(address,
-                   "and without knowing its callers anybody there could read and delete everything",
-                   "or give --tokens or --tls-client-ca, ");
-  }
-  return absl::OkStatus();
-}
-
-// The same of the pages for operators, which have neither encryption nor tokens.
-absl::Status CheckMetricsReach(const ListenAddress& address, const ServerOptions& options) {
-  if (IsLocal(address) || options.allow_insecure_remote) return absl::OkStatus();
-  return TooOpen(address, "so anybody there could read the metrics", "");
-}
-
 // Before anything is made, so that a server that cannot listen leaves nothing behind.
-absl::StatusOr<Addresses> CheckAddresses(const ServerOptions& options) {
-  absl::StatusOr<ListenAddress> grpc = ParseListenAddress(options.listen);
-  if (!grpc.ok()) return grpc.status();
-  if (absl::Status status = CheckTlsFiles(TlsFilesOf(options), absl::Now()); !status.ok()) {
-    return status;
-  }
-  if (absl::Status status = CheckReach(*grpc, options); !status.ok()) return status;
-  if (absl::Status status = CheckCanListen(*grpc); !status.ok()) return status;
-  Addresses addresses{.grpc = *std::move(grpc), .metrics = std::nullopt};
-  if (!options.metrics_listen.empty()) {
-    absl::StatusOr<ListenAddress> metrics = ParseListenAddress(options.metrics_listen);
-    if (!metrics.ok()) return metrics.status();
-    if (metrics->is_unix()) {
-      return absl::InvalidArgumentError(absl::StrCat("got address ", Quoted(options.metrics_listen),
-                                                     " for metrics, wanted HOST:PORT"));
-    }
-    if (absl::Status status = CheckMetricsReach(*metrics, options); !status.ok()) return status;
-    if (absl::Status status = CheckCanListen(*metrics); !status.ok()) return status;
-    addresses.metrics = *std::move(metrics);
+absl::StatusOr<Addresses> CheckCanListenThere(const ServerOptions& options) {
+  absl::StatusOr<Addresses> addresses = CheckAddresses(options);
+  if (!addresses.ok()) return addresses.status();
+  if (absl::Status status = CheckCanListen(addresses->grpc); !status.ok()) return status;
+  if (addresses->metrics.has_value()) {
+    if (absl::Status status = CheckCanListen(*addresses->metrics); !status.ok()) return status;
   }
   return addresses;
 }
@@ -417,7 +354,7 @@ void Server::Parts::SetReady(bool ready) {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
                                                       std::unique_ptr<Backend> backend) {
-  absl::StatusOr<Addresses> addresses = CheckAddresses(options);
+  absl::StatusOr<Addresses> addresses = CheckCanListenThere(options);
   if (!addresses.ok()) return addresses.status();
   std::unique_ptr<Callers> callers;
   if (!options.tokens.empty()) {

@@ -1,12 +1,15 @@
 #include "server/server_options.h"
 
 #include <iostream>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "proto/command_line/nearest_name.h"
+#include "server/config_file.h"
 #include "server/server.h"
 
 namespace derin::server {
@@ -121,20 +124,62 @@ void AddOptions(CLI::App& app, CommandLine& line) {
       ->capture_default_str();
 }
 
+constexpr char kFooter[] =
+    "Signals: SIGTERM and SIGINT end the server within --grace, a second one at once. SIGHUP has "
+    "the\n"
+    "file of --tokens read again; those of TLS are taken when they change; all else wants a "
+    "restart.\n"
+    "Exit status: 0 ended as told, 1 cannot start or go on, 2 bad usage.";
+
+// With dashes in front as flags, without as options of the configuration file.
+std::vector<std::string> OptionNames(const CLI::App& app, bool flags) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    if (!flags && !option->get_configurable()) continue;
+    for (const std::string& name : option->get_lnames())
+      names.push_back((flags ? "--" : "") + name);
+  }
+  return names;
+}
+
+// What is wrong with the file that --config names.
+std::string WhatIsWrongInFile(const CLI::App& app, const std::string& said) {
+  const std::string file = app.get_config_ptr()->as<std::string>();
+  const std::string unknown = "INI was not able to parse ";
+  if (!said.starts_with(unknown)) return absl::StrCat(file, ": ", said);
+  const std::string name = said.substr(unknown.size());
+  return absl::StrCat(file, ": unknown option '", name, "'",
+                      DidYouMean(name, OptionNames(app, /*flags=*/false)));
+}
+
 // CLI11's error in derind's words.
 std::string WhatIsWrong(const CLI::App& app, const CLI::ParseError& error) {
   const std::string said = error.what();
+  if (dynamic_cast<const CLI::ConfigError*>(&error) != nullptr) return WhatIsWrongInFile(app, said);
   if (const std::vector<std::string> left = app.remaining(); !left.empty()) {
-    const bool flag = left[0].starts_with("-");
-    return absl::StrCat(flag ? "unknown flag '" : "one word too many: '", left[0], "'");
-  }
-  const std::string of_config = "INI was not able to parse ";
-  if (said.starts_with(of_config)) {
-    return absl::StrCat("unknown option '", said.substr(of_config.size()),
-                        "' in the file that --config names");
+    if (!left[0].starts_with("-")) return absl::StrCat("one word too many: '", left[0], "'");
+    const std::string flag = left[0].substr(0, left[0].find('='));
+    return absl::StrCat("unknown flag '", flag, "'",
+                        DidYouMean(flag, OptionNames(app, /*flags=*/true)));
   }
   if (said.ends_with(" missing")) return said.substr(0, said.find(':')) + " wants a value";
   return said;
+}
+
+// Where options come from besides flags, and what may be done with them instead of serving.
+void AddConfigOptions(CLI::App& app, bool& check, bool& print) {
+  app.set_config("--config", "", "TOML file with any of these options, without their dashes")
+      ->type_name("FILE");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.config_formatter(std::make_shared<ConfigFile>());
+  CLI::Option* checks = app.add_flag("--check-config", check,
+                                     "Say whether a server could start with these options, or what "
+                                     "is wrong with them, and do nothing")
+                            ->configurable(false);
+  app.add_flag("--print-config", print,
+               "Write all options as they are now, as --config reads them, and do nothing")
+      ->configurable(false)
+      ->excludes(checks);
 }
 
 }  // namespace
@@ -156,10 +201,10 @@ std::variant<CommandLine, int> ParseCommandLine(
     data->required();
   }
   AddOptions(app, line);
-  app.set_config("--config", "", "TOML file with any of these options, without their dashes")
-      ->type_name("FILE");
-  app.allow_config_extras(CLI::config_extras_mode::error);
+  bool print_config = false;
+  AddConfigOptions(app, line.check_config, print_config);
   app.set_version_flag("--version", absl::StrCat("derind ", Version()));
+  app.footer(kFooter);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -167,6 +212,10 @@ std::variant<CommandLine, int> ParseCommandLine(
     if (error.get_exit_code() == 0) return app.exit(error);
     std::cerr << "derind: " << WhatIsWrong(app, error) << "\nsee: derind --help\n";
     return 2;
+  }
+  if (print_config) {
+    std::cout << app.config_to_str(/*default_also=*/true, /*write_description=*/true);
+    return 0;
   }
   return line;
 }

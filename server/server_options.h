@@ -65,14 +65,16 @@ struct CommandLine {
   // Gets the addresses, once they are served, as lines `grpc ADDRESS` and `metrics ADDRESS`; empty:
   // none.
   std::filesystem::path port_file;
+  // Nothing starts: it is only said whether a server could.
+  bool check_config = false;
   // Lines below it are not logged: trace, debug, info, warning, error or off.
   std::string log_level = "info";
 };
 
 // Reads flags and the file that --config names; flags win, and of a flag given twice the last.
 // `data_directory` is where data goes unless said otherwise; without one, --data-dir is required.
-// An exit status when there is nothing to run: 0 after --help and --version, 2 after saying on
-// standard error what is wrong.
+// An exit status when there is nothing to run: 0 after --help and what else only prints, 2 after
+// saying on standard error what is wrong.
 std::variant<CommandLine, int> ParseCommandLine(
     int argc, const char* const* argv, const std::optional<std::filesystem::path>& data_directory);
 

@@ -13,7 +13,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/formatting.h"
 #include "client/cli/help_format.h"
-#include "client/cli/nearest_name.h"
+#include "proto/command_line/nearest_name.h"
 #include "derin/client/error.h"
 
 namespace derin::cli {

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "client/cli/command_context.h"
-#include "client/cli/nearest_name.h"
 #include "client/cli/resource_name.h"
+#include "proto/command_line/nearest_name.h"
 
 namespace derin::cli {
 namespace {

@@ -9,7 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "client/cli/nearest_name.h"
+#include "proto/command_line/nearest_name.h"
 
 namespace derin::cli {
 namespace {

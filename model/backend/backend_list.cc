@@ -47,12 +47,31 @@ std::optional<int> GpuNumber(std::string_view device) {
   return number;
 }
 
+absl::Status UnknownDevice(std::string_view device) {
+  std::string names = "auto, cuda, cuda:N";
+  for (const std::string_view name : BackendNames()) {
+    absl::StrAppend(&names, ", ", std::string(name));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrFormat("got device '%s', wanted one of: %s", std::string(device), names));
+}
+
 }  // namespace
 
 std::vector<std::string_view> BackendNames() {
   std::vector<std::string_view> names;
   for (const ListedBackend& backend : kBackends) names.push_back(backend.name);
   return names;
+}
+
+absl::Status CheckDevice(std::string_view device, int threads) {
+  // The best that every machine has, in place of a GPU.
+  if (device == "auto") return CheckThreads(threads, kBackends[0].most_threads, kBackends[0].name);
+  if (GpuNumber(device).has_value()) return CheckThreads(threads, 1, "cuda");
+  for (const ListedBackend& backend : kBackends) {
+    if (device == backend.name) return CheckThreads(threads, backend.most_threads, device);
+  }
+  return UnknownDevice(device);
 }
 
 absl::StatusOr<ChosenBackend> ChooseBackend(std::string_view device, int threads,
@@ -78,12 +97,7 @@ absl::StatusOr<ChosenBackend> ChooseBackend(std::string_view device, int threads
     chosen.backend = backend.make(threads);
     return chosen;
   }
-  std::string names = "auto, cuda, cuda:N";
-  for (const std::string_view name : BackendNames()) {
-    absl::StrAppend(&names, ", ", std::string(name));
-  }
-  return absl::InvalidArgumentError(
-      absl::StrFormat("got device '%s', wanted one of: %s", std::string(device), names));
+  return UnknownDevice(device);
 }
 
 absl::StatusOr<std::unique_ptr<Backend>> NewBackend(std::string_view device, int threads) {

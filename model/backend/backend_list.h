@@ -23,6 +23,10 @@ struct ChosenBackend {
   std::string why_no_gpu;
 };
 
+// OK for the name of a device that a machine may have, with a number of threads that it works with;
+// else INVALID_ARGUMENT, see ChooseBackend.
+absl::Status CheckDevice(std::string_view device, int threads);
+
 // The backend called `device`: one of BackendNames, `cuda` for the first GPU, `cuda:N` for another,
 // or with `auto` the best that works on this machine. `threads` is how many compute together on the
 // processor, 0: one for each core that the process may use. INVALID_ARGUMENT for another name,

@@ -86,6 +86,21 @@ TEST_F(DerindTest, HelpNamesEveryOption) {
   }
 }
 
+TEST_F(DerindTest, ChecksItsConfigurationWhileAnotherRunsWithIt) {
+  Derind running(Arguments());
+  running.AwaitOutput("serves on");
+  Derind good(Arguments({"--check-config"}));
+  EXPECT_EQ(good.ExitStatus(), 0);
+  EXPECT_THAT(good.printed(), HasSubstr("data     " + Path("data") + "\n"));
+  EXPECT_TRUE(std::filesystem::exists(Path("port")));
+  Derind wrong(Arguments({"--check-config", "--listen", "0.0.0.0:0", "--device", "abacus"}));
+  EXPECT_EQ(wrong.ExitStatus(), 1);
+  EXPECT_THAT(wrong.printed(), HasSubstr("derind: refusing to listen on 0.0.0.0:0"));
+  EXPECT_THAT(wrong.printed(), HasSubstr("derind: got device 'abacus'"));
+  Derind unknown(Arguments({"--check-config", "--max-strems", "1"}));
+  EXPECT_EQ(unknown.ExitStatus(), 2);
+}
+
 TEST_F(DerindTest, BadUsageIsStatusTwo) {
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
            {"--bogus"}, {"--max-streams", "0"}, {"--grace", "soon"}, {"--config", Path("none")}}) {

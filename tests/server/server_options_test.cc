@@ -1,6 +1,6 @@
 #include "server/server_options.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <string>
 #include <vector>
@@ -9,6 +9,8 @@
 
 namespace derin::server {
 namespace {
+
+using ::testing::HasSubstr;
 
 std::variant<CommandLine, int> Parse(std::vector<const char*> arguments) {
   arguments.insert(arguments.begin(), "derind");
@@ -166,22 +168,108 @@ std::string Complaint(const std::vector<const char*>& arguments) {
 
 TEST(ServerOptions, BadUsageIsSaidInTheProgramsOwnName) {
   const std::string see = "\nsee: derind --help\n";
-  EXPECT_EQ(Complaint({"--lisen", "x"}), "derind: unknown flag '--lisen'" + see);
+  EXPECT_EQ(Complaint({"--lisen", "x"}),
+            "derind: unknown flag '--lisen', did you mean '--listen'?" + see);
   EXPECT_EQ(Complaint({"x"}), "derind: one word too many: 'x'" + see);
   EXPECT_EQ(Complaint({"--device"}), "derind: --device wants a value" + see);
   EXPECT_EQ(Complaint({"--grace", "10"}),
             "derind: --grace: got 10, wanted a time from 0 to 24h, such as 10s" + see);
 }
 
-TEST(ServerOptions, AnUnknownOptionInTheConfigFileIsNamed) {
+TEST(ServerOptions, AnUnknownOptionInTheConfigFileIsNamedWithTheNearest) {
   const TemporaryFolder folder;
   const std::string path = folder.path() / "derind.toml";
-  WriteTestFile(path, "max-streams = 3\nwat = 1\n");
-  EXPECT_EQ(Complaint({"--config", path.c_str()}),
-            "derind: unknown option 'wat' in the file that --config names\n"
-            "see: derind --help\n");
+  const auto complaint = [&path](const std::string& text) {
+    WriteTestFile(path, text);
+    return Complaint({"--config", path.c_str()});
+  };
+  const std::string see = "\nsee: derind --help\n";
+  EXPECT_EQ(complaint("max-streams = 3\nzebra = 1\n"),
+            "derind: " + path + ": unknown option 'zebra'" + see);
+  EXPECT_EQ(complaint("max-strems = 3\n"), "derind: " + path +
+                                               ": unknown option 'max-strems', did you mean "
+                                               "'max-streams'?" +
+                                               see);
+  EXPECT_EQ(complaint("\ngrace = 3s\n"),
+            "derind: " + path + ": line 2: a text wants quotes: \"3s\"" + see);
+  EXPECT_THAT(complaint("check-config = true\n"), HasSubstr("not allowed in a configuration file"));
   WriteTestFile(path, "max-streams = 3\n");
   EXPECT_EQ(Good({"--config", path.c_str()}).server.max_streams, 3);
+}
+
+// What is written to standard output.
+std::string Output(const std::vector<const char*>& arguments) {
+  ::testing::internal::CaptureStdout();
+  const std::variant<CommandLine, int> parsed = Parse(arguments);
+  EXPECT_TRUE(std::holds_alternative<int>(parsed) && std::get<int>(parsed) == 0);
+  return ::testing::internal::GetCapturedStdout();
+}
+
+TEST(ServerOptions, ThePrintedConfigurationReadsBackAsItWas) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() / "derind.toml";
+  const std::string defaults = Output({"--print-config"});
+  EXPECT_THAT(defaults,
+              HasSubstr("# Where to serve gRPC: HOST:PORT (0: any free port) or unix:PATH\n"
+                        "listen = \"127.0.0.1:50051\"\n"));
+  EXPECT_THAT(defaults, HasSubstr("\ndata-dir = \"/data\"\n"));
+  EXPECT_THAT(defaults, HasSubstr("\nallow-insecure-remote = false\n"));
+  WriteTestFile(path, defaults);
+  EXPECT_EQ(Output({"--config", path.c_str(), "--print-config"}), defaults);
+
+  const std::string changed = Output({"--print-config",
+                                      "--listen",
+                                      "unix:/a \"b\" \\c # 'd', e",
+                                      "--tls-key",
+                                      "/k, l",
+                                      "--data-dir",
+                                      "/d d",
+                                      "--allow-insecure-remote",
+                                      "--metrics-listen",
+                                      "",
+                                      "--threads",
+                                      "2",
+                                      "--session-ttl",
+                                      "1h30m",
+                                      "--max-corpus-bytes",
+                                      "3MiB",
+                                      "--grace",
+                                      "1m",
+                                      "--log-level",
+                                      "error"});
+  EXPECT_NE(changed, defaults);
+  WriteTestFile(path, changed);
+  EXPECT_EQ(Output({"--config", path.c_str(), "--print-config"}), changed);
+  const CommandLine line = Good({"--config", path.c_str()});
+  EXPECT_EQ(line.server.listen, "unix:/a \"b\" \\c # 'd', e");
+  EXPECT_EQ(line.server.tls_key, "/k, l");
+  EXPECT_EQ(line.server.data_directory, "/d d");
+  EXPECT_TRUE(line.server.allow_insecure_remote);
+  EXPECT_EQ(line.server.metrics_listen, "");
+  EXPECT_EQ(line.server.threads, 2);
+  EXPECT_EQ(line.server.session_time_to_live, absl::Minutes(90));
+  EXPECT_EQ(line.server.max_corpus_bytes, 3 << 20);
+  EXPECT_EQ(line.log_level, "error");
+}
+
+TEST(ServerOptions, FlagsOverruleTheFileInWhatIsPrinted) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() / "derind.toml";
+  WriteTestFile(path, "max-streams = 3\nmax-sessions = 4\n");
+  const std::string printed =
+      Output({"--config", path.c_str(), "--max-streams", "5", "--print-config"});
+  EXPECT_THAT(printed, HasSubstr("\nmax-streams = 5\n"));
+  EXPECT_THAT(printed, HasSubstr("\nmax-sessions = 4\n"));
+}
+
+TEST(ServerOptions, TheConfigurationIsCheckedOrPrinted) {
+  EXPECT_FALSE(Good({}).check_config);
+  EXPECT_TRUE(Good({"--check-config"}).check_config);
+  EXPECT_THAT(Complaint({"--check-config", "--print-config"}), HasSubstr("excludes"));
+}
+
+TEST(ServerOptions, TheHelpSaysWhatSighupReadsAgain) {
+  EXPECT_THAT(Output({"--help"}), HasSubstr("SIGHUP has the\nfile of --tokens read again"));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@ A folder may include what is below it in these lists and nothing else of ours:
     model/   text, sampling, optimizer <- backend <- network <- training <- checkpoint; text may use sampling
     server/  the folders in the order of server/CMakeLists.txt, all of model/, the generated API
     client/  derin <- cli; client/derin/internal is where the generated API is
+    proto/   command_line, which client/cli and the server's own folder may include
 
 model/ knows no gRPC, no protobuf, no Prometheus and no SQL. Only model/backend's sources name a particular backend. The
 client's public headers, and the command line, which is written against them, know no gRPC and no protobuf either.
@@ -15,7 +16,7 @@ import re
 import sys
 
 SUFFIXES = {".h", ".cc", ".cu", ".cuh"}
-PRODUCT = ("model", "server", "client")
+PRODUCT = ("proto", "model", "server", "client")
 
 BELOW_BACKEND = {"model/sampling", "model/text", "model/optimizer"}
 BELOW_TRAINING = BELOW_BACKEND | {"model/backend", "model/network"}
@@ -29,7 +30,8 @@ MODEL_FOLDERS = {
     "model/training": BELOW_TRAINING,
     "model/checkpoint": BELOW_TRAINING | {"model/training"},
 }
-CLIENT_FOLDERS = {"client/derin": set(), "client/cli": {"client/derin"}}
+PROTO_FOLDERS = {"proto/command_line": set()}
+CLIENT_FOLDERS = {"client/derin": set(), "client/cli": {"client/derin", "proto/command_line"}}
 
 # Headers that not everybody may know, by what a complaint calls them.
 FOREIGN = {
@@ -56,7 +58,7 @@ def server_folders(root):
         raise SystemExit("server/CMakeLists.txt: no foreach(folder ...) that gives the order of the folders")
     names = [f"server/{name}" for name in listed.group(1).split()]
     folders = {name: set(names[:i]) for i, name in enumerate(names)}
-    folders["server"] = set(names)
+    folders["server"] = {*names, "proto/command_line"}
     return folders
 
 
@@ -104,7 +106,7 @@ def include_fault(path, included, folders):
 
 
 def include_faults(root):
-    folders = {**MODEL_FOLDERS, **server_folders(root), **CLIENT_FOLDERS}
+    folders = {**PROTO_FOLDERS, **MODEL_FOLDERS, **server_folders(root), **CLIENT_FOLDERS}
     for top in PRODUCT:
         for file in sources(root, top):
             path = file.relative_to(root).as_posix()

@@ -25,7 +25,9 @@ SOUND = {
     "server/rpc/service.h": '#include "server/storage/table.h"\n#include "model/training/trainer.h"\n',
     "client/derin/client/client.h": "#include <string>\n",
     "client/derin/internal/connection.h": '#include "derin/v1/model.grpc.pb.h"\n#include "derin/client/client.h"\n',
-    "client/cli/train.h": '#include "derin/client/client.h"\n',
+    "client/cli/train.h": '#include "derin/client/client.h"\n#include "proto/command_line/nearest_name.h"\n',
+    "proto/command_line/nearest_name.h": "#include <string>\n",
+    "server/options.h": '#include "proto/command_line/nearest_name.h"\n',
     "tests/model/text/vocabulary_test.cc": "",
     "tests/model/backend/backend_list_test.cc": "",
     "tests/server/rpc/service_test.cc": "",
@@ -55,6 +57,9 @@ class SourceRules(unittest.TestCase):
     def test_find_an_include_that_goes_up(self):
         for path, included in [
             ("model/sampling/philox.h", "model/text/vocabulary.h"),
+            ("model/text/vocabulary.h", "proto/command_line/nearest_name.h"),
+            ("server/storage/table.h", "proto/command_line/nearest_name.h"),
+            ("proto/command_line/nearest_name.h", "client/derin/client/client.h"),
             ("model/text/vocabulary.h", "model/backend/backend.h"),
             ("model/backend/backend.h", "model/network/parameters.h"),
             ("model/network/parameters.h", "model/training/trainer.h"),

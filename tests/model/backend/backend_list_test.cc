@@ -41,7 +41,19 @@ TEST(BackendList, RefusesAnUnknownNameListingThoseThereAre) {
                 AllOf(HasSubstr("'" + std::string(name) + "'"),
                       HasSubstr("wanted one of: auto, cuda, cuda:N, cpu, reference")));
     EXPECT_TRUE(gpus.asked_for.empty());
+    EXPECT_EQ(CheckDevice(name, 0), status);
   }
+}
+
+TEST(BackendList, KnowsTheDevicesThatAMachineMayHaveWithoutMakingAny) {
+  for (const char* name : {"auto", "cuda", "cuda:7", "cpu", "reference"}) {
+    EXPECT_TRUE(CheckDevice(name, 0).ok()) << name;
+    EXPECT_TRUE(CheckDevice(name, 1).ok()) << name;
+    EXPECT_EQ(CheckDevice(name, 1025).code(), absl::StatusCode::kInvalidArgument) << name;
+  }
+  EXPECT_TRUE(CheckDevice("auto", 2).ok());
+  EXPECT_TRUE(CheckDevice("cpu", 2).ok());
+  EXPECT_FALSE(CheckDevice("cuda", 2).ok());
 }
 
 TEST(BackendList, RefusesMoreThreadsThanABackendWorksWith) {

@@ -1,11 +1,11 @@
-#include "client/cli/nearest_name.h"
+#include "proto/command_line/nearest_name.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
-namespace derin::cli {
+namespace derin {
 
 size_t EditDistance(std::string_view a, std::string_view b) {
   // Rows i-2, i-1 and i of the table of distances between prefixes.
@@ -75,4 +75,4 @@ std::string DidYouMean(std::string_view name, const std::vector<std::string>& ca
   return nearest.has_value() ? absl::StrCat(", did you mean '", *nearest, "'?") : "";
 }
 
-}  // namespace derin::cli
+}  // namespace derin

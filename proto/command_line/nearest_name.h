@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace derin::cli {
+namespace derin {
 
 // Edits that turn `a` into `b`: inserted, deleted or replaced bytes and swapped neighbours, no byte
 // edited twice. Source: Damerau, "A technique for computer detection and correction of spelling
@@ -22,4 +22,4 @@ std::optional<std::string> NearestName(std::string_view name,
 // ", did you mean 'generate'?", or nothing.
 std::string DidYouMean(std::string_view name, const std::vector<std::string>& candidates);
 
-}  // namespace derin::cli
+}  // namespace derin

@@ -1,8 +1,8 @@
-#include "client/cli/nearest_name.h"
+#include "proto/command_line/nearest_name.h"
 
 #include <gtest/gtest.h>
 
-namespace derin::cli {
+namespace derin {
 namespace {
 
 TEST(EditDistance, CountsInsertedDeletedReplacedAndSwapped) {
@@ -72,4 +72,4 @@ TEST(DidYouMean, IsEmptyWhenNothingIsNear) {
 }
 
 }  // namespace
-}  // namespace derin::cli
+}  // namespace derin
