@@ -23,17 +23,19 @@ RUN deploy/install-dependencies.sh cuda \
 ENV DERIN_CUDA=ON
 
 # What the image gets is put together in /out.
+# hadolint ignore=DL3006
 FROM build-${DEVICE} AS build
+WORKDIR /derin
 COPY CMakeLists.txt CMakePresets.json ./
 COPY proto proto
 COPY model model
 COPY server server
 COPY client client
-RUN cmake --preset release -DDERIN_TESTS=OFF -DDERIN_CUDA=$DERIN_CUDA -DDERIN_NVCC=/cuda/nvidia/cu13/bin/nvcc \
+RUN cmake --preset release -DDERIN_TESTS=OFF -DDERIN_CUDA="$DERIN_CUDA" -DDERIN_NVCC=/cuda/nvidia/cu13/bin/nvcc \
  && cmake --build --preset release --target derind derin \
  && mkdir -p /out/bin /out/lib/derin \
  && cp build/release/bin/derind build/release/bin/derin /out/bin \
- && if [ $DERIN_CUDA = ON ]; then \
+ && if [ "$DERIN_CUDA" = ON ]; then \
       cp build/release/lib/derin/libderin_cuda.so /out/lib/derin \
       && mkdir -p /out/lib/derin/nvidia/cudnn/lib /out/lib/derin/nvidia/cu13/lib \
       && cp /cuda/nvidia/cudnn/lib/libcudnn*.so.9 /out/lib/derin/nvidia/cudnn/lib \
@@ -43,15 +45,30 @@ RUN cmake --preset release -DDERIN_TESTS=OFF -DDERIN_CUDA=$DERIN_CUDA -DDERIN_NV
  && find /out/bin /out/lib/derin -maxdepth 1 -type f -exec strip {} +
 
 FROM debian:bookworm
+# What was built when, for those who list what they run; with the packages that dpkg knows it is the image's bill of
+# materials. `--build-arg REVISION=$(git rev-parse HEAD) --build-arg CREATED=$(date -u +%FT%TZ)` fills in the two.
+ARG DEVICE
+ARG REVISION=""
+ARG CREATED=""
+LABEL org.opencontainers.image.title="derin" \
+      org.opencontainers.image.description="Trains recurrent language models on request and serves text from them" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.created="$CREATED" \
+      org.opencontainers.image.base.name="docker.io/library/debian:bookworm" \
+      derin.device="$DEVICE"
 COPY deploy/install-dependencies.sh /tmp/
 RUN /tmp/install-dependencies.sh runtime \
  && rm -rf /tmp/install-dependencies.sh /var/lib/apt/lists/* \
- && useradd --system --user-group --home-dir /var/lib/derin --create-home --shell /usr/sbin/nologin derin
+ && groupadd --gid 10001 derin \
+ && useradd --uid 10001 --gid derin --home-dir /var/lib/derin --create-home --shell /usr/sbin/nologin derin
 COPY --from=build /out/ /usr/local/
 # All shared libraries are there, or this is no image.
 RUN derind --version && derin --version \
- && ! find /usr/local/lib/derin -name '*.so*' -exec ldd {} + | grep 'not found'
-USER derin
+ && find /usr/local/lib/derin -name '*.so*' -exec ldd {} + >/tmp/libraries \
+ && ! grep 'not found' /tmp/libraries && rm /tmp/libraries
+# By numbers, so that Kubernetes sees that it is not root.
+USER 10001:10001
 WORKDIR /var/lib/derin
 VOLUME /var/lib/derin
 EXPOSE 50051 9464

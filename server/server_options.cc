@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "proto/command_line/generated_text.h"
 #include "proto/command_line/nearest_name.h"
 #include "server/config_file.h"
 #include "server/server.h"
@@ -191,8 +192,10 @@ std::variant<CommandLine, int> ParseCommandLine(
                "derind");
   // So that flags can be added to a command that is given, such as an image's.
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  CLI::Option* data = app.add_option("--data-dir", line.server.data_directory,
-                                     "Folder of everything that must survive the server");
+  CLI::Option* data =
+      app.add_option("--data-dir", line.server.data_directory,
+                     "Folder of everything that must survive the server; without it "
+                     "$XDG_STATE_HOME/derin, or ~/.local/state/derin");
   data->type_name("DIR");
   if (data_directory.has_value()) {
     line.server.data_directory = *data_directory;
@@ -204,6 +207,7 @@ std::variant<CommandLine, int> ParseCommandLine(
   bool print_config = false;
   AddConfigOptions(app, line.check_config, print_config);
   app.set_version_flag("--version", absl::StrCat("derind ", Version()));
+  AddGeneratedText(app, Version(), "derin");
   app.footer(kFooter);
   try {
     app.parse(argc, argv);

@@ -13,8 +13,9 @@
 #include "client/cli/commands.h"
 #include "client/cli/formatting.h"
 #include "client/cli/help_format.h"
-#include "proto/command_line/nearest_name.h"
 #include "derin/client/error.h"
+#include "proto/command_line/generated_text.h"
+#include "proto/command_line/nearest_name.h"
 
 namespace derin::cli {
 namespace {
@@ -42,6 +43,7 @@ void Define(CLI::App& app, CommandContext& context) {
   context.AddSharedOptions(app);
   app.set_version_flag("--version", std::string("derin ") + DERIN_VERSION,
                        "show the version and do nothing");
+  AddGeneratedText(app, DERIN_VERSION, "derind");
   AddStatusCommand(app, context);
   AddCorpusCommand(app, context);
   AddTrainCommand(app, context);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/temporary_folder.h"
@@ -266,6 +267,19 @@ TEST(ServerOptions, TheConfigurationIsCheckedOrPrinted) {
   EXPECT_FALSE(Good({}).check_config);
   EXPECT_TRUE(Good({"--check-config"}).check_config);
   EXPECT_THAT(Complaint({"--check-config", "--print-config"}), HasSubstr("excludes"));
+}
+
+TEST(ServerOptions, WritesItsCompletionAndItsManualPageAlsoWithoutADataDirectory) {
+  for (const auto& [arguments, wanted] :
+       std::vector<std::pair<std::vector<const char*>, std::string>>{
+           {{"derind", "--completion", "bash"}, "complete -F _derind derind\n"},
+           {{"derind", "--man-page"}, ".TH DERIND 1 "}}) {
+    ::testing::internal::CaptureStdout();
+    const auto parsed =
+        ParseCommandLine(static_cast<int>(arguments.size()), arguments.data(), std::nullopt);
+    EXPECT_THAT(::testing::internal::GetCapturedStdout(), HasSubstr(wanted));
+    EXPECT_EQ(std::get<int>(parsed), 0);
+  }
 }
 
 TEST(ServerOptions, TheHelpSaysWhatSighupReadsAgain) {

@@ -24,6 +24,16 @@ TEST_F(CommandLine, SaysItsVersion) {
   EXPECT_THAT(result.out, StartsWith("derin 0."));
 }
 
+TEST_F(CommandLine, WritesItsCompletionAndItsManualPage) {
+  const Result completion = Run({"--completion", "bash"});
+  EXPECT_EQ(completion.status, kSuccess);
+  EXPECT_THAT(completion.out, HasSubstr("'derin jobs watch')"));
+  EXPECT_THAT(completion.out, HasSubstr("complete -F _derin derin\n"));
+  const Result page = Run({"--man-page"});
+  EXPECT_EQ(page.status, kSuccess);
+  EXPECT_THAT(page.out, HasSubstr(".SS \\fBderin corpus add\\fR"));
+}
+
 // Every command: its name from the top, examples, and no line that a terminal would wrap.
 TEST_F(CommandLine, HelpsWithEachCommand) {
   const std::vector<std::vector<std::string>> commands = {{"status"},
