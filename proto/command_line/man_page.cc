@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "proto/command_line/command_list.h"
 
 namespace derin {
@@ -120,7 +121,8 @@ std::string ManPage(const CLI::App& app, const std::string& version, const std::
       "\n.SH SYNOPSIS\n", Synopsis({name, &app}), commands ? " ...\n" : "\n",
       commands ? ".SH FLAGS OF EVERY COMMAND\n" : ".SH OPTIONS\n", Entries(app, commands),
       commands ? ".SH OTHER FLAGS\n" : "", commands ? Entries(app, !commands) : "", Commands(app),
-      ".SH NOTES\n", Footer(app.get_footer()), ".SH SEE ALSO\n.BR ", see_also, " (1)\n");
+      ".SH NOTES\n", absl::StripPrefix(Footer(app.get_footer()), ".PP\n"), ".SH SEE ALSO\n.BR ",
+      see_also, " (1)\n");
 }
 
 }  // namespace derin

@@ -43,7 +43,6 @@ TEST_F(ManPageTest, SaysWhatAProgramWithoutCommandsTakes) {
             "\\fIFILE\\fR\n"
             "What to read\n"
             ".SH NOTES\n"
-            ".PP\n"
             "Signals: none.\n"
             ".SH SEE ALSO\n"
             ".BR other (1)\n");
