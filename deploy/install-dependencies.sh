@@ -30,7 +30,7 @@ packages_of() {
         libprometheus-cpp-core1.0 libcivetweb1
       ;;
     cuda) echo python3 python3-pip ;;
-    ci) echo clang-16 clang-format-16 clang-tidy-16 dpkg-dev lintian python3 python3-venv ;;
+    ci) echo clang-16 clang-format-16 clang-tidy-16 dpkg-dev lintian openssl python3 python3-venv ;;
     *)
       echo "install-dependencies.sh: no group '$1'; the groups are build, test, runtime, cuda and ci" >&2
       return 2

@@ -8,7 +8,7 @@ fail() { echo "37-package.sh: $*" >&2; exit 1; }
 
 packages=$PWD/build/packages
 rm -rf "$packages"
-cpack --config build/release/CPackConfig.cmake -B "$packages" >build/cpack.txt || { cat build/cpack.txt >&2; exit 1; }
+cpack --config build/release/CPackConfig.cmake -B "$packages" &>build/cpack.txt || { cat build/cpack.txt >&2; exit 1; }
 lintian --allow-root --fail-on error "$packages"/*.deb || fail "lintian finds errors"
 derin=$(echo "$packages"/derin_*.deb)
 if [[ -e build/release/lib/derin/libderin_cuda.so ]] && ! compgen -G "$packages/derin-cuda_*.deb" >/dev/null; then
