@@ -115,7 +115,7 @@ TEST_F(CommandLine, SaysInItsOwnWordsWhatIsWrongWithAFlag) {
   EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--epochs"}).err,
             "derin: --epochs wants a value: N" + see);
   EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--optimizer"}).err,
-            "derin: --optimizer wants a value: sgd|adam" + see);
+            "derin: --optimizer wants a value: sgd|adam|adamw" + see);
   EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--lr", "1", "--lr", "2"}).err,
             "derin: --lr is given 2 times, wanted once" + see);
   EXPECT_EQ(Run({"train", "--corpus", "a"}).err, "derin: --model is required" + see);

@@ -73,15 +73,15 @@ TEST(JobText, PrintsASpecification) {
   std::ostringstream out;
   PrintSpec(job, out);
   EXPECT_EQ(out.str(),
-            "corpus     corpora/tm, first 10,000 tokens, 10 % held out\n"
-            "model      models/tm\n"
-            "network    lstm 2 x 256 on characters, 800,284 parameters\n"
-            "precision  bf16\n"
-            "batches    32 rows x 35 steps, sequential\n"
-            "optimizer  sgd, rate 2, clip 1\n"
-            "ends       after 500 epochs\n"
-            "seed       7\n"
-            "saved      every 1m30s, the newest 3 kept\n");
+            "corpus       corpora/tm, first 10,000 tokens, 10 % held out\n"
+            "model        models/tm\n"
+            "network      lstm 2 x 256 on characters, 800,284 parameters\n"
+            "precision    bf16\n"
+            "batches      32 rows x 35 steps, sequential\n"
+            "optimizer    sgd, rate 2, clip 1\n"
+            "ends         after 500 epochs\n"
+            "seed         7\n"
+            "saved        every 1m30s, the newest 3 kept\n");
 }
 
 TEST(JobText, SaysWhatATrainingBeginsWith) {
@@ -94,11 +94,11 @@ TEST(JobText, SaysWhatATrainingBeginsWith) {
   };
   EXPECT_EQ(start(), "");
   job.spec.start_from = client::StartFrom{.training_checkpoint = "trainingJobs/a/checkpoints/7"};
-  EXPECT_EQ(start(), "start      trainingJobs/a/checkpoints/7");
+  EXPECT_EQ(start(), "start        trainingJobs/a/checkpoints/7");
   job.spec.start_from->weights_only = true;
-  EXPECT_EQ(start(), "start      trainingJobs/a/checkpoints/7, weights only");
+  EXPECT_EQ(start(), "start        trainingJobs/a/checkpoints/7, weights only");
   job.spec.start_from = client::StartFrom{.model_version = "models/m/versions/2"};
-  EXPECT_EQ(start(), "start      models/m/versions/2");
+  EXPECT_EQ(start(), "start        models/m/versions/2");
 }
 
 TEST(JobText, PrintsWhereAJobStands) {
@@ -112,9 +112,9 @@ TEST(JobText, PrintsWhereAJobStands) {
   job.progress->epoch_training_perplexity = 13.25;
   std::ostringstream out;
   PrintJob(job, absl::UTCTimeZone(), out);
-  EXPECT_NE(out.str().find("state       running\n"), std::string::npos) << out.str();
-  EXPECT_NE(out.str().find("progress    epoch 3/500, step 30/5000\n"), std::string::npos);
-  EXPECT_NE(out.str().find("perplexity  12.50 (this epoch), 13.25 (last whole epoch)\n"),
+  EXPECT_NE(out.str().find("state        running\n"), std::string::npos) << out.str();
+  EXPECT_NE(out.str().find("progress     epoch 3/500, step 30/5000\n"), std::string::npos);
+  EXPECT_NE(out.str().find("perplexity   12.50 (this epoch), 13.25 (last whole epoch)\n"),
             std::string::npos);
   EXPECT_EQ(out.str().find("started"), std::string::npos);
 }

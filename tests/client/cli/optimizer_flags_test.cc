@@ -13,10 +13,11 @@ TEST(OptimizerFlags, SayNothingWhereNoneWasGiven) {
 }
 
 TEST(OptimizerFlags, AreTheFieldsOfTheirOptimizer) {
-  EXPECT_EQ(OptimizerOf({.kind = Kind::kSgd}), client::Sgd{});
-  EXPECT_EQ(OptimizerOf({.momentum = 0.9}), client::Sgd{.momentum = 0.9});
-  EXPECT_EQ(OptimizerOf({.kind = Kind::kAdam}), client::Adam{});
-  EXPECT_EQ(OptimizerOf({.weight_decay = 0.1}), client::AdamW{.weight_decay = 0.1});
+  EXPECT_EQ(OptimizerOf({.kind = Kind::kSgd}), client::Optimizer(client::Sgd{}));
+  EXPECT_EQ(OptimizerOf({.momentum = 0.9}), client::Optimizer(client::Sgd{.momentum = 0.9}));
+  EXPECT_EQ(OptimizerOf({.kind = Kind::kAdam}), client::Optimizer(client::Adam{}));
+  EXPECT_EQ(OptimizerOf({.weight_decay = 0.1}),
+            client::Optimizer(client::AdamW{.weight_decay = 0.1}));
 }
 
 TEST(OptimizerFlags, OfAnotherOptimizerAreAMistake) {

@@ -200,7 +200,7 @@ TEST_F(TrainCommand, ShowsTheSpecificationWhenItOnlyValidates) {
   const Result result =
       Run({"train", "--corpus", "a", "--model", "b", "--epochs", "7", "--validate-only"});
   EXPECT_TRUE(asked_.validate_only());
-  EXPECT_THAT(result.out, HasSubstr("ends       after 7 epochs\n"));
+  EXPECT_THAT(result.out, HasSubstr("ends         after 7 epochs\n"));
 }
 
 TEST_F(TrainCommand, NamesTheFlagBehindAFieldThatIsRefused) {
