@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "model/checkpoint/durable_file.h"
+#include "server/backup_command.h"
 #include "server/options_check.h"
 #include "server/server.h"
 #include "server/server_options.h"
@@ -103,6 +104,7 @@ int Check(const CommandLine& line) {
 
 int Run(const CommandLine& line) {
   StartLogging(line.log_level);
+  if (!line.backup.empty() || !line.restore.empty()) return RunBackupCommand(line);
   // Before any thread is made: they all inherit it, so that only sigwait gets these.
   const sigset_t stop_signals = SetOf({SIGINT, SIGTERM});
   const sigset_t signals = SetOf({SIGINT, SIGTERM, SIGHUP});

@@ -119,6 +119,14 @@ void AddOptions(CLI::App& app, CommandLine& line) {
   app.add_option("--port-file", line.port_file,
                  "Gets the addresses served, as lines 'grpc ADDRESS' and 'metrics ADDRESS'")
       ->type_name("FILE");
+  CLI::Option* backup = app.add_option("--backup", line.backup,
+                                       "Copy the data of --data-dir, also while a server works "
+                                       "with it, to this new folder, and end");
+  backup->type_name("DIR");
+  app.add_option("--restore", line.restore,
+                 "Make --data-dir, a new folder, of this copy that --backup wrote, and end")
+      ->type_name("DIR")
+      ->excludes(backup);
   app.add_option("--log-level", line.log_level, "What to log to standard error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}).description(""))
       ->type_name("trace|debug|info|warning|error|off")

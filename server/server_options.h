@@ -67,6 +67,10 @@ struct CommandLine {
   std::filesystem::path port_file;
   // Nothing starts: it is only said whether a server could.
   bool check_config = false;
+  // Instead of serving: the new folder that gets a copy of the data directory, or the copy that the
+  // data directory is made of. At most one is not empty.
+  std::filesystem::path backup;
+  std::filesystem::path restore;
   // Lines below it are not logged: trace, debug, info, warning, error or off.
   std::string log_level = "info";
 };

@@ -57,11 +57,23 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::filesystem::
   // SQLite would let everybody read it. Its files beside this one get the same mode.
   const int made = ::open(file.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
   if (made >= 0) ::close(made);
+  auto database = OpenChecked(file, SQLITE_OPEN_CREATE, doing);
+  if (!database.ok()) return database;
+  if (absl::Status configured = (*database)->Configure(doing); !configured.ok()) return configured;
+  if (absl::Status migrated = (*database)->Migrate(doing); !migrated.ok()) return migrated;
+  return database;
+}
+
+absl::StatusOr<std::unique_ptr<Database>> Database::OpenAsItIs(const std::filesystem::path& file) {
+  return OpenChecked(file, 0, absl::StrFormat("read the metadata %s", Quoted(file.native())));
+}
+
+absl::StatusOr<std::unique_ptr<Database>> Database::OpenChecked(const std::filesystem::path& file,
+                                                                int flags, std::string_view doing) {
   sqlite3* handle = nullptr;
   const int code = sqlite3_open_v2(
       file.c_str(), &handle,
-      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-      nullptr);
+      flags | SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   // Even a failed open gives a handle to close.
   std::unique_ptr<Database> database(new Database(handle));
   if (code != SQLITE_OK) return SqliteError(handle, code, doing);
@@ -70,8 +82,6 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::filesystem::
   sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   if (absl::Status checked = database->Check(doing); !checked.ok()) return checked;
   sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
-  if (absl::Status configured = database->Configure(doing); !configured.ok()) return configured;
-  if (absl::Status migrated = database->Migrate(doing); !migrated.ok()) return migrated;
   return database;
 }
 

@@ -18,6 +18,9 @@ class Database {
  public:
   // See MetadataStore::Open.
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::filesystem::path& file);
+  // The same of a file that is there, which keeps the schema that it has. A server may work with it
+  // meanwhile.
+  static absl::StatusOr<std::unique_ptr<Database>> OpenAsItIs(const std::filesystem::path& file);
   ~Database();
 
   Database(const Database&) = delete;
@@ -31,6 +34,8 @@ class Database {
  private:
   explicit Database(sqlite3* handle) : handle_(handle) {}
 
+  static absl::StatusOr<std::unique_ptr<Database>> OpenChecked(const std::filesystem::path& file,
+                                                               int flags, std::string_view doing);
   // Whether the file is whole and ours; changes nothing.
   absl::Status Check(std::string_view doing);
   absl::Status Configure(std::string_view doing);

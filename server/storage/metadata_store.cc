@@ -5,6 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "model/check.h"
 #include "server/status/error.h"
+#include "server/storage/blob_references.h"
 #include "server/storage/corpus_table.h"
 #include "server/storage/model_alias_table.h"
 #include "server/storage/model_removal.h"
@@ -390,21 +391,7 @@ absl::StatusOr<std::optional<JobStart>> MetadataStore::GetTrainingStart(std::str
 
 absl::StatusOr<absl::flat_hash_set<std::string>> MetadataStore::DigestsInUse() {
   absl::MutexLock lock(&mutex_);
-  SqliteStatement select(*database_,
-                         "SELECT sha256 FROM corpora UNION SELECT sha256 FROM model_versions"
-                         " UNION SELECT model_sha256 FROM training_checkpoints"
-                         " UNION SELECT state_sha256 FROM training_checkpoints"
-                         " UNION SELECT model_sha256 FROM training_starts"
-                         " UNION SELECT state_sha256 FROM training_starts"
-                         " WHERE state_sha256 IS NOT NULL",
-                         "list the blobs in use");
-  absl::flat_hash_set<std::string> digests;
-  while (true) {
-    const absl::StatusOr<bool> row = select.Step();
-    if (!row.ok()) return row.status();
-    if (!*row) return digests;
-    digests.insert(select.Text(0));
-  }
+  return BlobReferences(*database_);
 }
 
 }  // namespace derin::server

@@ -38,6 +38,13 @@ TEST(ServerOptions, WithoutFlagsTheDefaultsHold) {
   EXPECT_EQ(line.port_file, "");
 }
 
+TEST(ServerOptions, BackupAndRestoreReachTheirFieldsOneAtATime) {
+  EXPECT_EQ(Good({"--backup", "/b"}).backup, "/b");
+  EXPECT_EQ(Good({"--backup", "/b"}).restore, "");
+  EXPECT_EQ(Good({"--restore", "/r"}).restore, "/r");
+  EXPECT_EQ(std::get<int>(Parse({"--backup", "/b", "--restore", "/r"})), 2);
+}
+
 TEST(ServerOptions, EveryFlagReachesItsField) {
   const CommandLine line = Good({"--listen",
                                  "unix:/s",
