@@ -40,6 +40,7 @@
 #include "server/storage/data_directory.h"
 #include "server/storage/metadata_store.h"
 #include "server/storage/proto_time.h"
+#include "server/usage/usage_ledger.h"
 
 namespace derin::server {
 namespace {
@@ -136,6 +137,7 @@ struct Server::Parts {
   const std::unique_ptr<Callers> callers;  // null: everybody
   const DataDirectory directory;
   const std::unique_ptr<MetadataStore> store;
+  UsageLedger usage;
   BlobStore blobs;
   const std::unique_ptr<SessionArchive> archive;
   ModelRegistry registry;
@@ -190,12 +192,13 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
       callers(std::move(the_callers)),
       directory(std::move(the_directory)),
       store(std::move(the_store)),
+      usage(*store, metrics),
       blobs(directory.blobs()),
       archive(std::move(the_archive)),
       registry(*backend, *store, blobs,
                {.weights_memory_bytes = options.weights_memory,
                 .max_rows = StepRows(*backend, options)}),
-      jobs({*backend, *store, blobs, registry, metrics},
+      jobs({*backend, *store, blobs, registry, metrics, &usage},
            {.max_queued_jobs = options.max_queued_jobs}),
       sessions(*backend, *archive,
                [this](std::string_view name, std::string_view field) {
@@ -205,10 +208,10 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
                {.max_sessions = options.max_sessions,
                 .device_bytes = options.session_device_memory,
                 .time_to_live = options.session_time_to_live}),
-      admission(metrics, callers.get()),
+      admission(metrics, callers.get(), &usage),
       corpus_service(admission, *store, blobs, options.max_corpus_bytes),
       training_service(admission, jobs),
-      server_service(admission, *backend,
+      server_service(admission, *backend, usage,
                      {.version = Version(),
                       .server_id = store->server_id(),
                       .start_time = absl::Now(),
@@ -218,6 +221,7 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
       max_calls_per_connection(options.max_calls_per_connection) {}
 
 absl::Status Server::Parts::StartWork(const ServerOptions& options) {
+  if (absl::Status status = usage.Start(); !status.ok()) return status;
   absl::StatusOr<int64_t> swept = blobs.Sweep([this] { return store->DigestsInUse(); });
   if (!swept.ok()) return swept.status();
   absl::StatusOr<std::unique_ptr<GenerationEngine>> made = GenerationEngine::Create(

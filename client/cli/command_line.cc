@@ -52,6 +52,7 @@ void Define(CLI::App& app, CommandContext& context) {
   AddGenerateCommand(app, context);
   AddScoreCommand(app, context);
   AddSessionsCommand(app, context);
+  AddUsageCommand(app, context);
   AddTokenCommand(app, context);
 }
 

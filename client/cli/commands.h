@@ -19,6 +19,7 @@ void AddModelTransferCommands(CLI::App& models, CommandContext& context);  // ex
 void AddGenerateCommand(CLI::App& app, CommandContext& context);
 void AddScoreCommand(CLI::App& app, CommandContext& context);
 void AddSessionsCommand(CLI::App& app, CommandContext& context);
+void AddUsageCommand(CLI::App& app, CommandContext& context);
 void AddTokenCommand(CLI::App& app, CommandContext& context);
 
 }  // namespace derin::cli

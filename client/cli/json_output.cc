@@ -363,6 +363,19 @@ Json ToJson(const client::ServerInfo& info) {
   return json;
 }
 
+Json ToJson(const client::Usage& usage) {
+  Json json;
+  json["caller"] = usage.caller;
+  json["prompt_tokens"] = usage.prompt_tokens;
+  json["generated_tokens"] = usage.generated_tokens;
+  json["scored_tokens"] = usage.scored_tokens;
+  json["trained_tokens"] = usage.trained_tokens;
+  json["call_seconds"] = absl::ToDoubleSeconds(usage.call_time);
+  json["training_seconds"] = absl::ToDoubleSeconds(usage.training_time);
+  json["stored_bytes"] = usage.stored_bytes;
+  return json;
+}
+
 void PrintDocument(const Json& json, std::ostream& out) {
   // What is not UTF-8 is replaced: dump() would throw.
   out << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';

@@ -30,6 +30,7 @@ Json ToJson(const client::DrawnLogProbability& drawn);
 Json ToJson(const client::GenerateEnd& end);
 Json ToJson(const client::ScoreTotals& totals);
 Json ToJson(const client::ServerInfo& info);
+Json ToJson(const client::Usage& usage);
 
 // {"name": [...]}.
 template <typename Item>

@@ -21,7 +21,8 @@ namespace {
 struct TokenLine {
   std::string name;
   std::vector<std::string> roles;
-  std::optional<int64_t> days, max_streams, max_sessions, max_jobs;
+  std::optional<int64_t> days, max_streams, max_sessions, max_jobs, max_tokens_per_minute,
+      max_bytes_stored;
 };
 
 // 256 random bits; the beginning is there so that people and scanners of secrets see what it is.
@@ -53,6 +54,10 @@ Json LineOf(const TokenLine& line, const std::string& token, absl::Time now) {
   if (line.max_streams.has_value()) json["max_streams"] = *line.max_streams;
   if (line.max_sessions.has_value()) json["max_sessions"] = *line.max_sessions;
   if (line.max_jobs.has_value()) json["max_jobs"] = *line.max_jobs;
+  if (line.max_tokens_per_minute.has_value()) {
+    json["max_tokens_per_minute"] = *line.max_tokens_per_minute;
+  }
+  if (line.max_bytes_stored.has_value()) json["max_bytes_stored"] = *line.max_bytes_stored;
   return json;
 }
 
@@ -89,9 +94,14 @@ void DefineNew(CLI::App& tokens, CommandContext& context) {
             "calls under way that generate or score [any]");
   AddNumber(command, "--max-sessions", line->max_sessions, "its sessions [any]");
   AddNumber(command, "--max-jobs", line->max_jobs, "its training jobs that are not over [any]");
+  AddNumber(command, "--max-tokens-per-minute", line->max_tokens_per_minute,
+            "tokens of prompts, drawn and scored; more wait for their time [any]");
+  AddNumber(command, "--max-bytes-stored", line->max_bytes_stored,
+            "bytes of corpora and models that it uploads, all together [any]");
   context.Define(command, [&context, line]() -> absl::Status {
     for (const auto* number :
-         {&line->days, &line->max_streams, &line->max_sessions, &line->max_jobs}) {
+         {&line->days, &line->max_streams, &line->max_sessions, &line->max_jobs,
+          &line->max_tokens_per_minute, &line->max_bytes_stored}) {
       if (number->value_or(0) < 0) return context.BadUsage("days and limits want 0 or more");
     }
     const absl::StatusOr<std::string> token = NewToken();

@@ -76,6 +76,23 @@ void Generation::Join() {
   session_->Publish();
 }
 
+void Generation::Charge() {
+  const int64_t drawn_before = std::exchange(charged_drawn_, drawn_);
+  const int64_t drawn = drawn_ - drawn_before;
+  // The last token of a prompt goes in with the first draw.
+  const bool prompt_ended = drawn_before == 0 && drawn > 0 && !request_.prompt.empty();
+  const int64_t steps = steps_ - std::exchange(charged_steps_, steps_);
+  const int64_t absorbed = steps - drawn + (prompt_ended ? 1 : 0);
+  if (request_.account == nullptr) return;
+  if (drawn > 0) request_.account->AddGeneratedTokens(drawn);
+  if (absorbed == 0) return;
+  if (request_.scores) {
+    request_.account->AddScoredTokens(absorbed);
+  } else {
+    request_.account->AddPromptTokens(absorbed);
+  }
+}
+
 LanguageModel::Row Generation::NextRow() {
   const SessionState& state = session_->state;
   LanguageModel::Row row;

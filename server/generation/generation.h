@@ -15,6 +15,7 @@
 #include "server/generation/session.h"
 #include "server/generation/stop_matcher.h"
 #include "server/generation/write_schedule.h"
+#include "server/usage/caller_account.h"
 
 namespace derin::server {
 
@@ -58,7 +59,8 @@ struct GenerationRequest {
   absl::Duration time_budget = absl::InfiniteDuration();  // from the arrival on
   bool per_token = false;                                 // a message for each token
   absl::Duration message_interval = WriteSchedule::kInterval;
-  absl::Duration arrival;  // by the engine's clock
+  absl::Duration arrival;                  // by the engine's clock
+  std::shared_ptr<CallerAccount> account;  // counts its tokens; null: nobody does
 };
 
 // `last`, the last call of a session, once more as far as `position`; nothing of it is sent.
@@ -119,6 +121,13 @@ class Generation {
     return now - request_.arrival >= request_.time_budget;
   }
 
+  // How long until its caller has a token left to use; zero when it does.
+  absl::Duration token_delay() const {
+    return request_.account == nullptr ? absl::ZeroDuration() : request_.account->TokenDelay();
+  }
+  // Counts what it did since the last time.
+  void Charge();
+
   // No step follows: what its client gets at the end.
   void Finish(v1::FinishReason reason);
   void Fail(absl::Status error);
@@ -168,6 +177,7 @@ class Generation {
   size_t absorbed_ = 0;                          // of to_absorb_
   int64_t steps_ = 0;
   int64_t drawn_ = 0;
+  int64_t charged_steps_ = 0, charged_drawn_ = 0;
   absl::Duration first_step_, first_token_, last_token_, previous_token_;
   std::string end_text_;
   StreamEnd end_ = absl::UnknownError("");

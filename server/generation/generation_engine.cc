@@ -16,6 +16,11 @@ namespace {
 constexpr int64_t kMostStepsOfTrip = 8;
 constexpr absl::Duration kLongestTrip = absl::Microseconds(500);
 
+// Calls whose caller has used up its tokens are looked at again after a time between these: not for
+// each token by itself, and soon after an operator has changed the limit.
+constexpr absl::Duration kShortestTokenWait = absl::Milliseconds(20);
+constexpr absl::Duration kLongestTokenWait = absl::Seconds(1);
+
 // `models/ID/versions/N` as the metrics label it.
 std::string ModelLabel(const Generation& generation) {
   const auto reference =
@@ -137,21 +142,29 @@ int GenerationEngine::streams() const {
 }
 
 void GenerationEngine::Run() {
-  bool idle = true;
-  while (TakeNews(idle)) {
+  absl::Duration wait = absl::InfiniteDuration();
+  while (TakeNews(wait)) {
     EndThoseThatLeave();
     const auto batch = batcher_.NextStep();
-    idle = batch.empty();
-    if (!idle) Step(batch);
+    wait = batch.empty() ? TimeToWait() : absl::ZeroDuration();
+    if (!batch.empty()) Step(batch);
   }
 }
 
-bool GenerationEngine::TakeNews(bool wait) {
+absl::Duration GenerationEngine::TimeToWait() const {
+  const absl::Duration delay = batcher_.TokenDelay();
+  if (delay == absl::InfiniteDuration()) return delay;
+  return std::clamp(delay, kShortestTokenWait, kLongestTokenWait);
+}
+
+bool GenerationEngine::TakeNews(absl::Duration wait) {
   std::vector<std::shared_ptr<Generation>> newcomers;
   bool stop;
   {
     absl::MutexLock lock(&mutex_);
-    if (wait && !stop_) mutex_.Await(absl::Condition(this, &GenerationEngine::HasNews));
+    if (wait > absl::ZeroDuration() && !stop_) {
+      mutex_.AwaitWithTimeout(absl::Condition(this, &GenerationEngine::HasNews), wait);
+    }
     news_ = false;
     newcomers.swap(newcomers_);
     ending_ = end_all_;
@@ -264,6 +277,7 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
   for (int step = 0; step < steps; ++step) {
     drawn += TakeChosen(batch, step, start + step * step_time_);
   }
+  for (const auto& one : batch) one->Charge();
   const std::string model = ModelLabel(*batch.front());
   metrics_.generated_tokens.With(model).Add(drawn);
   metrics_.prompt_tokens.With(model).Add(static_cast<int64_t>(chosen_.size()) - drawn);

@@ -67,8 +67,10 @@ class GenerationEngine {
 
   void Run();
   bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return news_; }
-  // Newcomers join the batcher. False once all is over.
-  bool TakeNews(bool wait) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Waits so long for news; newcomers join the batcher. False once all is over.
+  bool TakeNews(absl::Duration wait) ABSL_LOCKS_EXCLUDED(mutex_);
+  // How long there is nothing to do when no call is ready, unless there are news.
+  absl::Duration TimeToWait() const;
   void EndThoseThatLeave();
   // A call that makes its session's last one again takes its place.
   void TakeOver(Generation& newcomer);

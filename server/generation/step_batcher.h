@@ -21,8 +21,11 @@ class StepBatcher {
   void Add(std::shared_ptr<Generation> generation);
 
   // The calls of the next step; they are at the end of the line afterwards.
-  // Empty when none is ready: each waits for room in its outbox.
+  // Empty when none is ready: each waits for room in its outbox, or for tokens of its caller.
   std::vector<std::shared_ptr<Generation>> NextStep();
+  // How long until a caller of those that have room has tokens again; infinite when none waits for
+  // that.
+  absl::Duration TokenDelay() const;
 
   // Removes and returns those that `leaves` is true for.
   template <typename Predicate>

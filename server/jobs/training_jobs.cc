@@ -59,7 +59,7 @@ TrainingJobs::TrainingJobs(const Parts& parts, TrainingJobsOptions options)
       watchers_(parts_.store),
       ledger_(parts_.store, parts_.registry, watchers_, options_.wall_clock),
       runner_({parts_.backend, parts_.store, parts_.blobs, parts_.metrics, options_.monotonic_clock,
-               options_.wall_clock},
+               options_.wall_clock, parts_.usage},
               ledger_, watchers_) {
   parts_.metrics.training_jobs.Bind([this] {
     const JobLedger::Counts counts = ledger_.Count().value_or(JobLedger::Counts{});

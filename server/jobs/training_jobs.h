@@ -40,6 +40,7 @@ class TrainingJobs {
     BlobStore& blobs;
     ModelRegistry& registry;
     ServerMetrics& metrics;
+    UsageLedger* usage = nullptr;  // null: nobody counts what callers use
   };
   TrainingJobs(const Parts& parts, TrainingJobsOptions options);
   // Stops; all watches are destroyed before.

@@ -125,7 +125,10 @@ TrainingRun::TrainingRun(const Surroundings& surroundings, const v1::TrainingJob
       tokenizer_(std::move(tokenizer)),
       corpus_sha256_(corpus.sha256()),
       normalization_(normalization),
-      trained_tokens_(surroundings.metrics.training_tokens.With(IdOf(job.spec().model()))) {}
+      trained_tokens_(surroundings.metrics.training_tokens.With(IdOf(job.spec().model()))),
+      account_(surroundings.usage != nullptr && !job.owner().empty()
+                   ? surroundings.usage->Of(job.owner())
+                   : nullptr) {}
 
 absl::Status TrainingRun::Resume(const v1::StartFrom& from, const std::optional<JobStart>& start) {
   const auto resumed = GoOnFromNewest();
@@ -261,6 +264,10 @@ absl::Status TrainingRun::Step() {
 
   const int64_t tokens = trainer_->progress().tokens;
   trained_tokens_.Add(tokens - counted_tokens_);
+  if (account_ != nullptr) {
+    account_->AddTrainedTokens(tokens - counted_tokens_);
+    account_->AddTrainingTime(step_time_);
+  }
   surroundings_.metrics.trained_tokens_rate.Add(tokens - counted_tokens_);
   counted_tokens_ = tokens;
   throughput_.Add(now_, tokens, trainer_->FractionDone());

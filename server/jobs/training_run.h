@@ -22,6 +22,7 @@
 #include "server/storage/blob_store.h"
 #include "server/storage/metadata_store.h"
 #include "server/storage/proto_time.h"
+#include "server/usage/usage_ledger.h"
 
 namespace derin::server {
 
@@ -42,7 +43,8 @@ class TrainingRun {
     BlobStore& blobs;
     ServerMetrics& metrics;
     const MonotonicClock& clock;
-    const WallClock& wall_clock;  // of what is stored
+    const WallClock& wall_clock;   // of what is stored
+    UsageLedger* usage = nullptr;  // null: nobody counts what a job's owner uses
   };
 
   // Reads and tokenises the text, puts the model on the device, and goes on from the job's newest
@@ -129,6 +131,7 @@ class TrainingRun {
   std::shared_ptr<TrainingCurve> curve_;
   Throughput throughput_;
   Counter& trained_tokens_;
+  const std::shared_ptr<CallerAccount> account_;  // of the job's owner; null: nobody counts
   int64_t counted_tokens_ = 0;  // of progress().tokens, already counted in the metrics
   std::string resumed_message_;
   absl::Duration training_time_;              // in steps, of all attempts that led here

@@ -112,6 +112,19 @@ struct ServerMetrics {
       {"tier", "result"},
       prometheus::MetricType::Counter};
 
+  // Of each caller that the file of tokens names or named; kept over restarts. `kind` of tokens is
+  // `prompt`, `generated`, `scored` or `trained`, of seconds `calls` or `training`.
+  CallbackGauge usage_tokens{
+      all,
+      {"derin_usage_tokens_total", "Tokens that the caller had computed", "tokens"},
+      {"caller", "kind"},
+      prometheus::MetricType::Counter};
+  CallbackGauge usage_seconds{
+      all,
+      {"derin_usage_seconds_total", "Time of the caller's calls and of its trainings", "seconds"},
+      {"caller", "kind"},
+      prometheus::MetricType::Counter};
+
   // gRPC. `method` is `Service/Method` without the package, `code` the status's name, such as
   // `NOT_FOUND`.
   CounterFamily<2> grpc_requests{

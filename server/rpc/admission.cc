@@ -1,5 +1,6 @@
 #include "server/rpc/admission.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,17 @@ absl::Status StreamsFull(const Caller& caller) {
               absl::StrCat(caller.name, " has as many streams as its token allows: max_streams is ",
                            *caller.limits.streams)),
       absl::Seconds(1));
+}
+
+// A hint that nobody waits for longer than this.
+constexpr absl::Duration kLongestHint = absl::Minutes(1);
+
+absl::Status TokensUsedUp(const Caller& caller, absl::Duration delay) {
+  return WithRetryAfter(
+      Refusal(absl::StatusCode::kResourceExhausted, "CALLER_TOKENS_USED_UP",
+              absl::StrCat(caller.name, " has used up what its token allows for now: ",
+                           "max_tokens_per_minute is ", *caller.limits.tokens_per_minute)),
+      std::min(delay, kLongestHint));
 }
 
 }  // namespace
@@ -59,8 +71,9 @@ grpc::Status AdmittedCall::End(const absl::Status& status) {
   Admission* admission = std::exchange(admission_, nullptr);
   if (counted_) admission->EndStream(caller_.name);
   admission->metrics_.grpc_in_flight.With(method_).Add(-1);
-  admission->metrics_.grpc_request_seconds.With(method_).Record(admission->metrics_.all.Now() -
-                                                                start_);
+  const absl::Duration time = admission->metrics_.all.Now() - start_;
+  admission->metrics_.grpc_request_seconds.With(method_).Record(time);
+  if (caller_.account != nullptr) caller_.account->AddCallTime(time);
   admission->Count(method_, status.code());
   return ToGrpcStatus(status);
 }
@@ -86,6 +99,12 @@ absl::StatusOr<AdmittedCall> Admission::Admit(Caller caller, std::string_view me
                                               bool is_stream) {
   std::string name(method);
   absl::Status refusal;
+  absl::Duration token_delay;
+  if (usage_ != nullptr) {
+    caller.account = usage_->Of(caller.name);
+    caller.account->SetTokensPerMinute(caller.limits.tokens_per_minute);
+    if (is_stream) token_delay = caller.account->TokenDelay();
+  }
   {
     absl::MutexLock lock(&mutex_);
     const bool counted = is_stream && caller.limits.streams.has_value();
@@ -93,6 +112,8 @@ absl::StatusOr<AdmittedCall> Admission::Admit(Caller caller, std::string_view me
       refusal = ServerStopping();
     } else if (counted && streams_[caller.name] >= *caller.limits.streams) {
       refusal = StreamsFull(caller);
+    } else if (token_delay > absl::ZeroDuration()) {
+      refusal = TokensUsedUp(caller, token_delay);
     } else {
       if (counted) ++streams_[caller.name];
       ++awaited_;

@@ -16,6 +16,7 @@
 #include "server/metrics/server_metrics.h"
 #include "server/security/caller.h"
 #include "server/security/callers.h"
+#include "server/usage/usage_ledger.h"
 
 namespace derin::server {
 
@@ -53,13 +54,16 @@ class AdmittedCall {
 // The one door that every call passes; counts the calls too. Thread-safe; outlives them.
 class Admission {
  public:
-  // `callers` outlives it; null: everybody is `local` and may do everything.
-  explicit Admission(ServerMetrics& metrics, const Callers* callers = nullptr)
-      : metrics_(metrics), callers_(callers) {}
+  // Both outlive it. Without `callers` everybody is `local` and may do everything; without `usage`
+  // nobody counts, and callers have no account.
+  explicit Admission(ServerMetrics& metrics, const Callers* callers = nullptr,
+                     UsageLedger* usage = nullptr)
+      : metrics_(metrics), callers_(callers), usage_(usage) {}
 
   // `method` is that of the metrics, such as `CorpusService/GetCorpus`. UNAVAILABLE, reason
   // SERVER_STOPPING, once draining began; else errors as Callers::Authorize, and
-  // RESOURCE_EXHAUSTED, reason CALLER_STREAMS_FULL, with a retry hint.
+  // RESOURCE_EXHAUSTED, reason CALLER_STREAMS_FULL or, of calls that generate or score,
+  // CALLER_TOKENS_USED_UP, with a retry hint.
   absl::StatusOr<AdmittedCall> Admit(const grpc::CallbackServerContext& context,
                                      std::string_view method) ABSL_LOCKS_EXCLUDED(mutex_);
   // The same of a caller that is known already.
@@ -81,6 +85,7 @@ class Admission {
 
   ServerMetrics& metrics_;
   const Callers* const callers_;
+  UsageLedger* const usage_;
   absl::Mutex mutex_;
   // Of callers that have a limit of them and at least one.
   absl::flat_hash_map<std::string, int64_t> streams_ ABSL_GUARDED_BY(mutex_);

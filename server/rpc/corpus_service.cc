@@ -23,7 +23,10 @@ grpc::ServerReadReactor<v1::UploadCorpusRequest>* CorpusService::UploadCorpus(
            [this](const v1::UploadCorpusRequest& first) {
              return CorpusUpload::Begin(first.header(), blobs_, max_corpus_bytes_);
            },
-       .finish = [this](CorpusUpload& upload) { return upload.Finish(store_, absl::Now()); }});
+       .finish = [this](
+                     CorpusUpload& upload,
+                     const ByteQuota& quota) { return upload.Finish(store_, absl::Now(), quota); },
+       .stored_bytes = [this](std::string_view caller) { return store_.StoredBytes(caller); }});
 }
 
 grpc::ServerUnaryReactor* CorpusService::GetCorpus(grpc::CallbackServerContext* context,

@@ -74,7 +74,8 @@ absl::Status CorpusUpload::WriteNormalized() {
   return status;
 }
 
-absl::StatusOr<v1::Corpus> CorpusUpload::Finish(MetadataStore& store, absl::Time now) {
+absl::StatusOr<v1::Corpus> CorpusUpload::Finish(MetadataStore& store, absl::Time now,
+                                                const ByteQuota& quota) {
   if (absl::Status status = CheckArrived(expected_sha256_, sent_sha256_.Finish(), sent_bytes_);
       !status.ok()) {
     return status;
@@ -95,7 +96,7 @@ absl::StatusOr<v1::Corpus> CorpusUpload::Finish(MetadataStore& store, absl::Time
     one.set_character(std::move(character));
     one.set_count(count);
   }
-  return store.InsertCorpus(corpus_);
+  return store.InsertCorpus(corpus_, quota);
 }
 
 absl::Status CorpusUpload::CheckNotEmpty() const {

@@ -32,8 +32,11 @@ class CorpusUpload {
 
   // The text is whole: stores it and answers with the corpus, that of an earlier upload of the same
   // text where there is one. INVALID_ARGUMENT, reason EMPTY_TEXT; DATA_LOSS, reason
-  // DIGEST_MISMATCH; ALREADY_EXISTS. Once only.
-  absl::StatusOr<v1::Corpus> Finish(MetadataStore& store, absl::Time now);
+  // DIGEST_MISMATCH; ALREADY_EXISTS; RESOURCE_EXHAUSTED beyond `quota`. Once only.
+  absl::StatusOr<v1::Corpus> Finish(MetadataStore& store, absl::Time now,
+                                    const ByteQuota& quota = {});
+
+  int64_t size_bytes() const { return writer_.size_bytes(); }
 
  private:
   CorpusUpload(v1::Corpus corpus, std::string expected_sha256, Normalization normalization,

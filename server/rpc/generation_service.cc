@@ -134,6 +134,7 @@ absl::StatusOr<GenerationService::Prepared> GenerationService::Prepare(
       ParseGenerateRequest(request, limits_.max_prompt_bytes);
   if (!parsed.ok()) return parsed.status();
   parsed->arrival = arrival;
+  parsed->account = caller.account;
   auto acquired = SessionFor(request, caller);
   if (!acquired.ok()) return acquired.status();
   std::shared_ptr<Session> session = acquired->session;
@@ -225,8 +226,9 @@ absl::StatusOr<std::shared_ptr<Generation>> GenerationService::PrepareRewind(
   if (plan.ok() && plan->request != nullptr) {
     auto last = ParseAgain(*plan->request, *session->version(), limits_.max_prompt_bytes);
     if (last.ok()) {
-      return std::make_shared<Generation>(RewindRequest(*last, request.position(), engine_.Now()),
-                                          session, sink, std::move(plan->start));
+      GenerationRequest again = RewindRequest(*last, request.position(), engine_.Now());
+      again.account = caller.account;
+      return std::make_shared<Generation>(std::move(again), session, sink, std::move(plan->start));
     }
     plan = last.status();
   }

@@ -79,12 +79,13 @@ absl::Status ModelImport::Append(std::string_view chunk) {
   return writer_.Append(chunk);
 }
 
-absl::StatusOr<v1::ModelVersion> ModelImport::Finish(MetadataStore& store, absl::Time now) {
+absl::StatusOr<v1::ModelVersion> ModelImport::Finish(MetadataStore& store, absl::Time now,
+                                                     const ByteQuota& quota) {
   absl::StatusOr<v1::ModelVersion> version;
   {
     const absl::StatusOr<Blob> blob = writer_.Commit();
     if (!blob.ok()) return blob.status();
-    version = Publish(*blob, store, now);
+    version = Publish(*blob, store, now, quota);
   }
   if (version.ok()) return version;
   // Without its hold the file goes.
@@ -94,7 +95,7 @@ absl::StatusOr<v1::ModelVersion> ModelImport::Finish(MetadataStore& store, absl:
 }
 
 absl::StatusOr<v1::ModelVersion> ModelImport::Publish(const Blob& blob, MetadataStore& store,
-                                                      absl::Time now) {
+                                                      absl::Time now, const ByteQuota& quota) {
   if (absl::Status status = CheckArrived(expected_sha256_, blob.sha256, blob.size_bytes);
       !status.ok()) {
     return status;
@@ -102,7 +103,7 @@ absl::StatusOr<v1::ModelVersion> ModelImport::Publish(const Blob& blob, Metadata
   absl::StatusOr<v1::ModelVersion> version = Examine(*blobs_, blob);
   if (!version.ok()) return version.status();
   *version->mutable_create_time() = ToTimestamp(now);
-  return store.InsertModelVersion(model_id_, *std::move(version));
+  return store.InsertModelVersion(model_id_, *std::move(version), quota);
 }
 
 }  // namespace derin::server

@@ -27,14 +27,19 @@ class ModelImport {
   absl::Status Append(std::string_view chunk);
 
   // The file is whole: stores it as the next version of its model. INVALID_ARGUMENT, reason
-  // MODEL_FILE_INVALID, says what is wrong with it; DATA_LOSS, reason DIGEST_MISMATCH. Once only.
-  absl::StatusOr<v1::ModelVersion> Finish(MetadataStore& store, absl::Time now);
+  // MODEL_FILE_INVALID, says what is wrong with it; DATA_LOSS, reason DIGEST_MISMATCH;
+  // RESOURCE_EXHAUSTED beyond `quota`. Once only.
+  absl::StatusOr<v1::ModelVersion> Finish(MetadataStore& store, absl::Time now,
+                                          const ByteQuota& quota = {});
+
+  int64_t size_bytes() const { return writer_.size_bytes(); }
 
  private:
   ModelImport(std::string model_id, std::string expected_sha256, BlobStore& blobs,
               BlobWriter writer, int64_t max_bytes);
 
-  absl::StatusOr<v1::ModelVersion> Publish(const Blob& blob, MetadataStore& store, absl::Time now);
+  absl::StatusOr<v1::ModelVersion> Publish(const Blob& blob, MetadataStore& store, absl::Time now,
+                                           const ByteQuota& quota);
 
   std::string model_id_;
   std::string expected_sha256_;

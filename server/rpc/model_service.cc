@@ -63,7 +63,10 @@ grpc::ServerReadReactor<v1::ImportModelRequest>* ModelService::ImportModel(
            [this](const v1::ImportModelRequest& first) {
              return ModelImport::Begin(first.header(), blobs_, max_model_bytes_);
            },
-       .finish = [this](ModelImport& import) { return import.Finish(store_, absl::Now()); }});
+       .finish = [this](
+                     ModelImport& import,
+                     const ByteQuota& quota) { return import.Finish(store_, absl::Now(), quota); },
+       .stored_bytes = [this](std::string_view caller) { return store_.StoredBytes(caller); }});
 }
 
 grpc::ServerUnaryReactor* ModelService::GetModel(grpc::CallbackServerContext* context,

@@ -116,7 +116,8 @@ absl::Status ScoreReactor::Score(std::vector<int32_t> tokens) {
                             .only_prompt = true,
                             .scores = true,
                             .continues = std::exchange(began_, true),
-                            .arrival = parts_.engine.Now()};
+                            .arrival = parts_.engine.Now(),
+                            .account = call_.caller().account};
   auto generation = std::make_shared<Generation>(std::move(request), session_, this);
   {
     absl::MutexLock lock(&mutex_);

@@ -13,20 +13,25 @@
 #include "server/rpc/admission.h"
 #include "server/rpc/status_mapping.h"
 #include "server/status/error.h"
+#include "server/storage/byte_quota.h"
 
 namespace derin::server {
 
 // A call that brings bytes and answers with what they became: a header, then chunks. Reads one
 // message after the other; deletes itself when the call is over.
 //
-// `Request` has a oneof `part` of `header` and `chunk`; `Upload` has Append(chunk), and leaves
-// nothing behind when it is destroyed before its end.
+// `Request` has a oneof `part` of `header` and `chunk`; `Upload` has Append(chunk) and
+// size_bytes(), what would be stored of it so far, and leaves nothing behind when it is destroyed
+// before its end.
 template <typename Request, typename Response, typename Upload>
 class UploadReactor final : public grpc::ServerReadReactor<Request> {
  public:
   struct Steps {
     std::function<absl::StatusOr<Upload>(const Request& first)> begin;
-    std::function<absl::StatusOr<Response>(Upload& upload)> finish;
+    // `quota` is the caller's.
+    std::function<absl::StatusOr<Response>(Upload& upload, const ByteQuota& quota)> finish;
+    // What a caller has stored already.
+    std::function<absl::StatusOr<int64_t>(std::string_view caller)> stored_bytes;
   };
 
   // Admits the call as `method` (see Admission::Admit).
@@ -39,6 +44,7 @@ class UploadReactor final : public grpc::ServerReadReactor<Request> {
       return;
     }
     call_ = *std::move(call);
+    quota_ = {call_->caller().name, call_->caller().limits.bytes_stored};
     this->StartRead(&request_);
   }
 
@@ -67,20 +73,33 @@ class UploadReactor final : public grpc::ServerReadReactor<Request> {
         absl::StatusOr<Upload> upload = steps_.begin(request);
         if (!upload.ok()) return upload.status();
         upload_.emplace(*std::move(upload));
-        return absl::OkStatus();
+        return CountStored();
       }
       case Request::kChunk:
         if (!upload_.has_value()) return MissingHeader();
-        return upload_->Append(request.chunk());
+        return Append(request.chunk());
       case Request::PART_NOT_SET:
         break;
     }
     return InvalidField("part", "got a message with neither header nor chunk");
   }
 
+  absl::Status CountStored() {
+    if (!quota_.max_bytes.has_value()) return absl::OkStatus();
+    const absl::StatusOr<int64_t> stored = steps_.stored_bytes(quota_.owner);
+    if (stored.ok()) stored_bytes_ = *stored;
+    return stored.status();
+  }
+
+  // Too much is refused as it arrives; whoever stores it looks again, since others upload too.
+  absl::Status Append(std::string_view chunk) {
+    if (absl::Status appended = upload_->Append(chunk); !appended.ok()) return appended;
+    return CheckRoom(quota_, stored_bytes_, upload_->size_bytes());
+  }
+
   absl::Status Store() {
     if (!upload_.has_value()) return MissingHeader();
-    absl::StatusOr<Response> stored = steps_.finish(*upload_);
+    absl::StatusOr<Response> stored = steps_.finish(*upload_, quota_);
     if (!stored.ok()) return stored.status();
     response_ = *std::move(stored);
     return absl::OkStatus();
@@ -99,6 +118,8 @@ class UploadReactor final : public grpc::ServerReadReactor<Request> {
   Response& response_;
   const Steps steps_;
   std::optional<AdmittedCall> call_;
+  ByteQuota quota_;
+  int64_t stored_bytes_ = 0;
   std::optional<Upload> upload_;
   Request request_;
 };

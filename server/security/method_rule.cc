@@ -49,6 +49,7 @@ constexpr MethodRule kRules[] = {
     {"/derin.v1.GenerationService/ImportSession", Role::kGenerate},
 
     {"/derin.v1.ServerService/GetServerInfo", Role::kRead},
+    {"/derin.v1.ServerService/ListUsage", Role::kRead},
 
     {"/grpc.health.v1.Health/Check", std::nullopt},
     {"/grpc.health.v1.Health/Watch", std::nullopt},

@@ -81,9 +81,13 @@ absl::Status Take(const std::string& key, const Json& value, TokenEntry& entry) 
   if (key == "max_streams") return TakeLimit(key, value, entry.caller.limits.streams);
   if (key == "max_sessions") return TakeLimit(key, value, entry.caller.limits.sessions);
   if (key == "max_jobs") return TakeLimit(key, value, entry.caller.limits.jobs);
+  if (key == "max_tokens_per_minute") {
+    return TakeLimit(key, value, entry.caller.limits.tokens_per_minute);
+  }
+  if (key == "max_bytes_stored") return TakeLimit(key, value, entry.caller.limits.bytes_stored);
   return Wrong(absl::StrCat("got key ", Quoted(key),
                             ", wanted name, token_sha256, roles, expires, max_streams, "
-                            "max_sessions or max_jobs"));
+                            "max_sessions, max_jobs, max_tokens_per_minute or max_bytes_stored"));
 }
 
 absl::StatusOr<TokenEntry> ParseLine(const std::string& line) {

@@ -18,7 +18,8 @@ std::string_view NameOf(v1::Normalization normalization) {
 
 }  // namespace
 
-absl::StatusOr<v1::Corpus> Insert(Database& database, const v1::Corpus& corpus) {
+absl::StatusOr<v1::Corpus> Insert(Database& database, const v1::Corpus& corpus,
+                                  const ByteQuota& quota) {
   const std::string_view id = IdOf(corpus.name());
   const absl::StatusOr<v1::Corpus> stored = Get(database, id);
   if (stored.ok()) {
@@ -33,9 +34,12 @@ absl::StatusOr<v1::Corpus> Insert(Database& database, const v1::Corpus& corpus) 
                         corpus.sha256(), NameOf(corpus.normalization())));
   }
   if (!absl::IsNotFound(stored.status())) return stored.status();
-  SqliteStatement insert(database, "INSERT INTO corpora (id, sha256, record) VALUES (?, ?, ?)",
-                         "store a corpus");
-  insert.Bind(id).Bind(corpus.sha256()).Bind(corpus);
+  const int64_t bytes = corpus.size_bytes();
+  if (absl::Status room = CheckRoom(database, quota, bytes); !room.ok()) return room;
+  SqliteStatement insert(
+      database, "INSERT INTO corpora (id, sha256, record, owner, bytes) VALUES (?, ?, ?, ?, ?)",
+      "store a corpus");
+  insert.Bind(id).Bind(corpus.sha256()).Bind(corpus).Bind(quota.owner).Bind(bytes);
   if (absl::Status inserted = insert.Run(); !inserted.ok()) return inserted;
   return corpus;
 }

@@ -76,10 +76,12 @@ absl::StatusOr<std::unique_ptr<MetadataStore>> MetadataStore::Open(
   return std::unique_ptr<MetadataStore>(new MetadataStore(*std::move(database), *std::move(id)));
 }
 
-absl::StatusOr<v1::Corpus> MetadataStore::InsertCorpus(const v1::Corpus& corpus) {
+absl::StatusOr<v1::Corpus> MetadataStore::InsertCorpus(const v1::Corpus& corpus,
+                                                       const ByteQuota& quota) {
   absl::MutexLock lock(&mutex_);
-  return InTransaction(*database_, "store a corpus",
-                       [&](Database& database) { return corpus_table::Insert(database, corpus); });
+  return InTransaction(*database_, "store a corpus", [&](Database& database) {
+    return corpus_table::Insert(database, corpus, quota);
+  });
 }
 
 absl::StatusOr<v1::Corpus> MetadataStore::GetCorpus(std::string_view id) {
@@ -124,15 +126,16 @@ absl::StatusOr<v1::ModelVersion> MetadataStore::GetModelVersion(const ModelRefer
 }
 
 absl::StatusOr<v1::ModelVersion> MetadataStore::InsertModelVersion(std::string_view model_id,
-                                                                   v1::ModelVersion version) {
+                                                                   v1::ModelVersion version,
+                                                                   const ByteQuota& quota) {
   absl::MutexLock lock(&mutex_);
-  return InTransaction(*database_, "store a model version",
-                       [&](Database& database) -> absl::StatusOr<v1::ModelVersion> {
-                         absl::Status model =
-                             model_table::EnsureExists(database, model_id, version.create_time());
-                         if (!model.ok()) return model;
-                         return model_table::InsertVersion(database, model_id, std::move(version));
-                       });
+  return InTransaction(
+      *database_, "store a model version",
+      [&](Database& database) -> absl::StatusOr<v1::ModelVersion> {
+        absl::Status model = model_table::EnsureExists(database, model_id, version.create_time());
+        if (!model.ok()) return model;
+        return model_table::InsertVersion(database, model_id, std::move(version), quota);
+      });
 }
 
 absl::StatusOr<Listing<v1::ModelVersion>> MetadataStore::ListModelVersions(
@@ -387,6 +390,22 @@ absl::Status MetadataStore::DeleteTrainingCheckpoint(std::string_view job_id, in
 absl::StatusOr<std::optional<JobStart>> MetadataStore::GetTrainingStart(std::string_view job_id) {
   absl::MutexLock lock(&mutex_);
   return training_start_table::Get(*database_, job_id);
+}
+
+absl::StatusOr<int64_t> MetadataStore::StoredBytes(std::string_view caller) {
+  absl::MutexLock lock(&mutex_);
+  return server::StoredBytes(*database_, caller);
+}
+
+absl::Status MetadataStore::PutUsage(absl::Span<const StoredUsage> usage) {
+  absl::MutexLock lock(&mutex_);
+  return InTransaction(*database_, "store what callers have used",
+                       [&](Database& database) { return usage_table::Put(database, usage); });
+}
+
+absl::StatusOr<std::vector<StoredUsage>> MetadataStore::ListUsage() {
+  absl::MutexLock lock(&mutex_);
+  return usage_table::List(*database_);
 }
 
 absl::StatusOr<absl::flat_hash_set<std::string>> MetadataStore::DigestsInUse() {

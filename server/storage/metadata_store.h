@@ -18,11 +18,13 @@
 #include "derin/v1/corpus.pb.h"
 #include "derin/v1/model.pb.h"
 #include "derin/v1/training.pb.h"
+#include "server/storage/byte_quota.h"
 #include "server/storage/database.h"
 #include "server/storage/listing.h"
 #include "server/storage/resource_name.h"
 #include "server/storage/training_checkpoint_table.h"
 #include "server/storage/training_job_table.h"
+#include "server/storage/usage_table.h"
 
 namespace derin::server {
 
@@ -52,7 +54,8 @@ class MetadataStore {
 
   // The corpus as stored: `corpus`, or the one that has its name, digest and normalisation already.
   // ALREADY_EXISTS, reason CORPUS_EXISTS, when the id is taken by another text.
-  absl::StatusOr<v1::Corpus> InsertCorpus(const v1::Corpus& corpus);
+  // RESOURCE_EXHAUSTED, reason CALLER_BYTES_FULL, when `quota` has no room for it.
+  absl::StatusOr<v1::Corpus> InsertCorpus(const v1::Corpus& corpus, const ByteQuota& quota = {});
   absl::StatusOr<v1::Corpus> GetCorpus(std::string_view id);
   // By id, ascending: at most `limit` from behind the id `after`, empty for the first.
   absl::StatusOr<Listing<v1::Corpus>> ListCorpora(std::string_view after, int limit);
@@ -65,8 +68,10 @@ class MetadataStore {
   // FAILED_PRECONDITION, reason MODEL_HAS_NO_VERSION, when there is no latest yet.
   absl::StatusOr<v1::ModelVersion> GetModelVersion(const ModelReference& reference);
   // Stores `version` as the next one of a model, which is made unless it exists, and names it.
+  // RESOURCE_EXHAUSTED as InsertCorpus.
   absl::StatusOr<v1::ModelVersion> InsertModelVersion(std::string_view model_id,
-                                                      v1::ModelVersion version);
+                                                      v1::ModelVersion version,
+                                                      const ByteQuota& quota = {});
   // Newest first; `after` is a Listing's `next`.
   absl::StatusOr<Listing<v1::ModelVersion>> ListModelVersions(std::string_view model_id,
                                                               std::string_view after, int limit);
@@ -142,6 +147,12 @@ class MetadataStore {
 
   // What the job begins with; nullopt when that is drawn, and once the job is over.
   absl::StatusOr<std::optional<JobStart>> GetTrainingStart(std::string_view job_id);
+
+  // Of the corpora and models that the caller has uploaded.
+  absl::StatusOr<int64_t> StoredBytes(std::string_view caller);
+  // What callers have used: in place of what is stored of these; of all that are stored.
+  absl::Status PutUsage(absl::Span<const StoredUsage> usage);
+  absl::StatusOr<std::vector<StoredUsage>> ListUsage();
 
   // Of all blobs that a record names.
   absl::StatusOr<absl::flat_hash_set<std::string>> DigestsInUse();

@@ -139,8 +139,10 @@ absl::Status DeleteVersion(Database& database, std::string_view model_id, int64_
 }
 
 absl::StatusOr<v1::ModelVersion> InsertVersion(Database& database, std::string_view model_id,
-                                               v1::ModelVersion version) {
+                                               v1::ModelVersion version, const ByteQuota& quota) {
   constexpr char kDoing[] = "store a model version";
+  const int64_t bytes = quota.owner.empty() ? 0 : version.size_bytes();
+  if (absl::Status room = CheckRoom(database, quota, bytes); !room.ok()) return room;
   // Counted on the model's row, so that no number comes twice even when versions are deleted.
   SqliteStatement next(database,
                        "UPDATE models SET last_version = last_version + 1"
@@ -154,8 +156,11 @@ absl::StatusOr<v1::ModelVersion> InsertVersion(Database& database, std::string_v
   version.set_name(ModelVersionName(model_id, number));
   SqliteStatement insert(
       database,
-      "INSERT INTO model_versions (model_id, version, sha256, record) VALUES (?, ?, ?, ?)", kDoing);
+      "INSERT INTO model_versions (model_id, version, sha256, record, owner, bytes)"
+      " VALUES (?, ?, ?, ?, ?, ?)",
+      kDoing);
   insert.Bind(model_id).Bind(number).Bind(version.sha256()).Bind(version);
+  insert.Bind(quota.owner).Bind(bytes);
   if (absl::Status inserted = insert.Run(); !inserted.ok()) return inserted;
   return version;
 }

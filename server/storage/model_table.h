@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "derin/v1/model.pb.h"
 #include "google/protobuf/timestamp.pb.h"
+#include "server/storage/byte_quota.h"
 #include "server/storage/database.h"
 #include "server/storage/listing.h"
 #include "server/storage/resource_name.h"
@@ -25,9 +26,10 @@ absl::StatusOr<Listing<v1::Model>> List(Database& database, std::string_view aft
 // again.
 absl::Status Delete(Database& database, std::string_view id);
 
-// Stores `version` with the next number of the model, and names it.
+// Stores `version` with the next number of the model, and names it. With an owner its bytes count.
 absl::StatusOr<v1::ModelVersion> InsertVersion(Database& database, std::string_view model_id,
-                                               v1::ModelVersion version);
+                                               v1::ModelVersion version,
+                                               const ByteQuota& quota = {});
 // The version that was made of the checkpoint, named as in the version, with those weights.
 absl::StatusOr<std::optional<v1::ModelVersion>> FindVersionOfCheckpoint(Database& database,
                                                                         std::string_view model_id,

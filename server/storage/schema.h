@@ -88,6 +88,22 @@ CREATE TABLE model_aliases (
     R"sql(
 ALTER TABLE models ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
 )sql",
+    R"sql(
+ALTER TABLE corpora ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+ALTER TABLE corpora ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE model_versions ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+ALTER TABLE model_versions ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE usage (
+  caller TEXT NOT NULL PRIMARY KEY,
+  prompt_tokens INTEGER NOT NULL,
+  generated_tokens INTEGER NOT NULL,
+  scored_tokens INTEGER NOT NULL,
+  trained_tokens INTEGER NOT NULL,
+  call_microseconds INTEGER NOT NULL,
+  training_microseconds INTEGER NOT NULL
+) STRICT;
+)sql",
 };
 
 // In the file's header; tells our files from those of other programs. `drin` in ASCII.

@@ -24,6 +24,7 @@ using Stream =
 // What the server answers; set before the call. A method that has no answer is UNIMPLEMENTED.
 struct Answers {
   Unary<v1::GetServerInfoRequest, v1::ServerInfo> get_server_info;
+  Unary<v1::ListUsageRequest, v1::ListUsageResponse> list_usage;
   std::function<grpc::Status(grpc::ServerContext&, grpc::ServerReader<v1::UploadCorpusRequest>&,
                              v1::Corpus&)>
       upload_corpus;

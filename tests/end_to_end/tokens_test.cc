@@ -201,6 +201,80 @@ TEST_F(Tokens, ACallersLimitsAreItsOwn) {
   EXPECT_TRUE(client_->CreateTrainingJob(SmallSpec()).ok());
 }
 
+TEST_F(Tokens, TokensOfAMinuteAreACallersOwn) {
+  Know("ada", R"("roles":["read","generate"],"max_tokens_per_minute":1)");
+  StartWithModel();
+  const auto ada = Connect(As("ada"));
+  const auto first = ada->Generate({.model = "models/sea", .max_tokens = 1}, {});
+  ASSERT_TRUE(first.ok()) << first.status();
+  for (const absl::Status& status :
+       {ada->Generate({.model = "models/sea", .max_tokens = 1}, {}).status(),
+        ada->ScoreText({.model = "models/sea"}, client::TextSource("the sea")).status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ(ErrorReason(status), "CALLER_TOKENS_USED_UP") << status;
+    EXPECT_GT(client::ErrorRetryDelay(status), absl::ZeroDuration());
+  }
+  EXPECT_TRUE(ada->OpenSession("models/sea").ok()) << "it makes no tokens";
+  EXPECT_TRUE(client_->Generate({.model = "models/sea", .max_tokens = 45}, {}).ok());
+}
+
+TEST_F(Tokens, BytesThatACallerStoresAreBounded) {
+  const int64_t room = static_cast<int64_t>(Text().size());
+  Know("bob", R"("roles":["read","train"],"max_bytes_stored":)" + std::to_string(room));
+  StartWithModel();
+  const auto bob = Connect(As("bob"));
+  std::string model;
+  ASSERT_TRUE(client_
+                  ->ExportModel("models/sea",
+                                [&model](std::string_view bytes) {
+                                  model += bytes;
+                                  return absl::OkStatus();
+                                })
+                  .ok());
+  ASSERT_TRUE(bob->UploadCorpus({.corpus_id = "text"}, client::TextSource(Text())).ok());
+  for (const absl::Status& status :
+       {bob->UploadCorpus({.corpus_id = "more"}, client::TextSource("a")).status(),
+        bob->ImportModel({.model = "models/more"}, client::TextSource(model)).status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ(ErrorReason(status), "CALLER_BYTES_FULL") << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("max_bytes_stored"));
+  }
+  EXPECT_TRUE(bob->DeleteCorpus("corpora/text").ok());
+  EXPECT_TRUE(bob->UploadCorpus({.corpus_id = "more"}, client::TextSource("a")).ok());
+  EXPECT_TRUE(client_->UploadCorpus({.corpus_id = "text"}, client::TextSource(Text())).ok());
+}
+
+TEST_F(Tokens, WhatCallersUsedIsCountedAndSurvivesARestart) {
+  StartWithModel();
+  const auto bob = Connect(As("bob"));
+  ASSERT_TRUE(bob->UploadCorpus({.corpus_id = "small"}, client::TextSource("abc")).ok());
+  ASSERT_TRUE(bob->Generate({.model = "models/sea", .prompt = "the", .max_tokens = 20}, {}).ok());
+  ASSERT_TRUE(bob->ScoreText({.model = "models/sea"}, client::TextSource("the sea")).ok());
+  const auto own = bob->ListUsage();
+  ASSERT_TRUE(own.ok()) << own.status();
+  ASSERT_EQ(own->size(), 1u);
+  const client::Usage used = own->front();
+  EXPECT_EQ(used.caller, "bob");
+  EXPECT_EQ(used.generated_tokens, 20);
+  EXPECT_EQ(used.prompt_tokens, 3);
+  EXPECT_EQ(used.scored_tokens, 7);
+  EXPECT_EQ(used.trained_tokens, 0);
+  EXPECT_EQ(used.stored_bytes, 3);
+  EXPECT_GT(used.call_time, absl::ZeroDuration());
+
+  client_.reset();
+  Restart();
+  client_ = Connect(As("root"));
+  const auto all = client_->ListUsage();
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_EQ(all->size(), 2u);
+  EXPECT_EQ((*all)[0].generated_tokens, 20);
+  EXPECT_EQ((*all)[0].stored_bytes, 3);
+  EXPECT_EQ((*all)[1].caller, "root");
+  EXPECT_GT((*all)[1].trained_tokens, 0);
+  EXPECT_GT((*all)[1].training_time, absl::ZeroDuration());
+}
+
 TEST_F(Tokens, ANewFileCountsFromThenOnAndABadOneNot) {
   StartServer();
   const auto ada = Connect(As("ada"));

@@ -47,4 +47,17 @@ absl::StatusOr<ServerInfo> Client::GetServerInfo() {
   return FromProto(*reply);
 }
 
+absl::StatusOr<std::vector<Usage>> Client::ListUsage() {
+  std::vector<Usage> usage;
+  derin::v1::ListUsageRequest request;
+  do {
+    const auto reply = connection_->Call(connection_->server(),
+                                         &derin::v1::ServerService::Stub::ListUsage, request);
+    if (!reply.ok()) return reply.status();
+    for (const auto& one : reply->usage()) usage.push_back(FromProto(one));
+    request.set_page_token(reply->next_page_token());
+  } while (!request.page_token().empty());
+  return usage;
+}
+
 }  // namespace derin::client

@@ -21,6 +21,7 @@
 #include "derin/client/score.h"
 #include "derin/client/server_info.h"
 #include "derin/client/training.h"
+#include "derin/client/usage.h"
 
 namespace derin::client {
 
@@ -98,6 +99,8 @@ class Client {
   const std::string& address() const;
 
   absl::StatusOr<ServerInfo> GetServerInfo();
+  // The caller's own, or everybody's, by name, where it is an admin.
+  absl::StatusOr<std::vector<Usage>> ListUsage();
 
   // Sends all of `source` in chunks as it is read. Nothing is stored unless all of it arrived.
   absl::StatusOr<Corpus> UploadCorpus(const UploadCorpusOptions& options, const ByteSource& source,

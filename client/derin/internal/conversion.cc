@@ -224,6 +224,19 @@ ServerInfo FromProto(const v1::ServerInfo& from) {
   return to;
 }
 
+Usage FromProto(const v1::Usage& from) {
+  Usage to;
+  to.caller = from.caller();
+  to.prompt_tokens = from.prompt_tokens();
+  to.generated_tokens = from.generated_tokens();
+  to.scored_tokens = from.scored_tokens();
+  to.trained_tokens = from.trained_tokens();
+  to.call_time = ToDuration(from.call_time());
+  to.training_time = ToDuration(from.training_time());
+  to.stored_bytes = from.stored_bytes();
+  return to;
+}
+
 v1::ModelConfig ToProto(const ModelConfig& from) {
   v1::ModelConfig to;
   to.set_cell(kCells.To(from.cell));

@@ -6,6 +6,7 @@
 #include "derin/client/score.h"
 #include "derin/client/server_info.h"
 #include "derin/client/training.h"
+#include "derin/client/usage.h"
 #include "derin/v1/corpus.pb.h"
 #include "derin/v1/generation.pb.h"
 #include "derin/v1/model.pb.h"
@@ -37,6 +38,7 @@ ScoreStart FromProto(const derin::v1::ScoreTextStart& from);
 ScoreTotals FromProto(const derin::v1::ScoreTotals& from);
 GenerateEnd FromProto(const derin::v1::GenerateEnd& from);
 ServerInfo FromProto(const derin::v1::ServerInfo& from);
+Usage FromProto(const derin::v1::Usage& from);
 
 derin::v1::UploadCorpusHeader ToProto(const UploadCorpusOptions& from);
 derin::v1::ModelConfig ToProto(const ModelConfig& from);

@@ -15,9 +15,16 @@ using ::testing::Not;
 using TokenCommand = CommandTest;
 
 TEST_F(TokenCommand, TheServerReadsTheLineAndKnowsTheToken) {
-  const Result result =
-      Run({"token", "new", "ada", "--role", "read", "--role", "generate", "--days", "2",
-           "--max-streams", "4", "--max-sessions", "5", "--max-jobs", "0", "--json"});
+  const Result result = Run({"token",    "new",
+                             "ada",      "--role",
+                             "read",     "--role",
+                             "generate", "--days",
+                             "2",        "--max-streams",
+                             "4",        "--max-sessions",
+                             "5",        "--max-jobs",
+                             "0",        "--max-tokens-per-minute",
+                             "60000",    "--max-bytes-stored",
+                             "7",        "--json"});
   ASSERT_EQ(result.status, kSuccess) << result.err;
   const auto json = nlohmann::json::parse(result.out);
   const std::string token = json["token"];
@@ -35,6 +42,8 @@ TEST_F(TokenCommand, TheServerReadsTheLineAndKnowsTheToken) {
   EXPECT_EQ(entry.caller.limits.streams, 4);
   EXPECT_EQ(entry.caller.limits.sessions, 5);
   EXPECT_EQ(entry.caller.limits.jobs, 0);
+  EXPECT_EQ(entry.caller.limits.tokens_per_minute, 60'000);
+  EXPECT_EQ(entry.caller.limits.bytes_stored, 7);
 }
 
 TEST_F(TokenCommand, PeopleSeeTheTokenAndTheLineOnce) {

@@ -23,13 +23,16 @@ class GenerationEngineTest : public testing::Test {
   std::shared_ptr<Session> Open(uint64_t seed) { return sessions_.Open(version_, "local", seed); }
 
   // Starts a call in `session`; what it is sent counts as written while `reading`.
-  Call& Start(std::shared_ptr<Session> session, int64_t max_tokens, bool reading = true) {
+  Call& Start(std::shared_ptr<Session> session, int64_t max_tokens, bool reading = true,
+              std::shared_ptr<CallerAccount> account = nullptr) {
     Call& call = calls_.emplace_back();
     call.reading = reading;
     EXPECT_TRUE(session->TryBegin().ok());
-    call.generation = std::make_shared<Generation>(
-        GenerationRequest{.prompt = {1, 2, 3}, .max_tokens = max_tokens, .arrival = engine_->Now()},
-        std::move(session), &call.sink);
+    call.generation = std::make_shared<Generation>(GenerationRequest{.prompt = {1, 2, 3},
+                                                                     .max_tokens = max_tokens,
+                                                                     .arrival = engine_->Now(),
+                                                                     .account = std::move(account)},
+                                                   std::move(session), &call.sink);
     call.sink.set_written([this, &call] {
       if (call.reading) engine_->Written(call.generation.get());
     });
@@ -65,6 +68,49 @@ TEST_F(GenerationEngineTest, ManySessionsTogetherGetWhatEachGetsAlone) {
     ASSERT_TRUE(alone.sink.AwaitEnd().ok());
     EXPECT_EQ(alone.sink.text(), together[seed]->sink.text()) << "seed " << seed;
   }
+}
+
+TEST_F(GenerationEngineTest, CountsTheTokensOfACaller) {
+  const MonotonicClock clock = SystemMonotonicClock();
+  const auto account = std::make_shared<CallerAccount>(clock);
+  Call& call = Start(Open(1), 30, /*reading=*/true, account);
+  ASSERT_TRUE(call.sink.AwaitEnd().ok());
+  EXPECT_EQ(account->figures().generated_tokens, 30);
+  EXPECT_EQ(account->figures().prompt_tokens, 3);
+}
+
+TEST_F(GenerationEngineTest, ATextWhoseCallerHasNoTokensLeftWaitsAndGoesOnTheSame) {
+  Call& free = Start(Open(5), 300);
+  ASSERT_TRUE(free.sink.AwaitEnd().ok());
+  std::atomic<int64_t> minutes = 0;
+  const MonotonicClock clock = [&minutes] { return minutes.load() * absl::Minutes(1); };
+  const auto account = std::make_shared<CallerAccount>(clock);
+  account->SetTokensPerMinute(40);
+  Call& call = Start(Open(5), 300, /*reading=*/true, account);
+  // A minute passes whenever the tokens of the one before are used up.
+  while (account->figures().generated_tokens < 300) {
+    if (account->TokenDelay() == absl::ZeroDuration()) continue;
+    ++minutes;
+    engine_->Wake();
+  }
+  ASSERT_TRUE(call.sink.AwaitEnd().ok());
+  EXPECT_EQ(call.sink.text(), free.sink.text());
+  EXPECT_GE(minutes, 4) << "303 tokens, of which a trip may take some too many at once";
+}
+
+TEST_F(GenerationEngineTest, ATextThatWaitsForTokensCanBeEnded) {
+  const MonotonicClock clock = [] { return absl::ZeroDuration(); };
+  const auto account = std::make_shared<CallerAccount>(clock);
+  account->SetTokensPerMinute(1);
+  Call& cancelled = Start(Open(1), 300, /*reading=*/true, account);
+  Call& stopped = Start(Open(2), 300, /*reading=*/true, account);
+  cancelled.generation->Cancel();
+  engine_->Wake();
+  EXPECT_TRUE(absl::IsCancelled(cancelled.sink.AwaitEnd().status()));
+  engine_->EndAll();
+  const StreamEnd end = stopped.sink.AwaitEnd();
+  ASSERT_TRUE(end.ok());
+  EXPECT_EQ(end->finish_reason(), v1::FINISH_REASON_SERVER_STOPPING);
 }
 
 TEST_F(GenerationEngineTest, EchoesAPromptLongerThanItsOutbox) {

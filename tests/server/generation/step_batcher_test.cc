@@ -18,10 +18,12 @@ class StepBatcherTest : public testing::Test {
     for (const auto& one : batcher_.NextStep()) step.push_back(one.get());
     return step;
   }
-  std::shared_ptr<Generation> Add(const std::shared_ptr<const LoadedVersion>& version) {
+  std::shared_ptr<Generation> Add(const std::shared_ptr<const LoadedVersion>& version,
+                                  std::shared_ptr<CallerAccount> account = nullptr) {
     auto session = *sessions_->OpenForOneCall(version, "local", 1);
     EXPECT_TRUE(session->TryBegin().ok());
-    auto generation = std::make_shared<Generation>(GenerationRequest{}, session, &sink_);
+    auto generation = std::make_shared<Generation>(GenerationRequest{.account = std::move(account)},
+                                                   session, &sink_);
     batcher_.Add(generation);
     return generation;
   }
@@ -55,6 +57,25 @@ TEST_F(StepBatcherTest, CallsTakeTurnsWhenTheyDoNotAllFit) {
   EXPECT_THAT(NextStep(), ElementsAre(a.get(), b.get(), c.get()));
   EXPECT_THAT(NextStep(), ElementsAre(d.get(), e.get(), a.get()));
   EXPECT_THAT(NextStep(), ElementsAre(b.get(), c.get(), d.get()));
+}
+
+TEST_F(StepBatcherTest, ACallerWithoutTokensWaitsForThemAndNobodyElseDoes) {
+  absl::Duration now;
+  const MonotonicClock clock = [&now] { return now; };
+  const auto account = std::make_shared<CallerAccount>(clock);
+  account->SetTokensPerMinute(60);
+  const auto a = Add(red_, account), b = Add(red_);
+  EXPECT_EQ(batcher_.TokenDelay(), absl::ZeroDuration());
+  EXPECT_THAT(NextStep(), ElementsAre(a.get(), b.get()));
+  account->AddGeneratedTokens(61);
+  EXPECT_THAT(NextStep(), ElementsAre(b.get()));
+  batcher_.Remove([&](const Generation& one) { return &one == b.get(); });
+  EXPECT_THAT(NextStep(), IsEmpty());
+  EXPECT_EQ(batcher_.TokenDelay(), absl::Seconds(2));
+  now = absl::Seconds(2);
+  EXPECT_THAT(NextStep(), ElementsAre(a.get()));
+  batcher_.Remove([](const Generation&) { return true; });
+  EXPECT_EQ(batcher_.TokenDelay(), absl::InfiniteDuration());
 }
 
 TEST_F(StepBatcherTest, NewcomersDoNotStarveAnotherVersion) {

@@ -45,6 +45,18 @@ struct TrainingRunTest : TrainingGround {
   }
 };
 
+TEST_F(TrainingRunTest, CountsWhatItTrainsAsItsOwners) {
+  UsageLedger usage(*store, metrics, clock);
+  job.set_owner("ada");
+  auto run =
+      TrainingRun::Create({*backend, *store, *blobs, metrics, clock, wall_clock, &usage}, job);
+  ASSERT_TRUE(run.ok()) << run.status();
+  while (!(*run)->done()) ASSERT_TRUE((*run)->Step().ok());
+  const UsageFigures used = usage.Get("ada")->figures;
+  EXPECT_EQ(used.trained_tokens, (*run)->Progress()->tokens());
+  EXPECT_EQ(used.training_time, (*run)->steps_done() * per_reading);
+}
+
 TEST_F(TrainingRunTest, TrainsToItsEnd) {
   job.mutable_spec()->set_validation_share(0.2);
   auto run = Create();

@@ -6,6 +6,8 @@
 #include <thread>
 
 #include "server/status/error.h"
+#include "server/usage/usage_ledger.h"
+#include "tests/temporary_folder.h"
 
 namespace derin::server {
 namespace {
@@ -39,6 +41,42 @@ TEST_F(AdmissionTest, CallsAreCountedWithTheirOutcome) {
   EXPECT_EQ(InFlight(), 0);
   EXPECT_EQ(Ended("OK"), 1u);
   EXPECT_EQ(Ended("NOT_FOUND"), 1u);
+}
+
+class CountedAdmissionTest : public AdmissionTest {
+ protected:
+  CountedAdmissionTest() { EXPECT_TRUE(usage_.Start().ok()); }
+
+  absl::StatusOr<AdmittedCall> Ask(bool is_stream) {
+    Caller ada{.name = "ada", .limits = {.tokens_per_minute = 60}};
+    return counted_.Admit(ada, "Service/Method", is_stream);
+  }
+
+  TemporaryFolder folder_;
+  const std::unique_ptr<MetadataStore> store_ = *MetadataStore::Open(folder_.path() / "file");
+  UsageLedger usage_{*store_, metrics_, [this] { return now_; }};
+  Admission counted_{metrics_, nullptr, &usage_};
+};
+
+TEST_F(CountedAdmissionTest, TheTimeOfCallsIsTheirCallers) {
+  AdmittedCall first = *Ask(false), second = *Ask(true);
+  now_ += absl::Seconds(2);
+  first.End(absl::OkStatus());
+  second.End(absl::NotFoundError("no"));
+  EXPECT_EQ(usage_.Get("ada")->figures.call_time, absl::Seconds(4));
+  EXPECT_EQ(first.caller().account, usage_.Of("ada"));
+}
+
+TEST_F(CountedAdmissionTest, ACallerWithoutTokensLeftIsRefusedWhatWouldUseSome) {
+  Ask(true)->caller().account->AddPromptTokens(70);
+  const absl::Status status = Ask(true).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(status), "CALLER_TOKENS_USED_UP");
+  EXPECT_EQ(ErrorRetryDelay(status), absl::Seconds(11));
+  EXPECT_NE(status.message().find("max_tokens_per_minute is 60"), std::string::npos) << status;
+  EXPECT_TRUE(Ask(false).ok());
+  now_ += absl::Seconds(11);
+  EXPECT_TRUE(Ask(true).ok());
 }
 
 TEST_F(AdmissionTest, ACallThatNobodyEndsWasCancelled) {

@@ -26,7 +26,8 @@ std::string Line(const std::string& rest) {
 TEST(TokenFile, ALineSaysAllOfACaller) {
   const auto parsed = ParseTokenFile(
       "# callers\n\n" +
-      Line(R"(,"expires":"2027-01-31T00:00:00Z","max_streams":4,"max_sessions":0,"max_jobs":2)") +
+      Line(R"(,"expires":"2027-01-31T00:00:00Z","max_streams":4,"max_sessions":0,"max_jobs":2,)"
+           R"("max_tokens_per_minute":60000,"max_bytes_stored":7)") +
       "\r\n" + R"({"roles":["train","admin"],"token_sha256":")" + std::string(64, 'b') +
       R"(","name":"bob-2"})");
   ASSERT_TRUE(parsed.ok()) << parsed.status();
@@ -40,11 +41,15 @@ TEST(TokenFile, ALineSaysAllOfACaller) {
   EXPECT_EQ(ada.caller.limits.streams, 4);
   EXPECT_EQ(ada.caller.limits.sessions, 0);
   EXPECT_EQ(ada.caller.limits.jobs, 2);
+  EXPECT_EQ(ada.caller.limits.tokens_per_minute, 60'000);
+  EXPECT_EQ(ada.caller.limits.bytes_stored, 7);
   const TokenEntry& bob = (*parsed)[1];
   EXPECT_EQ(bob.caller.name, "bob-2");
   EXPECT_TRUE(bob.caller.roles.Has(Role::kAdmin));
   EXPECT_EQ(bob.expires, absl::InfiniteFuture());
   EXPECT_EQ(bob.caller.limits.streams, std::nullopt);
+  EXPECT_EQ(bob.caller.limits.tokens_per_minute, std::nullopt);
+  EXPECT_EQ(bob.caller.limits.bytes_stored, std::nullopt);
 }
 
 TEST(TokenFile, WhatIsWrongIsSaidWithItsLine) {
@@ -62,6 +67,9 @@ TEST(TokenFile, WhatIsWrongIsSaidWithItsLine) {
   EXPECT_THAT(Complaint(Line(R"(,"expires":"tomorrow")")), HasSubstr("tomorrow"));
   EXPECT_THAT(Complaint(Line(R"(,"max_streams":-1)")), HasSubstr("max_streams"));
   EXPECT_THAT(Complaint(Line(R"(,"max_jobs":1.5)")), HasSubstr("max_jobs"));
+  EXPECT_THAT(Complaint(Line(R"(,"max_tokens_per_minute":"many")")),
+              HasSubstr("max_tokens_per_minute"));
+  EXPECT_THAT(Complaint(Line(R"(,"max_bytes_stored":-1)")), HasSubstr("max_bytes_stored"));
   EXPECT_THAT(Complaint(Line(R"(,"max_sesions":1)")),
               AllOf(HasSubstr("max_sesions"), HasSubstr("max_sessions")));
   EXPECT_THAT(Complaint(Line("") + "\n" + Line("")),

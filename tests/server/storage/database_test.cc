@@ -89,6 +89,36 @@ TEST_F(DatabaseTest, BringsAnOlderSchemaUpToDateWithWhatIsInIt) {
   EXPECT_EQ(Count(*database, "model_aliases"), 0);
 }
 
+TEST_F(DatabaseTest, WhatAnOlderSchemaStoredIsNobodysAndCountsForNobody) {
+  for (int i = 0; i < 5; ++i) RunBare(kMigrations[i]);
+  RunBare(
+      "INSERT INTO models VALUES ('m', 1, x'', 0);"
+      "INSERT INTO model_versions VALUES ('m', 1, 'd', x'');"
+      "INSERT INTO corpora VALUES ('a', 'd', x''); PRAGMA user_version = 5");
+  RunBare(absl::StrFormat("PRAGMA application_id = %d", kApplicationId));
+  const auto database = Open();
+  for (const char* table : {"corpora", "model_versions"}) {
+    SqliteStatement select(*database, absl::StrFormat("SELECT owner, bytes FROM %s", table),
+                           "test");
+    ASSERT_TRUE(*select.Step());
+    EXPECT_EQ(select.Text(0), "");
+    EXPECT_EQ(select.Integer(1), 0);
+  }
+  EXPECT_EQ(Count(*database, "usage"), 0);
+}
+
+TEST_F(DatabaseTest, OpenedAsItIsAnOlderSchemaStays) {
+  RunBare(kMigrations[0]);
+  RunBare(absl::StrFormat("PRAGMA user_version = 1; PRAGMA application_id = %d", kApplicationId));
+  const auto database = Database::OpenAsItIs(file_);
+  ASSERT_TRUE(database.ok()) << database.status();
+  SqliteStatement version(**database, "PRAGMA user_version", "test");
+  ASSERT_TRUE(*version.Step());
+  EXPECT_EQ(version.Integer(0), 1);
+  EXPECT_FALSE(Database::OpenAsItIs(folder_.path() / "gone").ok());
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "gone"));
+}
+
 TEST_F(DatabaseTest, IsDurableAndKeepsReferences) {
   const auto database = Open();
   const std::pair<const char*, std::string> settings[] = {
