@@ -240,7 +240,10 @@ void Generation::Finish(v1::FinishReason reason) {
     session_->state.pending = to_absorb_.back();
   }
   // A session that goes on keeps it for its next call.
-  const bool last = (session_->name().empty() && !request_.only_prompt) || session_->closed();
+  // So does a text that ends with the server: asked for again, it goes on with what was held back.
+  const bool last = (session_->name().empty() && !request_.only_prompt &&
+                     reason != v1::FINISH_REASON_SERVER_STOPPING) ||
+                    session_->closed();
   if (last) end_text_ = ReleaseHeldBack();
   end_ = std::move(end);
 }

@@ -439,7 +439,7 @@ TEST_F(GenerationTest, AFullPoolIsRefusedWithARetryHint) {
 TEST_F(GenerationTest, AStoppingServerEndsStreamsWithTheirPosition) {
   std::thread stopping;
   const auto end = client_->Generate(
-      {.model = "models/sea", .prompt = "the ", .max_tokens = 1'000'000},
+      {.model = "models/sea", .prompt = "the ", .max_tokens = 1'000'000, .reconnect_tries = 0},
       {.text = [&](std::string_view, const std::vector<int32_t>&) {
         if (!stopping.joinable()) {
           stopping = std::thread([this] { server_->Shutdown(absl::ZeroDuration()); });

@@ -176,7 +176,8 @@ struct GenerateOptions {
   // sent again makes the same text from its beginning. Default: one that is drawn; not with a model
   // whose state is not kept.
   std::string request_id;
-  // A text that has begun and loses its connection is asked for again so many times in a row,
+  // A text that has begun and loses its connection, or ends with a server that stops, is asked for
+  // again so many times in a row,
   // waiting twice as long each time, 2 s at most; the callbacks get each piece once. Of a text
   // without a session, too.
   int reconnect_tries = 10;

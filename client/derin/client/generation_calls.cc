@@ -64,6 +64,10 @@ class Stream {
   }
 
   const std::optional<GenerateEnd>& end() const { return end_; }
+  // Whether the text ended only because its server stops: its successor can go on with it.
+  bool ended_with_server() const {
+    return end_.has_value() && end_->finish_reason == FinishReason::kServerStopping;
+  }
   // Whether the last Run() got anything.
   bool received() const { return received_; }
   // By a callback or by the cancellation.
@@ -213,16 +217,26 @@ absl::StatusOr<GenerateEnd> Client::Generate(const GenerateOptions& options,
   Stream stream(*connection_, options, callbacks, cancellation);
   internal::Reconnections reconnections(*connection_, options.reconnect_tries,
                                         options.reconnect_wait, cancellation);
+  // A server that always says that it stops is not asked for ever.
+  int stops_left = options.reconnect_tries;
   while (true) {
     const absl::Status status = stream.Run();
     if (stream.received()) reconnections.Received();
-    if (stream.end().has_value()) return *stream.end();
+    if (stream.end().has_value() && (!stream.ended_with_server() || stops_left == 0)) {
+      return *stream.end();
+    }
     if (stream.stopped()) return internal::StoppedByCaller();
-    if (status.ok()) {
+    if (status.ok() && !stream.ended_with_server()) {
       return absl::DataLossError("the text ended without the server's last message");
     }
-    if (!stream.CanResume(status) || !reconnections.left()) return status;
-    if (callbacks.reconnecting) callbacks.reconnecting(status);
+    if (status.ok()) --stops_left;
+    const absl::Status why = status.ok() ? absl::UnavailableError("the server stops") : status;
+    if (!stream.CanResume(why) || !reconnections.left()) {
+      // No successor came: the text ends where the server said.
+      if (absl::IsUnavailable(why) && stream.ended_with_server()) return *stream.end();
+      return why;
+    }
+    if (callbacks.reconnecting) callbacks.reconnecting(why);
     if (!reconnections.Await()) return internal::StoppedByCaller();
   }
 }

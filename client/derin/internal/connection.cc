@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "derin/internal/channel_credentials.h"
+#include "derin/internal/retry_policy.h"
 
 namespace derin::client::internal {
 namespace {
@@ -19,12 +20,17 @@ grpc::ChannelArguments ChannelSettings() {
   // gone. Servers end connections that ping more often than every five minutes.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 330'000);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetServiceConfigJSON(kRetryPolicy);
   return arguments;
 }
 
-// Why a channel that failed did: a call ends at once with the cause. OK when it works after all.
-absl::Status CauseOfFailure(const std::shared_ptr<grpc::Channel>& channel,
+// Why no channel with these credentials comes about: a call that is not tried again ends at once
+// with the cause. OK when it works after all.
+absl::Status CauseOfFailure(const std::shared_ptr<grpc::ChannelCredentials>& credentials,
                             const ConnectOptions& options) {
+  grpc::ChannelArguments arguments = ChannelSettings();
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  const auto channel = grpc::CreateCustomChannel(options.address, credentials, arguments);
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + options.connect_timeout));
   derin::v1::ServerInfo info;
@@ -35,13 +41,14 @@ absl::Status CauseOfFailure(const std::shared_ptr<grpc::Channel>& channel,
 
 // READY, or why not. A fresh channel goes IDLE -> CONNECTING -> READY or TRANSIENT_FAILURE.
 absl::Status AwaitReady(const std::shared_ptr<grpc::Channel>& channel,
+                        const std::shared_ptr<grpc::ChannelCredentials>& credentials,
                         const ConnectOptions& options) {
   const auto deadline = absl::ToChronoTime(absl::Now() + options.connect_timeout);
   while (true) {
     const grpc_connectivity_state state = channel->GetState(/*try_to_connect=*/true);
     if (state == GRPC_CHANNEL_READY) return absl::OkStatus();
     if (state == GRPC_CHANNEL_TRANSIENT_FAILURE || state == GRPC_CHANNEL_SHUTDOWN) {
-      return CauseOfFailure(channel, options);
+      return CauseOfFailure(credentials, options);
     }
     if (!channel->WaitForStateChange(state, deadline)) {
       return Unreachable(options.address,
@@ -59,7 +66,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ConnectOption
   if (!credentials.ok()) return credentials.status();
   const std::shared_ptr<grpc::Channel> channel =
       grpc::CreateCustomChannel(options.address, *credentials, ChannelSettings());
-  absl::Status ready = AwaitReady(channel, options);
+  absl::Status ready = AwaitReady(channel, *credentials, options);
   if (!ready.ok()) return ready;
   return std::unique_ptr<Connection>(new Connection(options, channel));
 }

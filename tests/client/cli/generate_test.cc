@@ -209,9 +209,9 @@ TEST_F(GenerateCommand, NotesThatAnotherEngineComputesTheText) {
 }
 
 TEST_F(GenerateCommand, NotesWhyATextEndedEarly) {
-  finish_reason_ = v1::FINISH_REASON_SERVER_STOPPING;
+  finish_reason_ = v1::FINISH_REASON_SESSION_CLOSED;
   EXPECT_EQ(Run({"generate", "--model", "m", "--prompt", "x"}).err,
-            "note: the server stops; the text ends here\n");
+            "note: the session was closed; the text ends here\n");
 }
 
 TEST_F(GenerateCommand, WritesOneJsonDocumentALine) {

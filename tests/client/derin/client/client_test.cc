@@ -54,6 +54,27 @@ TEST(Client, SaysTheSameWhenTheServerGoesAwayLater) {
   EXPECT_THAT(Message(info.status()), HasSubstr("derind --listen " + server.address()));
 }
 
+TEST(Client, ACallThatOnlyReadsIsMadeAgainWhenTheServerIsNotThere) {
+  FakeServer server;
+  int calls = 0;
+  server.answers().list_models = [&calls](const auto&, v1::ListModelsResponse& response) {
+    if (++calls == 1) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopping");
+    response.add_models()->set_name("models/a");
+    return grpc::Status::OK;
+  };
+  server.answers().delete_corpus = [&calls](const auto&, auto&) {
+    ++calls;
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopping");
+  };
+  const auto client = ConnectTo(server);
+  const auto models = client->ListModels();
+  ASSERT_TRUE(models.ok()) << models.status();
+  EXPECT_EQ(models->size(), 1u);
+  EXPECT_EQ(calls, 2);
+  EXPECT_TRUE(absl::IsUnavailable(client->DeleteCorpus("corpora/a")));
+  EXPECT_EQ(calls, 3);
+}
+
 TEST(Client, GivesUpOnACallThatTakesTooLong) {
   FakeServer server;
   absl::Notification over;

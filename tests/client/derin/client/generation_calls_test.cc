@@ -140,6 +140,60 @@ TEST_F(GenerationCalls, SaysSoWhenTheTextEndsWithoutTheLastMessage) {
   EXPECT_EQ(end.status().code(), absl::StatusCode::kDataLoss);
 }
 
+TEST_F(GenerationCalls, ATextThatEndsWithItsServerGoesOnWithTheNext) {
+  std::vector<v1::GenerateRequest> asked;
+  server_.answers().generate = [&asked](grpc::ServerContext&, const v1::GenerateRequest& request,
+                                        Writer& writer) {
+    asked.push_back(request);
+    v1::GenerateResponse response;
+    response.mutable_start()->set_model_version("models/a/versions/4");
+    response.mutable_start()->set_seed(77);
+    response.set_text(asked.size() == 1 ? "ab" : "cd");
+    response.set_position(asked.size() == 1 ? 2 : 4);
+    response.mutable_end()->set_position(response.position());
+    response.mutable_end()->set_finish_reason(asked.size() == 1 ? v1::FINISH_REASON_SERVER_STOPPING
+                                                                : v1::FINISH_REASON_LENGTH);
+    writer.Write(response);
+    return grpc::Status::OK;
+  };
+  std::string text;
+  std::vector<std::string> breaks;
+  const auto end = client_->Generate(
+      {.model = "models/a", .reconnect_wait = absl::Milliseconds(1)},
+      {.text =
+           [&](std::string_view piece, const std::vector<int32_t>&) {
+             text += piece;
+             return true;
+           },
+       .reconnecting = [&](const absl::Status& status) { breaks.emplace_back(status.message()); }});
+  ASSERT_TRUE(end.ok()) << end.status();
+  EXPECT_EQ(end->finish_reason, FinishReason::kLength);
+  EXPECT_EQ(text, "abcd");
+  EXPECT_EQ(breaks, std::vector<std::string>{"the server stops"});
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_EQ(asked[1].model(), "models/a/versions/4");
+  EXPECT_EQ(asked[1].seed(), 77u);
+  EXPECT_EQ(asked[1].resume_after_position(), 2);
+}
+
+TEST_F(GenerationCalls, AServerThatAlwaysStopsIsNotAskedForEver) {
+  int asked = 0;
+  server_.answers().generate = [&asked](grpc::ServerContext&, const v1::GenerateRequest&,
+                                        Writer& writer) {
+    v1::GenerateResponse response;
+    response.mutable_start()->set_model_version("models/a/versions/4");
+    response.mutable_end()->set_position(++asked);
+    response.mutable_end()->set_finish_reason(v1::FINISH_REASON_SERVER_STOPPING);
+    writer.Write(response);
+    return grpc::Status::OK;
+  };
+  const auto end = client_->Generate(
+      {.model = "models/a", .reconnect_tries = 3, .reconnect_wait = absl::Milliseconds(1)}, {});
+  ASSERT_TRUE(end.ok()) << end.status();
+  EXPECT_EQ(end->finish_reason, FinishReason::kServerStopping);
+  EXPECT_EQ(asked, 4);
+}
+
 TEST_F(GenerationCalls, ReturnsTheServersErrorInTheMiddleOfAText) {
   server_.answers().generate = [](grpc::ServerContext&, const v1::GenerateRequest&,
                                   Writer& writer) {
