@@ -49,8 +49,6 @@ namespace {
 constexpr int kMaxMessageBytes = 2 << 20;
 // Names and values of a call's metadata, a token among them, with 32 bytes for each.
 constexpr int kMaxMetadataBytes = 8 << 10;
-// For TLS and HTTP/2 to begin on a connection; one that says nothing is closed then.
-constexpr int kHandshakeTimeoutMs = 10'000;
 // A peer that went silent is gone after the sum: within 30 seconds.
 constexpr int kKeepaliveTimeMs = 15'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
@@ -153,6 +151,7 @@ struct Server::Parts {
   std::optional<SessionHousekeeper> housekeeper;
   const TlsFiles tls;
   const int max_calls_per_connection;
+  const int handshake_timeout_ms;
   std::unique_ptr<MetricsEndpoint> metrics_endpoint;
   std::string metrics_address;
   std::unique_ptr<grpc::Server> grpc_server;  // null once shut down
@@ -218,7 +217,10 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
                       .limits = LimitsOf(options)},
                      [this] { return Load(); }),
       tls(TlsFilesOf(options)),
-      max_calls_per_connection(options.max_calls_per_connection) {}
+      max_calls_per_connection(options.max_calls_per_connection),
+      // gRPC takes 0 for its own default, two minutes.
+      handshake_timeout_ms(
+          std::max(1, static_cast<int>(absl::ToInt64Milliseconds(options.handshake_timeout)))) {}
 
 absl::Status Server::Parts::StartWork(const ServerOptions& options) {
   if (absl::Status status = usage.Start(); !status.ok()) return status;
@@ -300,7 +302,7 @@ void Server::Parts::BoundConnections(grpc::ServerBuilder& builder) const {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinPingIntervalMs);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, kMaxPingStrikes);
-  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, handshake_timeout_ms);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, max_calls_per_connection);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);

@@ -105,6 +105,8 @@ void AddOptions(CLI::App& app, CommandLine& line) {
   AddNumber(app, "--max-streams", server.max_streams, kMaxCount, "Generate calls under way");
   AddNumber(app, "--max-calls-per-connection", server.max_calls_per_connection, kMaxCount,
             "Calls of any kind on one connection; its client keeps further ones until one ends");
+  AddDuration(app, "--handshake-timeout", server.handshake_timeout, absl::Hours(1),
+              "For TLS and HTTP/2 to begin on a connection; one where they have not is closed");
   AddNumber(app, "--max-queued-jobs", server.max_queued_jobs, kMaxCount, "Training jobs that wait");
   AddBytes(app, "--max-corpus-bytes", server.max_corpus_bytes, kMaxBytes,
            "Size of one corpus as sent");

@@ -45,6 +45,8 @@ struct ServerOptions {
   int max_streams = 256;
   // Calls of any kind under way on one connection; its client keeps further ones until one ends.
   int max_calls_per_connection = 4096;
+  // For TLS and HTTP/2 to begin on a connection; one where they have not by then is closed.
+  absl::Duration handshake_timeout = absl::Seconds(10);
   // Training jobs that wait.
   int max_queued_jobs = 100;
   // Bytes of one corpus as sent.

@@ -71,6 +71,8 @@ TEST(ServerOptions, EveryFlagReachesItsField) {
                                  "2",
                                  "--max-calls-per-connection",
                                  "9",
+                                 "--handshake-timeout",
+                                 "4s",
                                  "--max-queued-jobs",
                                  "3",
                                  "--max-corpus-bytes",
@@ -100,6 +102,7 @@ TEST(ServerOptions, EveryFlagReachesItsField) {
   EXPECT_EQ(line.server.max_sessions, 1);
   EXPECT_EQ(line.server.max_streams, 2);
   EXPECT_EQ(line.server.max_calls_per_connection, 9);
+  EXPECT_EQ(line.server.handshake_timeout, absl::Seconds(4));
   EXPECT_EQ(line.server.max_queued_jobs, 3);
   EXPECT_EQ(line.server.max_corpus_bytes, 4096);
   EXPECT_EQ(line.server.max_model_bytes, 3 << 20);
