@@ -36,6 +36,7 @@
 #include "server/security/tls.h"
 #include "server/security/token_processor.h"
 #include "server/status/error.h"
+#include "server/status_page/front_page.h"
 #include "server/storage/blob_store.h"
 #include "server/storage/data_directory.h"
 #include "server/storage/metadata_store.h"
@@ -141,6 +142,7 @@ struct Server::Parts {
   ModelRegistry registry;
   TrainingJobs jobs;
   SessionStore sessions;
+  const absl::Time start_time = absl::Now();
   std::unique_ptr<GenerationEngine> engine;  // made by StartWork
   Admission admission;
   CorpusService corpus_service;
@@ -213,7 +215,7 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
       server_service(admission, *backend, usage,
                      {.version = Version(),
                       .server_id = store->server_id(),
-                      .start_time = absl::Now(),
+                      .start_time = start_time,
                       .limits = LimitsOf(options)},
                      [this] { return Load(); }),
       tls(TlsFilesOf(options)),
@@ -284,8 +286,14 @@ absl::Status Server::Parts::Listen(const Addresses& addresses) {
 }
 
 absl::Status Server::Parts::ListenForMetrics(const ListenAddress& address) {
-  absl::StatusOr<std::unique_ptr<MetricsEndpoint>> endpoint =
-      MetricsEndpoint::Start(address.ToString(), metrics.all);
+  const PageAccess access{.callers = callers.get(),
+                          .callers_are_known = callers != nullptr || !tls.client_ca.empty(),
+                          .remote = !IsLocal(address)};
+  absl::StatusOr<std::unique_ptr<MetricsEndpoint>> endpoint = MetricsEndpoint::Start(
+      address.ToString(), metrics.all,
+      MakeFrontPage(access,
+                    {*backend, metrics, *store, jobs, sessions, *engine, Version(), start_time},
+                    [this] { return admission.draining(); }));
   if (!endpoint.ok()) return endpoint.status();
   metrics_endpoint = *std::move(endpoint);
   ListenAddress served = address;

@@ -77,8 +77,9 @@ void AddOptions(CLI::App& app, CommandLine& line) {
   app.add_flag("--allow-insecure-remote", server.allow_insecure_remote,
                "Let other machines reach what is listened on, although anybody there may then do "
                "everything");
-  app.add_option("--metrics-listen", server.metrics_listen,
-                 "Where to serve metrics and health over HTTP: HOST:PORT; empty: nowhere")
+  app.add_option(
+         "--metrics-listen", server.metrics_listen,
+         "Where to serve metrics, health and a status page over HTTP: HOST:PORT; empty: nowhere")
       ->type_name("ADDRESS")
       ->capture_default_str();
   app.add_option(

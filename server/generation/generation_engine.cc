@@ -141,6 +141,11 @@ int GenerationEngine::streams() const {
   return streams_;
 }
 
+int GenerationEngine::waiting() const {
+  absl::MutexLock lock(&mutex_);
+  return waiting_;
+}
+
 void GenerationEngine::Run() {
   absl::Duration wait = absl::InfiniteDuration();
   while (TakeNews(wait)) {
@@ -280,8 +285,10 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
   for (const auto& one : batch) one->Charge();
   const std::string model = ModelLabel(*batch.front());
   metrics_.generated_tokens.With(model).Add(drawn);
-  metrics_.prompt_tokens.With(model).Add(static_cast<int64_t>(chosen_.size()) - drawn);
+  const int64_t forced = static_cast<int64_t>(chosen_.size()) - drawn;
+  metrics_.prompt_tokens.With(model).Add(forced);
   metrics_.generated_tokens_rate.Add(drawn);
+  if (forced > 0) metrics_.prompt_tokens_rate.Add(forced);
   std::vector<std::shared_ptr<Generation>> has_text;
   for (size_t i = 0; i < batch.size(); ++i) {
     const bool has = rows_[i].sample.forced_token < 0 || batch[i]->echoes();

@@ -58,6 +58,8 @@ class GenerationEngine {
 
   // Calls under way.
   int streams() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Those of them that had no step yet.
+  int waiting() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Duration Now() const { return clock_(); }
 
  private:

@@ -3,13 +3,15 @@
 #include <CivetServer.h>
 
 #include <atomic>
-#include <functional>
+#include <optional>
 #include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
@@ -19,17 +21,22 @@ namespace derin::server {
 
 namespace {
 
-struct Page {
-  int status;
-  std::string_view reason;
-  std::string_view content_type;
-  std::string body;
-};
+// The value of that header; unset when there is none or several.
+std::optional<std::string_view> Authorization(const mg_request_info& request) {
+  std::optional<std::string_view> found;
+  for (int i = 0; i < request.num_headers; ++i) {
+    const mg_header& header = request.http_headers[i];
+    if (!absl::EqualsIgnoreCase(header.name, "Authorization")) continue;
+    if (found.has_value()) return std::nullopt;
+    found = header.value;
+  }
+  return found;
+}
 
 // Answers GET and HEAD of one path, and nothing below it.
 class PageHandler : public CivetHandler {
  public:
-  PageHandler(std::string path, std::function<Page()> render)
+  PageHandler(std::string path, FrontPage render)
       : path_(std::move(path)), render_(std::move(render)) {}
 
   const std::string& path() const { return path_; }
@@ -43,24 +50,28 @@ class PageHandler : public CivetHandler {
 
  private:
   bool Answer(mg_connection* connection, bool with_body) {
-    if (mg_get_request_info(connection)->local_uri != path_) {
+    const mg_request_info& request = *mg_get_request_info(connection);
+    if (request.local_uri != path_) {
       mg_send_http_error(connection, 404, "%s", "no such page");
       return true;
     }
-    const Page page = render_();
-    const std::string head = absl::StrFormat(
-        "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n",
-        page.status, std::string(page.reason), std::string(page.content_type), page.body.size());
+    const HttpReply reply = render_(Authorization(request));
+    std::string head = absl::StrFormat(
+        "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n",
+        reply.status, mg_get_response_code_text(connection, reply.status), reply.content_type,
+        reply.body.size());
+    for (const std::string& header : reply.headers) absl::StrAppend(&head, header, "\r\n");
+    absl::StrAppend(&head, "\r\n");
     mg_write(connection, head.data(), head.size());
-    if (with_body) mg_write(connection, page.body.data(), page.body.size());
+    if (with_body) mg_write(connection, reply.body.data(), reply.body.size());
     return true;
   }
 
   const std::string path_;
-  const std::function<Page()> render_;
+  const FrontPage render_;
 };
 
-constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
+constexpr const char* kPlainText = "text/plain; charset=utf-8";
 
 // The first thing that the HTTP server had to say: what follows from it is less to the point.
 struct Complaint {
@@ -80,30 +91,34 @@ int NoteComplaint(const mg_connection* connection, const char* message) {
 }  // namespace
 
 struct MetricsEndpoint::Server {
-  explicit Server(const prometheus::Collectable& metrics)
+  Server(const prometheus::Collectable& metrics, FrontPage front)
       : metrics_page("/metrics",
-                     [&metrics] {
-                       return Page{200, "OK", "text/plain; version=0.0.4; charset=utf-8",
-                                   prometheus::TextSerializer().Serialize(metrics.Collect())};
+                     [&metrics](std::optional<std::string_view>) {
+                       return HttpReply{200,
+                                        "text/plain; version=0.0.4; charset=utf-8",
+                                        prometheus::TextSerializer().Serialize(metrics.Collect()),
+                                        {}};
                      }),
         health_page("/healthz",
-                    [] {
-                      return Page{200, "OK", kPlainText, "ok\n"};
+                    [](std::optional<std::string_view>) {
+                      return HttpReply{200, kPlainText, "ok\n", {}};
                     }),
-        ready_page("/readyz", [this] {
-          if (ready) return Page{200, "OK", kPlainText, "ready\n"};
-          return Page{503, "Service Unavailable", kPlainText, "not ready\n"};
-        }) {}
+        ready_page("/readyz",
+                   [this](std::optional<std::string_view>) {
+                     return ready ? HttpReply{200, kPlainText, "ready\n", {}}
+                                  : HttpReply{503, kPlainText, "not ready\n", {}};
+                   }),
+        front_page("/", std::move(front)) {}
 
   std::atomic<bool> ready{false};
   Complaint complaint;
-  PageHandler metrics_page, health_page, ready_page;
+  PageHandler metrics_page, health_page, ready_page, front_page;
   std::unique_ptr<CivetServer> http;  // last, so that its threads end first
 };
 
 absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Start(
-    const std::string& listen, const prometheus::Collectable& metrics) {
-  auto server = std::make_unique<Server>(metrics);
+    const std::string& listen, const prometheus::Collectable& metrics, FrontPage front) {
+  auto server = std::make_unique<Server>(metrics, std::move(front));
   CivetCallbacks callbacks;
   callbacks.log_message = NoteComplaint;
   try {
@@ -116,7 +131,8 @@ absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Start(
     return absl::UnavailableError(
         absl::StrFormat("cannot serve metrics at \"%s\": %s", listen, server->complaint.text));
   }
-  for (auto* page : {&server->metrics_page, &server->health_page, &server->ready_page}) {
+  for (auto* page :
+       {&server->metrics_page, &server->health_page, &server->ready_page, &server->front_page}) {
     server->http->addHandler(page->path(), page);
   }
   const std::vector<int> ports = server->http->getListeningPorts();

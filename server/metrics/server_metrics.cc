@@ -5,7 +5,10 @@
 namespace derin::server {
 
 ServerMetrics::ServerMetrics(const MonotonicClock& clock)
-    : all(clock), trained_tokens_rate(clock), generated_tokens_rate(clock) {
+    : all(clock),
+      trained_tokens_rate(clock),
+      prompt_tokens_rate(clock),
+      generated_tokens_rate(clock) {
   process_resident_memory_bytes.BindValue(ProcessResidentMemoryBytes);
   process_cpu_seconds.BindValue(ProcessCpuSeconds);
   process_open_fds.BindValue(ProcessOpenFileDescriptors);

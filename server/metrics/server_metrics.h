@@ -156,8 +156,9 @@ struct ServerMetrics {
   CallbackGauge process_start_time_seconds{
       all, {"process_start_time_seconds", "Start of the process since 1970", "seconds"}};
 
-  // For GetServerInfo.
+  // For GetServerInfo and the status page.
   RateMeter trained_tokens_rate;
+  RateMeter prompt_tokens_rate;
   RateMeter generated_tokens_rate;
 };
 

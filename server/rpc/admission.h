@@ -71,6 +71,10 @@ class Admission {
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   void StartDraining() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool draining() const ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return draining_;
+  }
   // After StartDraining: blocks until no call is awaited (true), `deadline` has passed or
   // StopWaiting was called.
   bool AwaitIdle(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -86,7 +90,7 @@ class Admission {
   ServerMetrics& metrics_;
   const Callers* const callers_;
   UsageLedger* const usage_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   // Of callers that have a limit of them and at least one.
   absl::flat_hash_map<std::string, int64_t> streams_ ABSL_GUARDED_BY(mutex_);
   int awaited_ ABSL_GUARDED_BY(mutex_) = 0;

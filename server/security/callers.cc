@@ -78,6 +78,24 @@ absl::StatusOr<Caller> Callers::Authorize(std::string_view path,
                                           std::optional<std::string_view> authorization) const {
   const MethodRule* rule = RuleOf(path);
   if (rule != nullptr && !rule->role.has_value()) return Caller();
+  if (rule != nullptr) return AuthorizeRole(*rule->role, Quoted(path), authorization);
+  if (const auto caller = Identify(authorization); !caller.ok()) return caller.status();
+  return Refusal(absl::StatusCode::kUnimplemented, "METHOD_UNKNOWN",
+                 absl::StrCat("there is no method ", Quoted(path)));
+}
+
+absl::StatusOr<Caller> Callers::AuthorizeRole(Role role, std::string_view what,
+                                              std::optional<std::string_view> authorization) const {
+  absl::StatusOr<Caller> caller = Identify(authorization);
+  if (!caller.ok() || caller->roles.Has(role)) return caller;
+  const std::string_view name = RoleName(role);
+  return Refusal(
+      absl::StatusCode::kPermissionDenied, "ROLE_MISSING",
+      absl::StrCat(caller->name, " lacks the role ", absl::string_view(name.data(), name.size()),
+                   ", which ", absl::string_view(what.data(), what.size()), " wants"));
+}
+
+absl::StatusOr<Caller> Callers::Identify(std::optional<std::string_view> authorization) const {
   if (!authorization.has_value()) {
     return Unauthenticated("TOKEN_MISSING",
                            "this server wants a token, as `authorization: Bearer TOKEN`, once");
@@ -95,17 +113,6 @@ absl::StatusOr<Caller> Callers::Authorize(std::string_view path,
     return Unauthenticated("TOKEN_EXPIRED",
                            absl::StrCat("the token of ", entry->caller.name, " expired at ",
                                         absl::FormatTime(entry->expires, absl::UTCTimeZone())));
-  }
-  if (rule == nullptr) {
-    return Refusal(absl::StatusCode::kUnimplemented, "METHOD_UNKNOWN",
-                   absl::StrCat("there is no method ", Quoted(path)));
-  }
-  if (!entry->caller.roles.Has(*rule->role)) {
-    const std::string_view role = RoleName(*rule->role);
-    return Refusal(absl::StatusCode::kPermissionDenied, "ROLE_MISSING",
-                   absl::StrCat(entry->caller.name, " lacks the role ",
-                                absl::string_view(role.data(), role.size()), ", which ",
-                                Quoted(path), " wants"));
   }
   return entry->caller;
 }

@@ -36,6 +36,11 @@ class Callers {
                                    std::optional<std::string_view> authorization) const
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The same of something that is no method of gRPC, and wants `role`; messages call it `what`.
+  absl::StatusOr<Caller> AuthorizeRole(Role role, std::string_view what,
+                                       std::optional<std::string_view> authorization) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
   size_t size() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -43,6 +48,9 @@ class Callers {
   Callers(std::filesystem::path file, std::function<absl::Time()> now)
       : file_(std::move(file)), now_(std::move(now)) {}
 
+  // Errors as Authorize, of the token alone.
+  absl::StatusOr<Caller> Identify(std::optional<std::string_view> authorization) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
   std::shared_ptr<const Entries> entries() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::filesystem::path file_;

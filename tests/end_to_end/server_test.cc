@@ -91,14 +91,15 @@ int Health(const std::shared_ptr<grpc::Channel>& channel, const std::string& ser
   return reply.status.ok() && reply.message.size() == 2 ? reply.message[1] : 0;
 }
 
-std::string HttpGet(const std::string& address, const std::string& path) {
+std::string HttpGet(const std::string& address, const std::string& path,
+                    const std::string& headers) {
   sockaddr_in name{};
   name.sin_family = AF_INET;
   name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   name.sin_port = htons(std::stoi(address.substr(address.rfind(':') + 1)));
   const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const absl::Cleanup close = [socket] { ::close(socket); };
-  const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
+  const std::string request = "GET " + path + " HTTP/1.0\r\n" + headers + "\r\n";
   std::string answer;
   if (connect(socket, reinterpret_cast<sockaddr*>(&name), sizeof(name)) != 0 ||
       send(socket, request.data(), request.size(), MSG_NOSIGNAL) !=

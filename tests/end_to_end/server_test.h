@@ -50,9 +50,10 @@ RawReply CallRaw(const std::shared_ptr<grpc::Channel>& channel, const std::strin
 // error.
 int Health(const std::shared_ptr<grpc::Channel>& channel, const std::string& service);
 
-// All that an HTTP server at `address`, 127.0.0.1:PORT, answers to GET `path`; empty when it does
-// not.
-std::string HttpGet(const std::string& address, const std::string& path);
+// All that an HTTP server at `address`, 127.0.0.1:PORT, answers to GET `path` with `headers`, each
+// with its line's end; empty when it does not.
+std::string HttpGet(const std::string& address, const std::string& path,
+                    const std::string& headers = "");
 
 // The machine-readable parts of an error; empty where there are none.
 std::string ReasonOf(const grpc::Status& status);

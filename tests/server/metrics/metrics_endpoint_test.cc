@@ -21,7 +21,8 @@ using ::testing::Not;
 using ::testing::StartsWith;
 
 // The whole answer, head and body, to one request over a socket of its own.
-std::string Ask(int port, const std::string& method, const std::string& path) {
+std::string Ask(int port, const std::string& method, const std::string& path,
+                const std::string& headers = "") {
   const int connection = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -29,7 +30,8 @@ std::string Ask(int port, const std::string& method, const std::string& path) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   std::string answer;
   if (connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
-    const std::string request = absl::StrCat(method, " ", path, " HTTP/1.1\r\nHost: here\r\n\r\n");
+    const std::string request =
+        absl::StrCat(method, " ", path, " HTTP/1.1\r\nHost: here\r\n", headers, "\r\n");
     EXPECT_EQ(write(connection, request.data(), request.size()),
               static_cast<ssize_t>(request.size()));
     char buffer[4096];
@@ -41,12 +43,20 @@ std::string Ask(int port, const std::string& method, const std::string& path) {
   return answer;
 }
 
+// Says who asks.
+HttpReply Front(std::optional<std::string_view> authorization) {
+  return {.status = 401,
+          .content_type = "text/html",
+          .body = absl::StrCat("asked by ", std::string(authorization.value_or("nobody")), "\n"),
+          .headers = {"X-First: 1", "X-Second: 2"}};
+}
+
 struct MetricsEndpointTest : testing::Test {
   ServerMetrics metrics;
   std::unique_ptr<MetricsEndpoint> endpoint;
 
   void SetUp() override {
-    auto started = MetricsEndpoint::Start("127.0.0.1:0", metrics.all);
+    auto started = MetricsEndpoint::Start("127.0.0.1:0", metrics.all, Front);
     ASSERT_TRUE(started.ok()) << started.status();
     endpoint = *std::move(started);
   }
@@ -77,15 +87,25 @@ TEST_F(MetricsEndpointTest, AnswersAHeadRequestWithoutABody) {
   EXPECT_THAT(answer, AllOf(StartsWith("HTTP/1.1 200 "), Not(HasSubstr("ok\n"))));
 }
 
+TEST_F(MetricsEndpointTest, ShowsTheFrontPageToWhoeverAsks) {
+  EXPECT_THAT(Get("/"), AllOf(StartsWith("HTTP/1.1 401 Unauthorized\r\n"),
+                              HasSubstr("\r\nContent-Type: text/html\r\n"),
+                              HasSubstr("\r\nX-First: 1\r\nX-Second: 2\r\n\r\n"),
+                              HasSubstr("\r\n\r\nasked by nobody\n")));
+  const std::string once = "authorization: Bearer x\r\n";
+  EXPECT_THAT(Ask(endpoint->port(), "GET", "/", once), HasSubstr("asked by Bearer x\n"));
+  EXPECT_THAT(Ask(endpoint->port(), "GET", "/", once + once), HasSubstr("asked by nobody\n"));
+}
+
 TEST_F(MetricsEndpointTest, KnowsNoOtherPage) {
-  for (const char* path : {"/", "/metrics/below", "/healthzz", "/../etc/passwd"}) {
+  for (const char* path : {"/below", "//", "/metrics/below", "/healthzz", "/../etc/passwd"}) {
     EXPECT_THAT(Get(path), Not(StartsWith("HTTP/1.1 200 "))) << path;
   }
 }
 
 TEST_F(MetricsEndpointTest, SaysThatAPortIsInUse) {
   const std::string taken = absl::StrCat("127.0.0.1:", endpoint->port());
-  const auto second = MetricsEndpoint::Start(taken, metrics.all);
+  const auto second = MetricsEndpoint::Start(taken, metrics.all, Front);
   ASSERT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(second.status().message()),
               AllOf(HasSubstr(taken), HasSubstr("Address already in use")));
@@ -94,12 +114,12 @@ TEST_F(MetricsEndpointTest, SaysThatAPortIsInUse) {
 TEST_F(MetricsEndpointTest, GivesItsPortBack) {
   const std::string taken = absl::StrCat("127.0.0.1:", endpoint->port());
   endpoint.reset();
-  EXPECT_TRUE(MetricsEndpoint::Start(taken, metrics.all).ok());
+  EXPECT_TRUE(MetricsEndpoint::Start(taken, metrics.all, Front).ok());
 }
 
 TEST(MetricsEndpoint, SaysThatAHostIsNotThisMachines) {
   ServerMetrics metrics;
-  const auto endpoint = MetricsEndpoint::Start("192.0.2.1:0", metrics.all);  // RFC 5737
+  const auto endpoint = MetricsEndpoint::Start("192.0.2.1:0", metrics.all, Front);  // RFC 5737
   EXPECT_EQ(endpoint.status().code(), absl::StatusCode::kUnavailable) << endpoint.status();
 }
 

@@ -91,6 +91,18 @@ TEST_F(CallersTest, ARoleThatIsMissingIsNamed) {
   EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("ada"), HasSubstr("role train")));
 }
 
+TEST_F(CallersTest, APageIsAskedForByItsRole) {
+  Write(Line("ada", "secret-a", R"("roles":["read"])"));
+  Load();
+  EXPECT_EQ(callers_->AuthorizeRole(Role::kRead, "the page", "Bearer secret-a")->name, "ada");
+  EXPECT_EQ(ErrorReason(callers_->AuthorizeRole(Role::kRead, "the page", std::nullopt).status()),
+            "TOKEN_MISSING");
+  const absl::Status status =
+      callers_->AuthorizeRole(Role::kTrain, "the page", "Bearer secret-a").status();
+  EXPECT_EQ(ErrorReason(status), "ROLE_MISSING");
+  EXPECT_EQ(status.message(), "ada lacks the role train, which the page wants");
+}
+
 TEST_F(CallersTest, HealthNeedsNoTokenAndAMethodWithoutARuleIsNobodys) {
   Write(Line("ada", "secret-a", R"("roles":["admin"])"));
   Load();
