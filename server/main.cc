@@ -20,6 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "model/checkpoint/durable_file.h"
 #include "server/backup_command.h"
+#include "server/logging/log_format.h"
 #include "server/options_check.h"
 #include "server/server.h"
 #include "server/server_options.h"
@@ -45,9 +46,9 @@ void LogForGrpc(gpr_log_func_args* line) {
   spdlog::log(level, "gRPC: {}", line->message);
 }
 
-void StartLogging(const std::string& level) {
+void StartLogging(const std::string& level, const std::string& format) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("derind"));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
+  spdlog::set_formatter(NewLogFormatter(format == "json" ? LogFormat::kJson : LogFormat::kText));
   spdlog::set_level(spdlog::level::from_str(level));
   gpr_set_log_function(LogForGrpc);
 }
@@ -103,7 +104,7 @@ int Check(const CommandLine& line) {
 }
 
 int Run(const CommandLine& line) {
-  StartLogging(line.log_level);
+  StartLogging(line.log_level, line.log_format);
   if (!line.backup.empty() || !line.restore.empty()) return RunBackupCommand(line);
   // Before any thread is made: they all inherit it, so that only sigwait gets these.
   const sigset_t stop_signals = SetOf({SIGINT, SIGTERM});

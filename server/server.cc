@@ -22,6 +22,7 @@
 #include "server/generation/session_store.h"
 #include "server/jobs/training_jobs.h"
 #include "server/listen_address.h"
+#include "server/logging/call_log.h"
 #include "server/metrics/metrics_endpoint.h"
 #include "server/metrics/server_metrics.h"
 #include "server/options_check.h"
@@ -144,6 +145,7 @@ struct Server::Parts {
   SessionStore sessions;
   const absl::Time start_time = absl::Now();
   std::unique_ptr<GenerationEngine> engine;  // made by StartWork
+  CallLog call_log;
   Admission admission;
   CorpusService corpus_service;
   TrainingService training_service;
@@ -209,7 +211,7 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
                {.max_sessions = options.max_sessions,
                 .device_bytes = options.session_device_memory,
                 .time_to_live = options.session_time_to_live}),
-      admission(metrics, callers.get(), &usage),
+      admission(metrics, callers.get(), &usage, &call_log),
       corpus_service(admission, *store, blobs, options.max_corpus_bytes),
       training_service(admission, jobs),
       server_service(admission, *backend, usage,
@@ -349,7 +351,8 @@ std::shared_ptr<grpc::ServerCredentials> Server::Parts::Credentials(const Listen
       tls.empty() ? grpc::experimental::LocalServerCredentials(listen.is_unix() ? UDS : LOCAL_TCP)
                   : NewTlsCredentials(tls);
   if (callers != nullptr) {
-    credentials->SetAuthMetadataProcessor(std::make_shared<TokenProcessor>(*callers, metrics));
+    credentials->SetAuthMetadataProcessor(
+        std::make_shared<TokenProcessor>(*callers, metrics, call_log));
   }
   return credentials;
 }

@@ -134,6 +134,11 @@ void AddOptions(CLI::App& app, CommandLine& line) {
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}).description(""))
       ->type_name("trace|debug|info|warning|error|off")
       ->capture_default_str();
+  app.add_option("--log-format", line.log_format,
+                 "How: text for people, or json, an object in each line")
+      ->check(CLI::IsMember({"text", "json"}).description(""))
+      ->type_name("text|json")
+      ->capture_default_str();
 }
 
 constexpr char kFooter[] =

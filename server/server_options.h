@@ -75,6 +75,8 @@ struct CommandLine {
   std::filesystem::path restore;
   // Lines below it are not logged: trace, debug, info, warning, error or off.
   std::string log_level = "info";
+  // Of each line: `text` for people, or `json`.
+  std::string log_format = "text";
 };
 
 // Reads flags and the file that --config names; flags win, and of a flag given twice the last.

@@ -5,9 +5,12 @@
 #include <new>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "server/jobs/job_state.h"
+#include "server/logging/log_line.h"
 #include "server/status/error.h"
 #include "server/storage/resource_name.h"
 
@@ -20,6 +23,9 @@ namespace {
 // How long to wait before the store is tried again: it fails when the disk is full, and nothing
 // here can help that.
 constexpr absl::Duration kStoreRetry = absl::Seconds(5);
+
+// More than jobs can wait on most servers.
+constexpr size_t kMostTraces = 1000;
 
 std::string Text(absl::string_view text) { return std::string(text); }
 
@@ -128,7 +134,7 @@ absl::StatusOr<bool> JobRunner::RunNext() {
 
 void JobRunner::Run(const TrainingJob& job) {
   const std::string id(IdOf(job.name()));
-  spdlog::info("Training job {} began, attempt {}", id, job.attempt());
+  LogBeginning(id, job.attempt());
   Outcome outcome;
   try {
     outcome = Train(job);
@@ -140,8 +146,8 @@ void JobRunner::Run(const TrainingJob& job) {
   while (true) {
     const absl::StatusOr<TrainingJob> ended = Conclude(id, outcome);
     if (ended.ok()) {
-      spdlog::info("Training job {}: {}", id,
-                   ended->message().empty() ? outcome.change.message : ended->message());
+      Log(spdlog::level::info, ended->message().empty() ? outcome.change.message : ended->message(),
+          {{"training_job", id}, {"state", std::string(StateName(ended->state()))}});
       break;
     }
     spdlog::error("The end of training job {} cannot be stored: {}", id,
@@ -152,6 +158,23 @@ void JobRunner::Run(const TrainingJob& job) {
   surroundings_.metrics.TrainingJobIsOver(id);
   SweepBlobs(surroundings_.store,
              surroundings_.blobs);  // a cancelled job keeps one checkpoint only
+}
+
+void JobRunner::RememberTrace(const std::string& job_id, const std::string& trace_id) {
+  if (trace_id.empty()) return;
+  absl::MutexLock lock(&mutex_);
+  // Those of jobs that were cancelled before they began stay behind.
+  if (traces_.size() >= kMostTraces) traces_.clear();
+  traces_[job_id] = trace_id;
+}
+
+void JobRunner::LogBeginning(const std::string& id, int attempt) {
+  std::vector<LogField> fields = {{"training_job", id}, {"attempt", int64_t{attempt}}};
+  {
+    absl::MutexLock lock(&mutex_);
+    if (auto trace = traces_.extract(id)) fields.push_back({"trace_id", trace.mapped()});
+  }
+  Log(spdlog::level::info, "The training begins.", fields);
 }
 
 absl::Status JobRunner::OrDeviceLost(const absl::Status& status) const {

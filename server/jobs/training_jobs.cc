@@ -9,6 +9,7 @@
 #include "server/jobs/checkpoint_files.h"
 #include "server/jobs/training_spec.h"
 #include "server/jobs/training_start.h"
+#include "server/logging/log_line.h"
 #include "server/status/error.h"
 #include "server/storage/random_id.h"
 #include "server/storage/resource_name.h"
@@ -51,6 +52,13 @@ absl::Status CheckRequest(const v1::CreateTrainingJobRequest& request) {
   return CheckId(request.training_job_id(), "training_job_id");
 }
 
+void LogCreation(const v1::TrainingJob& job, const std::string& trace_id) {
+  std::vector<LogField> fields = {{"training_job", std::string(IdOf(job.name()))},
+                                  {"caller", job.owner()}};
+  if (!trace_id.empty()) fields.push_back({"trace_id", trace_id});
+  Log(spdlog::level::info, "A training job was created.", fields);
+}
+
 }  // namespace
 
 TrainingJobs::TrainingJobs(const Parts& parts, TrainingJobsOptions options)
@@ -86,7 +94,8 @@ absl::Status TrainingJobs::Start() {
 void TrainingJobs::Stop() { runner_.Stop(); }
 
 absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJobRequest& request,
-                                                     const JobOwner& owner) {
+                                                     const JobOwner& owner,
+                                                     const std::string& trace_id) {
   if (absl::Status status = CheckRequest(request); !status.ok()) return status;
   const std::string digest = RequestDigest(request);
   if (!request.request_id().empty()) {
@@ -131,7 +140,11 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
        .priority = request.training_job().priority(),
        .labels = request.training_job().labels()},
       options_.max_queued_jobs);
-  if (job.ok() && !request.validate_only()) runner_.Wake();
+  if (job.ok() && !request.validate_only()) {
+    LogCreation(*job, trace_id);
+    runner_.RememberTrace(std::string(IdOf(job->name())), trace_id);
+    runner_.Wake();
+  }
   return job;
 }
 

@@ -54,9 +54,11 @@ class TrainingJobs {
 
   // Errors name fields as the request has them. See TrainingService.CreateTrainingJob in
   // training.proto; RESOURCE_EXHAUSTED has reason JOBS_FULL or DEVICE_MEMORY_FULL,
-  // UNAVAILABLE has DEVICE_LOST. See JobLedger::Add for what `owner` bounds.
+  // UNAVAILABLE has DEVICE_LOST. See JobLedger::Add for what `owner` bounds;
+  // the log says `trace_id` with the job.
   absl::StatusOr<v1::TrainingJob> Create(const v1::CreateTrainingJobRequest& request,
-                                         const JobOwner& owner = {});
+                                         const JobOwner& owner = {},
+                                         const std::string& trace_id = "");
   // With the latest progress. Ids are bare.
   absl::StatusOr<v1::TrainingJob> Get(std::string_view id);
   // Newest first, those of at most `limit` that have all of `labels`; see

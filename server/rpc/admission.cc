@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "model/check.h"
+#include "server/logging/trace_context.h"
 #include "server/rpc/status_mapping.h"
 #include "server/security/method_rule.h"
 #include "server/status/error.h"
@@ -33,10 +34,12 @@ absl::Status TokensUsedUp(const Caller& caller, absl::Duration delay) {
 
 }  // namespace
 
-AdmittedCall::AdmittedCall(Admission* admission, Caller caller, std::string method, bool counted)
+AdmittedCall::AdmittedCall(Admission* admission, Caller caller, std::string method,
+                           std::string trace_id, bool counted)
     : admission_(admission),
       caller_(std::move(caller)),
       method_(std::move(method)),
+      trace_id_(std::move(trace_id)),
       start_(admission->metrics_.all.Now()),
       counted_(counted) {}
 
@@ -44,6 +47,7 @@ AdmittedCall::AdmittedCall(AdmittedCall&& other) noexcept
     : admission_(std::exchange(other.admission_, nullptr)),
       caller_(std::move(other.caller_)),
       method_(std::move(other.method_)),
+      trace_id_(std::move(other.trace_id_)),
       start_(other.start_),
       awaited_(other.awaited_),
       counted_(other.counted_) {}
@@ -52,6 +56,7 @@ AdmittedCall& AdmittedCall::operator=(AdmittedCall&& other) noexcept {
   std::swap(admission_, other.admission_);
   std::swap(caller_, other.caller_);
   std::swap(method_, other.method_);
+  std::swap(trace_id_, other.trace_id_);
   std::swap(start_, other.start_);
   std::swap(awaited_, other.awaited_);
   std::swap(counted_, other.counted_);
@@ -71,32 +76,33 @@ grpc::Status AdmittedCall::End(const absl::Status& status) {
   Admission* admission = std::exchange(admission_, nullptr);
   if (counted_) admission->EndStream(caller_.name);
   admission->metrics_.grpc_in_flight.With(method_).Add(-1);
-  const absl::Duration time = admission->metrics_.all.Now() - start_;
-  admission->metrics_.grpc_request_seconds.With(method_).Record(time);
-  if (caller_.account != nullptr) caller_.account->AddCallTime(time);
-  admission->Count(method_, status.code());
+  const absl::Duration duration = admission->metrics_.all.Now() - start_;
+  admission->metrics_.grpc_request_seconds.With(method_).Record(duration);
+  if (caller_.account != nullptr) caller_.account->AddCallTime(duration);
+  admission->Ended(method_, caller_.name, status, duration, trace_id_);
   return ToGrpcStatus(status);
 }
 
 absl::StatusOr<AdmittedCall> Admission::Admit(const grpc::CallbackServerContext& context,
                                               std::string_view method) {
+  std::string trace_id = Logs() ? TraceIdIn(context.client_metadata()) : "";
   if (callers_ == nullptr) {
     return Admit(Caller{.name = kLocalCaller, .roles = {Role::kAdmin}}, method,
-                 /*is_stream=*/false);
+                 /*is_stream=*/false, std::move(trace_id));
   }
   const std::string path =
       absl::StrCat("/derin.v1.", absl::string_view(method.data(), method.size()));
   absl::StatusOr<Caller> caller =
       callers_->Authorize(path, AuthorizationIn(context.client_metadata()));
   if (!caller.ok()) {
-    Count(std::string(method), caller.status().code());
+    Ended(std::string(method), "", caller.status(), absl::ZeroDuration(), trace_id);
     return caller.status();
   }
-  return Admit(*std::move(caller), method, RuleOf(path)->is_stream);
+  return Admit(*std::move(caller), method, RuleOf(path)->is_stream, std::move(trace_id));
 }
 
 absl::StatusOr<AdmittedCall> Admission::Admit(Caller caller, std::string_view method,
-                                              bool is_stream) {
+                                              bool is_stream, std::string trace_id) {
   std::string name(method);
   absl::Status refusal;
   absl::Duration token_delay;
@@ -118,10 +124,10 @@ absl::StatusOr<AdmittedCall> Admission::Admit(Caller caller, std::string_view me
       if (counted) ++streams_[caller.name];
       ++awaited_;
       metrics_.grpc_in_flight.With(name).Add(1);
-      return AdmittedCall(this, std::move(caller), std::move(name), counted);
+      return AdmittedCall(this, std::move(caller), std::move(name), std::move(trace_id), counted);
     }
   }
-  Count(name, refusal.code());
+  Ended(name, caller.name, refusal, absl::ZeroDuration(), trace_id);
   return refusal;
 }
 
@@ -157,8 +163,18 @@ void Admission::Leave() {
   --awaited_;
 }
 
-void Admission::Count(const std::string& method, absl::StatusCode code) {
-  metrics_.grpc_requests.With(method, absl::StatusCodeToString(code)).Add();
+void Admission::Ended(const std::string& method, const std::string& caller,
+                      const absl::Status& status, absl::Duration duration,
+                      const std::string& trace_id) {
+  metrics_.grpc_requests.With(method, absl::StatusCodeToString(status.code())).Add();
+  if (!Logs()) return;
+  const std::string reason = ErrorReason(status);
+  log_->Ended({.method = method,
+               .caller = caller,
+               .code = status.code(),
+               .reason = reason,
+               .duration = duration,
+               .trace_id = trace_id});
 }
 
 }  // namespace derin::server

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/logging/call_log.h"
 #include "server/metrics/server_metrics.h"
 #include "server/security/caller.h"
 #include "server/security/callers.h"
@@ -41,11 +42,13 @@ class AdmittedCall {
 
  private:
   friend class Admission;
-  AdmittedCall(Admission* admission, Caller caller, std::string method, bool counted);
+  AdmittedCall(Admission* admission, Caller caller, std::string method, std::string trace_id,
+               bool counted);
 
   Admission* admission_;  // null once ended or moved from
   Caller caller_;
   std::string method_;
+  std::string trace_id_;  // empty when calls are not logged, too
   absl::Duration start_;
   bool awaited_ = true;
   bool counted_ = false;  // among the streams of its caller
@@ -54,11 +57,11 @@ class AdmittedCall {
 // The one door that every call passes; counts the calls too. Thread-safe; outlives them.
 class Admission {
  public:
-  // Both outlive it. Without `callers` everybody is `local` and may do everything; without `usage`
-  // nobody counts, and callers have no account.
+  // All outlive it. Without `callers` everybody is `local` and may do everything; without `usage`
+  // nobody counts, and callers have no account; without `log` calls are not logged.
   explicit Admission(ServerMetrics& metrics, const Callers* callers = nullptr,
-                     UsageLedger* usage = nullptr)
-      : metrics_(metrics), callers_(callers), usage_(usage) {}
+                     UsageLedger* usage = nullptr, CallLog* log = nullptr)
+      : metrics_(metrics), callers_(callers), usage_(usage), log_(log) {}
 
   // `method` is that of the metrics, such as `CorpusService/GetCorpus`. UNAVAILABLE, reason
   // SERVER_STOPPING, once draining began; else errors as Callers::Authorize, and
@@ -67,8 +70,8 @@ class Admission {
   absl::StatusOr<AdmittedCall> Admit(const grpc::CallbackServerContext& context,
                                      std::string_view method) ABSL_LOCKS_EXCLUDED(mutex_);
   // The same of a caller that is known already.
-  absl::StatusOr<AdmittedCall> Admit(Caller caller, std::string_view method, bool is_stream)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<AdmittedCall> Admit(Caller caller, std::string_view method, bool is_stream,
+                                     std::string trace_id = "") ABSL_LOCKS_EXCLUDED(mutex_);
 
   void StartDraining() ABSL_LOCKS_EXCLUDED(mutex_);
   bool draining() const ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -85,11 +88,16 @@ class Admission {
   friend class AdmittedCall;
   void Leave() ABSL_LOCKS_EXCLUDED(mutex_);
   void EndStream(const std::string& caller) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Count(const std::string& method, absl::StatusCode code);
+  // Calls are logged, and now.
+  bool Logs() const { return log_ != nullptr && CallLog::Wanted(); }
+  // Counts and logs a call that is over, or was not let in.
+  void Ended(const std::string& method, const std::string& caller, const absl::Status& status,
+             absl::Duration duration, const std::string& trace_id);
 
   ServerMetrics& metrics_;
   const Callers* const callers_;
   UsageLedger* const usage_;
+  CallLog* const log_;
   mutable absl::Mutex mutex_;
   // Of callers that have a limit of them and at least one.
   absl::flat_hash_map<std::string, int64_t> streams_ ABSL_GUARDED_BY(mutex_);

@@ -7,6 +7,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "server/logging/trace_context.h"
 #include "server/rpc/page.h"
 #include "server/rpc/unary.h"
 #include "server/status/error.h"
@@ -121,7 +122,8 @@ grpc::ServerUnaryReactor* TrainingService::CreateTrainingJob(
     v1::TrainingJob* response) {
   return AnswerUnary(context, admission_, "TrainingService/CreateTrainingJob", response,
                      [&](const Caller& caller) {
-                       return jobs_.Create(*request, {caller.name, caller.limits.jobs});
+                       return jobs_.Create(*request, {caller.name, caller.limits.jobs},
+                                           TraceIdIn(context->client_metadata()));
                      });
 }
 

@@ -3,7 +3,9 @@
 #include <string>
 #include <string_view>
 
+#include "server/logging/trace_context.h"
 #include "server/security/method_rule.h"
+#include "server/status/error.h"
 
 namespace derin::server {
 namespace {
@@ -25,8 +27,19 @@ grpc::Status TokenProcessor::Process(const InputMetadata& metadata, grpc::AuthCo
   const absl::Status status = callers_.Authorize(path, AuthorizationIn(metadata)).status();
   if (status.ok()) return grpc::Status::OK;
   // Only known methods: a label's values must stay few.
-  if (RuleOf(path) != nullptr) {
+  const bool known = RuleOf(path) != nullptr;
+  if (known) {
     metrics_.grpc_requests.With(MetricsName(path), absl::StatusCodeToString(status.code())).Add();
+  }
+  if (CallLog::Wanted()) {
+    const std::string method = known ? MetricsName(path) : "unknown";
+    const std::string reason = ErrorReason(status), trace_id = TraceIdIn(metadata);
+    log_.Ended({.method = method,
+                .caller = "",
+                .code = status.code(),
+                .reason = reason,
+                .duration = absl::ZeroDuration(),
+                .trace_id = trace_id});
   }
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
 }

@@ -2,6 +2,7 @@
 
 #include <grpcpp/security/auth_metadata_processor.h>
 
+#include "server/logging/call_log.h"
 #include "server/metrics/server_metrics.h"
 #include "server/security/callers.h"
 
@@ -15,9 +16,9 @@ namespace derin::server {
 // only.
 class TokenProcessor final : public grpc::AuthMetadataProcessor {
  public:
-  // Both outlive it. Refused calls are counted.
-  TokenProcessor(const Callers& callers, ServerMetrics& metrics)
-      : callers_(callers), metrics_(metrics) {}
+  // All outlive it. Refused calls are counted and logged.
+  TokenProcessor(const Callers& callers, ServerMetrics& metrics, CallLog& log)
+      : callers_(callers), metrics_(metrics), log_(log) {}
 
   // Nothing here waits.
   bool IsBlocking() const override { return false; }
@@ -27,6 +28,7 @@ class TokenProcessor final : public grpc::AuthMetadataProcessor {
  private:
   const Callers& callers_;
   ServerMetrics& metrics_;
+  CallLog& log_;
 };
 
 }  // namespace derin::server

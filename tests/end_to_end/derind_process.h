@@ -32,6 +32,7 @@ class Derind {
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
   }
+  Derind(Derind&&) = delete;
   ~Derind() {
     if (process_ != 0) {
       Kill(SIGKILL);

@@ -8,11 +8,13 @@
 #include "server/jobs/training_run.h"
 #include "server/status/error.h"
 #include "tests/server/jobs/training_ground.h"
+#include "tests/server/logging/captured_log.h"
 
 namespace derin::server {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using v1::TrainingJob;
@@ -44,6 +46,22 @@ TEST_F(TrainingJobsTest, TrainsWhatWasAskedFor) {
   EXPECT_TRUE(tale.status().ok()) << tale.status();
   EXPECT_EQ(jobs->Get("a")->state(), TrainingJob::STATE_SUCCEEDED);
   EXPECT_EQ(jobs->Get("a")->model_version(), "models/tiny/versions/1");
+}
+
+TEST_F(TrainingJobsTest, TheLogNamesTheTraceThatAJobComesFrom) {
+  CapturedLog captured(LogFormat::kText);
+  ASSERT_TRUE(jobs->Create(Request("a", TinySpec()), {.name = "ada"}, "4bf9").ok());
+  EXPECT_THAT(
+      captured.text(),
+      EndsWith(" info A training job was created. training_job=a caller=ada trace_id=4bf9\n"));
+  ASSERT_TRUE(jobs->Create(Request("b", TinySpec())).ok());
+  ASSERT_TRUE(jobs->Start().ok());
+  Tale(*jobs, "b").AwaitEnd();
+  jobs.reset();
+  const std::string text = captured.text();
+  EXPECT_THAT(text, HasSubstr("The training begins. training_job=a attempt=1 trace_id=4bf9\n"));
+  EXPECT_THAT(text, HasSubstr("The training is complete. training_job=a state=SUCCEEDED\n"));
+  EXPECT_THAT(text, HasSubstr("The training begins. training_job=b attempt=1\n"));
 }
 
 TEST_F(TrainingJobsTest, DrawsWhatIsNotGiven) {

@@ -1,5 +1,6 @@
 #include "server/rpc/admission.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <optional>
@@ -7,10 +8,13 @@
 
 #include "server/status/error.h"
 #include "server/usage/usage_ledger.h"
+#include "tests/server/logging/captured_log.h"
 #include "tests/temporary_folder.h"
 
 namespace derin::server {
 namespace {
+
+using ::testing::EndsWith;
 
 class AdmissionTest : public ::testing::Test {
  protected:
@@ -77,6 +81,25 @@ TEST_F(CountedAdmissionTest, ACallerWithoutTokensLeftIsRefusedWhatWouldUseSome) 
   EXPECT_TRUE(Ask(false).ok());
   now_ += absl::Seconds(11);
   EXPECT_TRUE(Ask(true).ok());
+}
+
+TEST_F(AdmissionTest, ACallThatIsOverIsLogged) {
+  CapturedLog captured(LogFormat::kText, spdlog::level::debug);
+  CallLog log;
+  Admission admission(metrics_, /*callers=*/nullptr, /*usage=*/nullptr, &log);
+  auto call = admission.Admit({.name = "ada"}, "Service/Method", /*is_stream=*/false, "4bf9");
+  ASSERT_TRUE(call.ok());
+  EXPECT_EQ(captured.text(), "");
+  AdmittedCall moved = *std::move(call);
+  now_ += absl::Milliseconds(1500);
+  moved.End(Refusal(absl::StatusCode::kNotFound, "NO_SUCH_THING", "no such thing as secret"));
+  EXPECT_THAT(captured.text(), EndsWith(" debug Call ended method=Service/Method code=NOT_FOUND "
+                                        "seconds=1.5 caller=ada reason=NO_SUCH_THING "
+                                        "trace_id=4bf9\n"));
+  admission.StartDraining();
+  EXPECT_FALSE(admission.Admit({.name = "bob"}, "Service/Method", false, "5c0a").ok());
+  EXPECT_THAT(captured.text(), EndsWith("code=UNAVAILABLE seconds=0 caller=bob "
+                                        "reason=SERVER_STOPPING trace_id=5c0a\n"));
 }
 
 TEST_F(AdmissionTest, ACallThatNobodyEndsWasCancelled) {
