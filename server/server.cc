@@ -23,6 +23,7 @@
 #include "server/jobs/training_jobs.h"
 #include "server/listen_address.h"
 #include "server/logging/call_log.h"
+#include "server/metrics/gpu_monitor.h"
 #include "server/metrics/metrics_endpoint.h"
 #include "server/metrics/server_metrics.h"
 #include "server/options_check.h"
@@ -93,7 +94,7 @@ v1::Limits LimitsOf(const ServerOptions& options) {
 }
 
 // What options.device names; says why that is no GPU where it could have been one.
-absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const ServerOptions& options) {
+absl::StatusOr<ChosenBackend> MakeBackend(const ServerOptions& options) {
   absl::StatusOr<ChosenBackend> chosen =
       ChooseBackend(options.device, options.threads, [](int gpu) { return NewGpuBackend(gpu); });
   if (!chosen.ok()) {
@@ -104,7 +105,17 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const ServerOptions& option
     spdlog::info("{}: running on the {}", chosen->why_no_gpu,
                  chosen->backend->capabilities().backend);
   }
-  return std::move(chosen->backend);
+  return chosen;
+}
+
+// Null, with a line in the log, where NVML does not work.
+std::unique_ptr<GpuMonitor> NewGpuMonitor(int gpu) {
+  absl::StatusOr<NvmlCalls> calls = LoadNvml();
+  absl::StatusOr<std::unique_ptr<GpuMonitor>> monitor =
+      calls.ok() ? GpuMonitor::Open(*calls, gpu) : calls.status();
+  if (monitor.ok()) return *std::move(monitor);
+  spdlog::info("No figures of the GPU itself: {}", std::string(monitor.status().message()));
+  return nullptr;
 }
 
 }  // namespace
@@ -156,6 +167,7 @@ struct Server::Parts {
   const TlsFiles tls;
   const int max_calls_per_connection;
   const int handshake_timeout_ms;
+  std::unique_ptr<GpuMonitor> gpu_monitor;  // null where there is none
   std::unique_ptr<MetricsEndpoint> metrics_endpoint;
   std::string metrics_address;
   std::unique_ptr<grpc::Server> grpc_server;  // null once shut down
@@ -165,10 +177,12 @@ struct Server::Parts {
 absl::StatusOr<std::unique_ptr<Server::Parts>> Server::Parts::Make(
     const ServerOptions& options, std::unique_ptr<Backend> backend,
     std::unique_ptr<Callers> callers) {
+  std::unique_ptr<GpuMonitor> monitor;
   if (backend == nullptr) {
-    absl::StatusOr<std::unique_ptr<Backend>> made = MakeBackend(options);
+    absl::StatusOr<ChosenBackend> made = MakeBackend(options);
     if (!made.ok()) return made.status();
-    backend = *std::move(made);
+    backend = std::move(made->backend);
+    if (made->gpu.has_value()) monitor = NewGpuMonitor(*made->gpu);
   }
   absl::StatusOr<DataDirectory> directory = DataDirectory::Open(options.data_directory);
   if (!directory.ok()) return directory.status();
@@ -183,6 +197,8 @@ absl::StatusOr<std::unique_ptr<Server::Parts>> Server::Parts::Make(
   auto parts =
       std::make_unique<Parts>(options, std::move(backend), std::move(callers),
                               *std::move(directory), *std::move(store), *std::move(archive));
+  if (monitor != nullptr) monitor->BindTo(parts->metrics);
+  parts->gpu_monitor = std::move(monitor);
   if (absl::Status status = parts->StartWork(options); !status.ok()) return status;
   return parts;
 }

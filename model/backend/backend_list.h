@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,8 @@ struct ChosenBackend {
   std::unique_ptr<Backend> backend;
   // Why `auto` has not taken a GPU; empty when it has, and when it was not asked.
   std::string why_no_gpu;
+  // The number of the GPU, when the backend is of one.
+  std::optional<int> gpu;
 };
 
 // OK for the name of a device that a machine may have, with a number of threads that it works with;

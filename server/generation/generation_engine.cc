@@ -276,6 +276,7 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
 
   step_end_ = clock_();
   step_time_ = (step_end_ - start) / steps;
+  metrics_.generation_busy.Add(step_end_ - start);
   int started = 0;
   for (const auto& one : batch) started += one->waiting();
   int64_t drawn = 0;

@@ -261,6 +261,7 @@ absl::Status TrainingRun::Step() {
   training_time_ += step_time_;
   if (status.ok() && time_is_up() && !trainer_->done()) status = trainer_->EndHere();
   surroundings_.metrics.training_step_seconds.Record(step_time_);
+  surroundings_.metrics.training_busy.Add(step_time_);
 
   const int64_t tokens = trainer_->progress().tokens;
   trained_tokens_.Add(tokens - counted_tokens_);

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/time/time.h"
+
 namespace derin::server {
 
 // Recording threads are spread over this many shards, each on cache lines of its own, so that two
@@ -51,6 +53,16 @@ class Counter {
 
  private:
   ShardedSum sum_;
+};
+
+// Time that only rises, from 0; kept in nanoseconds.
+class TimeCounter {
+ public:
+  void Add(absl::Duration time) { nanoseconds_.Add(absl::ToInt64Nanoseconds(time)); }
+  double Seconds() const { return static_cast<double>(nanoseconds_.Value()) * 1e-9; }
+
+ private:
+  ShardedSum nanoseconds_;
 };
 
 // Counts what is under way: rises and falls, by one thread or another.

@@ -18,6 +18,10 @@ void Fill(const Counter& counter, prometheus::ClientMetric& sample) {
   sample.counter.value = static_cast<double>(counter.Value());
 }
 
+void Fill(const TimeCounter& counter, prometheus::ClientMetric& sample) {
+  sample.counter.value = counter.Seconds();
+}
+
 void Fill(const UpDownCounter& counter, prometheus::ClientMetric& sample) {
   sample.gauge.value = static_cast<double>(counter.Value());
 }

@@ -23,6 +23,7 @@ inline constexpr size_t kMaxSeries = 1000;
 std::vector<prometheus::ClientMetric::Label> MetricLabels(const std::vector<std::string>& names,
                                                           const std::vector<std::string>& values);
 void Fill(const Counter& counter, prometheus::ClientMetric& sample);
+void Fill(const TimeCounter& counter, prometheus::ClientMetric& sample);
 void Fill(const UpDownCounter& counter, prometheus::ClientMetric& sample);
 void Fill(const Histogram& histogram, prometheus::ClientMetric& sample);
 
@@ -81,6 +82,14 @@ class CounterFamily : public Family<Counter, N> {
   CounterFamily(MetricSet& set, MetricInfo info, std::array<std::string, N> labels)
       : Family<Counter, N>(set, std::move(info), prometheus::MetricType::Counter, std::move(labels),
                            [] { return std::make_unique<Counter>(); }) {}
+};
+
+template <size_t N>
+class TimeCounterFamily : public Family<TimeCounter, N> {
+ public:
+  TimeCounterFamily(MetricSet& set, MetricInfo info, std::array<std::string, N> labels)
+      : Family<TimeCounter, N>(set, std::move(info), prometheus::MetricType::Counter,
+                               std::move(labels), [] { return std::make_unique<TimeCounter>(); }) {}
 };
 
 template <size_t N>

@@ -137,11 +137,31 @@ struct ServerMetrics {
   UpDownCounterFamily<1> grpc_in_flight{
       all, {"derin_grpc_in_flight", "gRPC calls under way", ""}, {"method"}};
 
-  // Device and build: always 1, facts in the labels. `kind` of memory is `free`.
+  // Device and build: always 1, facts in the labels. `kind` of memory is `free` or `total`.
   GaugeFamily device_info{
       all, {"derin_device_info", "What computes", ""}, {"backend", "device", "engine_id"}};
   CallbackGauge device_memory_bytes{
       all, {"derin_device_memory_bytes", "Memory of the device", "bytes"}, {"kind"}};
+  // `work` is `training` or `generation`. As the host sees it: from a step's launch to its end,
+  // with what the step waits for the other work in between. So both together may be more than the
+  // time that has passed.
+  TimeCounterFamily<1> device_busy_seconds{
+      all,
+      {"derin_device_busy_seconds_total", "Time in which steps were under way", "seconds"},
+      {"work"}};
+  TimeCounter& training_busy = device_busy_seconds.With("training");
+  TimeCounter& generation_busy = device_busy_seconds.With("generation");
+  // Of a GPU, by NVML: of all that runs on it, other processes among them.
+  CallbackGauge device_used_memory_bytes{
+      all, {"derin_device_used_memory_bytes", "Memory of the GPU that is in use", "bytes"}};
+  CallbackGauge device_utilization_ratio{
+      all,
+      {"derin_device_utilization_ratio", "Share of the last second in which the GPU worked",
+       "ratio"}};
+  CallbackGauge device_temperature_celsius{
+      all, {"derin_device_temperature_celsius", "Temperature of the GPU", "celsius"}};
+  CallbackGauge device_power_watts{
+      all, {"derin_device_power_watts", "Electric power that the GPU takes", "watts"}};
   GaugeFamily build_info{all, {"derin_build_info", "Version of the server", ""}, {"version"}};
 
   // The process, under the names that Prometheus's own clients use.

@@ -31,6 +31,13 @@ std::string Name(const absl::StatusOr<ChosenBackend>& chosen) {
   return chosen.ok() ? chosen->backend->capabilities().backend : chosen.status().ToString();
 }
 
+TEST(BackendList, SaysWhichGpuItIs) {
+  Gpus gpus;
+  EXPECT_EQ(gpus.Choose("auto")->gpu, 0);
+  EXPECT_EQ(gpus.Choose("cuda:3")->gpu, 3);
+  EXPECT_EQ(gpus.Choose("cpu")->gpu, std::nullopt);
+}
+
 TEST(BackendList, RefusesAnUnknownNameListingThoseThereAre) {
   for (const char* name : {"tpu", "cuda:", "cuda:x", "cuda:-1", "cuda: 1", "cuda1", "cuda:0:1",
                            "cuda:99999999999", "CUDA", ""}) {

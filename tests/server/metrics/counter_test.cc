@@ -22,6 +22,13 @@ TEST(Counter, AddsUpWhatManyThreadsCounted) {
   EXPECT_EQ(counter.Value(), uint64_t{kAdds} * kThreads * (kThreads + 1) / 2);
 }
 
+TEST(TimeCounter, AddsUpTimesToTheNanosecond) {
+  TimeCounter busy;
+  busy.Add(absl::Seconds(3));
+  busy.Add(absl::Nanoseconds(1));
+  EXPECT_DOUBLE_EQ(busy.Seconds(), 3.000000001);
+}
+
 TEST(UpDownCounter, FallsByAnotherThreadThanItRose) {
   UpDownCounter in_flight;
   in_flight.Add(3);

@@ -53,6 +53,11 @@ struct ServerMetricsTest : testing::Test {
     metrics.device_memory_bytes.Bind([] {
       return std::vector<CallbackGauge::Sample>{{{"free"}, 1}};
     });
+    for (CallbackGauge* gauge :
+         {&metrics.device_used_memory_bytes, &metrics.device_utilization_ratio,
+          &metrics.device_temperature_celsius, &metrics.device_power_watts}) {
+      gauge->BindValue([] { return 1.0; });
+    }
     metrics.build_info.Set({"0.1.0"}, 1);
   }
 };
@@ -97,7 +102,8 @@ TEST_F(ServerMetricsTest, NamesEndWithTheirUnit) {
     const MetricInfo& info = metric->info();
     EXPECT_TRUE(std::regex_match(info.name, std::regex("(derin|process)_[a-z_]+"))) << info.name;
     EXPECT_FALSE(info.help.empty()) << info.name;
-    if (info.unit == "seconds" || info.unit == "bytes" || info.unit == "ratio") {
+    if (info.unit == "celsius" || info.unit == "watts" || info.unit == "seconds" ||
+        info.unit == "bytes" || info.unit == "ratio") {
       EXPECT_TRUE(std::regex_match(info.name, std::regex(".*_" + info.unit + "(_total)?")))
           << info.name;
     }
@@ -122,6 +128,18 @@ TEST_F(ServerMetricsTest, SeriesOfAJobLeaveFiveMinutesAfterItsEnd) {
   now += absl::Seconds(1);
   EXPECT_THAT(Text(), Not(HasSubstr("job-1")));
   EXPECT_THAT(Text(), HasSubstr("job-2"));
+}
+
+TEST_F(ServerMetricsTest, KnowsBothKindsOfWorkFromTheStart) {
+  metrics.training_busy.Add(absl::Milliseconds(1500));
+  EXPECT_THAT(Text(), HasSubstr("\nderin_device_busy_seconds_total{work=\"training\"} 1.5\n"));
+  EXPECT_THAT(Text(), HasSubstr("\nderin_device_busy_seconds_total{work=\"generation\"} 0\n"));
+}
+
+TEST_F(ServerMetricsTest, WithoutAGpuThereIsNothingOfOne) {
+  for (const char* name : {"utilization", "temperature", "power", "used_memory"}) {
+    EXPECT_THAT(Text(), Not(HasSubstr("derin_device_" + std::string(name))));
+  }
 }
 
 TEST_F(ServerMetricsTest, TellsAboutTheProcess) {
