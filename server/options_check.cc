@@ -69,6 +69,13 @@ absl::StatusOr<ListenAddress> ParseGrpcAddress(const ServerOptions& options) {
   return address;
 }
 
+absl::StatusOr<ListenAddress> ParseChannelzAddress(const ServerOptions& options) {
+  absl::StatusOr<ListenAddress> address = ParseListenAddress(options.channelz_listen);
+  if (!address.ok() || address->is_unix()) return address;
+  return absl::InvalidArgumentError(absl::StrCat("got address ", Quoted(options.channelz_listen),
+                                                 " for channelz, wanted unix:PATH"));
+}
+
 absl::StatusOr<ListenAddress> ParseMetricsAddress(const ServerOptions& options) {
   absl::StatusOr<ListenAddress> address = ParseListenAddress(options.metrics_listen);
   if (!address.ok()) return address.status();
@@ -121,11 +128,16 @@ absl::StatusOr<Addresses> CheckAddresses(const ServerOptions& options) {
   }
   absl::StatusOr<ListenAddress> grpc = ParseGrpcAddress(options);
   if (!grpc.ok()) return grpc.status();
-  Addresses addresses{.grpc = *std::move(grpc), .metrics = std::nullopt};
+  Addresses addresses{.grpc = *std::move(grpc), .metrics = std::nullopt, .channelz = std::nullopt};
   if (!options.metrics_listen.empty()) {
     absl::StatusOr<ListenAddress> metrics = ParseMetricsAddress(options);
     if (!metrics.ok()) return metrics.status();
     addresses.metrics = *std::move(metrics);
+  }
+  if (!options.channelz_listen.empty()) {
+    absl::StatusOr<ListenAddress> channelz = ParseChannelzAddress(options);
+    if (!channelz.ok()) return channelz.status();
+    addresses.channelz = *std::move(channelz);
   }
   return addresses;
 }
@@ -141,6 +153,7 @@ std::vector<std::string> FaultsOf(const CommandLine& line) {
   };
   check_address(ParseGrpcAddress(options));
   if (!options.metrics_listen.empty()) check_address(ParseMetricsAddress(options));
+  if (!options.channelz_listen.empty()) check_address(ParseChannelzAddress(options));
   check(CheckTlsFiles(TlsFilesOf(options), absl::Now()));
   if (IsSet(options.tokens)) check(Callers::Load(options.tokens).status());
   check(CheckCanWrite(

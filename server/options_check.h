@@ -15,6 +15,7 @@ namespace derin::server {
 struct Addresses {
   ListenAddress grpc;
   std::optional<ListenAddress> metrics;
+  std::optional<ListenAddress> channelz;
 };
 
 TlsFiles TlsFilesOf(const ServerOptions& options);

@@ -15,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "model/backend/backend_list.h"
 #include "model/backend/gpu_loader.h"
+#include "server/channelz.h"
 #include "server/generation/generation_engine.h"
 #include "server/generation/session_archive.h"
 #include "server/generation/session_gauges.h"
@@ -171,6 +172,7 @@ struct Server::Parts {
   std::unique_ptr<MetricsEndpoint> metrics_endpoint;
   std::string metrics_address;
   std::unique_ptr<grpc::Server> grpc_server;  // null once shut down
+  std::unique_ptr<grpc::Server> channelz;     // null where it is not wanted
   std::string address;
 };
 
@@ -295,6 +297,11 @@ absl::Status Server::Parts::Listen(const Addresses& addresses) {
     if (absl::Status status = ListenForMetrics(*addresses.metrics); !status.ok()) return status;
   }
   if (absl::Status status = ListenForCalls(addresses.grpc); !status.ok()) return status;
+  if (addresses.channelz.has_value()) {
+    absl::StatusOr<std::unique_ptr<grpc::Server>> started = StartChannelz(*addresses.channelz);
+    if (!started.ok()) return started.status();
+    channelz = *std::move(started);
+  }
   SetReady(true);
   backend->OnLost([this](const absl::Status& health) {
     spdlog::critical("{}", std::string(DeviceLost(health).message()));

@@ -83,6 +83,10 @@ void AddOptions(CLI::App& app, CommandLine& line) {
       ->type_name("ADDRESS")
       ->capture_default_str();
   app.add_option(
+         "--channelz-listen", server.channelz_listen,
+         "Where to serve gRPC's view of its connections, channelz: unix:PATH; empty: nowhere")
+      ->type_name("ADDRESS");
+  app.add_option(
          "--device", server.device,
          "What computes: cuda or cuda:N (a GPU, counted from 0), cpu, reference, or auto: a GPU "
          "that works, else the cpu")

@@ -26,6 +26,8 @@ struct ServerOptions {
   bool allow_insecure_remote = false;
   // HOST:PORT of the pages for operators, port 0 for any free one; empty: none.
   std::string metrics_listen = "127.0.0.1:9464";
+  // unix:PATH of grpc.channelz.v1; empty: nowhere.
+  std::string channelz_listen;
   // Folder of everything that must survive the server.
   std::filesystem::path data_directory;
   // A backend's name, `cuda:N` for another GPU than the first, or `auto`: a GPU that works here,
