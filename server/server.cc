@@ -263,6 +263,8 @@ absl::Status Server::Parts::StartWork(const ServerOptions& options) {
                                 .time_to_live = options.session_time_to_live});
   housekeeper.emplace(sessions, *archive);
   PublishFacts();
+  // Before anybody is told that the server is ready, and before a training takes the device.
+  if (absl::Status warm = registry.WarmUp().status(); !warm.ok()) return warm;
   return jobs.Start();
 }
 

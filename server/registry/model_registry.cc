@@ -1,5 +1,8 @@
 #include "server/registry/model_registry.h"
 
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -7,6 +10,7 @@
 #include "server/registry/model_digest.h"
 #include "server/registry/proto_conversion.h"
 #include "server/status/error.h"
+#include "server/storage/proto_time.h"
 #include "server/storage/resource_name.h"
 
 namespace derin::server {
@@ -116,6 +120,51 @@ StackConfig ModelRegistry::Served(StackConfig config) const {
     config.precision = Precision::kF32;
   }
   return config;
+}
+
+absl::StatusOr<int> ModelRegistry::WarmUp() {
+  const absl::StatusOr<std::vector<v1::ModelVersion>> versions = LatestVersions();
+  if (!versions.ok()) return versions.status();
+  int loaded = 0;
+  for (const v1::ModelVersion& version : *versions) {
+    if (!FitsBeside(version)) break;
+    const absl::Status status = Resolve(version.name(), "model").status();
+    if (status.ok()) {
+      ++loaded;
+    } else {
+      spdlog::warn("{} cannot be loaded: {}", version.name(), std::string(status.message()));
+    }
+  }
+  return loaded;
+}
+
+absl::StatusOr<std::vector<v1::ModelVersion>> ModelRegistry::LatestVersions() {
+  std::vector<v1::ModelVersion> versions;
+  for (std::string after;;) {
+    constexpr int kPage = 1000;
+    absl::StatusOr<Listing<v1::Model>> page = store_.ListModels(after, kPage);
+    if (!page.ok()) return page.status();
+    for (v1::Model& model : page->items) {
+      if (model.has_latest_version()) {
+        versions.push_back(std::move(*model.mutable_latest_version()));
+      }
+    }
+    after = page->next;
+    if (after.empty()) break;
+  }
+  std::stable_sort(versions.begin(), versions.end(),
+                   [](const v1::ModelVersion& one, const v1::ModelVersion& other) {
+                     return FromTimestamp(one.create_time()) > FromTimestamp(other.create_time());
+                   });
+  return versions;
+}
+
+bool ModelRegistry::FitsBeside(const v1::ModelVersion& version) {
+  const absl::StatusOr<StackConfig> config =
+      FromProto(version.config(), version.vocabulary_size(), kConfigField);
+  if (!config.ok()) return true;  // Resolve says what is wrong with it
+  absl::MutexLock lock(&mutex_);
+  return bytes_ + BytesOf(Served(*config)) <= options_.weights_memory_bytes;
 }
 
 int64_t ModelRegistry::BytesOf(const StackConfig& config) const {

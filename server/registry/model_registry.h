@@ -56,6 +56,11 @@ class ModelRegistry {
                                                                std::string_view field)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Loads the latest versions of all models, the newest first, until the next would not fit beside
+  // them, so that nobody's first call waits for that. How many were loaded; one that cannot be is
+  // passed over, with a line in the log.
+  absl::StatusOr<int> WarmUp() ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   struct Entry;
 
@@ -65,6 +70,9 @@ class ModelRegistry {
   int64_t BytesOf(const StackConfig& config) const;
   absl::StatusOr<std::shared_ptr<const LoadedVersion>> Load(v1::ModelVersion version,
                                                             const StackConfig& config);
+  absl::StatusOr<std::vector<v1::ModelVersion>> LatestVersions();
+  // Whether the version fits beside all that is loaded.
+  bool FitsBeside(const v1::ModelVersion& version) ABSL_LOCKS_EXCLUDED(mutex_);
   void Forget(const std::string& key) ABSL_LOCKS_EXCLUDED(mutex_);
   // Until `bytes` more fit in the budget, moves what it drops to `dropped`.
   absl::Status MakeRoom(int64_t bytes, std::vector<std::shared_ptr<Entry>>& dropped)

@@ -164,6 +164,21 @@ TEST_F(ModelRegistryTest, VersionsInUseAreNotDroppedAndWhatDoesNotFitIsRefused) 
   EXPECT_TRUE(ErrorRetryDelay(status).has_value()) << "it fits once the other is let go";
 }
 
+TEST_F(ModelRegistryTest, WarmsUpTheLatestVersionsThatFitAndPassesOverOneThatIsDamaged) {
+  ASSERT_TRUE(Publish(1).ok());
+  ASSERT_TRUE(Publish(2).ok());
+  Reopen(int64_t{1} << 30);
+  EXPECT_EQ(*registry_->WarmUp(), 1) << "of a model the latest";
+  // It is there without its file.
+  std::filesystem::remove_all(folder_.path() / "blobs");
+  EXPECT_TRUE(registry_->Resolve("models/m", "model").ok());
+  EXPECT_FALSE(registry_->Resolve("models/m/versions/1", "model").ok());
+  Reopen(int64_t{1} << 30);
+  EXPECT_EQ(*registry_->WarmUp(), 0) << "it cannot be read";
+  Reopen(1024);
+  EXPECT_EQ(*registry_->WarmUp(), 0) << "it does not fit";
+}
+
 TEST_F(ModelRegistryTest, NamesThatMeanNothingSaySo) {
   ASSERT_TRUE(store_->InsertTrainingJob(TestJob("job-1", "empty")).ok());
   EXPECT_EQ(registry_->Resolve("models/none", "model").status().code(),
