@@ -166,6 +166,12 @@ ROWS = (
         Panel("Power of the GPU", "Near its limit it computes as fast as it can. No data without a GPU.", "watt",
               (Query(f"derin_device_power_watts{{{INSTANCE}}}", "{{instance}}"),)),
     )),
+    ("Callers", (
+        Panel("Tokens of each caller", "What each had computed a second; a caller at its max_tokens_per_minute is a flat line.", "short",
+              (Query(rate("derin_usage_tokens_total", by="by (caller, kind) "), "{{caller}} {{kind}}"),), width=12, stacked=True),
+        Panel("Calls and trainings of each caller", "How many of each were under way on average.", "short",
+              (Query(rate("derin_usage_seconds_total", by="by (caller, kind) "), "{{caller}} {{kind}}"),), width=12, stacked=True),
+    )),
     ("Server", (
         Panel("Calls", "By method.", "reqps",
               (Query(rate("derin_grpc_requests_total", by="by (method) "), "{{method}}"),), stacked=True),

@@ -58,6 +58,12 @@ struct ServerMetricsTest : testing::Test {
           &metrics.device_temperature_celsius, &metrics.device_power_watts}) {
       gauge->BindValue([] { return 1.0; });
     }
+    metrics.usage_tokens.Bind([] {
+      return std::vector<CallbackGauge::Sample>{{{"ada", "generated"}, 1}};
+    });
+    metrics.usage_seconds.Bind([] {
+      return std::vector<CallbackGauge::Sample>{{{"ada", "calls"}, 1}};
+    });
     metrics.build_info.Set({"0.1.0"}, 1);
   }
 };
