@@ -129,10 +129,11 @@ void AddOptions(CLI::App& app, CommandLine& line) {
   CLI::Option* backup = app.add_option("--backup", line.backup,
                                        "Copy the data of --data-dir, also while a server works "
                                        "with it, to this new folder, and end");
-  backup->type_name("DIR");
+  backup->type_name("DIR")->configurable(false);  // a deed, and no setting
   app.add_option("--restore", line.restore,
                  "Make --data-dir, a new folder, of this copy that --backup wrote, and end")
       ->type_name("DIR")
+      ->configurable(false)
       ->excludes(backup);
   app.add_option("--log-level", line.log_level, "What to log to standard error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}).description(""))

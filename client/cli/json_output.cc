@@ -123,11 +123,9 @@ Json ToJson(const client::Corpus& corpus) {
   json["character_count"] = corpus.character_count;
   json["vocabulary_size"] = corpus.vocabulary_size;
   json["sha256"] = corpus.sha256;
-  Json most_frequent = Json::array();
   for (const client::CharacterCount& one : corpus.most_frequent) {
-    most_frequent.push_back({{"character", one.character}, {"count", one.count}});
+    json["most_frequent"].push_back({{"character", one.character}, {"count", one.count}});
   }
-  json["most_frequent"] = std::move(most_frequent);
   return json;
 }
 
