@@ -148,6 +148,16 @@ def print_table(headings, rows):
             print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
 
 
+def measurements(training):
+    """(step, perplexity) of the held-out text, where it was measured: every point has the last one."""
+    points = []
+    for point in training.curve:
+        perplexity = point.get("validation_perplexity")
+        if perplexity is not None and (not points or points[-1][1] != perplexity):
+            points.append((point["step"], perplexity))
+    return points
+
+
 def draw(arguments, name, title, trainings, validation=False):
     """Perplexity over steps, a line for each training, into OUT/NAME.png."""
     try:
@@ -164,8 +174,7 @@ def draw(arguments, name, title, trainings, validation=False):
         steps = [point["step"] for point in training.curve]
         line, = axes.plot(steps, [point["training_perplexity"] for point in training.curve],
                           label=training.label, linewidth=1.2)
-        held_out = [(point["step"], point["validation_perplexity"]) for point in training.curve
-                    if "validation_perplexity" in point]
+        held_out = measurements(training)
         if validation and held_out:
             axes.plot(*zip(*held_out), color=line.get_color(), linestyle="--", linewidth=1.2,
                       label=f"{training.label}, held-out text")

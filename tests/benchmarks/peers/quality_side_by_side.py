@@ -109,8 +109,8 @@ def main():
             "--epochs", arguments.epochs)
     peer = train(text, arguments.hidden, derin.job["progress"]["step"])
     # What is compared is the held-out text alone.
-    ours = [point for point in derin.curve if "validation_perplexity" in point]
-    derin.curve = [{**point, "training_perplexity": point["validation_perplexity"]} for point in ours]
+    derin.curve = [{"step": step, "training_perplexity": perplexity}
+                   for step, perplexity in recipe.measurements(derin)]
     last = derin.job["progress"]["validation_perplexity"]
     losses = [math.log(last), math.log(peer[-1][1])]
     recipe.print_table(
