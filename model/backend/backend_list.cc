@@ -84,8 +84,9 @@ absl::StatusOr<ChosenBackend> ChooseBackend(std::string_view device, int threads
     if (!takes.ok() && !automatic) return takes;
     auto made = takes.ok() ? gpu(*number)
                            : absl::UnavailableError("threads of the processor are asked for");
-    if (made.ok())
+    if (made.ok()) {
       return ChosenBackend{.backend = *std::move(made), .why_no_gpu = "", .gpu = number};
+    }
     if (!automatic) return made.status();
     chosen.why_no_gpu = static_cast<std::string>(made.status().message());
   }
