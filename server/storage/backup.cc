@@ -13,6 +13,7 @@
 #include "model/checkpoint/durable_file.h"
 #include "server/status/error.h"
 #include "server/storage/backup_manifest.h"
+#include "server/storage/data_directory.h"
 #include "server/storage/folder.h"
 #include "server/storage/metadata_snapshot.h"
 #include "server/storage/segment_copy.h"
@@ -41,14 +42,15 @@ class BackupWriter {
       : data_(std::move(data)), folder_(std::move(folder)), listener_(listener) {}
 
   absl::Status CopySessions() {
-    if (absl::Status made = MakeFolder(folder_ / "sessions"); !made.ok()) return made;
+    if (absl::Status made = MakeFolder(folder_ / kSessionsFolder); !made.ok()) return made;
     const auto before = [this](std::string_view name) {
       Tell(absl::StrCat("sessions/", absl::string_view(name.data(), name.size())));
     };
-    const absl::Status copied = CopySegmentLog(data_ / "sessions", folder_ / "sessions", before);
+    const absl::Status copied =
+        CopySegmentLog(data_ / kSessionsFolder, folder_ / kSessionsFolder, before);
     if (!copied.ok()) return copied;
     std::error_code error;
-    std::filesystem::directory_iterator entry(folder_ / "sessions", error);
+    std::filesystem::directory_iterator entry(folder_ / kSessionsFolder, error);
     while (!error && entry != std::filesystem::directory_iterator()) {
       absl::StatusOr<CopiedFile> file = DigestOfFile(entry->path());
       if (!file.ok()) return file.status();
@@ -60,7 +62,7 @@ class BackupWriter {
   }
 
   absl::Status CopyMetadataAndBlobs() {
-    if (absl::Status made = MakeFolder(folder_ / "blobs"); !made.ok()) return made;
+    if (absl::Status made = MakeFolder(folder_ / kBlobsFolder); !made.ok()) return made;
     for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
       if (absl::Status copied = CopyMetadata(); !copied.ok()) return copied;
       const absl::StatusOr<bool> all = CopyBlobs();
@@ -102,15 +104,15 @@ class BackupWriter {
   }
 
   absl::Status CopyMetadata() {
-    constexpr char kName[] = "metadata.sqlite";
-    Tell(kName);
+    Tell(kMetadataFile);
     std::error_code error;
-    std::filesystem::remove(folder_ / kName, error);
-    absl::StatusOr<MetadataFacts> facts = SnapshotMetadata(data_ / kName, folder_ / kName);
+    std::filesystem::remove(folder_ / kMetadataFile, error);
+    absl::StatusOr<MetadataFacts> facts =
+        SnapshotMetadata(data_ / kMetadataFile, folder_ / kMetadataFile);
     if (!facts.ok()) return facts.status();
     facts_ = *std::move(facts);
-    absl::StatusOr<CopiedFile> file = DigestOfFile(folder_ / kName);
-    if (file.ok()) Add(kName, *std::move(file));
+    absl::StatusOr<CopiedFile> file = DigestOfFile(folder_ / kMetadataFile);
+    if (file.ok()) Add(kMetadataFile, *std::move(file));
     return file.status();
   }
 
@@ -165,7 +167,7 @@ class BackupWriter {
 
 absl::Status CheckSource(const std::filesystem::path& data, const std::filesystem::path& target) {
   std::error_code error;
-  if (!std::filesystem::exists(data / "metadata.sqlite", error)) {
+  if (!std::filesystem::exists(data / kMetadataFile, error)) {
     return Refusal(absl::StatusCode::kFailedPrecondition, "NO_DATA_DIRECTORY",
                    absl::StrFormat("%s is no data directory of derind: it has no metadata.sqlite",
                                    Quoted(data.native())));

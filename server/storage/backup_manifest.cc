@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "server/status/error.h"
+#include "server/storage/data_directory.h"
 #include "server/storage/sha256.h"
 
 namespace derin::server {
@@ -27,10 +28,9 @@ absl::Status Damaged(std::string_view what) {
 
 // Files only, below the folder.
 bool IsPlain(std::string_view path) {
-  return path == "metadata.sqlite" ||
-         ((path.starts_with("blobs/") || path.starts_with("sessions/")) &&
-          path.find("..") == std::string_view::npos && path.rfind('/') == path.find('/') &&
-          !path.ends_with('/'));
+  return path == kMetadataFile || ((path.starts_with("blobs/") || path.starts_with("sessions/")) &&
+                                   path.find("..") == std::string_view::npos &&
+                                   path.rfind('/') == path.find('/') && !path.ends_with('/'));
 }
 
 absl::Status ReadLine(std::string_view line, BackupManifest& manifest) {

@@ -7,6 +7,11 @@
 
 namespace derin::server {
 
+// What is in a data directory, and in a copy of one.
+inline constexpr char kMetadataFile[] = "metadata.sqlite";
+inline constexpr char kBlobsFolder[] = "blobs";
+inline constexpr char kSessionsFolder[] = "sessions";
+
 // The folder where one server keeps what must survive it. FORMAT.md beside this file says what is
 // in it. As long as the object lives the folder is locked, so that no second server works in it.
 class DataDirectory {
@@ -21,9 +26,9 @@ class DataDirectory {
   ~DataDirectory();
 
   const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path metadata_file() const { return path_ / "metadata.sqlite"; }
-  std::filesystem::path blobs() const { return path_ / "blobs"; }
-  std::filesystem::path sessions() const { return path_ / "sessions"; }
+  std::filesystem::path metadata_file() const { return path_ / kMetadataFile; }
+  std::filesystem::path blobs() const { return path_ / kBlobsFolder; }
+  std::filesystem::path sessions() const { return path_ / kSessionsFolder; }
 
  private:
   DataDirectory(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}

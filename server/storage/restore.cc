@@ -11,6 +11,7 @@
 #include "model/checkpoint/durable_file.h"
 #include "server/status/error.h"
 #include "server/storage/backup_manifest.h"
+#include "server/storage/data_directory.h"
 #include "server/storage/folder.h"
 #include "server/storage/metadata_snapshot.h"
 #include "server/storage/schema.h"
@@ -18,8 +19,6 @@
 
 namespace derin::server {
 namespace {
-
-constexpr char kMetadata[] = "metadata.sqlite";
 
 absl::Status Damaged(const std::filesystem::path& file, std::string_view what) {
   return Refusal(absl::StatusCode::kDataLoss, "BACKUP_DAMAGED",
@@ -54,7 +53,8 @@ absl::StatusOr<BackupManifest> ReadManifest(const std::filesystem::path& backup)
                                    "schema, and this one knows up to %d",
                                    manifest->schema_version, kMigrations.size()));
   }
-  if (!manifest->files.contains(kMetadata)) return Damaged(backup / kMetadata, "is not in it");
+  if (!manifest->files.contains(kMetadataFile))
+    return Damaged(backup / kMetadataFile, "is not in it");
   return manifest;
 }
 
@@ -76,7 +76,7 @@ absl::Status CheckFiles(const std::filesystem::path& backup, const BackupManifes
 
 // Of a copy, since looking into a file of SQLite's writes beside it.
 absl::Status CheckMetadata(const std::filesystem::path& folder, const BackupManifest& manifest) {
-  const absl::StatusOr<MetadataFacts> facts = ReadMetadataFacts(folder / kMetadata);
+  const absl::StatusOr<MetadataFacts> facts = ReadMetadataFacts(folder / kMetadataFile);
   if (!facts.ok()) return facts.status();
   for (const std::string& digest : facts->blobs) {
     if (manifest.files.contains("blobs/" + digest)) continue;
@@ -96,7 +96,7 @@ absl::StatusOr<CopyReport> RestoreBackup(const std::filesystem::path& backup,
   absl::StatusOr<StagedFolder> folder = StagedFolder::Create(data);
   if (!folder.ok()) return folder.status();
   if (absl::Status checked = CheckFiles(backup, *manifest); !checked.ok()) return checked;
-  for (const char* inner : {"blobs", "sessions"}) {
+  for (const char* inner : {kBlobsFolder, kSessionsFolder}) {
     if (absl::Status made = MakeFolder(folder->path() / inner); !made.ok()) return made;
   }
   CopyReport report;

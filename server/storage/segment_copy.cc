@@ -11,9 +11,9 @@
 #include "server/status/error.h"
 #include "server/storage/crc32.h"
 #include "server/storage/file_copy.h"
-#include "server/storage/folder.h"
 #include "server/storage/segment_file.h"
 #include "server/storage/segment_format.h"
+#include "server/storage/segment_name.h"
 
 namespace derin::server {
 namespace {
@@ -32,34 +32,16 @@ namespace {
 //   there before the first one ended, and one made before that would be in both.
 constexpr int kMostAttempts = 20;
 
-constexpr std::string_view kSegmentEnding = ".segment";
-constexpr std::string_view kIndexEnding = ".index";
-
-// Names of the segments without their ending, ascending: names are as long as each other.
-absl::StatusOr<std::set<std::string>> List(const std::filesystem::path& folder) {
-  std::set<std::string> segments;
-  std::error_code error;
-  std::filesystem::directory_iterator entry(folder, error);
-  if (error == std::errc::no_such_file_or_directory) return segments;
-  while (!error && entry != std::filesystem::directory_iterator()) {
-    const std::filesystem::path name = entry->path().filename();
-    const std::string stem = name.stem().native();
-    const bool number = stem.find_first_not_of("0123456789") == std::string::npos;
-    if (name.extension() == kSegmentEnding && number) segments.insert(stem);
-    entry.increment(error);
-  }
-  if (!error) return segments;
-  return SystemError(error.value(), absl::StrFormat("list %s", Quoted(folder.native())));
-}
-
-absl::StatusOr<std::set<std::string>> SteadyList(const std::filesystem::path& folder) {
-  absl::StatusOr<std::set<std::string>> before = List(folder);
+// Numbers of the segments, ascending.
+absl::StatusOr<std::set<uint32_t>> SteadyList(const std::filesystem::path& folder) {
+  absl::StatusOr<SegmentNumbers> before = ListSegments(folder);
   for (int attempt = 0; attempt < kMostAttempts && before.ok(); ++attempt) {
-    absl::StatusOr<std::set<std::string>> now = List(folder);
-    if (!now.ok() || *now == *before) return now;
+    absl::StatusOr<SegmentNumbers> now = ListSegments(folder);
+    if (!now.ok()) return now.status();
+    if (now->segments == before->segments) return std::move(now->segments);
     before = std::move(now);
   }
-  if (!before.ok()) return before;
+  if (!before.ok()) return before.status();
   return absl::NotFoundError("its segments change with every look");
 }
 
@@ -93,9 +75,9 @@ absl::Status CutToWholeRecords(const std::filesystem::path& path) {
 
 // NOT_FOUND when it was dropped.
 absl::Status CopySegment(const std::filesystem::path& from, const std::filesystem::path& to,
-                         const std::string& number, bool last) {
-  const std::string segment = number + std::string(kSegmentEnding);
-  const std::string index = number + std::string(kIndexEnding);
+                         uint32_t number, bool last) {
+  const std::string segment = SegmentName(number, kSegmentEnding);
+  const std::string index = SegmentName(number, kIndexEnding);
   // Its index is written once no byte of the segment changes any more.
   const absl::StatusOr<std::string> indexed = ReadWholeFile(from / index);
   std::error_code error;
@@ -112,10 +94,10 @@ absl::Status CopySegment(const std::filesystem::path& from, const std::filesyste
 
 absl::Status CopyOnce(const std::filesystem::path& from, const std::filesystem::path& to,
                       const std::function<void(std::string_view)>& before) {
-  const absl::StatusOr<std::set<std::string>> segments = SteadyList(from);
+  const absl::StatusOr<std::set<uint32_t>> segments = SteadyList(from);
   if (!segments.ok()) return segments.status();
-  for (const std::string& number : *segments) {
-    before(number + std::string(kSegmentEnding));
+  for (const uint32_t number : *segments) {
+    before(SegmentName(number, kSegmentEnding));
     const absl::Status copied = CopySegment(from, to, number, number == *segments->rbegin());
     if (!copied.ok()) return copied;
   }

@@ -4,33 +4,18 @@
 #include <optional>
 #include <system_error>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "model/check.h"
 #include "model/checkpoint/durable_file.h"
 #include "server/status/error.h"
 #include "server/storage/crc32.h"
 #include "server/storage/folder.h"
+#include "server/storage/segment_name.h"
 
 namespace derin::server {
 namespace {
 
-constexpr std::string_view kSegmentEnding = ".segment";
-constexpr std::string_view kIndexEnding = ".index";
-constexpr size_t kDigits = 10;
 constexpr int64_t kMostSegmentBytes = int64_t{2} << 30;
-
-std::string NameOf(uint32_t segment, std::string_view ending) {
-  return absl::StrFormat("%010d%s", segment, ending);
-}
-
-// The number of the segment that has a file of this name; 0 when none has.
-uint32_t NumberOf(std::string_view name, std::string_view ending) {
-  uint32_t number = 0;
-  if (name.size() != kDigits + ending.size() || !name.ends_with(ending)) return 0;
-  const std::string digits(name.substr(0, kDigits));
-  return absl::SimpleAtoi(digits, &number) && name == NameOf(number, ending) ? number : 0;
-}
 
 // Removes what may be there.
 absl::Status Remove(const std::filesystem::path& path) {
@@ -43,11 +28,11 @@ absl::Status Remove(const std::filesystem::path& path) {
 }  // namespace
 
 std::filesystem::path SegmentLog::SegmentPath(uint32_t segment) const {
-  return folder_ / NameOf(segment, kSegmentEnding);
+  return folder_ / SegmentName(segment, kSegmentEnding);
 }
 
 std::filesystem::path SegmentLog::IndexPath(uint32_t segment) const {
-  return folder_ / NameOf(segment, kIndexEnding);
+  return folder_ / SegmentName(segment, kIndexEnding);
 }
 
 absl::StatusOr<std::unique_ptr<SegmentLog>> SegmentLog::Open(std::filesystem::path folder,
@@ -65,25 +50,14 @@ absl::StatusOr<std::unique_ptr<SegmentLog>> SegmentLog::Open(std::filesystem::pa
 }
 
 absl::Status SegmentLog::OpenFiles() {
-  std::vector<uint32_t> indexes;
-  std::error_code error;
-  std::filesystem::directory_iterator entry(folder_, error);
-  while (!error && entry != std::filesystem::directory_iterator()) {
-    const std::string name = entry->path().filename().native();
-    if (const uint32_t number = NumberOf(name, kSegmentEnding); number != 0) {
-      if (absl::Status opened = OpenFile(number); !opened.ok()) return opened;
-    }
-    if (const uint32_t number = NumberOf(name, kIndexEnding); number != 0) {
-      indexes.push_back(number);
-    }
-    entry.increment(error);
-  }
-  if (error) {
-    return SystemError(error.value(), absl::StrFormat("list %s", Quoted(folder_.native())));
+  const absl::StatusOr<SegmentNumbers> there = ListSegments(folder_);
+  if (!there.ok()) return there.status();
+  for (const uint32_t number : there->segments) {
+    if (absl::Status opened = OpenFile(number); !opened.ok()) return opened;
   }
   if (!segments_.empty()) newest_ = segments_.rbegin()->first;
   // Or a later segment of that number would have it.
-  for (const uint32_t number : indexes) {
+  for (const uint32_t number : there->indexes) {
     if (segments_.contains(number)) continue;
     if (absl::Status removed = Remove(IndexPath(number)); !removed.ok()) return removed;
   }
@@ -117,7 +91,7 @@ absl::Status SegmentLog::Load(uint32_t number, const Visitor& visit) {
   Segment& segment = segments_.at(number);
   if (!segment.whole) {
     damage_.push_back(absl::StrFormat("%s: the first %d bytes are damaged",
-                                      NameOf(number, kSegmentEnding), kSegmentStartBytes));
+                                      SegmentName(number, kSegmentEnding), kSegmentStartBytes));
   }
   const Visitor count = [&](const RecordPlace& place, Kind kind, std::string_view header) {
     Count(segment, place, kind);
@@ -135,7 +109,7 @@ absl::Status SegmentLog::Load(uint32_t number, const Visitor& visit) {
   if (indexed || (segment.bytes < kSegmentStartBytes && !newest)) {
     segment.whole = false;
     damage_.push_back(absl::StrFormat(
-        "%s: has %d bytes left and had %d%s", NameOf(number, kSegmentEnding), segment.bytes,
+        "%s: has %d bytes left and had %d%s", SegmentName(number, kSegmentEnding), segment.bytes,
         indexed.value_or(kSegmentStartBytes), indexed ? "" : " or more"));
   }
   return LoadWithoutIndex(number, segment, count);
@@ -148,7 +122,7 @@ absl::Status SegmentLog::LoadWithoutIndex(uint32_t number, Segment& segment, con
   if (contents.torn > 0 && !was_written_to) {
     contents.damage.push_back(
         absl::StrFormat("%s: the record at byte %d is cut off; its %d bytes are lost",
-                        NameOf(number, kSegmentEnding), contents.end, contents.torn));
+                        SegmentName(number, kSegmentEnding), contents.end, contents.torn));
   }
   damage_.insert(damage_.end(), contents.damage.begin(), contents.damage.end());
   segment.whole = segment.whole && contents.damage.empty();
