@@ -7,6 +7,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/metrics/monotonic_clock.h"
+#include "server/metrics/token_bucket.h"
 
 namespace derin::server {
 
@@ -20,11 +21,9 @@ class LogLimit {
   std::optional<int64_t> Admit() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  const double rate_;
   const MonotonicClock clock_;
   absl::Mutex mutex_;
-  absl::Duration last_ ABSL_GUARDED_BY(mutex_);
-  double allowance_ ABSL_GUARDED_BY(mutex_);  // lines
+  TokenBucket lines_ ABSL_GUARDED_BY(mutex_);
   int64_t left_out_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

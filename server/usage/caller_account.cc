@@ -18,7 +18,7 @@ void CallerAccount::SetTokensPerMinute(std::optional<int64_t> limit) {
     bucket_.reset();
   } else if (!bucket_.has_value()) {
     bucket_.emplace(*limit, clock_());
-  } else if (bucket_->per_minute() != *limit) {
+  } else if (bucket_->per_period() != *limit) {
     bucket_->SetRate(*limit, clock_());
   }
   limited_ = bucket_.has_value();

@@ -8,8 +8,8 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/metrics/monotonic_clock.h"
+#include "server/metrics/token_bucket.h"
 #include "server/storage/usage_table.h"
-#include "server/usage/token_bucket.h"
 
 namespace derin::server {
 

@@ -49,15 +49,20 @@ UsageLedger::Accounts UsageLedger::accounts() const {
 }
 
 absl::StatusOr<UsageLedger::Usage> UsageLedger::Get(std::string_view caller) {
-  Usage usage{.caller = std::string(caller)};
-  const Accounts all = accounts();
-  if (const auto found = all.find(caller); found != all.end()) {
-    usage.figures = found->second->figures();
+  UsageFigures figures;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = accounts_.find(caller);
+    if (found != accounts_.end()) figures = found->second->figures();
   }
+  return UsageOf(caller, figures);
+}
+
+absl::StatusOr<UsageLedger::Usage> UsageLedger::UsageOf(std::string_view caller,
+                                                        const UsageFigures& figures) {
   const absl::StatusOr<int64_t> bytes = store_.StoredBytes(caller);
   if (!bytes.ok()) return bytes.status();
-  usage.stored_bytes = *bytes;
-  return usage;
+  return Usage{.caller = std::string(caller), .figures = figures, .stored_bytes = *bytes};
 }
 
 absl::StatusOr<Listing<UsageLedger::Usage>> UsageLedger::List(std::string_view after, int limit) {
@@ -65,7 +70,7 @@ absl::StatusOr<Listing<UsageLedger::Usage>> UsageLedger::List(std::string_view a
   std::vector<Usage> listed;
   for (auto one = all.upper_bound(after);
        one != all.end() && listed.size() <= static_cast<size_t>(limit); ++one) {
-    absl::StatusOr<Usage> usage = Get(one->first);
+    absl::StatusOr<Usage> usage = UsageOf(one->first, one->second->figures());
     if (!usage.ok()) return usage.status();
     listed.push_back(*std::move(usage));
   }

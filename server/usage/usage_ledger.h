@@ -52,6 +52,7 @@ class UsageLedger {
 
  private:
   using Accounts = std::map<std::string, std::shared_ptr<CallerAccount>, std::less<>>;
+  absl::StatusOr<Usage> UsageOf(std::string_view caller, const UsageFigures& figures);
   Accounts accounts() const ABSL_LOCKS_EXCLUDED(mutex_);
   void BindMetrics();
   void WriteNowAndThen() ABSL_LOCKS_EXCLUDED(mutex_);

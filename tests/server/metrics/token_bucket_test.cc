@@ -1,4 +1,4 @@
-#include "server/usage/token_bucket.h"
+#include "server/metrics/token_bucket.h"
 
 #include <gtest/gtest.h>
 
@@ -31,11 +31,26 @@ TEST(TokenBucket, HoldsNoMoreThanAMinutesTokens) {
 TEST(TokenBucket, AnotherRateCountsFromThenOn) {
   TokenBucket bucket(600, absl::ZeroDuration());
   bucket.SetRate(60, absl::ZeroDuration());
-  EXPECT_EQ(bucket.per_minute(), 60);
+  EXPECT_EQ(bucket.per_period(), 60);
   bucket.Take(60, absl::ZeroDuration());
   EXPECT_EQ(bucket.Delay(absl::ZeroDuration()), absl::Seconds(1));
   bucket.SetRate(600, absl::ZeroDuration());
   EXPECT_EQ(bucket.Delay(absl::ZeroDuration()), absl::Milliseconds(100));
+}
+
+TEST(TokenBucket, APeriodMayBeAnyTime) {
+  TokenBucket bucket(10, absl::ZeroDuration(), absl::Seconds(1));
+  bucket.Take(10, absl::ZeroDuration());
+  EXPECT_EQ(bucket.Delay(absl::ZeroDuration()), absl::Milliseconds(100));
+  bucket.Take(10, absl::Hours(1));
+  EXPECT_EQ(bucket.Delay(absl::Hours(1)), absl::Milliseconds(100));
+}
+
+TEST(TokenBucket, AClockThatWasReadEarlierBringsNothing) {
+  TokenBucket bucket(60, absl::Seconds(10));
+  bucket.Take(30, absl::Seconds(9));
+  bucket.Take(30, absl::Seconds(10));
+  EXPECT_EQ(bucket.Delay(absl::Seconds(10)), absl::Seconds(1));
 }
 
 TEST(TokenBucket, WithARateOfNothingThereIsNeverAny) {
