@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "derin/internal/connection.h"
 #include "derin/internal/conversion.h"
+#include "derin/internal/list_all.h"
 
 namespace derin::client {
 
@@ -48,16 +49,10 @@ absl::StatusOr<ServerInfo> Client::GetServerInfo() {
 }
 
 absl::StatusOr<std::vector<Usage>> Client::ListUsage() {
-  std::vector<Usage> usage;
   derin::v1::ListUsageRequest request;
-  do {
-    const auto reply = connection_->Call(connection_->server(),
-                                         &derin::v1::ServerService::Stub::ListUsage, request);
-    if (!reply.ok()) return reply.status();
-    for (const auto& one : reply->usage()) usage.push_back(FromProto(one));
-    request.set_page_token(reply->next_page_token());
-  } while (!request.page_token().empty());
-  return usage;
+  return internal::ListAll(*connection_, connection_->server(),
+                           &derin::v1::ServerService::Stub::ListUsage, request,
+                           [](const auto& reply) -> const auto& { return reply.usage(); });
 }
 
 }  // namespace derin::client

@@ -7,6 +7,7 @@
 #include "derin/client/client.h"
 #include "derin/internal/connection.h"
 #include "derin/internal/conversion.h"
+#include "derin/internal/list_all.h"
 #include "derin/internal/upload.h"
 
 namespace derin::client {
@@ -36,16 +37,10 @@ absl::StatusOr<Corpus> Client::GetCorpus(const std::string& name) {
 }
 
 absl::StatusOr<std::vector<Corpus>> Client::ListCorpora() {
-  std::vector<Corpus> corpora;
   derin::v1::ListCorporaRequest request;
-  do {
-    const auto reply = connection_->Call(connection_->corpora(),
-                                         &derin::v1::CorpusService::Stub::ListCorpora, request);
-    if (!reply.ok()) return reply.status();
-    for (const auto& corpus : reply->corpora()) corpora.push_back(FromProto(corpus));
-    request.set_page_token(reply->next_page_token());
-  } while (!request.page_token().empty());
-  return corpora;
+  return internal::ListAll(*connection_, connection_->corpora(),
+                           &derin::v1::CorpusService::Stub::ListCorpora, request,
+                           [](const auto& reply) -> const auto& { return reply.corpora(); });
 }
 
 absl::Status Client::DeleteCorpus(const std::string& name) {

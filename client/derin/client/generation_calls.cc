@@ -7,6 +7,7 @@
 #include "derin/client/client.h"
 #include "derin/internal/connection.h"
 #include "derin/internal/conversion.h"
+#include "derin/internal/list_all.h"
 
 namespace derin::client {
 
@@ -148,16 +149,10 @@ absl::StatusOr<Session> Client::GetSession(const std::string& name) {
 }
 
 absl::StatusOr<std::vector<Session>> Client::ListSessions() {
-  std::vector<Session> sessions;
   derin::v1::ListSessionsRequest request;
-  do {
-    const auto reply = connection_->Call(
-        connection_->generation(), &derin::v1::GenerationService::Stub::ListSessions, request);
-    if (!reply.ok()) return reply.status();
-    for (const auto& session : reply->sessions()) sessions.push_back(FromProto(session));
-    request.set_page_token(reply->next_page_token());
-  } while (!request.page_token().empty());
-  return sessions;
+  return internal::ListAll(*connection_, connection_->generation(),
+                           &derin::v1::GenerationService::Stub::ListSessions, request,
+                           [](const auto& reply) -> const auto& { return reply.sessions(); });
 }
 
 absl::StatusOr<Session> Client::ForkSession(const std::string& name, const ForkOptions& options) {

@@ -7,6 +7,7 @@
 #include "derin/client/client.h"
 #include "derin/internal/connection.h"
 #include "derin/internal/conversion.h"
+#include "derin/internal/list_all.h"
 #include "derin/internal/upload.h"
 
 namespace derin::client {
@@ -23,16 +24,10 @@ absl::StatusOr<Model> Client::GetModel(const std::string& name) {
 }
 
 absl::StatusOr<std::vector<Model>> Client::ListModels() {
-  std::vector<Model> models;
   derin::v1::ListModelsRequest request;
-  do {
-    const auto reply = connection_->Call(connection_->models(),
-                                         &derin::v1::ModelService::Stub::ListModels, request);
-    if (!reply.ok()) return reply.status();
-    for (const auto& model : reply->models()) models.push_back(FromProto(model));
-    request.set_page_token(reply->next_page_token());
-  } while (!request.page_token().empty());
-  return models;
+  return internal::ListAll(*connection_, connection_->models(),
+                           &derin::v1::ModelService::Stub::ListModels, request,
+                           [](const auto& reply) -> const auto& { return reply.models(); });
 }
 
 absl::StatusOr<ModelVersion> Client::GetModelVersion(const std::string& name) {
@@ -45,17 +40,11 @@ absl::StatusOr<ModelVersion> Client::GetModelVersion(const std::string& name) {
 }
 
 absl::StatusOr<std::vector<ModelVersion>> Client::ListModelVersions(const std::string& model) {
-  std::vector<ModelVersion> versions;
   derin::v1::ListModelVersionsRequest request;
   request.set_parent(model);
-  do {
-    const auto reply = connection_->Call(
-        connection_->models(), &derin::v1::ModelService::Stub::ListModelVersions, request);
-    if (!reply.ok()) return reply.status();
-    for (const auto& version : reply->model_versions()) versions.push_back(FromProto(version));
-    request.set_page_token(reply->next_page_token());
-  } while (!request.page_token().empty());
-  return versions;
+  return internal::ListAll(*connection_, connection_->models(),
+                           &derin::v1::ModelService::Stub::ListModelVersions, request,
+                           [](const auto& reply) -> const auto& { return reply.model_versions(); });
 }
 
 absl::StatusOr<ModelAlias> Client::SetModelAlias(const std::string& name,

@@ -5,6 +5,7 @@
 #include "derin/client/client.h"
 #include "derin/internal/connection.h"
 #include "derin/internal/conversion.h"
+#include "derin/internal/list_all.h"
 
 namespace derin::client {
 
@@ -70,6 +71,20 @@ class Watch {
   bool received_ = false;
 };
 
+// A call of a job by its name, which answers with the job.
+template <typename Request>
+absl::StatusOr<TrainingJob> CallOfJob(
+    internal::Connection& connection,
+    grpc::Status (derin::v1::TrainingService::Stub::*method)(grpc::ClientContext*, const Request&,
+                                                             derin::v1::TrainingJob*),
+    const std::string& name) {
+  Request request;
+  request.set_name(name);
+  const auto reply = connection.Call(connection.training(), method, request);
+  if (!reply.ok()) return reply.status();
+  return FromProto(*reply);
+}
+
 }  // namespace
 
 absl::StatusOr<TrainingJob> Client::CreateTrainingJob(const TrainingSpec& spec,
@@ -89,27 +104,16 @@ absl::StatusOr<TrainingJob> Client::CreateTrainingJob(const TrainingSpec& spec,
 }
 
 absl::StatusOr<TrainingJob> Client::GetTrainingJob(const std::string& name) {
-  derin::v1::GetTrainingJobRequest request;
-  request.set_name(name);
-  const auto reply = connection_->Call(connection_->training(),
-                                       &derin::v1::TrainingService::Stub::GetTrainingJob, request);
-  if (!reply.ok()) return reply.status();
-  return FromProto(*reply);
+  return CallOfJob(*connection_, &derin::v1::TrainingService::Stub::GetTrainingJob, name);
 }
 
 absl::StatusOr<std::vector<TrainingJob>> Client::ListTrainingJobs(
     const std::map<std::string, std::string>& labels) {
-  std::vector<TrainingJob> jobs;
   derin::v1::ListTrainingJobsRequest request;
   request.mutable_labels()->insert(labels.begin(), labels.end());
-  do {
-    const auto reply = connection_->Call(
-        connection_->training(), &derin::v1::TrainingService::Stub::ListTrainingJobs, request);
-    if (!reply.ok()) return reply.status();
-    for (const auto& job : reply->training_jobs()) jobs.push_back(FromProto(job));
-    request.set_page_token(reply->next_page_token());
-  } while (!request.page_token().empty());
-  return jobs;
+  return internal::ListAll(*connection_, connection_->training(),
+                           &derin::v1::TrainingService::Stub::ListTrainingJobs, request,
+                           [](const auto& reply) -> const auto& { return reply.training_jobs(); });
 }
 
 absl::StatusOr<TrainingJob> Client::UpdateTrainingJob(const std::string& name,
@@ -135,30 +139,15 @@ absl::StatusOr<TrainingJob> Client::UpdateTrainingJob(const std::string& name,
 }
 
 absl::StatusOr<TrainingJob> Client::YieldTrainingJob(const std::string& name) {
-  derin::v1::YieldTrainingJobRequest request;
-  request.set_name(name);
-  const auto reply = connection_->Call(
-      connection_->training(), &derin::v1::TrainingService::Stub::YieldTrainingJob, request);
-  if (!reply.ok()) return reply.status();
-  return FromProto(*reply);
+  return CallOfJob(*connection_, &derin::v1::TrainingService::Stub::YieldTrainingJob, name);
 }
 
 absl::StatusOr<TrainingJob> Client::PauseTrainingJob(const std::string& name) {
-  derin::v1::PauseTrainingJobRequest request;
-  request.set_name(name);
-  const auto reply = connection_->Call(
-      connection_->training(), &derin::v1::TrainingService::Stub::PauseTrainingJob, request);
-  if (!reply.ok()) return reply.status();
-  return FromProto(*reply);
+  return CallOfJob(*connection_, &derin::v1::TrainingService::Stub::PauseTrainingJob, name);
 }
 
 absl::StatusOr<TrainingJob> Client::ResumeTrainingJob(const std::string& name) {
-  derin::v1::ResumeTrainingJobRequest request;
-  request.set_name(name);
-  const auto reply = connection_->Call(
-      connection_->training(), &derin::v1::TrainingService::Stub::ResumeTrainingJob, request);
-  if (!reply.ok()) return reply.status();
-  return FromProto(*reply);
+  return CallOfJob(*connection_, &derin::v1::TrainingService::Stub::ResumeTrainingJob, name);
 }
 
 absl::StatusOr<std::vector<TrainingMetrics>> Client::ListTrainingMetrics(const std::string& job) {
@@ -212,12 +201,7 @@ absl::Status Client::DeleteTrainingJob(const std::string& name) {
 }
 
 absl::StatusOr<TrainingJob> Client::CancelTrainingJob(const std::string& name) {
-  derin::v1::CancelTrainingJobRequest request;
-  request.set_name(name);
-  const auto reply = connection_->Call(
-      connection_->training(), &derin::v1::TrainingService::Stub::CancelTrainingJob, request);
-  if (!reply.ok()) return reply.status();
-  return FromProto(*reply);
+  return CallOfJob(*connection_, &derin::v1::TrainingService::Stub::CancelTrainingJob, name);
 }
 
 absl::Status Client::WatchTrainingJob(const std::string& name, const WatchOptions& options,
