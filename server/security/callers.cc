@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "model/checkpoint/durable_file.h"
 #include "server/security/method_rule.h"
@@ -19,17 +18,6 @@ namespace {
 
 absl::Status Unauthenticated(std::string_view reason, std::string_view what) {
   return Refusal(absl::StatusCode::kUnauthenticated, reason, what);
-}
-
-// What stands behind `Bearer `; unset when the value has another form.
-std::optional<std::string_view> TokenOf(std::string_view authorization) {
-  constexpr std::string_view kScheme = "bearer ";
-  const absl::string_view begin(authorization.data(),
-                                std::min(authorization.size(), kScheme.size()));
-  if (!absl::EqualsIgnoreCase(begin, absl::string_view(kScheme.data(), kScheme.size()))) {
-    return std::nullopt;
-  }
-  return authorization.substr(kScheme.size());
 }
 
 // Takes as long whichever entry it is and however much of a digest is right.
@@ -100,7 +88,7 @@ absl::StatusOr<Caller> Callers::Identify(std::optional<std::string_view> authori
     return Unauthenticated("TOKEN_MISSING",
                            "this server wants a token, as `authorization: Bearer TOKEN`, once");
   }
-  const std::optional<std::string_view> token = TokenOf(*authorization);
+  const std::optional<std::string_view> token = CredentialsOf(*authorization, "bearer");
   if (!token.has_value()) {
     return Unauthenticated("TOKEN_MISSING", "authorization: wanted the form `Bearer TOKEN`");
   }

@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "server/security/authorization.h"
 #include "server/security/caller.h"
 #include "server/security/token_file.h"
 
@@ -58,13 +59,5 @@ class Callers {
   mutable absl::Mutex mutex_;
   std::shared_ptr<const Entries> entries_ ABSL_GUARDED_BY(mutex_);
 };
-
-// The value of `authorization` among a call's metadata; unset when there is none or several.
-template <typename Metadata>
-std::optional<std::string_view> AuthorizationIn(const Metadata& metadata) {
-  const auto [first, last] = metadata.equal_range("authorization");
-  if (first == last || std::next(first) != last) return std::nullopt;
-  return std::string_view(first->second.data(), first->second.size());
-}
 
 }  // namespace derin::server

@@ -1,11 +1,10 @@
 #include "server/status_page/page_access.h"
 
-#include <algorithm>
 #include <string>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/security/authorization.h"
 
 namespace derin::server {
 namespace {
@@ -14,14 +13,10 @@ constexpr const char* kPlainText = "text/plain; charset=utf-8";
 
 // `Bearer TOKEN` of `Basic base64(NAME:TOKEN)`; anything else as it is.
 std::string AsBearer(std::string_view authorization) {
-  constexpr std::string_view kScheme = "basic ";
-  const absl::string_view begin(authorization.data(),
-                                std::min(authorization.size(), kScheme.size()));
+  const std::optional<std::string_view> encoded = CredentialsOf(authorization, "basic");
   std::string decoded;
-  if (!absl::EqualsIgnoreCase(begin, absl::string_view(kScheme.data(), kScheme.size())) ||
-      !absl::Base64Unescape(absl::string_view(authorization.data() + kScheme.size(),
-                                              authorization.size() - kScheme.size()),
-                            &decoded)) {
+  if (!encoded.has_value() ||
+      !absl::Base64Unescape(absl::string_view(encoded->data(), encoded->size()), &decoded)) {
     return std::string(authorization);
   }
   const size_t colon = decoded.find(':');
