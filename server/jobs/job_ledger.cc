@@ -18,19 +18,21 @@ namespace {
 // How long a client that found the queue full is told to wait.
 constexpr absl::Duration kQueueRetry = absl::Seconds(10);
 
-absl::Status NotInState(const TrainingJob& job, TrainingJob::State to) {
-  const std::string_view from = StateName(job.state()), wanted = StateName(to);
+// `trainingJobs/ID is STATE` and what follows from that.
+absl::Status InThatState(const TrainingJob& job, std::string_view reason,
+                         const std::string& consequence) {
   return Refusal(
-      absl::StatusCode::kFailedPrecondition, "JOB_STATE",
-      absl::StrCat(job.name(), " is ", absl::string_view(from.data(), from.size()),
-                   " and cannot become ", absl::string_view(wanted.data(), wanted.size())));
+      absl::StatusCode::kFailedPrecondition, reason,
+      absl::StrCat(job.name(), " is ", std::string(StateName(job.state())), consequence));
+}
+
+absl::Status NotInState(const TrainingJob& job, TrainingJob::State to) {
+  return InThatState(job, "JOB_STATE",
+                     absl::StrCat(" and cannot become ", std::string(StateName(to))));
 }
 
 absl::Status AlreadyOver(const TrainingJob& job) {
-  const std::string_view state = StateName(job.state());
-  return Refusal(
-      absl::StatusCode::kFailedPrecondition, "JOB_IS_OVER",
-      absl::StrCat(job.name(), " is ", absl::string_view(state.data(), state.size()), " already"));
+  return InThatState(job, "JOB_IS_OVER", " already");
 }
 
 // Whether `job` begins before `other`, which was created before it.
@@ -197,11 +199,9 @@ absl::Status JobLedger::Delete(const std::string& id) {
   const absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
   if (!job.ok()) return job.status();
   if (!IsOver(job->state()) && job->state() != TrainingJob::STATE_PAUSED) {
-    const std::string_view state = StateName(job->state());
-    return Refusal(
-        absl::StatusCode::kFailedPrecondition, "JOB_STATE",
-        absl::StrCat(job->name(), " is ", absl::string_view(state.data(), state.size()),
-                     "; only one that is over or PAUSED can be deleted: cancel or pause it first"));
+    return InThatState(
+        *job, "JOB_STATE",
+        "; only one that is over or PAUSED can be deleted: cancel or pause it first");
   }
   if (absl::Status deleted = store_.DeleteTrainingJob(id); !deleted.ok()) return deleted;
   watchers_.PublishDeletion(id);
@@ -227,10 +227,7 @@ absl::StatusOr<TrainingJob> JobLedger::Yield(const std::string& id) {
   if (!job.ok()) return job;
   if (IsOver(job->state())) return AlreadyOver(*job);
   if (job->state() != TrainingJob::STATE_RUNNING) {
-    const std::string_view state = StateName(job->state());
-    return Refusal(absl::StatusCode::kFailedPrecondition, "JOB_STATE",
-                   absl::StrCat(job->name(), " is ", absl::string_view(state.data(), state.size()),
-                                "; only one that is RUNNING can yield"));
+    return InThatState(*job, "JOB_STATE", "; only one that is RUNNING can yield");
   }
   *job->mutable_queue_time() = ToTimestamp(clock_());
   return StoreEdited(*std::move(job));

@@ -183,8 +183,7 @@ absl::Status JobRunner::OrDeviceLost(const absl::Status& status) const {
 }
 
 bool JobRunner::EndsHere(const std::string& id) {
-  if (stop_) return true;
-  if (yields_) return true;
+  if (stop_ || yields_) return true;
   // Cleared before the ledger is asked, so that one that comes meanwhile is not lost.
   if (!interrupted_.exchange(false)) return false;
   const absl::StatusOr<TrainingJob::State> state = ledger_.StateOf(id);
@@ -232,7 +231,8 @@ JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
   while (status.ok() && !run.done() && !EndsHere(id)) {
     status = run.Step();
     if (ErrorReason(status) == kDiverged) status = Recover(id, run, status);
-    if (status.ok() && run.SampleIsDue()) DrawSample(id, run);
+    // One that is done gets its last below.
+    if (status.ok() && !run.done() && run.SampleIsDue()) DrawSample(id, run);
     if (run.ProgressIsDue()) tell();
     if (!status.ok() || !run.CheckpointIsDue()) continue;
     if (const absl::Status written = run.WriteCheckpoint(); !written.ok()) {

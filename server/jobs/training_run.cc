@@ -89,16 +89,14 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundi
   auto trainer = Trainer::Create(surroundings.backend, config, tokens, initial);
   if (!trainer.ok()) return trainer.status();
   run->trainer_ = *std::move(trainer);
-  if (absl::Status status = run->Resume(job.spec().start_from(), *start); !status.ok()) {
-    return status;
+  const absl::StatusOr<bool> has_checkpoint = run->GoOnFromNewest();
+  if (!has_checkpoint.ok()) return has_checkpoint.status();
+  if (!*has_checkpoint) {
+    absl::Status began = run->Begin(job.spec().start_from(), *start);
+    if (!began.ok()) return began;
   }
   if (const std::string_view choice = run->trainer_->choice(); !choice.empty()) {
     spdlog::info("Training job {} on {} is computed by {}", run->job_id_, run->engine_id(), choice);
-  }
-  if (job.spec().recover_from_divergence()) {
-    auto beginning = run->trainer_->Snapshot();
-    if (!beginning.ok()) return beginning.status();
-    run->beginning_ = *std::move(beginning);
   }
   run->now_ = run->last_checkpoint_ = run->last_sample_ = surroundings.clock();
   if (absl::Status status = run->StartFigures(); !status.ok()) return status;
@@ -130,13 +128,18 @@ TrainingRun::TrainingRun(const Surroundings& surroundings, const v1::TrainingJob
                    ? surroundings.usage->Of(job.owner())
                    : nullptr) {}
 
-absl::Status TrainingRun::Resume(const v1::StartFrom& from, const std::optional<JobStart>& start) {
-  const auto resumed = GoOnFromNewest();
-  if (!resumed.ok()) return resumed.status();
-  if (*resumed || !start.has_value() || start->state_sha256.empty()) return absl::OkStatus();
-  const StoredCheckpoint first{
-      .checkpoint = {}, .model_sha256 = start->model_sha256, .state_sha256 = start->state_sha256};
-  return CheckpointError(GoOnFrom(first, NameOf(from), Counts::kAnew), NameOf(from));
+absl::Status TrainingRun::Begin(const v1::StartFrom& from, const std::optional<JobStart>& start) {
+  if (start.has_value() && !start->state_sha256.empty()) {
+    const StoredCheckpoint first{
+        .checkpoint = {}, .model_sha256 = start->model_sha256, .state_sha256 = start->state_sha256};
+    absl::Status went_on =
+        CheckpointError(GoOnFrom(first, NameOf(from), Counts::kAnew), NameOf(from));
+    if (!went_on.ok()) return went_on;
+  }
+  if (!plan_.spec.recover_from_divergence()) return absl::OkStatus();
+  absl::StatusOr<TrainerSnapshot> beginning = trainer_->Snapshot();
+  if (beginning.ok()) beginning_ = *std::move(beginning);
+  return beginning.status();
 }
 
 absl::StatusOr<bool> TrainingRun::GoOnFromNewest() {
@@ -281,10 +284,12 @@ absl::Status TrainingRun::Step() {
 }
 
 absl::StatusOr<std::string> TrainingRun::Recover(const absl::Status& diverged) {
-  if (!beginning_.has_value() || trainer_->learning_rate_factor() < 1) return diverged;
+  const bool wanted = plan_.spec.recover_from_divergence();
+  if (!wanted || trainer_->learning_rate_factor() < 1) return diverged;
   const auto resumed = GoOnFromNewest();
   if (!resumed.ok()) return resumed.status();
   if (!*resumed) {
+    if (!beginning_.has_value()) return diverged;
     if (absl::Status status = trainer_->Restore(*beginning_); !status.ok()) return status;
     training_time_ = absl::ZeroDuration();
   }

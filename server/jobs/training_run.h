@@ -98,8 +98,8 @@ class TrainingRun {
  private:
   TrainingRun(const Surroundings& surroundings, const v1::TrainingJob& job, TrainingPlan plan,
               Tokenizer tokenizer, const v1::Corpus& corpus, Normalization normalization);
-  // `start` is what the job begins with, where it has no checkpoint of its own yet.
-  absl::Status Resume(const v1::StartFrom& from, const std::optional<JobStart>& start);
+  // Of a job that has no checkpoint of its own yet: `start` is what it begins with.
+  absl::Status Begin(const v1::StartFrom& from, const std::optional<JobStart>& start);
   // Whether what counts towards an end goes on from where a checkpoint has it.
   enum class Counts { kAnew, kGoOn };
   absl::Status GoOnFrom(const StoredCheckpoint& stored, std::string_view what, Counts counts);
@@ -135,7 +135,7 @@ class TrainingRun {
   int64_t counted_tokens_ = 0;  // of progress().tokens, already counted in the metrics
   std::string resumed_message_;
   absl::Duration training_time_;              // in steps, of all attempts that led here
-  std::optional<TrainerSnapshot> beginning_;  // to recover from, while there is no checkpoint
+  std::optional<TrainerSnapshot> beginning_;  // to recover from, where no checkpoint was there
   std::optional<v1::DrawnSample> sample_;     // the newest
   absl::Duration last_checkpoint_;
   absl::Duration last_sample_;

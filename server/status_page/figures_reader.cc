@@ -8,6 +8,8 @@
 #include "server/jobs/job_state.h"
 #include "server/security/caller.h"
 #include "server/storage/proto_time.h"
+#include "server/storage/resource_name.h"
+#include "server/storage/training_job_table.h"
 
 namespace derin::server {
 namespace {
@@ -19,12 +21,7 @@ constexpr int kJobsLookedAt = 100;
 constexpr int kMostModels = 50;
 
 // `sea` of `models/sea`, `3` of `models/sea/versions/3`.
-std::string LastPart(const std::string& name) { return name.substr(name.rfind('/') + 1); }
-
-bool IsOver(v1::TrainingJob::State state) {
-  return state == v1::TrainingJob::STATE_SUCCEEDED || state == v1::TrainingJob::STATE_FAILED ||
-         state == v1::TrainingJob::STATE_CANCELLED;
-}
+std::string LastPart(std::string_view name) { return std::string(IdOf(name)); }
 
 std::vector<CurvePoint> CurveOf(TrainingJobs& jobs, const std::string& id) {
   std::vector<CurvePoint> points;
