@@ -8,7 +8,6 @@ The voice of what it writes is the author whose own model finds it least surpris
 import pathlib
 import tempfile
 
-import more_text
 import recipe
 
 # Of letters and single spaces, so that every model can read what another wrote.
@@ -18,16 +17,15 @@ PROMPT, WRITTEN = 60, 300
 def main():
     arguments = recipe.parse_arguments(__doc__, epochs=8)
     with recipe.server_of(arguments) as server, tempfile.TemporaryDirectory() as folder:
-        texts = (arguments.texts if len(arguments.texts) > 1
-                 else more_text.halves_of(*arguments.texts, folder))
+        texts = recipe.several_texts(arguments, folder)
         names = [f"author-{number}" for number in range(1, len(texts) + 1)]
         trainings = []
         for name, files in (*((name, [text]) for name, text in zip(names, texts)), ("all", texts)):
             server.add_corpus(name, files, "--normalization", "d2l-letters")
             label = "all of them" if name == "all" else pathlib.Path(files[0]).stem
             trainings.append(server.train(
-                label, name, name, "--hidden", arguments.hidden, "--optimizer", "adam", "--lr",
-                0.002, "--seed", 1, "--epochs", arguments.epochs))
+                label, name, name, *recipe.ADAM, "--hidden", arguments.hidden, "--epochs",
+                arguments.epochs))
             server.plot(trainings[-1])
 
         everyone = trainings.pop()

@@ -13,9 +13,8 @@ def main():
         server.add_corpus("text", arguments.texts)
         for cell in CELLS:
             trainings.append(server.train(
-                cell, "text", cell, "--cell", cell, "--hidden", arguments.hidden, "--optimizer",
-                "adam", "--lr", 0.002, "--schedule", "cosine", "--seed", 1, "--validation-share",
-                0.1, "--epochs", arguments.epochs))
+                cell, "text", cell, *recipe.ADAM, "--cell", cell, "--hidden", arguments.hidden,
+                "--schedule", "cosine", "--validation-share", 0.1, "--epochs", arguments.epochs))
             server.plot(trainings[-1])
     recipe.print_table(
         ("cell", "parameters", "perplexity, training", "held-out text, best", "tokens/s"),

@@ -5,7 +5,6 @@ Both are measured on the same held-out end of the first text, and take the same 
 two: its second half is the text, and its first half is the other one.
 """
 
-import pathlib
 import tempfile
 
 import recipe
@@ -13,22 +12,11 @@ import recipe
 HELD_OUT = 0.1  # of the first text
 
 
-def halves_of(text, folder):
-    """The later half first: it is the text that is measured."""
-    content = text.read_text(encoding="utf-8")
-    cut = content.find("\n", len(content) // 2) + 1
-    halves = []
-    for name, part in (("later", content[cut:]), ("earlier", content[:cut])):
-        halves.append(pathlib.Path(folder) / f"{text.stem}-{name}.txt")
-        halves[-1].write_text(part, encoding="utf-8")
-    return halves
-
-
 def main():
     arguments = recipe.parse_arguments(__doc__, epochs=8)
     trainings = []
     with recipe.server_of(arguments) as server, tempfile.TemporaryDirectory() as folder:
-        texts = arguments.texts if len(arguments.texts) > 1 else halves_of(*arguments.texts, folder)
+        texts = recipe.several_texts(arguments, folder)
         # The first one comes last in the corpus, so that its end is held out. Letters and spaces only, so that both
         # vocabularies are the same and their perplexities can be compared.
         sizes = {}
@@ -43,9 +31,8 @@ def main():
         for name, label in (("alone", "one text"), ("together", f"{len(texts)} texts")):
             characters = sizes[name][0]
             trainings.append(server.train(
-                label, name, name, "--hidden", arguments.hidden, "--optimizer", "adam", "--lr",
-                0.002, "--seed", 1, "--validation-share", held_out / characters, "--max-steps",
-                steps, "--epochs", 1000000))
+                label, name, name, *recipe.ADAM, "--hidden", arguments.hidden, "--validation-share",
+                held_out / characters, "--max-steps", steps, "--epochs", 1000000))
             server.plot(trainings[-1])
     recipe.print_table(
         ("trained on", "characters", "steps", "held-out text, best", "tokens/s"),

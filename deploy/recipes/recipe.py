@@ -11,6 +11,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEMO = ROOT / "deploy" / "demo" / "lantern_bay.txt"
+# How the recipes train that compare what is learnt.
+ADAM = ("--optimizer", "adam", "--lr", 0.002, "--seed", 1)
 
 
 def parse_arguments(description, epochs, add=lambda parser: None):
@@ -40,6 +42,20 @@ def parse_arguments(description, epochs, add=lambda parser: None):
             parser.error(f"there is no {arguments.bin / program}; build first (deploy/run.sh), or "
                          "say --bin DIR")
     return arguments
+
+
+def several_texts(arguments, folder):
+    """The texts; a single one cut in two, the later half first."""
+    if len(arguments.texts) > 1:
+        return arguments.texts
+    text = arguments.texts[0]
+    content = text.read_text(encoding="utf-8")
+    cut = content.find("\n", len(content) // 2) + 1
+    halves = []
+    for name, part in (("later", content[cut:]), ("earlier", content[:cut])):
+        halves.append(pathlib.Path(folder) / f"{text.stem}-{name}.txt")
+        halves[-1].write_text(part, encoding="utf-8")
+    return halves
 
 
 class Training:

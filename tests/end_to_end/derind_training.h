@@ -82,24 +82,27 @@ class DerindTrainingTest : public DerindTest {
   }
   // Until it is paused.
   void Pause(const std::shared_ptr<grpc::Channel>& channel, const std::string& id) {
-    TestContext context;
-    v1::PauseTrainingJobRequest request;
-    request.set_name("trainingJobs/" + id);
-    v1::TrainingJob job;
-    ASSERT_TRUE(
-        v1::TrainingService::NewStub(channel)->PauseTrainingJob(&context, request, &job).ok());
+    Ask(channel, &v1::TrainingService::Stub::PauseTrainingJob, id);
     Watch(channel, id, [](const v1::WatchTrainingJobResponse& response) {
       return response.snapshot().state() == v1::TrainingJob::STATE_PAUSED ||
              response.event().state() == v1::TrainingJob::STATE_PAUSED;
     });
   }
   void Resume(const std::shared_ptr<grpc::Channel>& channel, const std::string& id) {
+    Ask(channel, &v1::TrainingService::Stub::ResumeTrainingJob, id);
+  }
+  template <typename Request>
+  void Ask(const std::shared_ptr<grpc::Channel>& channel,
+           grpc::Status (v1::TrainingService::Stub::*method)(grpc::ClientContext*, const Request&,
+                                                             v1::TrainingJob*),
+           const std::string& id) {
     TestContext context;
-    v1::ResumeTrainingJobRequest request;
+    Request request;
     request.set_name("trainingJobs/" + id);
     v1::TrainingJob job;
-    ASSERT_TRUE(
-        v1::TrainingService::NewStub(channel)->ResumeTrainingJob(&context, request, &job).ok());
+    const auto training = v1::TrainingService::NewStub(channel);
+    const grpc::Status status = ((*training).*method)(&context, request, &job);
+    ASSERT_TRUE(status.ok()) << status.error_message();
   }
   bool Offers(const std::shared_ptr<grpc::Channel>& channel, v1::Precision precision) {
     TestContext context;
