@@ -46,6 +46,12 @@ class Judging(unittest.TestCase):
         self.assertEqual(self.parity(1, *golden[1:], ("AllBackends/Golden", "Test/cuda_f32_0", True))[0], "failed")
         self.assertEqual(self.parity(0, ("CudaCalls", "NoneIsMissing", False))[0], "not run")
 
+    def test_golden_tests_are_as_many_as_the_suite_has(self):
+        tests = pathlib.Path(__file__).resolve().parent.parent
+        of_each_cell = (tests / "model/backend/golden_test.cc").read_text().count("TEST_P(Golden, ")
+        cells = len(list((tests / "golden").glob("*.json")))
+        self.assertEqual(stages.GOLDEN_TESTS, of_each_cell * cells * len(stages.TYPES))
+
     def test_places_of_tensors_are_those_of_the_golden_file(self):
         stack = {"cell": "gru", "layers": 1, "hidden": 2, "vocabulary": 3, "weight_space_elements": 9, "runs": [[0, 0, 9]]}
         moved = {**stack, "runs": [[0, 1, 8]]}
