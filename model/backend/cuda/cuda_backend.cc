@@ -241,6 +241,9 @@ void CudaBackend::ProjectAndLoss(Queue& queue, View top, const HeadViews& head, 
   auto* logits = reinterpret_cast<float*>(losses + rows);
   double* nats = loss.As<double>();
 
+  // What the targets alone say need not wait for the product.
+  Branch* counting = cuda.Fork();
+  if (counting == nullptr) return;
   cuda.Multiply({.a = top.As<float>(),
                  .b = head.weight.As<float>(),
                  .c = logits,
@@ -249,11 +252,12 @@ void CudaBackend::ProjectAndLoss(Queue& queue, View top, const HeadViews& head, 
                  .rows = rows,
                  .columns = V,
                  .inner = H});
-  cuda.Launch(CountTargets{.targets = targets.As<int32_t>(),
-                           .counted = nats + 1,
-                           .fault = cuda.fault(),
-                           .rows = rows,
-                           .vocabulary = V});
+  counting->Launch(CountTargets{.targets = targets.As<int32_t>(),
+                                .counted = nats + 1,
+                                .fault = cuda.fault(),
+                                .rows = rows,
+                                .vocabulary = V});
+  cuda.Join();
   // From here on `logits` are their gradients.
   cuda.Launch(SoftmaxCrossEntropy{.logits = logits,
                                   .targets = targets.As<int32_t>(),

@@ -237,7 +237,9 @@ void CudaStack::RunForward(CudaQueue& queue, const Rnn::Window& window, bool tra
                        training ? space.reserve : 0, training ? reserve_.view().data : nullptr),
       "cudnnRNNForward");
   if constexpr (kNarrow) {
-    queue.Launch(Widen<Number>{.from = to, .to = state_out.As<float>(), .count = states});
+    Branch* beside = queue.Fork();
+    if (beside == nullptr) return;
+    beside->Launch(Widen<Number>{.from = to, .to = state_out.As<float>(), .count = states});
     queue.Launch(
         Widen<Number>{.from = y, .to = top.As<float>(), .count = static_cast<int64_t>(top.count)});
   }

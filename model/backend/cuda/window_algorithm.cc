@@ -46,10 +46,8 @@ std::vector<WindowAlgorithm> AlgorithmsFor(const Device& device, const StackConf
     const bool vanilla = GateCount(config.cell) == 1;
     if (config.hidden <= (vanilla ? 256 : 128)) algorithms.push_back(WindowAlgorithm::kSmallH);
   }
-  if (config.cell == Cell::kLstm) {
-    algorithms.push_back(own_kernels ? WindowAlgorithm::kOwnKernels
-                                     : WindowAlgorithm::kStepProducts);
-  }
+  if (own_kernels) algorithms.push_back(WindowAlgorithm::kOwnKernels);
+  if (config.cell == Cell::kLstm) algorithms.push_back(WindowAlgorithm::kStepProducts);
   return algorithms;
 }
 

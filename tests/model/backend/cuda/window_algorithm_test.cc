@@ -40,8 +40,8 @@ TEST_F(WindowAlgorithmTest, FollowsWhatCudnnDocuments) {
 TEST_F(WindowAlgorithmTest, OursAreForTheLstmAloneInF32AndToBeMeasuredElse) {
   EXPECT_THAT(Of(Cell::kLstm, 128, Precision::kF32), ElementsAre(kOwn));
   EXPECT_THAT(Of(Cell::kLstm, 128, Precision::kTf32),
-              ElementsAre(kStandard, kPersist, kSmall, kOwn));
-  EXPECT_THAT(Of(Cell::kLstm, 1024, Precision::kBf16), ElementsAre(kStandard, kOwn));
+              ElementsAre(kStandard, kPersist, kSmall, kOwn, kSteps));
+  EXPECT_THAT(Of(Cell::kLstm, 1024, Precision::kBf16), ElementsAre(kStandard, kOwn, kSteps));
   EXPECT_THAT(Of(Cell::kLstm, 2048, Precision::kF32), ElementsAre(kStandard, kPersist, kSteps));
   EXPECT_THAT(Of(Cell::kLstm, 2048, Precision::kBf16), ElementsAre(kStandard, kSteps));
 }
