@@ -11,8 +11,19 @@ struct OwnRegisters {
   __device__ Registers& operator()(int) const { return *own; }
 };
 
+// Kernels of 9.0 and later overlap their beginnings (programmatic dependent launch): each lets the
+// next of its stream come to the device at once, and itself waits here until all before it is done.
+constexpr int kEarlyArchitecture = 900;
+__device__ void WaitForThoseBefore() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  cudaTriggerProgrammaticLaunchCompletion();
+  cudaGridDependencySynchronize();
+#endif
+}
+
 template <class Kernel>
 __global__ void __launch_bounds__(kItemThreads) RunItems(const Kernel kernel) {
+  WaitForThoseBefore();
   const int64_t item = int64_t{blockIdx.x} * kItemThreads + threadIdx.x;
   if (item < kernel.items()) kernel(item);
 }
@@ -20,6 +31,7 @@ __global__ void __launch_bounds__(kItemThreads) RunItems(const Kernel kernel) {
 template <class Kernel>
 __global__ void __launch_bounds__(Kernel::kThreads) RunBlocks(const Kernel kernel) {
   __shared__ typename Kernel::Shared shared;
+  WaitForThoseBefore();
   kernel(Block{blockIdx.x, Kernel::kThreads}, shared);
 }
 
@@ -48,20 +60,50 @@ cudaError_t LaunchSteps(const Kernel& kernel, unsigned blocks, cudaStream_t stre
                                      stream);
 }
 
+// The multiprocessors of the current device where its code of `function` waits for what is before
+// it; 0 where that is of an earlier architecture.
+int EarlyMultiprocessors(const void* function) {
+  cudaFuncAttributes attributes = {};
+  int device = 0, multiprocessors = 0;
+  if (cudaFuncGetAttributes(&attributes, function) != cudaSuccess ||
+      10 * attributes.ptxVersion < kEarlyArchitecture || cudaGetDevice(&device) != cudaSuccess ||
+      cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device) !=
+          cudaSuccess) {
+    return 0;
+  }
+  return multiprocessors;
+}
+
+template <class Kernel>
+cudaError_t LaunchEarly(void (*function)(Kernel), const Kernel& kernel, const LaunchShape& shape,
+                        cudaStream_t stream) {
+  // A process works with one device.
+  static const int multiprocessors =
+      EarlyMultiprocessors(reinterpret_cast<const void*>(function));
+  cudaLaunchAttribute early = {};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = static_cast<unsigned>(shape.blocks);
+  config.blockDim = static_cast<unsigned>(shape.threads);
+  config.stream = stream;
+  config.attrs = &early;
+  config.numAttrs = MayBeginEarly(shape.blocks, multiprocessors) ? 1 : 0;
+  return cudaLaunchKernelEx(&config, function, kernel);
+}
+
 template <class Kernel>
 cudaError_t Launch(const Kernel& kernel, cudaStream_t stream) {
   const LaunchShape shape = ShapeOf(kernel);
   if (shape.blocks == 0) return cudaSuccess;
   if (shape.blocks > kMostBlocks) return cudaErrorInvalidConfiguration;
-  const auto blocks = static_cast<unsigned>(shape.blocks);
   if constexpr (requires { kernel.items(); }) {
-    RunItems<<<blocks, kItemThreads, 0, stream>>>(kernel);
+    return LaunchEarly<Kernel>(&RunItems<Kernel>, kernel, shape, stream);
   } else if constexpr (requires { typename Kernel::Registers; }) {
-    return LaunchSteps(kernel, blocks, stream);
+    return LaunchSteps(kernel, static_cast<unsigned>(shape.blocks), stream);
   } else {
-    RunBlocks<<<blocks, Kernel::kThreads, 0, stream>>>(kernel);
+    return LaunchEarly<Kernel>(&RunBlocks<Kernel>, kernel, shape, stream);
   }
-  return cudaGetLastError();
 }
 
 template <class... Kernel>

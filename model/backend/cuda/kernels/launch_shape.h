@@ -21,6 +21,13 @@ LaunchShape ShapeOf(const Kernel& kernel) {
   }
 }
 
+// Whether a kernel of so many blocks may begin while the one before it still runs (see
+// kernel_list.cu) without loss: its blocks go where there is room then, and more than half as many
+// as there are multiprocessors would share some of them while others are idle.
+constexpr bool MayBeginEarly(int64_t blocks, int multiprocessors) {
+  return 2 * blocks <= multiprocessors;
+}
+
 // A grid's limit along x (CUDA programming guide, table of technical specifications).
 inline constexpr int64_t kMostBlocks = (int64_t{1} << 31) - 1;
 

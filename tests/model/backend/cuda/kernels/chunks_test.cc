@@ -60,5 +60,12 @@ TEST(LaunchShape, CoversEveryItemAndLaunchesNothingForNone) {
   EXPECT_EQ(ShapeOf(ReadSlots{.count = 1, .slot_elements = 256}).threads, 256);
 }
 
+TEST(LaunchShape, BeginsEarlyOnlyWhereTheOtherHalfIsFree) {
+  EXPECT_TRUE(MayBeginEarly(1, 2));
+  EXPECT_TRUE(MayBeginEarly(66, 132));
+  EXPECT_FALSE(MayBeginEarly(67, 132));
+  EXPECT_FALSE(MayBeginEarly(1, 0)) << "on a device that cannot";
+}
+
 }  // namespace
 }  // namespace derin::cuda
