@@ -36,7 +36,7 @@ RUN cmake --preset release -DDERIN_TESTS=OFF -DDERIN_CUDA="$DERIN_CUDA" -DDERIN_
  && mkdir -p /out/bin /out/lib/derin \
  && cp build/release/bin/derind build/release/bin/derin /out/bin \
  && if [ "$DERIN_CUDA" = ON ]; then \
-      cp build/release/lib/derin/libderin_cuda.so /out/lib/derin \
+      cp build/release/lib/derin/libderin_cuda.so build/release/lib/derin/derin_cuda_timing /out/lib/derin \
       && mkdir -p /out/lib/derin/nvidia/cudnn/lib /out/lib/derin/nvidia/cu13/lib \
       && cp /cuda/nvidia/cudnn/lib/libcudnn*.so.9 /out/lib/derin/nvidia/cudnn/lib \
       && cp /cuda/nvidia/cu13/lib/libcublasLt.so.13 /cuda/nvidia/cu13/lib/libcublas.so.13 \

@@ -95,9 +95,12 @@ v1::Limits LimitsOf(const ServerOptions& options) {
 }
 
 // What options.device names; says why that is no GPU where it could have been one.
-absl::StatusOr<ChosenBackend> MakeBackend(const ServerOptions& options) {
+absl::StatusOr<ChosenBackend> MakeBackend(const ServerOptions& options,
+                                          const DataDirectory& directory) {
   absl::StatusOr<ChosenBackend> chosen =
-      ChooseBackend(options.device, options.threads, [](int gpu) { return NewGpuBackend(gpu); });
+      ChooseBackend(options.device, options.threads, [&](int gpu) {
+        return NewGpuBackend({.ordinal = gpu, .measurements = directory.gpu_measurements()});
+      });
   if (!chosen.ok()) {
     return absl::Status(chosen.status().code(),
                         absl::StrCat("--device ", options.device, ": ", chosen.status().message()));
@@ -179,15 +182,15 @@ struct Server::Parts {
 absl::StatusOr<std::unique_ptr<Server::Parts>> Server::Parts::Make(
     const ServerOptions& options, std::unique_ptr<Backend> backend,
     std::unique_ptr<Callers> callers) {
+  absl::StatusOr<DataDirectory> directory = DataDirectory::Open(options.data_directory);
+  if (!directory.ok()) return directory.status();
   std::unique_ptr<GpuMonitor> monitor;
   if (backend == nullptr) {
-    absl::StatusOr<ChosenBackend> made = MakeBackend(options);
+    absl::StatusOr<ChosenBackend> made = MakeBackend(options, *directory);
     if (!made.ok()) return made.status();
     backend = std::move(made->backend);
     if (made->gpu.has_value()) monitor = NewGpuMonitor(*made->gpu);
   }
-  absl::StatusOr<DataDirectory> directory = DataDirectory::Open(options.data_directory);
-  if (!directory.ok()) return directory.status();
   absl::StatusOr<std::unique_ptr<MetadataStore>> store =
       MetadataStore::Open(directory->metadata_file());
   if (!store.ok()) return store.status();

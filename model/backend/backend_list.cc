@@ -103,7 +103,8 @@ absl::StatusOr<ChosenBackend> ChooseBackend(std::string_view device, int threads
 }
 
 absl::StatusOr<std::unique_ptr<Backend>> NewBackend(std::string_view device, int threads) {
-  auto chosen = ChooseBackend(device, threads, [](int ordinal) { return NewGpuBackend(ordinal); });
+  auto chosen = ChooseBackend(device, threads,
+                              [](int ordinal) { return NewGpuBackend({.ordinal = ordinal}); });
   if (!chosen.ok()) return chosen.status();
   return std::move(chosen->backend);
 }

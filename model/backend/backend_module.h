@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string_view>
 
@@ -15,12 +16,19 @@ namespace derin {
 // compiler and Abseil's version, as words with spaces between them.
 std::string_view SeamVersion();
 
+// What is to be made of a module.
+struct GpuOptions {
+  int ordinal = 0;  // of the GPUs that the process sees
+  // Where the backend keeps what it measured of the GPU; empty: nowhere.
+  std::filesystem::path measurements;
+};
+
 struct BackendModule {
   // The module's SeamVersion, 0-terminated. First, so that it can be read of any module; of another
   // version nothing else may be.
   const char* seam_version;
-  // The backend for device number `ordinal`. Errors are for people.
-  absl::StatusOr<std::unique_ptr<Backend>> (*make)(int ordinal);
+  // Errors are for people.
+  absl::StatusOr<std::unique_ptr<Backend>> (*make)(const GpuOptions& options);
 };
 
 // The one function of a module, `extern "C"` under this name.

@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "model/backend/backend_module.h"
 
 namespace derin {
 namespace {
@@ -67,7 +66,7 @@ LibraryLoader SystemLibraries() {
   };
 }
 
-absl::StatusOr<std::unique_ptr<Backend>> NewGpuBackend(int ordinal,
+absl::StatusOr<std::unique_ptr<Backend>> NewGpuBackend(const GpuOptions& options,
                                                        const LibraryLoader& libraries) {
   // Before anything else: without a driver no other library is worth a word.
   if (!libraries.open(kDriver).ok()) {
@@ -92,7 +91,7 @@ absl::StatusOr<std::unique_ptr<Backend>> NewGpuBackend(int ordinal,
                                                   path->string(), module->seam_version,
                                                   std::string(SeamVersion())));
   }
-  return module->make(ordinal);
+  return module->make(options);
 }
 
 }  // namespace derin

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "model/backend/backend.h"
+#include "model/backend/backend_module.h"
 
 namespace derin {
 
@@ -22,11 +23,11 @@ struct LibraryLoader {
 };
 LibraryLoader SystemLibraries();
 
-// GPU number `ordinal`, through the module libderin_cuda.so, which lies beside the program or in
-// ../lib/derin seen from there. UNAVAILABLE where no GPU can be used, with the reason: no driver,
+// A GPU through the module libderin_cuda.so, which lies beside the program or in ../lib/derin seen
+// from there. UNAVAILABLE where no GPU can be used, with the reason: no driver,
 // no module, a module of another build, a library that it needs, and what to install; else what the
 // module says.
 absl::StatusOr<std::unique_ptr<Backend>> NewGpuBackend(
-    int ordinal, const LibraryLoader& libraries = SystemLibraries());
+    const GpuOptions& options, const LibraryLoader& libraries = SystemLibraries());
 
 }  // namespace derin

@@ -29,6 +29,8 @@ class DataDirectory {
   std::filesystem::path metadata_file() const { return path_ / kMetadataFile; }
   std::filesystem::path blobs() const { return path_ / kBlobsFolder; }
   std::filesystem::path sessions() const { return path_ / kSessionsFolder; }
+  // Not in a copy: it is of this machine, and can be measured again.
+  std::filesystem::path gpu_measurements() const { return path_ / "gpu_algorithms"; }
 
  private:
   DataDirectory(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}

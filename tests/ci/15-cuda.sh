@@ -19,6 +19,11 @@ if ldd build/release/bin/derind | grep -E 'libcu|libnv'; then
   fail "derind does not start without these libraries"
 fi
 
+timing=$(build/release/lib/derin/derin_cuda_timing lstm f16 0 2 256 28 35 32 standard 2>&1) || true
+if [[ ! -e /dev/nvidia0 && $timing != "error 14 "*GPU* ]]; then
+  fail "without a GPU derin_cuda_timing says '$timing', wanted an error of code 14 that says so"
+fi
+
 tests/gpu/pack.sh
 if [[ -e /dev/nvidia0 ]]; then
   echo "a GPU is here: build/gpu-proof/run.sh OUT proves the backend on it"

@@ -82,6 +82,16 @@ class Proof:
         return {"passed": self.options.device.startswith(device["backend"]), "device": device["description"],
                 "engine": device["engine_id"], "free_bytes": device["free_bytes"]}
 
+    def times_algorithms(self):
+        """What the backend starts to choose an algorithm, for the recipe in f16."""
+        program = pathlib.Path(self.options.programs).parent / "lib/derin/derin_cuda_timing"
+        algorithms = ["standard", "persist-static", "own-kernels", "step-products"]
+        done = subprocess.run([program, "lstm", "f16", "0", "2", "256", "28", "35", "32", *algorithms], capture_output=True,
+                              text=True, timeout=60)
+        lines = done.stdout.splitlines()
+        return {"passed": done.returncode == 0 and len(lines) == len(algorithms) and all(line.startswith("ok ") for line in lines),
+                "milliseconds": dict(zip(algorithms, lines)), "said": done.stderr[-300:]}
+
     def trains(self, model, precision, epochs):
         job = self.train(model, "--precision", precision, epochs=epochs)
         progress = job["progress"]
@@ -183,6 +193,8 @@ def main():
         try:
             proof.show("device", proof.device)
             proof.derin("corpus", "add", "sea", str(options.text), "--normalization", "d2l-letters")
+            if options.device.startswith("cuda"):
+                proof.show("algorithms", proof.times_algorithms)
             for precision in options.types:
                 proof.show("training", lambda: proof.trains(precision, precision, options.epochs))
             proof.show("text", proof.repeats_text)

@@ -1,20 +1,23 @@
 #include "model/backend/cuda/cuda_backend.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "model/backend/cuda/algorithm_timing.h"
 #include "model/backend/cuda/branch.h"
 #include "model/backend/cuda/cuda_queue.h"
 #include "model/backend/cuda/cuda_recording.h"
 #include "model/backend/cuda/cuda_stack.h"
+#include "model/backend/cuda/known_algorithms.h"
+#include "model/backend/cuda/timing_process.h"
 #include "model/backend/cuda/window_algorithm.h"
 
 namespace derin::cuda {
@@ -25,12 +28,17 @@ CudaQueue& AsCuda(Queue& queue) { return static_cast<CudaQueue&>(queue); }
 // Up to here a kernel copies faster than the GPU's engine for it.
 constexpr size_t kLittle = 256 * 1024;
 
+constexpr absl::Duration kTimingLimit = absl::Seconds(60);
+
 int64_t Count(const View& view) { return static_cast<int64_t>(view.count); }
 
 class CudaBackend : public Backend {
  public:
-  CudaBackend(std::shared_ptr<Device> device, std::unique_ptr<CudaQueue> setup)
-      : device_(std::move(device)),
+  CudaBackend(std::shared_ptr<Device> device, std::unique_ptr<CudaQueue> setup, int ordinal,
+              AlgorithmOptions options)
+      : ordinal_(ordinal),
+        timing_program_(std::move(options.timing_program)),
+        device_(std::move(device)),
         capabilities_(
             {.backend = "cuda",
              .device = device_->name(),
@@ -38,7 +46,9 @@ class CudaBackend : public Backend {
              .memory_bytes = device_->total_bytes(),
              .precisions = {Precision::kF32, Precision::kTf32, Precision::kF16, Precision::kBf16},
              .step_equals_forward = false}),
-        setup_(std::move(setup)) {}
+        setup_(std::move(setup)),
+        known_(std::move(options.known_file),
+               absl::StrCat(device_->name(), ", cuDNN ", device_->calls().cudnn.GetVersion())) {}
 
   const Capabilities& capabilities() const override { return capabilities_; }
   std::string EngineId(Precision precision) const override {
@@ -76,28 +86,25 @@ class CudaBackend : public Backend {
   void CopyStates(Queue& queue, View pool, int64_t slot_elements, View from, View to) override;
 
  private:
-  // Size and type of a training's windows.
-  using WindowKey = std::tuple<Cell, int, int, int, Precision, int, int>;
-  static WindowKey KeyOf(const StackConfig& config, const StackExtent& extent) {
-    return {config.cell,      config.layers, config.hidden, config.vocabulary,
-            config.precision, extent.steps,  extent.batch};
-  }
-
   const RuntimeCalls& runtime() const { return device_->calls().runtime; }
   // Of all algorithms that a stack may get, or of that one that it has got before, the most bytes.
   StackPlan PlanAlgorithms(const StackConfig& config, const StackExtent& extent) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<WindowAlgorithm> ChooseAlgorithm(const StackConfig& config,
                                                   const StackExtent& extent)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of each of `algorithms`, in their order; see TimeOfTraining.
+  std::vector<absl::StatusOr<double>> Time(const StackConfig& config, const StackExtent& extent,
+                                           const std::vector<WindowAlgorithm>& algorithms) const;
 
+  const int ordinal_;
+  const std::string timing_program_;
   const std::shared_ptr<Device> device_;
   const Capabilities capabilities_;
   mutable absl::Mutex mutex_;
   // For what is made before there is any work.
   const std::unique_ptr<CudaQueue> setup_ ABSL_PT_GUARDED_BY(mutex_);
-  // What was measured, as long as the process lasts: on this GPU and this cuDNN.
-  std::map<WindowKey, WindowAlgorithm> algorithms_ ABSL_GUARDED_BY(mutex_);
+  KnownAlgorithms known_ ABSL_GUARDED_BY(mutex_);
 };
 
 absl::StatusOr<Buffer> CudaBackend::Allocate(ElementType type, size_t count, Memory memory) {
@@ -124,9 +131,8 @@ StackPlan CudaBackend::Plan(const StackConfig& config, const StackExtent& extent
 
 StackPlan CudaBackend::PlanAlgorithms(const StackConfig& config, const StackExtent& extent) const {
   std::vector<WindowAlgorithm> algorithms = AlgorithmsFor(*device_, config, extent);
-  if (const auto known = algorithms_.find(KeyOf(config, extent));
-      extent.training && known != algorithms_.end()) {
-    algorithms = {known->second};
+  if (const auto known = known_.Find(config, extent); extent.training && known) {
+    algorithms = {*known};
   }
   StackPlan most;
   for (const WindowAlgorithm algorithm : algorithms) {
@@ -140,25 +146,53 @@ StackPlan CudaBackend::PlanAlgorithms(const StackConfig& config, const StackExte
   return most;
 }
 
-// In this process and not in a child: what cuDNN may refuse with an error that lasts is not among
-// AlgorithmsFor, and what fails here fails a queue of its own.
+std::vector<absl::StatusOr<double>> CudaBackend::Time(
+    const StackConfig& config, const StackExtent& extent,
+    const std::vector<WindowAlgorithm>& algorithms) const {
+  if (!timing_program_.empty()) {
+    auto times = TimeInProcesses(timing_program_,
+                                 {.ordinal = ordinal_,
+                                  .config = config,
+                                  .extent = {.steps = extent.steps, .batch = extent.batch},
+                                  .algorithms = algorithms},
+                                 kTimingLimit);
+    // A machine may have no room for a second user of the GPU, or let none be started.
+    if (std::any_of(times.begin(), times.end(), [](const auto& time) { return time.ok(); })) {
+      return times;
+    }
+  }
+  std::vector<absl::StatusOr<double>> times;
+  std::unique_ptr<CudaQueue> queue;
+  for (const WindowAlgorithm algorithm : algorithms) {
+    if (queue == nullptr || !queue->status().ok()) {
+      auto created = CudaQueue::Create(device_, QueuePriority::kTraining);
+      if (!created.ok()) {
+        times.emplace_back(created.status());
+        continue;
+      }
+      queue = *std::move(created);
+    }
+    times.push_back(TimeOfTraining(*queue, config, extent, algorithm));
+  }
+  return times;
+}
+
 absl::StatusOr<WindowAlgorithm> CudaBackend::ChooseAlgorithm(const StackConfig& config,
                                                              const StackExtent& extent) {
   const std::vector<WindowAlgorithm> algorithms = AlgorithmsFor(*device_, config, extent);
   if (algorithms.size() == 1) return algorithms.front();
-  const WindowKey key = KeyOf(config, extent);
-  if (const auto known = algorithms_.find(key); known != algorithms_.end()) return known->second;
-  std::unique_ptr<CudaQueue> queue;
-  const auto time = [&](WindowAlgorithm algorithm) -> absl::StatusOr<double> {
-    if (queue == nullptr || !queue->status().ok()) {
-      auto created = CudaQueue::Create(device_, QueuePriority::kTraining);
-      if (!created.ok()) return created.status();
-      queue = *std::move(created);
+  {
+    absl::MutexLock lock(&mutex_);
+    if (const auto known = known_.Find(config, extent);
+        known && std::find(algorithms.begin(), algorithms.end(), *known) != algorithms.end()) {
+      return *known;
     }
-    return TimeOfTraining(*queue, config, extent, algorithm);
-  };
-  auto quickest = QuickestAlgorithm(algorithms, time);
-  if (quickest.ok()) algorithms_[key] = *quickest;
+  }
+  // Nothing else waits for this, which takes a second or two.
+  const auto quickest = QuickestAlgorithm(algorithms, Time(config, extent, algorithms));
+  if (!quickest.ok()) return quickest;
+  absl::MutexLock lock(&mutex_);
+  known_.Keep(config, extent, *quickest);
   return quickest;
 }
 
@@ -173,15 +207,19 @@ absl::StatusOr<std::unique_ptr<RecurrentStack>> CudaBackend::NewStack(
       !status.ok()) {
     return status;
   }
-  absl::MutexLock lock(&mutex_);
-  if (!setup_->Begin()) return setup_->status();
+  const auto create =
+      [&](WindowAlgorithm algorithm) -> absl::StatusOr<std::unique_ptr<RecurrentStack>> {
+    absl::MutexLock lock(&mutex_);
+    if (!setup_->Begin()) return setup_->status();
+    return CudaStack::Create(*setup_, config, extent, algorithm);
+  };
   if (const auto saved = FindAlgorithm(AlgorithmsFor(*device_, config, extent), saved_choice)) {
-    auto stack = CudaStack::Create(*setup_, config, extent, *saved);
+    auto stack = create(*saved);
     if (!absl::IsUnimplemented(stack.status())) return stack;
   }
   const auto algorithm = ChooseAlgorithm(config, extent);
   if (!algorithm.ok()) return algorithm.status();
-  return CudaStack::Create(*setup_, config, extent, *algorithm);
+  return create(*algorithm);
 }
 
 void CudaBackend::Upload(Queue& queue, const void* from, View to) {
@@ -387,12 +425,14 @@ void CudaBackend::CopyStates(Queue& queue, View pool, int64_t slot_elements, Vie
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Backend>> NewCudaBackend(const CudaCalls& calls, int ordinal) {
+absl::StatusOr<std::unique_ptr<Backend>> NewCudaBackend(const CudaCalls& calls, int ordinal,
+                                                        AlgorithmOptions options) {
   auto device = Device::Open(calls, ordinal);
   if (!device.ok()) return device.status();
   auto setup = CudaQueue::Create(*device, QueuePriority::kTraining);
   if (!setup.ok()) return setup.status();
-  return std::make_unique<CudaBackend>(*std::move(device), *std::move(setup));
+  return std::make_unique<CudaBackend>(*std::move(device), *std::move(setup), ordinal,
+                                       std::move(options));
 }
 
 }  // namespace derin::cuda

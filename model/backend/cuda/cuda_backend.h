@@ -1,6 +1,8 @@
 #pragma once
 
+#include <filesystem>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "model/backend/backend.h"
@@ -8,8 +10,17 @@
 
 namespace derin::cuda {
 
+// How a backend comes by the algorithms of trainings' windows.
+struct AlgorithmOptions {
+  // What times them; see timing_process.h. Without it this process does.
+  std::string timing_program;
+  // Where what was measured is kept; see KnownAlgorithms.
+  std::filesystem::path known_file;
+};
+
 // GPU number `ordinal`, through `calls`. Windows are computed in all types that it has, steps in
 // f32. Errors as of Device::Open.
-absl::StatusOr<std::unique_ptr<Backend>> NewCudaBackend(const CudaCalls& calls, int ordinal);
+absl::StatusOr<std::unique_ptr<Backend>> NewCudaBackend(const CudaCalls& calls, int ordinal,
+                                                        AlgorithmOptions options = {});
 
 }  // namespace derin::cuda

@@ -1,8 +1,18 @@
 #include "model/backend/cuda/window_algorithm.h"
 
+#include <iterator>
+
 #include "model/backend/cuda/lstm_windows.h"
+#include "model/check.h"
 
 namespace derin::cuda {
+namespace {
+
+constexpr WindowAlgorithm kAll[] = {WindowAlgorithm::kStandard, WindowAlgorithm::kPersistStatic,
+                                    WindowAlgorithm::kSmallH, WindowAlgorithm::kOwnKernels,
+                                    WindowAlgorithm::kStepProducts};
+
+}  // namespace
 
 std::string_view AlgorithmName(WindowAlgorithm algorithm) {
   switch (algorithm) {
@@ -51,6 +61,10 @@ std::vector<WindowAlgorithm> AlgorithmsFor(const Device& device, const StackConf
   return algorithms;
 }
 
+std::optional<WindowAlgorithm> FindAlgorithm(std::string_view name) {
+  return FindAlgorithm({std::begin(kAll), std::end(kAll)}, name);
+}
+
 std::optional<WindowAlgorithm> FindAlgorithm(const std::vector<WindowAlgorithm>& algorithms,
                                              std::string_view name) {
   for (const WindowAlgorithm algorithm : algorithms) {
@@ -61,17 +75,16 @@ std::optional<WindowAlgorithm> FindAlgorithm(const std::vector<WindowAlgorithm>&
 
 absl::StatusOr<WindowAlgorithm> QuickestAlgorithm(
     const std::vector<WindowAlgorithm>& algorithms,
-    const std::function<absl::StatusOr<double>(WindowAlgorithm)>& time) {
-  if (algorithms.size() == 1) return algorithms.front();
+    const std::vector<absl::StatusOr<double>>& times) {
+  DERIN_CHECK(!algorithms.empty() && algorithms.size() == times.size());
   absl::Status first_error;
   std::optional<WindowAlgorithm> quickest;
   double least = 0;
-  for (const WindowAlgorithm algorithm : algorithms) {
-    const absl::StatusOr<double> seconds = time(algorithm);
-    first_error.Update(seconds.status());
-    if (!seconds.ok() || (quickest && *seconds >= least)) continue;
-    quickest = algorithm;
-    least = *seconds;
+  for (size_t i = 0; i < algorithms.size(); ++i) {
+    first_error.Update(times[i].status());
+    if (!times[i].ok() || (quickest && *times[i] >= least)) continue;
+    quickest = algorithms[i];
+    least = *times[i];
   }
   if (!quickest) return first_error;
   return *quickest;

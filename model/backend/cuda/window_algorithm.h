@@ -2,7 +2,6 @@
 
 #include <cudnn.h>
 
-#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -40,14 +39,14 @@ std::optional<cudnnRNNAlgo_t> CudnnAlgorithm(WindowAlgorithm algorithm);
 std::vector<WindowAlgorithm> AlgorithmsFor(const Device& device, const StackConfig& config,
                                            const StackExtent& extent);
 
+std::optional<WindowAlgorithm> FindAlgorithm(std::string_view name);
 // The algorithm of this name among `algorithms`.
 std::optional<WindowAlgorithm> FindAlgorithm(const std::vector<WindowAlgorithm>& algorithms,
                                              std::string_view name);
 
-// The one of `algorithms` with the least of what `time` says, without asking it about one alone.
-// One that it fails for is out, whatever it says; when it fails for all of them, its first error.
-absl::StatusOr<WindowAlgorithm> QuickestAlgorithm(
-    const std::vector<WindowAlgorithm>& algorithms,
-    const std::function<absl::StatusOr<double>(WindowAlgorithm)>& time);
+// The one of `algorithms` with the least of `times`, which are in the same order. One whose time is
+// an error is out; when all of them are, the first error.
+absl::StatusOr<WindowAlgorithm> QuickestAlgorithm(const std::vector<WindowAlgorithm>& algorithms,
+                                                  const std::vector<absl::StatusOr<double>>& times);
 
 }  // namespace derin::cuda

@@ -25,17 +25,20 @@ const BackendModule* Entry() { return &the_module; }
 class GpuLoader : public testing::Test {
  protected:
   void SetUp() override {
-    the_module = {.seam_version = SeamVersion().data(),
-                  .make = [](int ordinal) -> absl::StatusOr<std::unique_ptr<Backend>> {
-                    if (ordinal > 0) return absl::NotFoundError("there is one");
-                    return NewBackend("reference");
-                  }};
+    the_module = {
+        .seam_version = SeamVersion().data(),
+        .make = [](const GpuOptions& options) -> absl::StatusOr<std::unique_ptr<Backend>> {
+          if (options.ordinal > 0) return absl::NotFoundError("there is one");
+          return NewBackend("reference");
+        }};
     std::filesystem::create_directories(libraries_.program_folder);
     module_ = libraries_.program_folder / "libderin_cuda.so";
     std::ofstream(module_) << "a module";
   }
 
-  absl::Status Fail(int ordinal = 0) { return NewGpuBackend(ordinal, libraries_).status(); }
+  absl::Status Fail(int ordinal = 0) {
+    return NewGpuBackend({.ordinal = ordinal}, libraries_).status();
+  }
   std::string Message() { return std::string(Fail().message()); }
 
   TemporaryFolder folder_;
@@ -59,7 +62,7 @@ class GpuLoader : public testing::Test {
 };
 
 TEST_F(GpuLoader, MakesTheModulesBackend) {
-  const auto backend = NewGpuBackend(0, libraries_);
+  const auto backend = NewGpuBackend({}, libraries_);
   ASSERT_TRUE(backend.ok()) << backend.status();
   EXPECT_EQ((*backend)->capabilities().backend, "reference");
   EXPECT_EQ(Fail(1).message(), "there is one");
@@ -70,7 +73,7 @@ TEST_F(GpuLoader, FindsTheModuleInTheFolderOfLibraries) {
   module_ = folder_.path() / "lib" / "derin" / "libderin_cuda.so";
   std::filesystem::create_directories(module_.parent_path());
   std::ofstream(module_) << "a module";
-  EXPECT_TRUE(NewGpuBackend(0, libraries_).ok());
+  EXPECT_TRUE(NewGpuBackend({}, libraries_).ok());
   EXPECT_THAT(opened_, ElementsAre("libcuda.so.1", module_.string()));
 }
 
@@ -134,7 +137,7 @@ TEST_F(GpuLoader, TheModuleThatWasBuiltIsLoaded) {
     if (path == "libcuda.so.1") return nullptr;
     return open(path);
   };
-  const auto backend = NewGpuBackend(0, system);
+  const auto backend = NewGpuBackend({}, system);
   if (backend.ok()) {
     EXPECT_EQ((*backend)->capabilities().backend, "cuda");
     return;

@@ -4,6 +4,8 @@
 #include "model/backend/cuda/cuda_backend.h"
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "model/training/trainer.h"
 #include "tests/model/backend/cuda/fake_gpu.h"
 #include "tests/model/backend/device_model.h"
+#include "tests/temporary_folder.h"
 
 namespace derin::cuda {
 namespace {
@@ -50,6 +53,28 @@ TEST_F(CudaBackendTest, TakesTheQuickestAlgorithmAndMeasuresOnceForEachSize) {
   larger.hidden = 5;
   EXPECT_GT(Windows(*backend_, larger, "", &choice), 0);
   EXPECT_EQ(choice, "standard");
+}
+
+TEST_F(CudaBackendTest, WhatAProcessMeasuredIsKnownToTheNextBackend) {
+  const TemporaryFolder folder;
+  const std::filesystem::path program = folder.path() / "program";
+  const AlgorithmOptions options{.timing_program = program, .known_file = folder.path() / "known"};
+  std::string choice;
+  const auto make = [&](const char* script) {
+    std::ofstream(program) << "#!/bin/sh\n" << script;
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    return *NewCudaBackend(FakeGpu::calls(), 0, options);
+  };
+  // Standard, persist-static, small-h, own-kernels, step-products.
+  EXPECT_EQ(
+      Windows(*make("echo ok 3; echo ok 3; echo ok 1; echo ok 2; echo ok 2"), config_, "", &choice),
+      0);
+  EXPECT_EQ(choice, "small-h");
+  EXPECT_EQ(Windows(*make("exit 1"), config_, "", &choice), 0);
+  EXPECT_EQ(choice, "small-h");
+  StackConfig larger = config_;
+  larger.hidden = 5;
+  EXPECT_GT(Windows(*make("exit 1"), larger, "", &choice), 0) << "must be timed by somebody";
 }
 
 TEST_F(CudaBackendTest, ASavedChoiceIsTakenAgainWithoutMeasuring) {
