@@ -39,7 +39,8 @@ install(DIRECTORY ${CMAKE_SOURCE_DIR}/deploy/prometheus ${CMAKE_SOURCE_DIR}/depl
         DESTINATION share/doc/derin/examples COMPONENT derin FILES_MATCHING PATTERN "*.yaml" PATTERN "*.json")
 set(components derin)
 if(TARGET derin_cuda)
-  install(TARGETS derin_cuda derin_cuda_timing LIBRARY DESTINATION lib/derin RUNTIME DESTINATION lib/derin COMPONENT cuda)
+  install(TARGETS derin_cuda LIBRARY DESTINATION lib/derin COMPONENT cuda)
+  install(TARGETS derin_cuda_timing RUNTIME DESTINATION lib/derin COMPONENT cuda)
   list(APPEND components cuda)
 endif()
 
