@@ -109,6 +109,24 @@ class Proof:
         beside = {self.text("--model", "f32", "--seed", "2", "--prompt", "the sea ") for _ in range(3)}
         return {"passed": beside == {alone}}
 
+    def trained_steps(self):
+        """So far by the job that runs beside, with the time at which that was."""
+        return self.document("jobs", "show", "beside")["progress"]["step"], time.monotonic()
+
+    def loads_beside_training(self, streams):
+        """A message for each token, so that the gaps are those of steps; what each of the two leaves the other."""
+        first = self.trained_steps()
+        time.sleep(2 * self.options.seconds)
+        alone = self.trained_steps()
+        seen = self.load("f32", streams, 500, "--per-token")
+        beside = self.trained_steps()
+
+        def rate(begin, end):
+            return (end[0] - begin[0]) / (end[1] - begin[1])
+
+        return {"passed": seen["errors"] == {} and beside[0] > alone[0], "streams": streams,
+                "step_gap_p999_seconds": seen["gap_seconds"]["p99.9"], "training_share": rate(alone, beside) / rate(first, alone)}
+
     def keeps_sessions_in_little_memory(self):
         """More of them than fit on the device, in turn; each draws what a call that is never interrupted does."""
         sessions = [self.open("f32", seed) for seed in range(SESSIONS)]
@@ -154,11 +172,14 @@ class Proof:
                           "--steps", "1024", status=1)
         return {"passed": bool(re.search(r"\d.*(bytes|GiB|GB)", said)), "said": said.strip().splitlines()[-1]}
 
-    def under_load(self, model, streams, output):
-        seen = json.loads(subprocess.run(
+    def load(self, model, streams, output, *flags):
+        return json.loads(subprocess.run(
             [self.program("serving_load"), "--server", self.server.address, "--model", model, "--streams",
-             str(streams), "--output", str(output), "--warm-up", "1", "--duration", str(self.options.seconds), "--json"],
+             str(streams), "--output", str(output), "--warm-up", "1", "--duration", str(self.options.seconds), "--json", *flags],
             capture_output=True, text=True, timeout=60, check=True).stdout)
+
+    def under_load(self, model, streams, output):
+        seen = self.load(model, streams, output)
         return {"passed": seen["errors"] == {} and seen["tokens_per_second"] > 0, "model": model, "streams": streams,
                 "served_tokens_per_second": seen["tokens_per_second"], "errors": seen["errors"],
                 "first_token_p99_seconds": seen["first_token_seconds"]["p99"]}
@@ -202,6 +223,8 @@ def main():
                 for streams in options.streams:
                     proof.show("load", lambda: proof.under_load(model, streams, 500))
             proof.show("text beside a training", proof.serves_beside_training)
+            for streams in options.streams[1:2] or options.streams:
+                proof.show("load beside a training", lambda: proof.loads_beside_training(streams))
             proof.show("server killed", lambda: proof.goes_on_after_sigkill(flags))
             proof.show("sessions in little memory", proof.keeps_sessions_in_little_memory)
             proof.show("job too large", proof.refuses_what_cannot_fit)

@@ -188,6 +188,9 @@ def load_table(results):
     lines = ["", "serving, LSTM, tokens/s (model, streams)"]
     lines += [f"{line['model']}, {line['streams']}".rjust(16) + f"{line['served_tokens_per_second']:>22,.0f}" +
               f"   first token p99 {1e3 * line['first_token_p99_seconds']:.1f} ms" for line in found]
+    lines += [f"beside a training, f32, {line['streams']} streams: step gap p99.9 {1e3 * line['step_gap_p999_seconds']:.1f} ms, "
+              f"the training at {100 * line['training_share']:.0f} % of its speed"
+              for line in results["stages"].get("serving", {}).get("findings", []) if "training_share" in line]
     return lines if found else []
 
 

@@ -93,7 +93,9 @@ class Table(unittest.TestCase):
         text = stages.table({"device": "A GPU", "libraries": {}, "stages": {
             "training": stage({**line("training with graph", 3e6), "choice": "small-h"}, line("training without graph", 2e6)),
             "serving": stage({"what": "load", "model": "bf16", "streams": 64, "served_tokens_per_second": 9e5,
-                              "first_token_p99_seconds": 0.0025}),
+                              "first_token_p99_seconds": 0.0025},
+                             {"what": "load beside a training", "streams": 64, "step_gap_p999_seconds": 0.0075,
+                              "training_share": 0.91}),
             "PyTorch": stage({"what": "versions"}, line("training eager", 1e6), line("training with graph", 1.5e6))}})
         self.assertIn("device: A GPU", text)
         row = next(row for row in text.splitlines() if "2 x 256, 32" in row)
@@ -103,6 +105,7 @@ class Table(unittest.TestCase):
         self.assertRegex(text, r"smoke +not run .*not reached")
         self.assertNotIn("sampling, LSTM", text)
         self.assertRegex(text, r"bf16, 64 +900,000 +first token p99 2.5 ms")
+        self.assertIn("64 streams: step gap p99.9 7.5 ms, the training at 91 % of its speed", text)
 
 
 if __name__ == "__main__":
