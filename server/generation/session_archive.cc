@@ -384,6 +384,17 @@ bool SessionArchive::Remove(const Key& key) {
   return true;
 }
 
+absl::StatusOr<bool> SessionArchive::Close(const Key& key) {
+  absl::MutexLock lock(&mutex_);
+  const auto entry = entries_.find(key);
+  if (entry == entries_.end()) return false;
+  if (entry->second.lasting) {
+    if (absl::Status status = log_->AppendTombstone(key.second); !status.ok()) return status;
+  }
+  Erase(entry);
+  return true;
+}
+
 bool SessionArchive::RemoveExpired(const Key& key, absl::Time now) {
   absl::MutexLock lock(&mutex_);
   const auto entry = entries_.find(key);
@@ -393,7 +404,6 @@ bool SessionArchive::RemoveExpired(const Key& key, absl::Time now) {
 }
 
 void SessionArchive::Bury(Entries::iterator entry) {
-  // Without a tombstone, on a full disk, it is there again after a restart, until it expires.
   if (entry->second.lasting) log_->AppendTombstone(entry->first.second).IgnoreError();
   Erase(entry);
 }

@@ -72,7 +72,10 @@ class SessionArchive {
   void SetOnDevice(const Key& key, bool on_device) ABSL_LOCKS_EXCLUDED(mutex_);
   // Sessions that go on from this version, `models/ID/versions/N`.
   int64_t CountOf(std::string_view model_version) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Whether there was one.
+  // Whether there was one, which is gone for good. When the disk does not take that, it stays.
+  absl::StatusOr<bool> Close(const Key& key) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same of one that its caller has not heard of; on a full disk it may come back with a
+  // restart, until it expires.
   bool Remove(const Key& key) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether there was one that has expired at `now`, which is removed then.
   bool RemoveExpired(const Key& key, absl::Time now) ABSL_LOCKS_EXCLUDED(mutex_);

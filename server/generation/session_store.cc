@@ -503,7 +503,9 @@ absl::Status SessionStore::Close(std::string_view name, std::string_view owner) 
   if (!id.ok()) return id.status();
   const Key key(owner, name);
   // First, so that no call brings it back.
-  if (!archive_.Remove(key)) return Missing(name);
+  const absl::StatusOr<bool> closed = archive_.Close(key);
+  if (!closed.ok()) return closed.status();
+  if (!*closed) return Missing(name);
   absl::MutexLock lock(&mutex_);
   if (const auto session = device_.Find(key); session != nullptr) session->Close();
   device_.Remove(key);

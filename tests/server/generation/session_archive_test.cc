@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/status/error.h"
+#include "tests/server/storage/full_disk.h"
 #include "tests/temporary_folder.h"
 
 namespace derin::server {
@@ -70,6 +71,19 @@ TEST_F(SessionArchiveTest, HasTheNewestImageAlsoAfterARestart) {
     EXPECT_THAT(Positions("a"), ElementsAre(0, 3, 7));
     Open();
   }
+}
+
+TEST_F(SessionArchiveTest, WhatTheDiskCannotForgetIsStillThere) {
+  Make("a", {3});
+  {
+    const FullDisk full(0);
+    EXPECT_EQ(ErrorReason(archive_->Close({"local", "a"}).status()), "DISK_FULL");
+  }
+  EXPECT_TRUE(archive_->Newest({"local", "a"}).ok());
+  EXPECT_TRUE(*archive_->Close({"local", "a"}));
+  EXPECT_FALSE(*archive_->Close({"local", "a"}));
+  Open();
+  EXPECT_EQ(archive_->Newest({"local", "a"}).status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(SessionArchiveTest, KnowsNothingOfOthersOrWhatWasRemoved) {
