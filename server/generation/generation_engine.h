@@ -79,9 +79,9 @@ class GenerationEngine {
   // How many steps of `batch` are one trip to the device: a power of two.
   int StepsOf(absl::Span<const std::shared_ptr<Generation>> batch) const;
   void Step(absl::Span<const std::shared_ptr<Generation>> batch);
-  // What the trip's step `step` chose for each call; it began at `start`. How many were drawn.
-  int64_t TakeChosen(absl::Span<const std::shared_ptr<Generation>> batch, int step,
-                     absl::Duration start);
+  // What each step of the trip, the first of which began at `start`, chose for the call that is
+  // `row` of `rows`. How many were drawn.
+  int64_t TakeChosen(Generation& one, size_t row, size_t rows, absl::Duration start);
   // States that are not in their slots yet.
   void UploadStates(absl::Span<const std::shared_ptr<Generation>> batch);
   void Record(const Generation& generation, bool drew);
