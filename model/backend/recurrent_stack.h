@@ -16,6 +16,7 @@ enum class ForwardMode {
 // The recurrent layers of one model on one device:
 //   H_t^(l) = phi_l( H_t^(l-1) W_xh^(l) + H_{t-1}^(l) W_hh^(l) + b_h^(l) ),   H_t^(0) = X_t
 //   one-hot.
+// In training H_t^(l-1) may lose a share on its way to layer l > 1: see dropout.h.
 // Owns its packed weights, workspace and reserve, sized by the StackExtent it was made with; does
 // the token look-up itself. One queue uses it at a time. Real elements have the type
 // StateType(config.precision).
@@ -33,9 +34,14 @@ class RecurrentStack {
   virtual void SetParameters(Queue& queue, View parameters) = 0;
 
   // `tokens` i32 [T, B] in [0, V), `state_in` and `state_out` [S, L, B, H], which must differ,
-  // `top` [T*B, H], the top layer's h.
+  // `top` [T*B, H], the top layer's h. `dropout` i64 [2], the seed and the number of the training's
+  // step, is read where the extent has dropout and the mode is kTraining; Backward reads it too.
   virtual void Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens,
-                       View state_in, View state_out, View top) = 0;
+                       View state_in, View state_out, View top, View dropout) = 0;
+  void Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens, View state_in,
+               View state_out, View top) {
+    Forward(queue, mode, steps, batch, tokens, state_in, state_out, top, View{});
+  }
 
   // Gradients with respect to the parameters, through the last Forward(kTraining), whose `state_in`
   // and `top` are still as they were, from `d_top` [T*B, H]; no gradient flows into state_in.

@@ -66,6 +66,14 @@ struct StackExtent {
   int batch = 0;          // B of Forward
   bool training = false;  // Backward is called too
   int step_rows = 0;      // N of Step; 0: Step is never called
+  // Share of each layer's output, but the last one's, that a Forward for training drops, in [0, 1);
+  // see dropout.h.
+  double dropout = 0;
 };
+
+// Whether windows for training lose something between layers.
+constexpr bool Drops(const StackConfig& config, const StackExtent& extent) {
+  return extent.training && extent.dropout > 0 && config.layers > 1;
+}
 
 }  // namespace derin

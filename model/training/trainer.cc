@@ -75,6 +75,7 @@ absl::Status Trainer::Allocate(absl::Span<const int32_t> tokens, const Parameter
       {&corpus_, ElementType::kI32, tokens.size()},
       {&starts_, ElementType::kI64, B},
       {&learning_rate_, ElementType::kF64, 1},
+      {&dropout_, ElementType::kI64, config_.dropout > 0 ? 2u : 0u},
       {&tokens_, ElementType::kI32, window},
       {&targets_, ElementType::kI32, window},
       {&top_, real, window * H},
@@ -102,7 +103,8 @@ absl::Status Trainer::Allocate(absl::Span<const int32_t> tokens, const Parameter
 }
 
 absl::Status Trainer::MakeStack(std::string_view saved_choice) {
-  const StackExtent extent{.steps = config_.steps, .batch = config_.batch, .training = true};
+  const StackExtent extent{
+      .steps = config_.steps, .batch = config_.batch, .training = true, .dropout = config_.dropout};
   // The memory of the old one first.
   recorded_step_.reset();
   stack_.reset();
@@ -124,6 +126,10 @@ absl::Status Trainer::Step() {
       state_.learning_rate_factor * LearningRate(config_.learning_rate, state_.step, total_steps_);
   backend_.Upload(*queue_, starts_on_host_.data(), starts_.view());
   backend_.Upload(*queue_, &learning_rate, learning_rate_.view());
+  if (const View dropout = dropout_.view(); !dropout.empty()) {
+    const uint64_t draw[] = {config_.seed, static_cast<uint64_t>(state_.step)};
+    backend_.Upload(*queue_, draw, dropout);
+  }
   recorded_step_->Run(*queue_);
 
   const int slot = static_cast<int>(state_.step % kRing);
@@ -146,7 +152,7 @@ void Trainer::EnqueueStep(Queue& queue) {
   backend_.GatherWindow(queue, corpus_.view(), starts_.view(), tokens_.view(), targets_.view());
   if (config_.partition == Partition::kRandom) backend_.Zero(queue, state_.hidden.view());
   stack_->Forward(queue, ForwardMode::kTraining, config_.steps, config_.batch, tokens_.view(),
-                  state_.hidden.view(), hidden_out_.view(), top_.view());
+                  state_.hidden.view(), hidden_out_.view(), top_.view(), dropout_.view());
   backend_.ProjectAndLoss(queue, top_.view(), head, targets_.view(),
                           step_figures_.view().Slice(0, 2), d_top_.view(), d_head);
   const View loss_scale = state_.loss_scale.view();

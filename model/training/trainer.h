@@ -30,7 +30,9 @@ struct TrainingConfig {
   EarlyEnds early_ends;
   // Share of the tokens, at their end, that is held out for validation, in [0, 0.5].
   double validation_share = 0;
-  uint64_t seed = 0;  // of offsets and shuffles
+  // Share of each layer's output, but the last one's, that a step drops, in [0, 1).
+  double dropout = 0;
+  uint64_t seed = 0;  // of offsets, shuffles and what is dropped
 };
 
 // What is known about a training so far.
@@ -166,7 +168,8 @@ class Trainer {
   std::unique_ptr<Recording> recorded_step_;
   std::unique_ptr<Evaluator> evaluator_;  // null when nothing is held out
   Buffer corpus_;                         // i32, all tokens trained on
-  Buffer starts_, learning_rate_;         // what changes from step to step
+  // What changes from step to step; the last is i64 [2], of RecurrentStack::Forward, or empty.
+  Buffer starts_, learning_rate_, dropout_;
   Buffer tokens_, targets_, top_, d_top_, hidden_out_, gradients_, step_figures_;
   std::vector<int64_t> starts_on_host_;
 

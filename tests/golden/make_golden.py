@@ -4,7 +4,8 @@
     python3 tests/golden/make_golden.py
 
 One file for each cell: 2 layers of odd sizes, from a state that is not zero: logits, loss, every gradient by PyTorch's name, the
-state after, and the losses of ten steps of each optimiser with clipping, the state carried from step to step.
+state after, and the losses of ten steps of each optimiser with clipping, the state carried from step to step. Then once more
+with dropout between the layers, by a mask of Philox4x32-10: logits, loss, gradients and state after.
 """
 
 import json
@@ -17,6 +18,7 @@ SGD = {"lr": 0.5, "clip": 0.25}
 MOMENTUM = {"lr": 0.05, "clip": 0.25, "momentum": 0.875}
 ADAM = {"lr": 0.01, "clip": 1.0}
 ADAMW = {"lr": 0.01, "clip": 1.0, "weight_decay": 0.125}
+DROPOUT = {"share": 0.375, "seed": 0x123456789abcdef0, "step": (5 << 32) + 7}
 CELLS = {
     "vanilla-tanh": lambda: torch.nn.RNN(VOCABULARY, HIDDEN, LAYERS, nonlinearity="tanh"),
     "vanilla-relu": lambda: torch.nn.RNN(VOCABULARY, HIDDEN, LAYERS, nonlinearity="relu"),
@@ -74,6 +76,60 @@ def stacked(state):
     return flat(torch.stack(state) if isinstance(state, tuple) else state)
 
 
+def philox(counter, key):
+    """Philox4x32-10 of Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011."""
+    low = 0xffffffff
+    key = [key & low, key >> 32]
+    for _ in range(10):
+        first, second = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
+        counter = [second >> 32 ^ counter[1] ^ key[0], second & low, first >> 32 ^ counter[3] ^ key[1], first & low]
+        key = [(key[0] + 0x9E3779B9) & low, (key[1] + 0xBB67AE85) & low]
+    return counter
+
+
+def dropout_factors(layer):
+    """What the output [T, B, H] of a layer is multiplied by on its way up."""
+    step, share = DROPOUT["step"], DROPOUT["share"]
+    factors = []
+    for element in range(STEPS * BATCH * HIDDEN):
+        words = philox([element // 4, step & 0xffffffff, step >> 32 << 8 | layer, 1], DROPOUT["seed"])
+        kept = (words[element % 4] >> 8) / 2**24 >= share
+        factors.append(1 / (1 - share) if kept else 0.0)
+    return torch.tensor(factors, dtype=torch.float64).reshape(STEPS, BATCH, HIDDEN)
+
+
+def layer_of(rnn, layer):
+    """One layer alone, with the same parameters."""
+    inputs = VOCABULARY if layer == 0 else HIDDEN
+    kind = {"nonlinearity": rnn.nonlinearity} if isinstance(rnn, torch.nn.RNN) else {}
+    alone = type(rnn)(inputs, HIDDEN, 1, **kind).double()
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        delattr(alone, f"{name}_l0")
+        setattr(alone, f"{name}_l0", getattr(rnn, f"{name}_l{layer}"))
+    return alone
+
+
+def with_dropout(model, tokens, targets, state):
+    model.zero_grad()
+    x = torch.nn.functional.one_hot(tokens, VOCABULARY).to(torch.float64)
+    states = []
+    for layer in range(LAYERS):
+        one = tuple(s[layer:layer + 1] for s in state) if isinstance(state, tuple) else state[layer:layer + 1]
+        x, after = layer_of(model.rnn, layer)(x, one)
+        states.append(after)
+        if layer + 1 < LAYERS:
+            x = x * dropout_factors(layer)
+    logits = model.head(x)
+    loss = torch.nn.functional.cross_entropy(logits.reshape(-1, VOCABULARY), targets.reshape(-1))
+    loss.backward()
+    state_out = (tuple(torch.cat(parts) for parts in zip(*states)) if isinstance(state, tuple)
+                 else torch.cat(states))
+    # Numbers beyond 2^53 as text, which every reader of JSON takes whole.
+    return {"share": DROPOUT["share"], "seed": str(DROPOUT["seed"]), "step": str(DROPOUT["step"]),
+            "logits": flat(logits), "loss": loss.item(), "state_out": stacked(state_out),
+            "gradients": {name: flat(p.grad) for name, p in model.named_parameters()}}
+
+
 def make(cell):
     torch.manual_seed(20)
     model = LanguageModel(cell).double()
@@ -111,6 +167,8 @@ def make(cell):
         losses = losses_of_training(model, make_optimizer(model.parameters()), settings["clip"],
                                     tokens, targets, state)
         golden[name] = {**settings, "losses": losses}
+    model.load_state_dict(initial)
+    golden["dropout"] = with_dropout(model, tokens, targets, state)
     return golden
 
 

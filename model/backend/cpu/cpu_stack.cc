@@ -232,7 +232,6 @@ void CpuStack::CopyUnits(const float* from, int64_t row, float* to) const {
 
 void CpuStack::InputProducts(Turn& turn, int l) {
   const Layer& layer = memory_.layers[l];
-  const Layer& below = memory_.layers[l - 1];
   const int64_t rows = gate_rows_;
   const Tasks tasks = TasksFor(rows, panels_.count());
   turn.ForEach(tasks.count, Flops(tasks.rows, Hp_), [&](int64_t task, int) {
@@ -240,9 +239,7 @@ void CpuStack::InputProducts(Turn& turn, int l) {
     const int64_t first = task % tasks.blocks * tasks.rows;
     const int64_t count = std::min(tasks.rows, rows - first);
     float* sums = Gates(layer, panel, first);
-    // What is below is after its step, so a block further.
-    ProductArgs args =
-        PanelProduct(l, panel, Factor::kBelow, FactorH(below, rows_ + first), count, sums);
+    ProductArgs args = PanelProduct(l, panel, Factor::kBelow, FactorBelow(l, first), count, sums);
     args.start = layer.start.f32() + panel * kPanelColumns;
     args.start_row = 0;
     Product(args);
@@ -299,7 +296,7 @@ void CpuStack::ForwardStep(Turn& turn, int l, int t, ForwardMode mode) {
 }
 
 void CpuStack::Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens,
-                       View state_in, View state_out, View top) {
+                       View state_in, View state_out, View top, View dropout) {
   DERIN_CHECK(steps <= extent_.steps && batch <= extent_.batch);
   DERIN_CHECK(mode == ForwardMode::kInference || extent_.training);
   if (!static_cast<CpuQueue&>(queue).ok()) return;
@@ -308,10 +305,12 @@ void CpuStack::Forward(Queue& queue, ForwardMode mode, int steps, int batch, Vie
   rows_ = RoundUp(batch, words_);
   h_rows_ = (steps_ + 1) * rows_;
   gate_rows_ = steps_ * rows_;
+  SetDropout(mode, dropout);
   Turn turn(static_cast<CpuQueue&>(queue));
   LoadTokens(tokens.As<int32_t>());
   for (int l = 0; l < config_.layers; ++l) {
     LoadState(l, state_in.As<float>());
+    if (l > 0 && drops_) DropBelow(turn, l);
     if (l > 0) InputProducts(turn, l);
     for (int t = 0; t < steps; ++t) ForwardStep(turn, l, t, mode);
     StoreState(l, state_out.As<float>());

@@ -7,6 +7,7 @@
 #include "model/backend/backend.h"
 #include "model/backend/cpu/stack_memory.h"
 #include "model/backend/cpu/turn.h"
+#include "model/backend/dropout.h"
 #include "model/backend/stack_layout.h"
 
 namespace derin::cpu {
@@ -21,8 +22,9 @@ class CpuStack : public RecurrentStack {
 
   const StackConfig& config() const override { return config_; }
   void SetParameters(Queue& queue, View parameters) override;
+  using RecurrentStack::Forward;
   void Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens, View state_in,
-               View state_out, View top) override;
+               View state_out, View top, View dropout) override;
   void Backward(Queue& queue, View d_top, View loss_scale, View gradients) override;
   void Step(Queue& queue, View tokens, View slots, View pool, View top) override;
 
@@ -53,6 +55,13 @@ class CpuStack : public RecurrentStack {
   void CopyUnits(const float* from, int64_t row, float* to) const;
   void InputProducts(Turn& turn, int l);
   void ForwardStep(Turn& turn, int l, int t, ForwardMode mode);
+
+  // stack_dropout.cc
+  void SetDropout(ForwardMode mode, View dropout);
+  template <class Body>
+  void ForEachFactor(Turn& turn, int l, const Body& body) const;
+  void DropBelow(Turn& turn, int l);
+  void DropGradient(Turn& turn, int l);
 
   // stack_step.cc
   struct StepViews {
@@ -94,6 +103,8 @@ class CpuStack : public RecurrentStack {
   }
   // What products read of a layer's h from row `row` of [T + 1, B] on.
   FactorRows FactorH(const Layer& layer, int64_t row) const;
+  // Of what layer l reads of the one below, from row `row` of [T, B] on.
+  FactorRows FactorBelow(int l, int64_t row) const;
   // And of its gates' gradients, from row `row` of [T, B] and column `column` of each panel on.
   FactorRows FactorGates(const Layer& layer, int64_t row, int column) const;
   // Row `row` of [T, B] in a panel of a layer's gates.
@@ -123,6 +134,9 @@ class CpuStack : public RecurrentStack {
   // Of the last Forward: T, B, B to an even number with bf16, and the rows of [T + 1, B] and [T,
   // B].
   int64_t steps_ = 0, batch_ = 0, rows_ = 0, h_rows_ = 0, gate_rows_ = 0;
+
+  bool drops_ = false;  // in the last Forward
+  DropoutDraw draw_;    // and what, but for the layer
 
   std::vector<int32_t> live_;  // of a Step, the rows that are no padding
 };

@@ -35,6 +35,7 @@ void CpuStack::Backward(Queue& queue, View d_top, View loss_scale, View gradient
     } else {
       WeightGradients(turn, l, /*recurrent=*/false, to + slices_[at.weight_ih].offset);
       OutputGradient(turn, l);
+      if (drops_) DropGradient(turn, l);
     }
   }
 }
@@ -145,8 +146,13 @@ void CpuStack::WeightGradients(Turn& turn, int l, bool recurrent, float* gradien
   const Layer& layer = memory_.layers[l];
   // The state before each step, or the output of the layer below after it.
   const Layer& input = recurrent ? layer : memory_.layers[l - 1];
-  const int64_t input_row = recurrent ? 0 : rows_;
+  int64_t input_row = recurrent ? 0 : rows_, input_rows = h_rows_;
   const float* inputs = (memory_.bf16 ? input.h_pairs : input.h).f32();
+  if (!recurrent && drops_) {
+    inputs = (memory_.bf16 ? layer.below_pairs : layer.below).f32();
+    input_row = 0;
+    input_rows = gate_rows_;
+  }
   const float* d = memory_.bf16 ? memory_.d_pairs.f32() : layer.gates.f32();
   for (int64_t first = 0; first < gate_rows_; first += kGradientRows) {
     const int64_t rows = std::min(kGradientRows, gate_rows_ - first);
@@ -158,7 +164,7 @@ void CpuStack::WeightGradients(Turn& turn, int l, bool recurrent, float* gradien
       args.a_row = 1;
       args.a_k = kPanelColumns;
       args.k = args.block = rows / words_;
-      args.b = inputs + UnitOffset(unit, (input_row + first) / words_, h_rows_ / words_);
+      args.b = inputs + UnitOffset(unit, (input_row + first) / words_, input_rows / words_);
       args.b_k = kPanelColumns;
       args.columns = static_cast<int>(std::min<int64_t>(kPanelColumns, H - unit));
       args.c_row = H;

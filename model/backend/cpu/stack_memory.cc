@@ -54,6 +54,12 @@ void StackMemory::MeasureLayer(Layer& layer, bool first, const StackConfig& conf
     if (bf16 && extent.training) {
       Measure(layer.h_pairs, reserve, (T + 1) * rows / 2 * units, sizeof(uint32_t));
     }
+    const bool drops = Drops(config, extent) && !first;
+    if (drops && !bf16) Measure(layer.below, reserve, T * rows * units, sizeof(float));
+    if (drops && bf16) {
+      Measure(layer.below_bf16, reserve, T * rows * units, sizeof(uint16_t));
+      Measure(layer.below_pairs, reserve, T * rows / 2 * units, sizeof(uint32_t));
+    }
   }
 
   const auto workspace = &StackPlan::workspace_bytes;

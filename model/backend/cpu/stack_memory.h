@@ -60,12 +60,14 @@ struct StackMemory {
     Array back_input, back_recurrent;  // words [J, gate columns, columns], for d W
 
     // Kept from Forward for Backward. Block t of h and c is the state before step t.
-    Array gates;           // f32 [P, T, B, 64]: sums, then activations, then gradients of the sums
-    Array h, c;            // f32 [J, T + 1, B, 64]
-    Array tanh_c;          // f32 [J, T, B, 64]
-    Array h_bf16;          // [J, T + 1, B, 64]
-    Array h_pairs;         // words [J, T + 1, B / 2, 64], pairs of rows
-    Array step_h, step_c;  // f32 [N, Hp] of Step, the states before
+    Array gates;    // f32 [P, T, B, 64]: sums, then activations, then gradients of the sums
+    Array h, c;     // f32 [J, T + 1, B, 64]
+    Array tanh_c;   // f32 [J, T, B, 64]
+    Array h_bf16;   // [J, T + 1, B, 64]
+    Array h_pairs;  // words [J, T + 1, B / 2, 64], pairs of rows
+    // What dropout leaves of the layer below: f32 [J, T, B, 64], or with bf16 in its two layouts.
+    Array below, below_bf16, below_pairs;
+    Array step_h, step_c;          // f32 [N, Hp] of Step, the states before
     Array step_new_h, step_new_c;  // and after
     Array step_h_bf16, step_new_h_bf16;
   };

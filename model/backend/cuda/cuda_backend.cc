@@ -131,7 +131,9 @@ StackPlan CudaBackend::Plan(const StackConfig& config, const StackExtent& extent
 
 StackPlan CudaBackend::PlanAlgorithms(const StackConfig& config, const StackExtent& extent) const {
   std::vector<WindowAlgorithm> algorithms = AlgorithmsFor(*device_, config, extent);
-  if (const auto known = known_.Find(config, extent); extent.training && known) {
+  // What is alone was not measured: another with dropout may be.
+  if (const auto known = known_.Find(config, extent);
+      extent.training && known && algorithms.size() > 1) {
     algorithms = {*known};
   }
   StackPlan most;

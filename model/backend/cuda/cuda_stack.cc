@@ -62,6 +62,14 @@ absl::StatusOr<StackPlan> CudaStack::Plan(CudaQueue& setup, const StackConfig& c
     plan.reserve_bytes = windows.reserve_bytes;
     return plan;
   }
+  if (Drops(config, extent)) {
+    const auto layered = LayeredWindows::Plan(setup, config, extent, *of_cudnn);
+    if (!layered.ok()) return layered.status();
+    plan.weight_bytes += layered->weight_bytes;
+    plan.workspace_bytes += layered->workspace_bytes;
+    plan.reserve_bytes = layered->reserve_bytes;
+    return plan;
+  }
   auto rnn = Rnn::Create(setup.device(), setup.cudnn(), config, *of_cudnn);
   if (!rnn.ok()) return rnn.status();
   auto sizes = (*rnn)->MakeWindow(setup.cudnn(), extent.steps, extent.batch);
@@ -99,6 +107,12 @@ absl::Status CudaStack::AllocateForWindows(CudaQueue& setup) {
     auto lstm = LstmWindows::Create(device, config_, extent_, algorithm_);
     if (!lstm.ok()) return lstm.status();
     lstm_ = *std::move(lstm);
+    return absl::OkStatus();
+  }
+  if (Drops(config_, extent_)) {
+    auto layered = LayeredWindows::Create(setup, config_, extent_, *of_cudnn);
+    if (!layered.ok()) return layered.status();
+    layered_ = *std::move(layered);
     return absl::OkStatus();
   }
   auto rnn = Rnn::Create(device, setup.cudnn(), config_, *of_cudnn);
@@ -143,6 +157,7 @@ void CudaStack::SetParameters(Queue& queue, View parameters) {
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin()) return;
   if (lstm_ != nullptr) lstm_->SetParameters(cuda, parameters);
+  if (layered_ != nullptr) layered_->SetParameters(cuda, parameters);
   if (rnn_ != nullptr) {
     WithElement(config_.precision, [&](auto number) { Pack<decltype(number)>(cuda, parameters); });
   }
@@ -179,14 +194,21 @@ const Rnn::Window* CudaStack::WindowOf(CudaQueue& queue, int steps, int batch) {
 }
 
 void CudaStack::Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens,
-                        View state_in, View state_out, View top) {
+                        View state_in, View state_out, View top, View dropout) {
   DERIN_CHECK(steps <= extent_.steps && batch <= extent_.batch);
   const bool training = mode == ForwardMode::kTraining;
   DERIN_CHECK(!training || extent_.training);
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin()) return;
+  const bool drops = training && Drops(config_, extent_);
+  DERIN_CHECK(!drops || dropout.count == 2);
+  const View dropped = drops ? dropout : View{};
   if (lstm_ != nullptr) {
-    lstm_->Forward(cuda, steps, batch, tokens, state_in, state_out, top);
+    lstm_->Forward(cuda, steps, batch, tokens, state_in, state_out, top, dropped);
+    return;
+  }
+  if (layered_ != nullptr) {
+    layered_->Forward(cuda, steps, batch, tokens, state_in, state_out, top, dropped);
     return;
   }
   const Rnn::Window* window = WindowOf(cuda, steps, batch);
@@ -257,6 +279,10 @@ void CudaStack::Backward(Queue& queue, View d_top, View loss_scale, View gradien
   if (!cuda.BeginBeside()) return;
   if (lstm_ != nullptr) {
     lstm_->Backward(cuda, d_top, loss_scale, gradients);
+    return;
+  }
+  if (layered_ != nullptr) {
+    layered_->Backward(cuda, d_top, loss_scale, gradients);
     return;
   }
   DERIN_CHECK(forwarded_ != nullptr);

@@ -6,6 +6,7 @@
 
 #include "model/backend/backend.h"
 #include "model/backend/cuda/cuda_queue.h"
+#include "model/backend/cuda/layered_windows.h"
 #include "model/backend/cuda/lstm_windows.h"
 #include "model/backend/cuda/rnn.h"
 #include "model/backend/cuda/stepper.h"
@@ -13,8 +14,9 @@
 
 namespace derin::cuda {
 
-// Windows by LstmWindows or by cuDNN, as the algorithm says; single steps by a Stepper. Each has
-// the weights in a packing of its own, and only those that the extent asks for.
+// Windows by LstmWindows or by cuDNN, as the algorithm says, of all layers at once or, with
+// dropout, by LayeredWindows; single steps by a Stepper. Each has the weights in a packing of its
+// own, and only those that the extent asks for.
 class CudaStack : public RecurrentStack {
  public:
   // `setup` is used here only. UNIMPLEMENTED when cuDNN has not got it by `algorithm`.
@@ -29,8 +31,9 @@ class CudaStack : public RecurrentStack {
   const StackConfig& config() const override { return config_; }
   std::string_view choice() const override;
   void SetParameters(Queue& queue, View parameters) override;
+  using RecurrentStack::Forward;
   void Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens, View state_in,
-               View state_out, View top) override;
+               View state_out, View top, View dropout) override;
   void Backward(Queue& queue, View d_top, View loss_scale, View gradients) override;
   void Step(Queue& queue, View tokens, View slots, View pool, View top) override;
 
@@ -54,8 +57,9 @@ class CudaStack : public RecurrentStack {
   const StackExtent extent_;
   const WindowAlgorithm algorithm_;
 
-  // One of the two, where the extent has windows.
+  // One of the three, where the extent has windows.
   std::unique_ptr<LstmWindows> lstm_;
+  std::unique_ptr<LayeredWindows> layered_;
   std::unique_ptr<Rnn> rnn_;
   std::map<std::pair<int, int>, Rnn::Window> windows_;  // by steps and batch
   Buffer chunks_, weights_, d_weights_, x_, d_x_, workspace_, reserve_;

@@ -6,6 +6,7 @@
 
 #include "model/backend/cuda/kernels/chunks.h"
 #include "model/backend/cuda/kernels/copy.h"
+#include "model/backend/cuda/kernels/dropout.h"
 #include "model/backend/cuda/kernels/float_step.h"
 #include "model/backend/cuda/kernels/half.h"
 #include "model/backend/cuda/kernels/head.h"
@@ -48,7 +49,8 @@ using SmallKernels =
                TensorStepLayer<SmallTensorTile<Bf16>>, TensorStepLayer<LargeTensorTile<Bf16>>,
                FinishStep, RowLogits, SampleRows, InputTable, SumOfTwo, LstmStepForward<float>,
                LstmStepForward<F16>, LstmStepForward<Bf16>, LstmStepBackward<float>,
-               LstmStepBackward<F16>, LstmStepBackward<Bf16>, Unscale>;
+               LstmStepBackward<F16>, LstmStepBackward<Bf16>, Unscale, Drop<float, float>,
+               Drop<float, F16>, Drop<float, Bf16>, Drop<F16, F16>, Drop<Bf16, Bf16>>;
 using OwnKernels =
     decltype(decltype(SmallKernels::With(LstmForwardVariants()))::With(LstmBackwardVariants()));
 

@@ -69,12 +69,13 @@ struct Sizes {
         window(int64_t{extent.steps} * extent.batch),
         states(layers * (window + extent.batch) * hidden),
         training(extent.training),
+        drops(Drops(config, extent)),
         by_steps(algorithm == WindowAlgorithm::kStepProducts),
         element(ElementBytes(FactorsOf(config.precision, algorithm))) {}
   int64_t layers, hidden, vocabulary, parameters;
   int64_t batch, window;  // window: T * B
   int64_t states;         // [L, 1 + T, B, H]
-  bool training, by_steps;
+  bool training, drops, by_steps;
   int64_t element;  // bytes of a factor
 
   int64_t weights() const { return training ? 0 : parameters; }
@@ -82,6 +83,7 @@ struct Sizes {
   int64_t gates() const { return layers * window * 4 * hidden; }
   int64_t d_gates() const { return training ? gates() : 0; }
   int64_t d_h() const { return training ? window * hidden : 0; }
+  int64_t below_bytes() const { return drops ? element * (layers - 1) * window * hidden : 0; }
   int64_t x_bytes() const { return training ? element * window * vocabulary : 0; }
   int64_t product() const { return by_steps ? 2 * batch * 4 * hidden : 0; }
   int64_t d_c() const { return by_steps && training ? 2 * batch * hidden : 0; }
@@ -97,7 +99,9 @@ struct Sizes {
     return int64_t{sizeof(float)} * (input() + d_gates() + d_h() + product() + d_c()) + x_bytes() +
            narrow_bytes(states + d_gates());
   }
-  int64_t reserve_bytes() const { return int64_t{sizeof(float)} * (2 * states + gates()); }
+  int64_t reserve_bytes() const {
+    return int64_t{sizeof(float)} * (2 * states + gates()) + below_bytes();
+  }
 };
 
 // A layer's of [S, L, B, H].
@@ -149,6 +153,7 @@ absl::StatusOr<std::unique_ptr<LstmWindows>> LstmWindows::Create(Device& device,
        {&windows->input_, ElementType::kF32, sizes.input()},
        {&windows->d_gates_, ElementType::kF32, sizes.d_gates()},
        {&windows->d_h_, ElementType::kF32, sizes.d_h()},
+       {&windows->below_, ElementType::kByte, sizes.below_bytes()},
        {&windows->x_, ElementType::kByte, sizes.x_bytes()},
        {&windows->product_, ElementType::kF32, sizes.product()},
        {&windows->d_c_, ElementType::kF32, sizes.d_c()},
@@ -213,10 +218,11 @@ void LstmWindows::SetParameters(CudaQueue& queue, View parameters) {
 }
 
 void LstmWindows::Forward(CudaQueue& queue, int steps, int batch, View tokens, View state_in,
-                          View state_out, View top) {
+                          View state_out, View top, View dropout) {
   steps_ = steps;
   batch_ = batch;
   tokens_ = tokens;
+  dropout_ = dropout;
   if (by_steps_) {
     WithElement(factors_, [&](auto number) {
       ForwardBySteps<decltype(number)>(queue, state_in, state_out, top);
@@ -236,7 +242,8 @@ void LstmWindows::Forward(CudaQueue& queue, int steps, int batch, View tokens, V
 template <class Lane>
 void LstmWindows::InputOfLayer(Lane& lane, int layer, int64_t from, int64_t to) const {
   const int64_t H = config_.hidden, B = batch_;
-  lane.Multiply({.a = HFactor(layer - 1, 1 + from),
+  DropBelow(lane, layer, from, to);
+  lane.Multiply({.a = BelowFactor(layer, from),
                  .b = WeightFactor(LayerSlices(layer).weight_ih),
                  .c = input_.view().As<float>() + from * B * 4 * H,
                  .bias = OfLayer(biases_, layer),
@@ -373,6 +380,7 @@ void LstmWindows::GradientBelow(Lane& lane, int layer, int64_t from, int64_t to)
                  .rows = (to - from) * B,
                  .columns = H,
                  .inner = 4 * H});
+  DropGradient(lane, layer, from, to);
 }
 
 void LstmWindows::BackwardByKernel(CudaQueue& queue, int layer, View d_h) {
@@ -480,7 +488,7 @@ void LstmWindows::GradientsOfLayer(Lane& lane, int layer, const double* scale, f
   };
   of_weights(at.weight_hh, HFactor(layer, 0), H);
   if (layer > 0) {
-    of_weights(at.weight_ih, HFactor(layer - 1, 1), H);
+    of_weights(at.weight_ih, BelowFactor(layer, 0), H);
   } else {
     auto* x = static_cast<Number*>(x_.view().data);
     lane.Launch(OneHot<Number>{.tokens = tokens_.As<int32_t>(),

@@ -27,10 +27,10 @@ class LstmWindows {
                                                              const StackExtent& extent,
                                                              WindowAlgorithm algorithm);
 
-  // As RecurrentStack has them.
+  // As RecurrentStack has them. `dropout` is empty where nothing is dropped.
   void SetParameters(CudaQueue& queue, View parameters);
   void Forward(CudaQueue& queue, int steps, int batch, View tokens, View state_in, View state_out,
-               View top);
+               View top, View dropout);
   void Backward(CudaQueue& queue, View d_top, View loss_scale, View gradients);
 
  private:
@@ -47,6 +47,8 @@ class LstmWindows {
   static const void* Factor(const float* real, const Buffer& narrow, int64_t element);
   // Of h after `step` steps of a layer, and of the gradient of its gates in a step.
   const void* HFactor(int layer, int64_t step) const;
+  // Of what a layer reads of the one below in a step.
+  const void* BelowFactor(int layer, int64_t step) const;
   const void* DGatesFactor(int layer, int64_t step) const;
 
   // The rest is for a lane: a queue, or its branch.
@@ -59,6 +61,13 @@ class LstmWindows {
   template <class Number, class Lane>
   void GradientsOfLayer(Lane& lane, int layer, const double* scale, float* gradients,
                         FaultWord* fault) const;
+
+  // lstm_windows_dropout.cc; without dropout they do nothing. What a layer reads of the one below,
+  // before InputOfLayer, and what GradientBelow has left.
+  template <class Lane>
+  void DropBelow(Lane& lane, int layer, int64_t from, int64_t to) const;
+  template <class Lane>
+  void DropGradient(Lane& lane, int layer, int64_t from, int64_t to) const;
 
   // All steps of a layer, there and back.
   void ForwardByKernel(CudaQueue& queue, int layer, View state_in, View state_out, View top);
@@ -93,6 +102,7 @@ class LstmWindows {
   Buffer gates_, d_gates_;             // [L, T, B, 4H]
   Buffer input_;                       // [T, B, 4H], of the layers above the first
   Buffer d_h_;                         // [T, B, H]
+  Buffer below_;                       // [L - 1, T, B, H], factors, what dropout leaves
   Buffer x_;  // [T, B, V], one-hot factors, for the first layer's gradients
   // Of each lane.
   Buffer product_;                                     // [2, B, 4H], of a step
@@ -100,7 +110,7 @@ class LstmWindows {
   Buffer narrow_weights_, narrow_h_, narrow_d_gates_;  // in 16 bits, where factors_ are
   // Of the last Forward.
   int steps_ = 0, batch_ = 0;
-  View tokens_;
+  View tokens_, dropout_;
 };
 
 }  // namespace derin::cuda

@@ -49,6 +49,10 @@ std::vector<WindowAlgorithm> AlgorithmsFor(const Device& device, const StackConf
                                            const StackExtent& extent) {
   const bool own_kernels = LstmWindows::HasRoom(device, config, extent);
   if (own_kernels && config.precision == Precision::kF32) return {WindowAlgorithm::kOwnKernels};
+  if (Drops(config, extent)) {
+    if (config.cell != Cell::kLstm) return {WindowAlgorithm::kStandard};
+    return {own_kernels ? WindowAlgorithm::kOwnKernels : WindowAlgorithm::kStepProducts};
+  }
   std::vector<WindowAlgorithm> algorithms = {WindowAlgorithm::kStandard};
   if (!extent.training) return algorithms;
   if (config.precision != Precision::kBf16) {

@@ -35,7 +35,8 @@ std::optional<cudnnRNNAlgo_t> CudnnAlgorithm(WindowAlgorithm algorithm);
 // cuDNN's documentation its persistent algorithms have no bfloat16, and SMALL_H trains up to 128
 // units of an LSTM or a GRU and 256 of a vanilla cell. PERSIST_DYNAMIC is left out: it compiles at
 // run time, for one size of batch, and was slower than the others at each size and type that we
-// timed on an H100. Without training STANDARD will do.
+// timed on an H100. Without training STANDARD will do. Dropout takes cuDNN a call for each layer
+// (LayeredWindows), so that it computes what we have nothing of our own for, and by STANDARD.
 std::vector<WindowAlgorithm> AlgorithmsFor(const Device& device, const StackConfig& config,
                                            const StackExtent& extent);
 

@@ -48,8 +48,9 @@ class ReferenceBackend : public HostBackend {
     plan.workspace_bytes =
         real * std::max(window * (3 * gates + config.hidden),
                         int64_t{config.layers} * PaddedRows(extent.step_rows) * 3 * gates);
-    // Gates, tanh(c), h and c, each step's twice: in its activations and in the sequence.
-    plan.reserve_bytes = real * config.layers * window * (gates + 5 * config.hidden);
+    // Gates, tanh(c), h and c, each step's twice: in its activations and in the sequence; and what
+    // is read of the layer below, with its factors.
+    plan.reserve_bytes = real * config.layers * window * (gates + 7 * config.hidden);
     plan.slot_bytes = real * StateElements(config);
     return plan;
   }

@@ -1,5 +1,6 @@
 #include "model/backend/reference/reference_stack.h"
 
+#include "model/backend/dropout.h"
 #include "model/backend/stack_layout.h"
 #include "model/check.h"
 
@@ -53,8 +54,28 @@ void ReferenceStack<Real>::StepLayer(const Layer& layer, ConstRows<Real> a, Cons
 }
 
 template <typename Real>
+Matrix<Real> ReferenceStack<Real>::DropoutFactors(int layer, View dropout) const {
+  const Index H = config_.hidden, rows = PaddedRows(batch_);
+  Matrix<Real> factors = Matrix<Real>::Ones(steps_ * rows, H);
+  if (dropout.empty()) return factors;
+  const DropoutDraw draw{.share = extent_.dropout,
+                         .seed = static_cast<uint64_t>(dropout.As<int64_t>()[0]),
+                         .step = static_cast<uint64_t>(dropout.As<int64_t>()[1]),
+                         .layer = layer - 1};
+  for (Index t = 0; t < steps_; ++t) {
+    for (Index b = 0; b < batch_; ++b) {
+      for (Index unit = 0; unit < H; ++unit) {
+        const Index element = (t * batch_ + b) * H + unit;  // of [T, B, H]
+        factors(t * rows + b, unit) = DropoutFactorsOf<Real>(draw, element / 4).of[element % 4];
+      }
+    }
+  }
+  return factors;
+}
+
+template <typename Real>
 void ReferenceStack<Real>::Forward(Queue&, ForwardMode mode, int steps, int batch, View tokens,
-                                   View state_in, View state_out, View top) {
+                                   View state_in, View state_out, View top, View dropout) {
   DERIN_CHECK(steps <= extent_.steps && batch <= extent_.batch);
   DERIN_CHECK(mode == ForwardMode::kInference || extent_.training);
   const Index H = config_.hidden, T = steps, B = batch, rows = PaddedRows(B);
@@ -62,6 +83,8 @@ void ReferenceStack<Real>::Forward(Queue&, ForwardMode mode, int steps, int batc
   steps_ = steps;
   batch_ = batch;
   tokens_.assign(tokens.As<int32_t>(), tokens.As<int32_t>() + T * B);
+  const bool drops = mode == ForwardMode::kTraining && Drops(config_, extent_);
+  DERIN_CHECK(!drops || dropout.count == 2);
   const auto state = [&](View view, int vector, int l) {  // [S, L, B, H]
     return MatrixMap<Real>(view.As<Real>() + (vector * config_.layers + l) * B * H, B, H);
   };
@@ -75,7 +98,11 @@ void ReferenceStack<Real>::Forward(Queue&, ForwardMode mode, int steps, int batc
     if (S == 2) layer.c.topRows(B) = state(state_in, 1, l);
 
     Matrix<Real> a_all;
-    if (l > 0) a_all = InputPart(layer, layers_[l - 1].h.bottomRows(T * rows));
+    if (l > 0) {
+      layer.kept = DropoutFactors(l, drops ? dropout : View{});
+      layer.below = layers_[l - 1].h.bottomRows(T * rows).cwiseProduct(layer.kept);
+      a_all = InputPart(layer, layer.below);
+    }
     for (Index t = 0; t < T; ++t) {
       const Matrix<Real> a = l > 0 ? Matrix<Real>(a_all.middleRows(t * rows, rows))
                                    : InputPart(layer, &tokens_[t * B], B, rows);
@@ -126,8 +153,7 @@ void ReferenceStack<Real>::WriteGradients(int layer_index, const Matrix<Real>& d
   slice(at.bias_ih, 1, gates) = d_a.colwise().sum();
   slice(at.bias_hh, 1, gates) = d_u.colwise().sum();
   if (layer_index > 0) {
-    slice(at.weight_ih, gates, H).noalias() =
-        d_a.transpose() * layers_[layer_index - 1].h.bottomRows(all);
+    slice(at.weight_ih, gates, H).noalias() = d_a.transpose() * layers_[layer_index].below;
     return;
   }
   Matrix<Real> by_token = Matrix<Real>::Zero(config_.vocabulary, gates);
@@ -152,7 +178,7 @@ void ReferenceStack<Real>::Backward(Queue&, View d_top, View loss_scale, View gr
   for (int l = config_.layers - 1; l >= 0; --l) {
     BackwardThroughTime(layers_[l], d_output, d_a, d_u);
     WriteGradients(l, d_a, d_u, gradients.As<Real>());
-    if (l > 0) d_output.noalias() = d_a * layers_[l].weight_ih;
+    if (l > 0) d_output = (d_a * layers_[l].weight_ih).cwiseProduct(layers_[l].kept);
   }
 }
 

@@ -18,8 +18,9 @@ class ReferenceStack : public RecurrentStack {
 
   const StackConfig& config() const override { return config_; }
   void SetParameters(Queue& queue, View parameters) override;
+  using RecurrentStack::Forward;
   void Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens, View state_in,
-               View state_out, View top) override;
+               View state_out, View top, View dropout) override;
   void Backward(Queue& queue, View d_top, View loss_scale, View gradients) override;
   void Step(Queue& queue, View tokens, View slots, View pool, View top) override;
 
@@ -31,7 +32,9 @@ class ReferenceStack : public RecurrentStack {
 
     // Of the last Forward, kept for Backward; rows are padded. Block t of `h` and `c` is the state
     // before step t.
-    Matrix<Real> h, c;                         // [(T+1)*B, H]
+    Matrix<Real> h, c;   // [(T+1)*B, H]
+    Matrix<Real> below;  // [T*B, H], the layer below's h, less what was dropped; not in layer 0
+    Matrix<Real> kept;   // [T*B, H], what that was multiplied by
     std::vector<CellActivations<Real>> steps;  // [T]
   };
 
@@ -43,6 +46,9 @@ class ReferenceStack : public RecurrentStack {
   // One step of one layer from the state (h, c), with the input's part `a` of its gates.
   void StepLayer(const Layer& layer, ConstRows<Real> a, ConstRows<Real> h, ConstRows<Real> c,
                  CellActivations<Real>& out) const;
+  // What the output of the layer below `layer` is multiplied by: ones where nothing is dropped.
+  // `dropout` as in Forward, or empty.
+  Matrix<Real> DropoutFactors(int layer, View dropout) const;
   // Through one layer's steps, from `d_output` [T*B, H]; leaves d_a and d_u for all steps.
   void BackwardThroughTime(const Layer& layer, const Matrix<Real>& d_output, Matrix<Real>& d_a,
                            Matrix<Real>& d_u) const;

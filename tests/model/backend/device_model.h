@@ -32,7 +32,8 @@ inline double RelativeError(const std::vector<double>& got, const std::vector<do
 // before it is written.
 class DeviceModel {
  public:
-  DeviceModel(const Engine& engine, StackConfig config, int steps, int batch, int rows = 1)
+  DeviceModel(const Engine& engine, StackConfig config, int steps, int batch, int rows = 1,
+              double dropout = 0)
       : backend_(MakeBackend(engine)),
         queue_(*backend_->NewQueue(QueuePriority::kTraining)),
         config_([&] {
@@ -42,14 +43,19 @@ class DeviceModel {
         layout_(config_),
         steps_(steps),
         batch_(batch),
-        stack_(*backend_->NewStack(
-            config_, {.steps = steps, .batch = batch, .training = true, .step_rows = rows},
-            engine.choice)),
+        stack_(*backend_->NewStack(config_,
+                                   {.steps = steps,
+                                    .batch = batch,
+                                    .training = true,
+                                    .step_rows = rows,
+                                    .dropout = dropout},
+                                   engine.choice)),
         parameters_(Reals(layout_.count())),
         gradients_(Reals(layout_.count())),
         moment1_(Reals(layout_.count(), 0)),
         moment2_(Reals(layout_.count(), 0)),
         optimizer_step_(*backend_->Allocate(ElementType::kI64, 1)),
+        dropout_(*backend_->Allocate(ElementType::kI64, dropout > 0 ? 2 : 0)),
         loss_scale_(
             *backend_->Allocate(ElementType::kF64, NeedsLossScale(config_.precision) ? 2 : 0)) {
     const double first[] = {LossScale::kFirst, 0};
@@ -93,6 +99,11 @@ class DeviceModel {
     Write(parameters_.view(), values);
     Repack();
   }
+  // What the next windows for training drop, where the model has dropout.
+  void SetDropout(uint64_t seed, uint64_t step) {
+    const uint64_t values[] = {seed, step};
+    backend_->Upload(*queue_, values, dropout_.view());
+  }
   View parameters() const { return parameters_.view(); }
   View gradients() const { return gradients_.view(); }
   View loss_scale() const { return loss_scale_.view(); }
@@ -118,7 +129,7 @@ class DeviceModel {
     Write(in.view(), state_in);
     Write(gradients_.view(), std::vector<double>(layout_.count(), NAN));
     stack_->Forward(*queue_, backward ? ForwardMode::kTraining : ForwardMode::kInference, steps_,
-                    batch_, ids.view(), in.view(), out.view(), top.view());
+                    batch_, ids.view(), in.view(), out.view(), top.view(), dropout_.view());
     backend_->Logits(*queue_, top.view(), Head(parameters_.view()), logits.view());
     if (backward) {
       backend_->ProjectAndLoss(*queue_, top.view(), Head(parameters_.view()), wanted.view(),
@@ -157,7 +168,7 @@ class DeviceModel {
   ParameterLayout layout_;
   int steps_, batch_;
   std::unique_ptr<RecurrentStack> stack_;
-  Buffer parameters_, gradients_, moment1_, moment2_, optimizer_step_, loss_scale_;
+  Buffer parameters_, gradients_, moment1_, moment2_, optimizer_step_, dropout_, loss_scale_;
 };
 
 // The start that training uses, as doubles.

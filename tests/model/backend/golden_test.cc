@@ -106,6 +106,26 @@ TEST_P(Golden, BackwardGivesEveryGradient) {
   }
 }
 
+TEST_P(Golden, DropoutGivesLogitsLossStateAndEveryGradient) {
+  const nlohmann::json wanted = golden_["dropout"];
+  DeviceModel model(GetParam().engine, config_, int(golden_["steps"]), int(golden_["batch"]), 1,
+                    wanted["share"]);
+  model.SetParameters(ByName("parameters"));
+  model.SetDropout(std::stoull(std::string(wanted["seed"])),
+                   std::stoull(std::string(wanted["step"])));
+  const DeviceModel::Pass pass =
+      model.Run(golden_["tokens"], golden_["targets"], Values("state_in"));
+  EXPECT_LT(RelativeError(pass.logits, wanted["logits"]), tolerance());
+  EXPECT_LT(RelativeError(pass.state_out, wanted["state_out"]), tolerance());
+  EXPECT_NEAR(pass.loss() / wanted["loss"].get<double>(), 1, tolerance());
+  for (const Slice& slice : model.layout().slices()) {
+    const auto begin = pass.gradients.begin() + slice.offset;
+    EXPECT_LT(RelativeError({begin, begin + slice.count}, wanted["gradients"].at(slice.name)),
+              tolerance())
+        << slice.name;
+  }
+}
+
 TEST_P(Golden, TenStepsOfSgdGiveTheSameLosses) {
   ExpectLosses("sgd", {.kind = OptimizerKind::kSgd});
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -208,6 +209,43 @@ void ExpectSameEnd(Trainer& got, Trainer& wanted) {
   EXPECT_EQ(got.PublishableParameters()->values, wanted.PublishableParameters()->values);
 }
 
+TEST_F(TrainerTest, DropsAnotherPartInEachStep) {
+  TrainingConfig config = SmallConfig();
+  auto plain = Make(config);
+  config.dropout = 0.5;
+  auto dropping = Make(config), same = Make(config);
+  for (Trainer* trainer : {plain.get(), dropping.get(), same.get()}) Finish(*trainer);
+  EXPECT_EQ(dropping->LastParameters()->values, same->LastParameters()->values);
+  EXPECT_NE(dropping->LastParameters()->values, plain->LastParameters()->values);
+  // With a rate of next to nothing, only what is dropped differs between two passes over a text
+  // that repeats.
+  config.learning_rate.peak = 1e-12;
+  config.partition = Partition::kRandom;
+  std::set<double> norms;
+  auto still = Make(config, 52);
+  while (!still->done()) {
+    ASSERT_TRUE(still->Step().ok());
+    norms.insert(still->progress().gradient_norm);
+  }
+  EXPECT_EQ(static_cast<int64_t>(norms.size()), still->progress().step);
+}
+
+TEST_F(TrainerTest, MeasuresHeldOutTextWithoutDropout) {
+  TrainingConfig config = SmallConfig();
+  config.validation_share = 0.2;
+  config.learning_rate.peak = 1e-12;  // next to nothing
+  config.epochs = 1;
+  auto plain = Make(config);
+  config.dropout = 0.9;
+  auto dropping = Make(config);
+  Finish(*plain);
+  Finish(*dropping);
+  EXPECT_NEAR(*dropping->progress().validation_perplexity, *plain->progress().validation_perplexity,
+              1e-6);
+  EXPECT_GT(std::abs(*dropping->progress().epoch_perplexity - *plain->progress().epoch_perplexity),
+            1e-3);
+}
+
 TEST_F(TrainerTest, GoesOnFromASnapshotBitForBitWhateverTheConfiguration) {
   std::vector<Precision> precisions = {Precision::kF32};
   if (CheckPrecision(backend_->capabilities(), Precision::kBf16).ok())
@@ -226,6 +264,7 @@ TEST_F(TrainerTest, GoesOnFromASnapshotBitForBitWhateverTheConfiguration) {
             config.learning_rate = {.peak = 0.02, .schedule = schedule, .warmup_steps = 5};
             config.partition = partition;
             config.validation_share = partition == Partition::kRandom ? 0 : 0.2;
+            config.dropout = schedule == LearningRateSchedule::kCosine ? 0.25 : 0;
             config.epochs = 3;
             SCOPED_TRACE(testing::Message()
                          << PrecisionName(precision) << " " << CellName(cell) << " "

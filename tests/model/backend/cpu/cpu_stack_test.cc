@@ -58,15 +58,17 @@ struct Trained {
 };
 
 // Some steps of training as the trainer takes them, from the same start on every engine.
-Trained Train(const Engine& engine, const StackConfig& config, int steps, int batch, int updates) {
+Trained Train(const Engine& engine, const StackConfig& config, int steps, int batch, int updates,
+              double dropout = 0) {
   std::mt19937 random(config.hidden);
-  DeviceModel model(engine, config, steps, batch);
+  DeviceModel model(engine, config, steps, batch, 1, dropout);
   model.SetParameters(InitialValues(model.config(), 3));
   std::vector<double> state = RandomStates(batch * StateElements(config), random);
   DeviceModel::Pass pass;
   for (int update = 0; update < updates; ++update) {
     const auto tokens = RandomTokens(size_t(steps) * batch, config.vocabulary, random),
                targets = RandomTokens(size_t(steps) * batch, config.vocabulary, random);
+    if (dropout > 0) model.SetDropout(9, update);
     pass = model.Run(tokens, targets, state);
     state = pass.state_out;
     model.Update({.kind = update % 2 == 0 ? OptimizerKind::kSgd : OptimizerKind::kAdam, .clip = 1},
@@ -107,6 +109,15 @@ TEST_P(CpuStackTest, MoreRowsThanAPieceOfAWeightGradientHaveTheSameBitsToo) {
   for (const Engine& engine : engines_) {
     SCOPED_TRACE(EngineName(engine));
     ExpectSameBits(Train(engine, config, 71, 31, 1), wanted);
+  }
+}
+
+TEST_P(CpuStackTest, DropoutHasTheSameBitsWithEveryInstructionSetAndNumberOfThreads) {
+  const StackConfig config = Config(3, 37, 13);
+  const Trained wanted = Train(engines_.front(), config, 5, 7, 2, 0.3);
+  for (const Engine& engine : engines_) {
+    SCOPED_TRACE(EngineName(engine));
+    ExpectSameBits(Train(engine, config, 5, 7, 2, 0.3), wanted);
   }
 }
 

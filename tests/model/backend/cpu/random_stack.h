@@ -22,6 +22,7 @@ struct RandomStack {
     batch = RandomInteger(1, 33, random);
     steps = RandomInteger(1, 9, random);
     Fill(random);
+    if (RandomInteger(0, 2, random) == 0) dropout = 0.3;
   }
   RandomStack(const StackConfig& config, int batch, int steps, std::mt19937& random)
       : config(config), batch(batch), steps(steps) {
@@ -58,8 +59,9 @@ struct RandomStack {
   }
 
   DeviceModel::Pass Run(const Engine& engine) const {
-    DeviceModel model(engine, config, steps, batch);
+    DeviceModel model(engine, config, steps, batch, 1, dropout);
     model.SetParameters(parameters);
+    if (dropout > 0) model.SetDropout(0xfedcba9876543210, 1);
     return model.Run(tokens, targets, state);
   }
 
@@ -85,6 +87,7 @@ struct RandomStack {
 
   StackConfig config;
   int batch, steps;
+  double dropout = 0;
   std::vector<int32_t> tokens, targets;
   std::vector<double> state, parameters;
 };
@@ -92,7 +95,7 @@ struct RandomStack {
 inline std::ostream& operator<<(std::ostream& out, const RandomStack& stack) {
   return out << CellName(stack.config.cell) << ' ' << stack.config.layers << " x "
              << stack.config.hidden << ", vocabulary " << stack.config.vocabulary << ", batch "
-             << stack.batch << ", " << stack.steps << " steps";
+             << stack.batch << ", " << stack.steps << " steps, dropout " << stack.dropout;
 }
 
 // `count` random stacks, each on every engine of the cpu backend.

@@ -23,7 +23,8 @@ class CudaStackTest : public testing::Test {
 TEST_F(CudaStackTest, PlanIsWhatIsAllocatedOnceTheAlgorithmIsChosen) {
   for (const StackExtent extent :
        {StackExtent{.steps = 7, .batch = 5, .training = true}, StackExtent{.steps = 7, .batch = 5},
-        StackExtent{.step_rows = 9}, StackExtent{.steps = 3, .batch = 2, .step_rows = 4}}) {
+        StackExtent{.step_rows = 9}, StackExtent{.steps = 3, .batch = 2, .step_rows = 4},
+        StackExtent{.steps = 7, .batch = 5, .training = true, .dropout = 0.5}}) {
     for (const Precision precision : backend_->capabilities().precisions) {
       const StackConfig config{.layers = 3, .hidden = 8, .vocabulary = 11, .precision = precision};
       const auto total = [&] {

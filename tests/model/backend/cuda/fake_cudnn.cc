@@ -61,10 +61,14 @@ void StoreAll(cudnnDataType_t type, const float* values, int64_t count, void* to
   for (int64_t i = 0; i < count; ++i) Store(type, values[i], to, i);
 }
 
-// One stack's passes; it lies where the caller's reserve does, as long as the fake lasts.
+// One stack's passes; it lies where the caller's reserve does, as long as the fake lasts. The
+// reference reads tokens, and here the input is dense: so each row of it is a token of its own,
+// whose column of the first weights is what that row gives.
 struct Pass {
   reference::ReferenceStack<float> stack;
   HostQueue queue;
+  Numbers input;      // [rows, columns]
+  Numbers weight_ih;  // [G*H, columns], of layer 0
   Numbers gradients;
   bool data_done = false;
 };
@@ -203,6 +207,14 @@ Numbers Join(const Stack& stack, int batch, const void* h, const void* c) {
   return joined;
 }
 
+using Matrix = reference::Matrix<float>;
+using MatrixMap = reference::MatrixMap<float>;
+
+// Rows of the first weights; those have `columns` columns, and whatever follows them lies alike.
+int64_t GateRows(const StackConfig& config) {
+  return int64_t{GateCount(config.cell)} * config.hidden;
+}
+
 struct ForwardCall {
   Stack stack;
   Sequences x;
@@ -215,29 +227,34 @@ struct ForwardCall {
   void operator()() const {
     const StackConfig& config = stack.config;
     FakeGpu::current()->milliseconds += FakeGpu::current()->milliseconds_of[stack.algorithm];
-    std::vector<int32_t> tokens;
-    for (int row = 0; row < x.steps * x.batch; ++row) {
-      int ones = 0;
-      for (int v = 0; v < x.size; ++v) {
-        const float value = Load(stack.type, input, int64_t{row} * x.size + v);
-        if (value == 1) tokens.push_back(v);
-        ones += value == 1;
-        if (value != 0 && value != 1) ones = -x.size;
-      }
-      // Not one-hot: whatever comes out is not to be mistaken for a result.
-      if (ones != 1) tokens.resize(row + 1);
-    }
+    const int rows = x.steps * x.batch;
+    const int64_t gates = GateRows(config);
+    StackConfig by_row = config;
+    by_row.vocabulary = rows;
     auto pass = std::make_unique<Pass>(
-        Pass{{config, {.steps = x.steps, .batch = x.batch, .training = training}}, {}, {}, false});
+        Pass{{by_row, {.steps = x.steps, .batch = x.batch, .training = training}},
+             {},
+             LoadAll(stack.type, input, int64_t{rows} * x.size),
+             Numbers(gates * x.size),
+             {},
+             false});
+    std::vector<int32_t> tokens(rows);
+    for (int row = 0; row < rows; ++row) tokens[row] = row;
     Numbers flat(Parameters(config));
     for (const Part& part : PartsOf(config)) {
       for (int64_t i = 0; i < part.rows * part.columns; ++i) {
         flat[part.canonical + i] = Load(stack.type, weights, part.packed + i);
       }
     }
+    std::copy_n(flat.begin(), pass->weight_ih.size(), pass->weight_ih.begin());
+    Numbers of_rows(Parameters(by_row));
+    MatrixMap(of_rows.data(), gates, rows).noalias() =
+        MatrixMap(pass->weight_ih.data(), gates, x.size) *
+        MatrixMap(pass->input.data(), rows, x.size).transpose();
+    std::copy(flat.begin() + gates * x.size, flat.end(), of_rows.begin() + gates * rows);
     Numbers before = Join(stack, x.batch, hx, cx), after(before.size()),
-            top(size_t{1} * x.steps * x.batch * config.hidden);
-    pass->stack.SetParameters(pass->queue, Floats(flat.data(), flat.size()));
+            top(size_t{1} * rows * config.hidden);
+    pass->stack.SetParameters(pass->queue, Floats(of_rows.data(), of_rows.size()));
     pass->stack.Forward(pass->queue, training ? ForwardMode::kTraining : ForwardMode::kInference,
                         x.steps, x.batch, {tokens.data(), tokens.size(), ElementType::kI32},
                         Floats(before.data(), before.size()), Floats(after.data(), after.size()),
@@ -307,9 +324,20 @@ cudnnStatus_t BackwardData(cudnnHandle_t handle, cudnnRNNDescriptor_t stack, con
   return Run("cudnnRNNBackwardData_v8", handle, [=, type = out.type] {
     Pass& pass = *Passes().at(reserve);
     const Numbers d_top = LoadAll(type, dy, count);
-    pass.gradients.resize(Parameters(config));
+    const int64_t gates = GateRows(config), rows = int64_t{in.steps} * in.batch;
+    StackConfig by_row = config;
+    by_row.vocabulary = static_cast<int>(rows);
+    Numbers of_rows(Parameters(by_row));
     pass.stack.Backward(pass.queue, Floats(d_top.data(), d_top.size()), View{},
-                        Floats(pass.gradients.data(), pass.gradients.size()));
+                        Floats(of_rows.data(), of_rows.size()));
+    const MatrixMap d_gates(of_rows.data(), gates, rows);
+    const Matrix d_input = d_gates.transpose() * MatrixMap(pass.weight_ih.data(), gates, in.size);
+    StoreAll(type, d_input.data(), d_input.size(), dx);
+    pass.gradients.resize(Parameters(config));
+    MatrixMap(pass.gradients.data(), gates, in.size).noalias() =
+        d_gates * MatrixMap(pass.input.data(), rows, in.size);
+    std::copy(of_rows.begin() + gates * rows, of_rows.end(),
+              pass.gradients.begin() + gates * in.size);
     pass.data_done = true;
   });
 }

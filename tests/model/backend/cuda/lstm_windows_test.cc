@@ -1,5 +1,7 @@
 #include "model/backend/cuda/lstm_windows.h"
 
+#include <algorithm>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "model/backend/cuda/cuda_backend.h"
@@ -9,6 +11,7 @@ namespace derin::cuda {
 namespace {
 
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -41,6 +44,36 @@ TEST_F(LstmWindowsTest, WantsNothingOfCudnn) {
   gpu_.ClearLog();
   ASSERT_TRUE(backend->NewStack({.vocabulary = 3}, {.steps = 2, .batch = 2}).ok());
   EXPECT_THAT(gpu_.log(), Not(Contains(HasSubstr("cudnn"))));
+}
+
+TEST_F(LstmWindowsTest, DropsBeforeAProductReadsWhatIsBelowAndAfterItsGradientIsThere) {
+  const auto backend = *NewCudaBackend(FakeGpu::calls(), 0);
+  const auto queue = *backend->NewQueue(QueuePriority::kTraining);
+  const StackConfig config{.layers = 2, .hidden = 4, .vocabulary = 3};
+  const auto stack =
+      *backend->NewStack(config, {.steps = 1, .batch = 2, .training = true, .dropout = 0.5});
+  const auto floats = [&](size_t count) { return *backend->Allocate(ElementType::kF32, count); };
+  const Slice last = StackSlices(config).back();
+  Buffer parameters = floats(last.offset + last.count),
+         gradients = floats(last.offset + last.count), in = floats(32), out = floats(32),
+         top = floats(8), d_top = floats(8), tokens = *backend->Allocate(ElementType::kI32, 2),
+         dropout = *backend->Allocate(ElementType::kI64, 2);
+  stack->SetParameters(*queue, parameters.view());
+  const auto forward = [&](ForwardMode mode) {
+    gpu_.ClearLog();
+    stack->Forward(*queue, mode, 1, 2, tokens.view(), in.view(), out.view(), top.view(),
+                   dropout.view());
+  };
+  forward(ForwardMode::kTraining);  // which plans the products
+  forward(ForwardMode::kTraining);
+  EXPECT_THAT(gpu_.log(), ElementsAre("cudaMemsetAsync", "set", "LstmWindowForward", "Drop",
+                                      "cublasLtMatmul", "LstmWindowForward"));
+  gpu_.ClearLog();
+  stack->Backward(*queue, d_top.view(), View{}, gradients.view());
+  EXPECT_EQ(std::count(gpu_.log().begin(), gpu_.log().end(), "Drop"), 1);
+  forward(ForwardMode::kInference);
+  EXPECT_THAT(gpu_.log(), Not(Contains("Drop")));
+  EXPECT_TRUE(queue->Finish().ok());
 }
 
 TEST_F(LstmWindowsTest, ATokenOutsideOfTheVocabularyIsAFault) {

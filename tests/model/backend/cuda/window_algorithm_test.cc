@@ -53,6 +53,15 @@ TEST_F(WindowAlgorithmTest, WithoutTrainingNothingIsToBeMeasured) {
   EXPECT_THAT(Of(Cell::kLstm, 16, Precision::kF16, inference), ElementsAre(kStandard));
 }
 
+TEST_F(WindowAlgorithmTest, WithDropoutOnlyWhatLeavesRoomBetweenLayersIsLeft) {
+  StackExtent dropping = kTraining;
+  dropping.dropout = 0.1;
+  EXPECT_THAT(Of(Cell::kGru, 16, Precision::kF32, dropping), ElementsAre(kStandard));
+  EXPECT_THAT(Of(Cell::kVanillaRelu, 16, Precision::kF16, dropping), ElementsAre(kStandard));
+  EXPECT_THAT(Of(Cell::kLstm, 16, Precision::kF16, dropping), ElementsAre(kOwn));
+  EXPECT_THAT(Of(Cell::kLstm, 2048, Precision::kF32, dropping), ElementsAre(kSteps));
+}
+
 TEST_F(WindowAlgorithmTest, IsFoundByItsNameAmongThoseThereAre) {
   const std::vector<WindowAlgorithm> all = {kStandard, kPersist, kSmall, kOwn, kSteps};
   for (const WindowAlgorithm algorithm : all) {
