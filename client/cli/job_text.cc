@@ -58,6 +58,7 @@ Fields SpecFields(const client::TrainingJob& job) {
                                    std::string(Name(spec.config.tokenization)), ", ",
                                    WholeNumber(job.parameter_count), " parameters")},
           {"forget bias", spec.forget_bias.has_value() ? Shortest(*spec.forget_bias) : ""},
+          {"dropout", spec.dropout.value_or(0) > 0 ? Shortest(*spec.dropout) : ""},
           {"precision", std::string(Name(spec.config.precision))},
           {"batches", absl::StrCat(spec.batch.value_or(0), " rows x ", spec.steps.value_or(0),
                                    " steps, ", std::string(Name(spec.partition)))},

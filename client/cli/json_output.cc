@@ -107,6 +107,7 @@ Json ToJson(const client::TrainingSpec& spec) {
   Put(json, "checkpoints_to_keep", spec.checkpoints_to_keep);
   if (spec.start_from.has_value()) json["start_from"] = ToJson(*spec.start_from);
   Put(json, "forget_bias", spec.forget_bias);
+  Put(json, "dropout", spec.dropout);
   json["recover_from_divergence"] = spec.recover_from_divergence;
   if (spec.sample.has_value()) json["sample"] = ToJson(*spec.sample);
   return json;

@@ -60,6 +60,7 @@ constexpr FieldFlag kFlags[] = {
     {"training_job.spec.max_training_time", "--max-time"},
     {"training_job.spec.target_perplexity", "--target-perplexity"},
     {"training_job.spec.patience_epochs", "--patience"},
+    {"training_job.spec.dropout", "--dropout"},
     {"training_job.spec.checkpoint_interval", "--checkpoint-seconds"},
     {"training_job.spec.checkpoints_to_keep", "--keep-checkpoints"},
     {"training_job.spec.seed", "--seed"},
@@ -137,9 +138,13 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
     AddNumber(command, "--final-lr-share", spec.learning_rate.final_share,
               "with --schedule cosine: last rate as a share of --lr, 0 to 1 [0]");
     AddNumber(command, "--clip", spec.clip, "largest global norm of the gradients, above 0 [1]");
+    AddNumber(command, "--dropout", spec.dropout,
+              "share of each layer's output, but the last one's, that a step drops, 0 to below 1 "
+              "[0]");
     AddNumber(command, "--epochs", spec.epochs, "passes over the text, 1 to 1000000 [500]");
-    AddNumber(command, "--seed", spec.seed,
-              "of weights, offsets and shuffles; the same seed trains the same model [drawn]");
+    AddNumber(
+        command, "--seed", spec.seed,
+        "of weights, offsets, shuffles and dropout; the same seed trains the same model [drawn]");
     command.add_flag("--recover", spec.recover_from_divergence,
                      "when it diverges, go back to the newest checkpoint, once, and on at a tenth "
                      "of the learning rate");

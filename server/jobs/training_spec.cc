@@ -110,6 +110,23 @@ absl::Status ResolveBatches(TrainingPlan& plan) {
   return absl::OkStatus();
 }
 
+absl::Status ResolveDropout(TrainingPlan& plan) {
+  v1::TrainingSpec& spec = plan.spec;
+  if (!spec.has_dropout()) spec.set_dropout(0);
+  const double share = spec.dropout();
+  if (absl::Status status = CheckReal("dropout", share, share >= 0 && share < 1, "0 to below 1");
+      !status.ok()) {
+    return status;
+  }
+  if (share > 0 && plan.config.model.layers == 1) {
+    return InvalidField(SpecField("dropout"),
+                        absl::StrFormat("got %g, wanted 0, since it is between layers and %s is 1",
+                                        share, SpecField("config.layers")));
+  }
+  plan.config.dropout = share;
+  return absl::OkStatus();
+}
+
 // What the weights are when they are drawn.
 absl::Status ResolveInitialWeights(TrainingPlan& plan) {
   const v1::TrainingSpec& spec = plan.spec;
@@ -254,8 +271,9 @@ absl::Status CheckTogether(TrainingPlan& plan) {
 // All that Trainer and Evaluator allocate.
 int64_t DeviceBytes(const TrainingPlan& plan, const Backend& backend) {
   const TrainingConfig& config = plan.config;
-  const StackPlan stack =
-      backend.Plan(config.model, {.steps = config.steps, .batch = config.batch, .training = true});
+  const StackPlan stack = backend.Plan(
+      config.model,
+      {.steps = config.steps, .batch = config.batch, .training = true, .dropout = config.dropout});
   const auto real = static_cast<int64_t>(ElementSize(StateType(config.model.precision)));
   const int64_t window = int64_t{config.batch} * config.steps;
   const int64_t validating = config.validation_share > 0 ? 1 : 0;
@@ -289,6 +307,7 @@ absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
       !status.ok())
     return status;
   if (absl::Status status = ResolveEarlyEnds(plan); !status.ok()) return status;
+  if (absl::Status status = ResolveDropout(plan); !status.ok()) return status;
   if (absl::Status status = ResolveInitialWeights(plan); !status.ok()) return status;
   if (absl::Status status = ResolveCheckpoints(plan); !status.ok()) return status;
   if (absl::Status status = ResolveSample(plan); !status.ok()) return status;

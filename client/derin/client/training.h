@@ -140,7 +140,7 @@ struct TrainingSpec {
   std::optional<double> target_perplexity;
   // Epochs in a row without a lower one, up to 1,000,000.
   std::optional<int64_t> patience_epochs;
-  // Of initial weights, offsets and shuffles. Default: drawn by the server.
+  // Of initial weights, offsets, shuffles and dropout. Default: drawn by the server.
   std::optional<uint64_t> seed;
   // Time of training between two checkpoints, 1 s to 24 h; default 60 s.
   std::optional<absl::Duration> checkpoint_interval;
@@ -151,6 +151,8 @@ struct TrainingSpec {
   // Only of an LSTM whose weights are drawn: what the forget gates' biases begin with, -100 to 100.
   // Default: drawn.
   std::optional<double> forget_bias;
+  // Share of each layer's output, but the last one's, that a step drops, in [0, 1); default 0.
+  std::optional<double> dropout;
   // When the training diverges, go back once and on at a tenth of the learning rate.
   bool recover_from_divergence = false;
   // Default: no text is drawn.

@@ -141,6 +141,7 @@ TrainingSpec FromProto(const v1::TrainingSpec& from) {
                               .weights_only = from.start_from().weights_only()};
   }
   DERIN_READ(from, to, forget_bias);
+  DERIN_READ(from, to, dropout);
   to.recover_from_divergence = from.recover_from_divergence();
   if (from.has_sample()) to.sample = ReadSample(from.sample());
   return to;
@@ -272,6 +273,7 @@ v1::TrainingSpec ToProto(const TrainingSpec& from) {
     start.set_weights_only(from.start_from->weights_only);
   }
   DERIN_WRITE(from, to, forget_bias);
+  DERIN_WRITE(from, to, dropout);
   to.set_recover_from_divergence(from.recover_from_divergence);
   if (from.sample.has_value()) WriteSample(*from.sample, *to.mutable_sample());
   return to;

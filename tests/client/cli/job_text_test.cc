@@ -70,12 +70,14 @@ TEST(JobText, PrintsASpecification) {
   job.spec.validation_share = 0.1;
   job.spec.checkpoint_interval = absl::Seconds(90);
   job.spec.checkpoints_to_keep = 3;
+  job.spec.dropout = 0.25;
   std::ostringstream out;
   PrintSpec(job, out);
   EXPECT_EQ(out.str(),
             "corpus       corpora/tm, first 10,000 tokens, 10 % held out\n"
             "model        models/tm\n"
             "network      lstm 2 x 256 on characters, 800,284 parameters\n"
+            "dropout      0.25\n"
             "precision    bf16\n"
             "batches      32 rows x 35 steps, sequential\n"
             "optimizer    sgd, rate 2, clip 1\n"

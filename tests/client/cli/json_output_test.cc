@@ -45,6 +45,7 @@ TEST(JsonOutput, WritesAJobWithItsSpecAndProgress) {
   job.spec.max_training_time = absl::Seconds(90);
   job.spec.target_perplexity = 1.5;
   job.spec.patience_epochs = 3;
+  job.spec.dropout = 0.25;
   const Json json = ToJson(job);
   EXPECT_EQ(json["state"], "running");
   EXPECT_EQ(json["spec"]["optimizer"].dump(), R"({"kind":"adam","beta1":0.5})");
@@ -59,6 +60,7 @@ TEST(JsonOutput, WritesAJobWithItsSpecAndProgress) {
   EXPECT_EQ(json["spec"]["max_training_time_seconds"], 90);
   EXPECT_EQ(json["spec"]["target_perplexity"], 1.5);
   EXPECT_EQ(json["spec"]["patience_epochs"], 3);
+  EXPECT_EQ(json["spec"]["dropout"], 0.25);
   EXPECT_FALSE(ToJson(client::TrainingJob())["spec"].contains("max_training_time_seconds"));
 }
 

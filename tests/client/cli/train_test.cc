@@ -174,7 +174,9 @@ TEST_F(TrainCommand, SendsTheTextToDrawTheLabelsAndThePriority) {
                  "-3",
                  "--recover",
                  "--forget-bias",
-                 "1"})
+                 "1",
+                 "--dropout",
+                 "0.25"})
                 .status,
             kSuccess);
   const v1::TrainingSpec& spec = asked_.training_job().spec();
@@ -185,6 +187,7 @@ TEST_F(TrainCommand, SendsTheTextToDrawTheLabelsAndThePriority) {
   EXPECT_EQ(asked_.training_job().priority(), -3);
   EXPECT_TRUE(spec.recover_from_divergence());
   EXPECT_EQ(spec.forget_bias(), 1);
+  EXPECT_EQ(spec.dropout(), 0.25);
   EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--sample-tokens", "7"}).status,
             kBadUsage);
   EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--label", "team"}).status, kBadUsage);

@@ -90,6 +90,7 @@ TEST_F(TrainingSpecTest, NothingWithADefaultIsLeftUnset) {
   EXPECT_TRUE(resolved.has_max_training_time());
   EXPECT_TRUE(resolved.has_target_perplexity());
   EXPECT_TRUE(resolved.has_patience_epochs());
+  EXPECT_TRUE(resolved.has_dropout());
   EXPECT_EQ(resolved.seed(), 99u);
 }
 
@@ -105,6 +106,7 @@ TEST_F(TrainingSpecTest, AResolvedSpecResolvesToItself) {
         Change([](v1::TrainingSpec& s) {
           s.mutable_optimizer()->mutable_adamw();
           s.set_forget_bias(1);
+          s.set_dropout(0.5);
         })}) {
     change(spec);
     const auto once = Resolve();
@@ -172,6 +174,14 @@ TEST_F(TrainingSpecTest, TheOptimizerIsOfTheKindThatItsFieldsSay) {
   EXPECT_EQ(plan->config.optimizer.weight_decay, 0.01);
   EXPECT_EQ(plan->config.learning_rate.peak, 0.001);
   EXPECT_EQ(plan->device_bytes - with_one_moment, 4 * plan->parameter_count);
+}
+
+TEST_F(TrainingSpecTest, TakesTheShareThatIsDropped) {
+  EXPECT_EQ(Resolve()->config.dropout, 0);
+  spec.set_dropout(0.25);
+  const auto plan = Resolve();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->config.dropout, 0.25);
 }
 
 TEST_F(TrainingSpecTest, TakesWhatTheWeightsBeginWithAndTheTextToDraw) {
@@ -254,6 +264,14 @@ const BadField kBadFields[] = {
      [](auto& s) { s.mutable_optimizer()->mutable_sgd()->set_momentum(1); }},
     {"optimizer.sgd.momentum", "nan",
      [](auto& s) { s.mutable_optimizer()->mutable_sgd()->set_momentum(kNan); }},
+    {"dropout", "1", [](auto& s) { s.set_dropout(1); }},
+    {"dropout", "-0.1", [](auto& s) { s.set_dropout(-0.1); }},
+    {"dropout", "nan", [](auto& s) { s.set_dropout(kNan); }},
+    {"dropout", "config.layers",
+     [](auto& s) {
+       s.set_dropout(0.1);
+       s.mutable_config()->set_layers(1);
+     }},
     {"forget_bias", "101", [](auto& s) { s.set_forget_bias(101); }},
     {"forget_bias", "nan", [](auto& s) { s.set_forget_bias(kNan); }},
     {"forget_bias", "config.cell",
