@@ -22,7 +22,7 @@ packages_of() {
     build)
       echo g++ cmake ninja-build ccache pkgconf \
         protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev libssl-dev \
-        libspdlog-dev libsqlite3-dev zlib1g-dev prometheus-cpp-dev libeigen3-dev libhwy-dev libcli11-dev nlohmann-json3-dev
+        libspdlog-dev libsqlite3-dev zlib1g-dev prometheus-cpp-dev libeigen3-dev libhwy-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
       ;;
     test) echo libgtest-dev libgmock-dev libbenchmark-dev python3 python3-venv ;;
     runtime)

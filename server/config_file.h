@@ -8,12 +8,11 @@
 
 namespace derin::server {
 
-// The file that --config names, in TOML 1.0: `key = value` a line, keys without quotes; values are
-// strings ("basic" or 'literal'), whole numbers, true and false. Comments and empty lines are
-// skipped. Tables, arrays and values of several lines are refused: no option is one.
+// The file that --config names, in TOML: `key = value` a line. Values are strings, whole numbers,
+// true and false; tables and arrays are refused: no option is one.
 class ConfigFile : public CLI::Config {
  public:
-  // Throws CLI::ConfigError, which names the line and what is wrong with it.
+  // Throws CLI::ConfigError, which names the line, the column and what is wrong there.
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override;
 
   // Every option of `app` that may stand in a file, with the value that holds; from_config reads it

@@ -201,8 +201,11 @@ TEST(ServerOptions, AnUnknownOptionInTheConfigFileIsNamedWithTheNearest) {
                                                ": unknown option 'max-strems', did you mean "
                                                "'max-streams'?" +
                                                see);
-  EXPECT_EQ(complaint("\ngrace = 3s\n"),
-            "derind: " + path + ": line 2: a text wants quotes: \"3s\"" + see);
+  EXPECT_EQ(
+      complaint("\ngrace = 3s\n"),
+      "derind: " + path +
+          ": line 2, column 10: decimal integer: expected digit, saw 's' (a text wants quotes)" +
+          see);
   EXPECT_THAT(complaint("check-config = true\n"), HasSubstr("not allowed in a configuration file"));
   WriteTestFile(path, "max-streams = 3\n");
   EXPECT_EQ(Good({"--config", path.c_str()}).server.max_streams, 3);
