@@ -16,6 +16,7 @@
 #include "model/backend/backend_list.h"
 #include "model/backend/gpu_loader.h"
 #include "server/channelz.h"
+#include "server/connection_bounds.h"
 #include "server/generation/generation_engine.h"
 #include "server/generation/session_archive.h"
 #include "server/generation/session_gauges.h"
@@ -49,17 +50,6 @@
 namespace derin::server {
 namespace {
 
-// A message is a chunk or a prompt of 1 MiB at most, and a little around it.
-constexpr int kMaxMessageBytes = 2 << 20;
-// Names and values of a call's metadata, a token among them, with 32 bytes for each.
-constexpr int kMaxMetadataBytes = 8 << 10;
-// A peer that went silent is gone after the sum: within 30 seconds.
-constexpr int kKeepaliveTimeMs = 15'000;
-constexpr int kKeepaliveTimeoutMs = 10'000;
-// Clients may ask whether the server is there as often as this; the connection of one that does so
-// more often is closed at the third time.
-constexpr int kMinPingIntervalMs = 5'000;
-constexpr int kMaxPingStrikes = 2;
 // What streams need to end at their next token.
 constexpr absl::Duration kEndTime = absl::Seconds(2);
 // What calls that have ended need to reach their clients; health watches never end by themselves.
@@ -139,10 +129,9 @@ struct Server::Parts {
 
   absl::Status StartWork(const ServerOptions& options);
   void PublishFacts();
-  absl::Status Listen(const Addresses& addresses);
+  absl::Status Listen(const Addresses& addresses, const ServerOptions& options);
   absl::Status ListenForMetrics(const ListenAddress& address);
-  absl::Status ListenForCalls(ListenAddress address);
-  void BoundConnections(grpc::ServerBuilder& builder) const;
+  absl::Status ListenForCalls(ListenAddress address, const ServerOptions& options);
   std::shared_ptr<grpc::ServerCredentials> Credentials(const ListenAddress& address);
   void SetReady(bool ready);
   v1::Load Load();
@@ -169,8 +158,6 @@ struct Server::Parts {
   ServerService server_service;
   std::optional<SessionHousekeeper> housekeeper;
   const TlsFiles tls;
-  const int max_calls_per_connection;
-  const int handshake_timeout_ms;
   std::unique_ptr<GpuMonitor> gpu_monitor;  // null where there is none
   std::unique_ptr<MetricsEndpoint> metrics_endpoint;
   std::string metrics_address;
@@ -232,7 +219,7 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
                {.max_sessions = options.max_sessions,
                 .device_bytes = options.session_device_memory,
                 .time_to_live = options.session_time_to_live}),
-      admission(metrics, callers.get(), &usage, &call_log),
+      admission(metrics, callers.get(), &usage, &call_log, {options.max_streams_per_caller}),
       corpus_service(admission, *store, blobs, options.max_corpus_bytes),
       training_service(admission, jobs),
       server_service(admission, *backend, usage,
@@ -241,11 +228,7 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
                       .start_time = start_time,
                       .limits = LimitsOf(options)},
                      [this] { return Load(); }),
-      tls(TlsFilesOf(options)),
-      max_calls_per_connection(options.max_calls_per_connection),
-      // gRPC takes 0 for its own default, two minutes.
-      handshake_timeout_ms(
-          std::max(1, static_cast<int>(absl::ToInt64Milliseconds(options.handshake_timeout)))) {}
+      tls(TlsFilesOf(options)) {}
 
 absl::Status Server::Parts::StartWork(const ServerOptions& options) {
   if (absl::Status status = usage.Start(); !status.ok()) return status;
@@ -297,11 +280,11 @@ v1::Load Server::Parts::Load() {
   return load;
 }
 
-absl::Status Server::Parts::Listen(const Addresses& addresses) {
+absl::Status Server::Parts::Listen(const Addresses& addresses, const ServerOptions& options) {
   if (addresses.metrics.has_value()) {
     if (absl::Status status = ListenForMetrics(*addresses.metrics); !status.ok()) return status;
   }
-  if (absl::Status status = ListenForCalls(addresses.grpc); !status.ok()) return status;
+  if (absl::Status status = ListenForCalls(addresses.grpc, options); !status.ok()) return status;
   if (addresses.channelz.has_value()) {
     absl::StatusOr<std::unique_ptr<grpc::Server>> started = StartChannelz(*addresses.channelz);
     if (!started.ok()) return started.status();
@@ -332,27 +315,13 @@ absl::Status Server::Parts::ListenForMetrics(const ListenAddress& address) {
   return absl::OkStatus();
 }
 
-void Server::Parts::BoundConnections(grpc::ServerBuilder& builder) const {
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
-                             kMinPingIntervalMs);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, kMaxPingStrikes);
-  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, handshake_timeout_ms);
-  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, max_calls_per_connection);
-  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
-}
-
-absl::Status Server::Parts::ListenForCalls(ListenAddress listen) {
+absl::Status Server::Parts::ListenForCalls(ListenAddress listen, const ServerOptions& options) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   // Else a second server would share the port, and calls would go to either.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  BoundConnections(builder);
+  BoundConnections(options, builder);
   int port = 0;
   builder.AddListeningPort(listen.ToString(), Credentials(listen), &port);
   builder.RegisterService(&corpus_service);
@@ -411,7 +380,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
       Parts::Make(options, std::move(backend), std::move(callers));
   if (!parts.ok()) return parts.status();
   std::unique_ptr<Server> server(new Server(*std::move(parts)));
-  if (absl::Status status = server->parts_->Listen(*addresses); !status.ok()) return status;
+  if (absl::Status status = server->parts_->Listen(*addresses, options); !status.ok())
+    return status;
   return server;
 }
 

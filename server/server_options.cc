@@ -21,22 +21,38 @@ constexpr int64_t kMaxSessions = 1'000'000'000;
 constexpr absl::Duration kMaxTimeToLive = absl::Hours(24 * 365);
 constexpr int64_t kMaxBytes = int64_t{1} << 50;
 
-// A whole number from 1 to `max`; its range is said only when it is broken.
+struct Range {
+  int64_t min = 1;
+  int64_t max;
+};
+
+// A whole number; its range is said only when it is broken.
 template <typename Integer>
-CLI::Option* AddNumber(CLI::App& app, const std::string& name, Integer& field, int64_t max,
+CLI::Option* AddNumber(CLI::App& app, const std::string& name, Integer& field, Range range,
                        const std::string& description) {
   return app.add_option(name, field, description)
-      ->check(CLI::Range(int64_t{1}, max).description(""))
+      ->check(CLI::Range(range.min, range.max).description(""))
       ->type_name("N")
       ->capture_default_str();
 }
 
+template <typename Integer>
+CLI::Option* AddNumber(CLI::App& app, const std::string& name, Integer& field, int64_t max,
+                       const std::string& description) {
+  return AddNumber(app, name, field, {.max = max}, description);
+}
+
 // A number of bytes, which may have a unit: 64MiB.
-CLI::Option* AddBytes(CLI::App& app, const std::string& name, int64_t& field, int64_t max,
+CLI::Option* AddBytes(CLI::App& app, const std::string& name, int64_t& field, Range range,
                       const std::string& description) {
-  return AddNumber(app, name, field, max, description)
+  return AddNumber(app, name, field, range, description)
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false).description(""))
       ->type_name("BYTES");
+}
+
+CLI::Option* AddBytes(CLI::App& app, const std::string& name, int64_t& field, int64_t max,
+                      const std::string& description) {
+  return AddBytes(app, name, field, {.max = max}, description);
 }
 
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, absl::Duration& field,
@@ -48,7 +64,7 @@ CLI::Option* AddDuration(CLI::App& app, const std::string& name, absl::Duration&
             if (!absl::ParseDuration(text, &field) || field < absl::ZeroDuration() || field > max) {
               throw CLI::ValidationError(name,
                                          absl::StrCat("got ", text, ", wanted a time from 0 to ",
-                                                      absl::ToInt64Hours(max), "h, such as 10s"));
+                                                      absl::FormatDuration(max), ", such as 10s"));
             }
           },
           description)
@@ -108,10 +124,26 @@ void AddOptions(CLI::App& app, CommandLine& line) {
   AddDuration(app, "--session-ttl", server.session_time_to_live, kMaxTimeToLive,
               "How long a session stays when no call uses it");
   AddNumber(app, "--max-streams", server.max_streams, kMaxCount, "Generate calls under way");
+  AddNumber(
+      app, "--max-streams-per-caller", server.max_streams_per_caller, {.min = 0, .max = kMaxCount},
+      "Calls under way that generate or score, of each caller whose token has no max_streams; "
+      "0: any");
   AddNumber(app, "--max-calls-per-connection", server.max_calls_per_connection, kMaxCount,
             "Calls of any kind on one connection; its client keeps further ones until one ends");
   AddDuration(app, "--handshake-timeout", server.handshake_timeout, absl::Hours(1),
               "For TLS and HTTP/2 to begin on a connection; one where they have not is closed");
+  AddDuration(app, "--keepalive-time", server.keepalive_time, absl::Hours(1),
+              "How long a connection may be silent until its client is asked whether it is there");
+  AddDuration(app, "--keepalive-timeout", server.keepalive_timeout, absl::Hours(1),
+              "For a client to answer that; the connection of one that does not is closed");
+  AddDuration(app, "--min-ping-interval", server.min_ping_interval, absl::Minutes(5),
+              "How often a client may ask whether the server is there; the connection of one that "
+              "does so more often is closed at the third time");
+  AddBytes(app, "--max-message-bytes", server.max_message_bytes, {.min = 512 << 10, .max = 1 << 30},
+           "Size of one message of a client, at least 512 KiB; the API has chunks and prompts of "
+           "up to 1 MiB");
+  AddBytes(app, "--max-metadata-bytes", server.max_metadata_bytes, {.min = 1 << 10, .max = 1 << 20},
+           "Size of a call's metadata, its token among them, from 1 KiB to 1 MiB");
   AddNumber(app, "--max-queued-jobs", server.max_queued_jobs, kMaxCount, "Training jobs that wait");
   AddBytes(app, "--max-corpus-bytes", server.max_corpus_bytes, kMaxBytes,
            "Size of one corpus as sent");

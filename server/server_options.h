@@ -45,10 +45,23 @@ struct ServerOptions {
   absl::Duration session_time_to_live = absl::Hours(24);
   // Generate calls under way.
   int max_streams = 256;
+  // Calls under way that generate or score, of each caller whose token says nothing else; 0: no
+  // bound but max_streams.
+  int max_streams_per_caller = 0;
   // Calls of any kind under way on one connection; its client keeps further ones until one ends.
   int max_calls_per_connection = 4096;
   // For TLS and HTTP/2 to begin on a connection; one where they have not by then is closed.
   absl::Duration handshake_timeout = absl::Seconds(10);
+  // A client that has been silent for the first is asked whether it is there, and has the second to
+  // answer. One that went away is gone after the sum: within 30 seconds.
+  absl::Duration keepalive_time = absl::Seconds(15);
+  absl::Duration keepalive_timeout = absl::Seconds(10);
+  // A client may ask as often as this whether the server is there.
+  absl::Duration min_ping_interval = absl::Seconds(5);
+  // Bytes of one message of a client: a chunk or a prompt of 1 MiB, and a little around it.
+  int64_t max_message_bytes = int64_t{2} << 20;
+  // Bytes of a call's metadata, its token among them: names and values, with 32 for each.
+  int64_t max_metadata_bytes = int64_t{8} << 10;
   // Training jobs that wait.
   int max_queued_jobs = 100;
   // Bytes of one corpus as sent.

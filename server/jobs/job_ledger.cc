@@ -70,7 +70,8 @@ absl::StatusOr<TrainingJob> JobLedger::Add(const NewJob& new_job, int max_queued
   if (counts->queued >= max_queued) {
     return WithRetryAfter(
         Refusal(absl::StatusCode::kResourceExhausted, "JOBS_FULL",
-                absl::StrFormat("%d training jobs wait; that is as many as may", counts->queued)),
+                absl::StrFormat("%d training jobs wait; that is as many as may (--max-queued-jobs)",
+                                counts->queued)),
         kQueueRetry);
   }
   if (absl::Status status = CheckOwner(new_job.owner); !status.ok()) return status;

@@ -1,6 +1,7 @@
 #include "server/rpc/admission.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,11 +14,13 @@
 namespace derin::server {
 namespace {
 
-absl::Status StreamsFull(const Caller& caller) {
+absl::Status StreamsFull(const Caller& caller, int64_t limit) {
+  const char* const by = caller.limits.streams.has_value()
+                             ? "as its token allows: max_streams"
+                             : "as a caller may have here: --max-streams-per-caller";
   return WithRetryAfter(
       Refusal(absl::StatusCode::kResourceExhausted, "CALLER_STREAMS_FULL",
-              absl::StrCat(caller.name, " has as many streams as its token allows: max_streams is ",
-                           *caller.limits.streams)),
+              absl::StrCat(caller.name, " has as many streams ", by, " is ", limit)),
       absl::Seconds(1));
 }
 
@@ -113,11 +116,13 @@ absl::StatusOr<AdmittedCall> Admission::Admit(Caller caller, std::string_view me
   }
   {
     absl::MutexLock lock(&mutex_);
-    const bool counted = is_stream && caller.limits.streams.has_value();
+    std::optional<int64_t> limit = caller.limits.streams;
+    if (!limit.has_value() && limits_.streams_per_caller > 0) limit = limits_.streams_per_caller;
+    const bool counted = is_stream && limit.has_value();
     if (draining_) {
       refusal = ServerStopping();
-    } else if (counted && streams_[caller.name] >= *caller.limits.streams) {
-      refusal = StreamsFull(caller);
+    } else if (counted && streams_[caller.name] >= *limit) {
+      refusal = StreamsFull(caller, *limit);
     } else if (token_delay > absl::ZeroDuration()) {
       refusal = TokensUsedUp(caller, token_delay);
     } else {

@@ -57,11 +57,17 @@ class AdmittedCall {
 // The one door that every call passes; counts the calls too. Thread-safe; outlives them.
 class Admission {
  public:
+  struct Limits {
+    // Calls under way that generate or score, of each caller whose token does not say; 0: any.
+    int streams_per_caller;
+  };
+
   // All outlive it. Without `callers` everybody is `local` and may do everything; without `usage`
   // nobody counts, and callers have no account; without `log` calls are not logged.
   explicit Admission(ServerMetrics& metrics, const Callers* callers = nullptr,
-                     UsageLedger* usage = nullptr, CallLog* log = nullptr)
-      : metrics_(metrics), callers_(callers), usage_(usage), log_(log) {}
+                     UsageLedger* usage = nullptr, CallLog* log = nullptr,
+                     Limits limits = {.streams_per_caller = 0})
+      : metrics_(metrics), callers_(callers), usage_(usage), log_(log), limits_(limits) {}
 
   // `method` is that of the metrics, such as `CorpusService/GetCorpus`. UNAVAILABLE, reason
   // SERVER_STOPPING, once draining began; else errors as Callers::Authorize, and
@@ -98,8 +104,9 @@ class Admission {
   const Callers* const callers_;
   UsageLedger* const usage_;
   CallLog* const log_;
+  const Limits limits_;
   mutable absl::Mutex mutex_;
-  // Of callers that have a limit of them and at least one.
+  // Those that are counted, of callers that have at least one.
   absl::flat_hash_map<std::string, int64_t> streams_ ABSL_GUARDED_BY(mutex_);
   int awaited_ ABSL_GUARDED_BY(mutex_) = 0;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;

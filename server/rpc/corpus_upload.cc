@@ -57,7 +57,8 @@ absl::Status CorpusUpload::Append(std::string_view chunk) {
     return Refusal(
         absl::StatusCode::kInvalidArgument, "CORPUS_TOO_LARGE",
         absl::StrFormat(
-            "got at least %d bytes of text, wanted at most the %d that this server takes",
+            "got at least %d bytes of text, wanted at most the %d that this server takes; the "
+            "operator may raise --max-corpus-bytes",
             sent_bytes_, max_bytes_));
   }
   sent_sha256_.Append(chunk);

@@ -103,7 +103,9 @@ absl::Status CheckPrompt(const v1::GenerateRequest& request, int64_t max_prompt_
   }
   if (size > max_prompt_bytes) {
     return InvalidField(
-        field, absl::StrFormat("got %d %s, wanted at most %d", size, unit, max_prompt_bytes));
+        field,
+        absl::StrFormat("got %d %s, wanted at most the %d of the server's --max-prompt-bytes", size,
+                        unit, max_prompt_bytes));
   }
   if (request.echo() && size == 0) {
     return InvalidField("echo",

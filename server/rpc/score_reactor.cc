@@ -89,8 +89,10 @@ absl::Status ScoreReactor::Begin(const v1::ScoreTextHeader& header) {
 
 absl::Status ScoreReactor::TakeText(std::string_view bytes, bool last) {
   if (static_cast<int64_t>(bytes.size()) > parts_.max_text_bytes) {
-    return InvalidField("text", absl::StrFormat("got %d bytes in one message, wanted at most %d",
-                                                bytes.size(), parts_.max_text_bytes));
+    return InvalidField("text",
+                        absl::StrFormat("got %d bytes in one message, wanted at most the %d of the "
+                                        "server's --max-prompt-bytes",
+                                        bytes.size(), parts_.max_text_bytes));
   }
   std::string normalized;
   absl::Status status = normalizer_->Append(bytes, normalized);

@@ -11,6 +11,11 @@ namespace derin::server {
 // Refuses calls before anything of their messages is read, reflection and methods that the server
 // lacks among them. Admission asks the same Callers again, for the caller's name and limits.
 //
+// gRPC 1.51 sends no more of a refusal than its code and message: its filter drops the response's
+// metadata, the trailers are made of the two, and interceptors never see the call. So these have no
+// google.rpc details. Admission, whose refusals do, comes after the message of a unary call was
+// read, which is too late for a stranger's.
+//
 // gRPC 1.51 aborts the process when one is given to insecure credentials: without TLS it goes with
 // LocalServerCredentials, which look the same on the wire and take connections of this machine
 // only.

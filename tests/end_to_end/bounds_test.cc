@@ -1,24 +1,32 @@
 // What a client may send and hold open, whoever it is.
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "derin/v1/corpus.grpc.pb.h"
 #include "derin/v1/server.grpc.pb.h"
+#include "tests/end_to_end/raw_connection.h"
 #include "tests/end_to_end/server_test.h"
 
 namespace derin::server {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+using std::string_view_literals::operator""sv;
+
+constexpr int kLongMs = 60'000;
+// What begins a connection of HTTP/2, with settings that change nothing, and a frame that asks
+// whether the other side is there.
+constexpr std::string_view kHello =
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"sv;
+constexpr std::string_view kPing = "\x00\x00\x08\x06\x00\x00\x00\x00\x00inquired"sv;
 
 class Bounds : public ServerTest {
  protected:
@@ -47,6 +55,14 @@ TEST_F(Bounds, TooMuchMetadataIsRefusedAndOthersDoNotNotice) {
   EXPECT_TRUE(Ask().ok());
 }
 
+TEST_F(Bounds, MetadataIsAsLargeAsTheOptionSays) {
+  options_.max_metadata_bytes = 20 << 10;
+  StartServer();
+  EXPECT_TRUE(Ask(channel_, std::string(19'000, 'a')).ok());
+  EXPECT_EQ(Ask(channel_, std::string(21'000, 'a')).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
 TEST_F(Bounds, AMessageThatIsTooLargeIsRefused) {
   StartServer();
   for (const char* method :
@@ -57,6 +73,18 @@ TEST_F(Bounds, AMessageThatIsTooLargeIsRefused) {
     EXPECT_THAT(reply.status.error_message(), HasSubstr("larger than max")) << method;
   }
   EXPECT_TRUE(Ask().ok());
+}
+
+TEST_F(Bounds, AMessageIsAsLargeAsTheOptionSays) {
+  options_.max_message_bytes = 4 << 20;
+  StartServer();
+  const auto refusal = [this](size_t bytes) {
+    return CallRaw(channel_, "/derin.v1.GenerationService/Generate", std::string(bytes, 'a'))
+        .status;
+  };
+  EXPECT_THAT(refusal((4 << 20) + 1).error_message(), HasSubstr("larger than max"));
+  // Not for its size.
+  EXPECT_EQ(refusal(4 << 20).error_code(), grpc::StatusCode::UNIMPLEMENTED);
 }
 
 // The second call waits at its client, and ends there at its deadline.
@@ -80,21 +108,59 @@ TEST_F(Bounds, AConnectionHasAsManyCallsAsTheOptionSays) {
 
 TEST_F(Bounds, ConnectionsThatSayNothingHoldUpNobody) {
   StartServer();
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const std::string where = server_->address();
-  address.sin_port = htons(static_cast<uint16_t>(std::stoi(where.substr(where.rfind(':') + 1))));
-  std::vector<int> silent;
-  for (int i = 0; i < 300; ++i) {
-    const int one = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ASSERT_GE(one, 0);
-    silent.push_back(one);
-    ASSERT_EQ(connect(one, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-  }
+  std::vector<RawConnection> silent;
+  for (int i = 0; i < 300; ++i) silent.emplace_back(server_->address());
   EXPECT_TRUE(Ask().ok());
-  for (const int one : silent) close(one);
+  silent.clear();
   EXPECT_TRUE(Ask().ok());
+}
+
+TEST_F(Bounds, AConnectionThatAsksTooOftenWhetherTheServerIsThereIsClosed) {
+  StartServer();
+  RawConnection connection(server_->address());
+  connection.Send(kHello);
+  for (int i = 0; i < 20; ++i) connection.Send(kPing);
+  EXPECT_TRUE(connection.ClosedWithin(kLongMs));
+  EXPECT_THAT(connection.said(), HasSubstr("too_many_pings"));
+  EXPECT_TRUE(Ask().ok());
+}
+
+TEST_F(Bounds, AConnectionMayAskAsOftenAsTheOptionSays) {
+  options_.min_ping_interval = absl::ZeroDuration();
+  options_.keepalive_time = absl::Milliseconds(100);
+  options_.keepalive_timeout = absl::Milliseconds(100);
+  StartServer();
+  RawConnection connection(server_->address());
+  connection.Send(kHello);
+  for (int i = 0; i < 20; ++i) connection.Send(kPing);
+  // Closed in the end, as it does not answer what the server asks.
+  EXPECT_TRUE(connection.ClosedWithin(kLongMs));
+  EXPECT_THAT(connection.said(), HasSubstr("\x06\x01"));
+  EXPECT_THAT(connection.said(), Not(HasSubstr("too_many_pings")));
+}
+
+TEST_F(Bounds, AClientThatDoesNotAnswerIsGoneAfterTheKeepalive) {
+  options_.keepalive_time = absl::Milliseconds(100);
+  options_.keepalive_timeout = absl::Milliseconds(100);
+  StartServer();
+  RawConnection connection(server_->address());
+  connection.Send(kHello);
+  EXPECT_TRUE(connection.ClosedWithin(kLongMs));
+  EXPECT_TRUE(Ask().ok());
+}
+
+// As many bytes as the endpoint reads, or it would reset the connection behind its answer.
+TEST_F(Bounds, AnHttpRequestWithTooLargeAHeaderIsRefused) {
+  options_.metrics_listen = "127.0.0.1:0";
+  StartServer();
+  std::string request = "GET /healthz HTTP/1.1\r\nX-Test: ";
+  request.resize(16 << 10, 'a');
+  RawConnection connection(server_->metrics_address());
+  connection.Send(request);
+  EXPECT_TRUE(connection.ClosedWithin(kLongMs));
+  EXPECT_THAT(connection.said(), StartsWith("HTTP/1.0 400 "));
+  const std::string header = "X-Test: " + std::string(15 << 10, 'a') + "\r\n";
+  EXPECT_THAT(HttpGet(server_->metrics_address(), "/healthz", header), HasSubstr(" 200 "));
 }
 
 }  // namespace

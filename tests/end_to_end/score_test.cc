@@ -158,6 +158,25 @@ TEST_F(ScoreTest, AClientThatLeavesTakesItsStateAlong) {
   EXPECT_TRUE(client_->ScoreText({.model = "models/sea"}, client::TextSource(Text())).ok());
 }
 
+TEST_F(ScoreTest, AMessageIsAsLongAsAPromptMayBe) {
+  options_.max_prompt_bytes = 5;
+  Restart();
+  v1::ScoreTextRequest header, text;
+  header.mutable_header()->set_model("models/sea");
+  text.set_text("a ship");
+  TestContext context;
+  const auto stream = v1::ModelService::NewStub(NewChannel())->ScoreText(&context);
+  stream->Write(header);
+  stream->Write(text);
+  stream->WritesDone();
+  v1::ScoreTextResponse response;
+  while (stream->Read(&response)) {
+  }
+  EXPECT_EQ(stream->Finish().error_message(),
+            "text: got 6 bytes in one message, wanted at most the 5 of the server's "
+            "--max-prompt-bytes");
+}
+
 TEST_F(ScoreTest, WantsAHeaderInTheFirstMessageOnly) {
   const auto stub = v1::ModelService::NewStub(NewChannel());
   const auto field = [&stub](const std::vector<v1::ScoreTextRequest>& requests) {

@@ -71,8 +71,20 @@ TEST(ServerOptions, EveryFlagReachesItsField) {
                                  "2",
                                  "--max-calls-per-connection",
                                  "9",
+                                 "--max-streams-per-caller",
+                                 "8",
                                  "--handshake-timeout",
                                  "4s",
+                                 "--keepalive-time",
+                                 "20s",
+                                 "--keepalive-timeout",
+                                 "2s",
+                                 "--min-ping-interval",
+                                 "500ms",
+                                 "--max-message-bytes",
+                                 "1MiB",
+                                 "--max-metadata-bytes",
+                                 "16KiB",
                                  "--max-queued-jobs",
                                  "3",
                                  "--max-corpus-bytes",
@@ -102,7 +114,13 @@ TEST(ServerOptions, EveryFlagReachesItsField) {
   EXPECT_EQ(line.server.max_sessions, 1);
   EXPECT_EQ(line.server.max_streams, 2);
   EXPECT_EQ(line.server.max_calls_per_connection, 9);
+  EXPECT_EQ(line.server.max_streams_per_caller, 8);
   EXPECT_EQ(line.server.handshake_timeout, absl::Seconds(4));
+  EXPECT_EQ(line.server.keepalive_time, absl::Seconds(20));
+  EXPECT_EQ(line.server.keepalive_timeout, absl::Seconds(2));
+  EXPECT_EQ(line.server.min_ping_interval, absl::Milliseconds(500));
+  EXPECT_EQ(line.server.max_message_bytes, 1 << 20);
+  EXPECT_EQ(line.server.max_metadata_bytes, 16 << 10);
   EXPECT_EQ(line.server.max_queued_jobs, 3);
   EXPECT_EQ(line.server.max_corpus_bytes, 4096);
   EXPECT_EQ(line.server.max_model_bytes, 3 << 20);
@@ -159,6 +177,13 @@ TEST(ServerOptions, ValuesOutOfRangeAreBadUsage) {
                                              {"--max-corpus-bytes", "-1"},
                                              {"--max-corpus-bytes", "1 parsec"},
                                              {"--max-prompt-bytes", "1048577"},
+                                             {"--max-message-bytes", "524287"},
+                                             {"--max-message-bytes", "2GiB"},
+                                             {"--max-metadata-bytes", "1023"},
+                                             {"--max-metadata-bytes", "2MiB"},
+                                             {"--max-streams-per-caller", "-1"},
+                                             {"--min-ping-interval", "6m"},
+                                             {"--keepalive-time", "2h"},
                                              {"--grace", "-1s"},
                                              {"--grace", "10"},
                                              {"--grace", "25h"},

@@ -7,6 +7,7 @@
 #include <tuple>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "server/status/error.h"
 #include "tests/server/jobs/training_ground.h"
 
@@ -126,6 +127,7 @@ TEST_F(JobLedgerTest, AFullQueueSaysWhenToTryAgain) {
   const absl::Status status = Add("c", 2).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(ErrorReason(status), "JOBS_FULL");
+  EXPECT_TRUE(absl::EndsWith(status.message(), "(--max-queued-jobs)")) << status;
   EXPECT_TRUE(ErrorRetryDelay(status).has_value());
   // One that runs does not wait.
   ASSERT_TRUE(ledger->Begin("a").ok());

@@ -190,5 +190,21 @@ TEST_F(AdmissionTest, ACallerHasAsManyStreamsAsItsLimit) {
   EXPECT_EQ(InFlight(), 1);
 }
 
+TEST_F(AdmissionTest, ACallerWithoutALimitHasThatOfTheServer) {
+  Admission bounded(metrics_, nullptr, nullptr, nullptr, {.streams_per_caller = 1});
+  const auto admit = [&](const Caller& caller) {
+    return bounded.Admit(caller, "Service/Method", /*is_stream=*/true);
+  };
+  const auto ada = admit({.name = "ada"}), bob = admit({.name = "bob"});
+  ASSERT_TRUE(ada.ok() && bob.ok());
+  const absl::Status second = admit({.name = "ada"}).status();
+  EXPECT_EQ(ErrorReason(second), "CALLER_STREAMS_FULL");
+  EXPECT_THAT(std::string(second.message()), EndsWith("--max-streams-per-caller is 1"));
+  const Caller cy{.name = "cy", .limits = {.streams = 2}};
+  const auto first_of_cy = admit(cy);
+  EXPECT_TRUE(first_of_cy.ok());
+  EXPECT_TRUE(admit(cy).ok());
+}
+
 }  // namespace
 }  // namespace derin::server

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "server/rpc/upload_check.h"
 #include "server/status/error.h"
 #include "server/storage/data_directory.h"
@@ -150,6 +151,7 @@ TEST_F(CorpusUploadTest, TheLimitCountsBytesAsSent) {
   EXPECT_TRUE(Upload(Header(), "0123456789", 3, 10).ok());
   const absl::Status status = Upload(Header("other"), "0123456789a", 3, 10).status();
   EXPECT_EQ(ErrorReason(status), "CORPUS_TOO_LARGE");
+  EXPECT_TRUE(absl::EndsWith(status.message(), "--max-corpus-bytes")) << status;
   EXPECT_EQ(store_->GetCorpus("other").status().code(), absl::StatusCode::kNotFound);
 }
 

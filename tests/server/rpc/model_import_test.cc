@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "model/checkpoint/model_file.h"
 #include "server/rpc/upload_check.h"
 #include "server/status/error.h"
@@ -89,6 +90,7 @@ TEST_F(ModelImportTest, RefusesWhatIsTooLargeOrNotWhatWasAnnounced) {
   const absl::Status large = Import(file_, Header(), file_.size() - 1).status();
   EXPECT_EQ(large.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(ErrorReason(large), "MODEL_TOO_LARGE");
+  EXPECT_TRUE(absl::EndsWith(large.message(), "--max-model-bytes")) << large;
   EXPECT_TRUE(Import(file_, Header("models/n"), file_.size()).ok());
   ASSERT_TRUE(store_->DeleteModel("n", {"models/n/versions/1"}, false).ok());
   ASSERT_TRUE(blobs_.Sweep([] { return BlobStore::DigestSet(); }).ok());
