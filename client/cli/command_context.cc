@@ -71,6 +71,13 @@ absl::Status CommandContext::BadUsage(std::string_view message) {
   return absl::InvalidArgumentError(std::string(message));
 }
 
+absl::Status CommandContext::CheckTakesBytes(std::string_view what) {
+  const absl::string_view bytes(what.data(), what.size());
+  if (json_) return BadUsage(absl::StrCat(bytes, " is no JSON: wanted --out FILE with --json"));
+  if (!console_.out_is_terminal) return absl::OkStatus();
+  return BadUsage(absl::StrCat("a terminal cannot show ", bytes, ": wanted --out FILE, or a pipe"));
+}
+
 std::string CommandContext::Suggest(std::string_view rest) const {
   std::string line = "derin " + std::string(rest);
   for (const ConnectionFlag& flag : ConnectionFlags()) {

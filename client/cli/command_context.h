@@ -40,6 +40,9 @@ class CommandContext {
   // An error that is the command line's own: exit status 2.
   absl::Status BadUsage(std::string_view message);
   bool bad_usage() const { return bad_usage_; }
+  // Bad usage where standard output does not take the bytes of `what`, such as "a model": it is a
+  // terminal, or to get JSON.
+  absl::Status CheckTakesBytes(std::string_view what);
 
   // "derin REST", with --server and what else this command line says of the connection, for people
   // to copy.

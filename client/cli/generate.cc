@@ -147,10 +147,10 @@ void AddFlags(CLI::App& command, GenerateFlags& flags) {
       ->type_name("TEXT");
   command.add_flag("--per-token", options.per_token,
                    "one message per token; otherwise --message-interval says");
-  AddSeconds(command, "--message-interval", options.message_interval,
-             "at most one message in so many seconds after the first, 0 to 10 [0.002]");
-  AddSeconds(command, "--time-budget", options.time_budget,
-             "end the text at the first token after so many seconds, at most 86400 [no end]");
+  AddTime(command, "--message-interval", options.message_interval,
+          "at most one message in so long after the first, 0 to 10s [2ms]");
+  AddTime(command, "--time-budget", options.time_budget,
+          "end the text at the first token after so long, at most 24h [no end]");
   AddNumber(command, "--log-probabilities", options.log_probabilities,
             "with --json: ln p of each token, and of the N most probable ones, 0 to 20 [none]");
   AddNumber(command, "--continuations", flags.continuations,

@@ -18,9 +18,8 @@ constexpr FieldFlag kImportFlags[] = {{"header.model", "--model"}, {"header.sha2
 absl::Status Export(CommandContext& context, client::Client& client, const std::string& name,
                     const std::string& file) {
   Console& console = context.console();
-  if (file.empty() && console.out_is_terminal) {
-    return context.BadUsage("a terminal cannot show a model: wanted --out FILE, or a pipe");
-  }
+  absl::Status shown = file.empty() ? context.CheckTakesBytes("a model") : absl::OkStatus();
+  if (!shown.ok()) return shown;
   console.catch_interrupts();
   std::string bytes;
   const auto version = client.ExportModel(

@@ -19,9 +19,9 @@ std::string WithoutDefault(const std::string& help) { return help.substr(0, help
 
 // Adds `flag` with the parser's result as its value; CLI11 shows the validator's message.
 template <typename T, typename Parse>
-void AddParsed(CLI::App& command, const std::string& flag, std::optional<T>& value,
-               const std::string& help, const char* wanted, Parse parse) {
-  command
+CLI::Option* AddParsed(CLI::App& command, const std::string& flag, std::optional<T>& value,
+                       const std::string& help, const char* wanted, Parse parse) {
+  return command
       .add_option_function<std::string>(
           flag, [&value, parse](const std::string& text) { value = parse(text); }, help)
       ->type_name("N")
@@ -81,6 +81,17 @@ std::optional<double> ParseReal(const std::string& text) {
   return value;
 }
 
+std::optional<absl::Duration> ParseTime(const std::string& text) {
+  absl::Duration time;
+  if (const std::optional<double> seconds = ParseReal(text); seconds.has_value()) {
+    time = absl::Seconds(std::isnan(*seconds) ? HUGE_VAL : *seconds);
+  } else if (!absl::ParseDuration(text, &time)) {
+    return std::nullopt;
+  }
+  const bool infinite = time == absl::InfiniteDuration() || time == -absl::InfiniteDuration();
+  return infinite ? std::nullopt : std::make_optional(time);
+}
+
 void AddNumber(CLI::App& command, const std::string& flag, std::optional<int32_t>& value,
                const std::string& help) {
   AddParsed(command, flag, value, help, "a whole number", ParseInt32);
@@ -102,14 +113,11 @@ void AddNumber(CLI::App& command, const std::string& flag, std::optional<double>
   AddParsed(command, flag, value, help, "a number", ParseReal);
 }
 
-void AddSeconds(CLI::App& command, const std::string& flag, std::optional<absl::Duration>& value,
-                const std::string& help) {
-  AddParsed(command, flag, value, help, "a number of seconds",
-            [](const std::string& text) -> std::optional<absl::Duration> {
-              const std::optional<double> seconds = ParseReal(text);
-              if (!seconds.has_value() || !std::isfinite(*seconds)) return std::nullopt;
-              return absl::Seconds(*seconds);
-            });
+void AddTime(CLI::App& command, const std::string& flag, std::optional<absl::Duration>& value,
+             const std::string& help) {
+  AddParsed(command, flag, value, help, "a time such as 90s, 15m or 1h30m, or a number of seconds",
+            ParseTime)
+      ->type_name("TIME");
 }
 
 void AddTexts(CLI::App& command, const std::string& flag, std::vector<std::string>& values,

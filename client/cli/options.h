@@ -19,6 +19,8 @@ namespace derin::cli {
 std::optional<int64_t> ParseWhole(const std::string& text);
 std::optional<uint64_t> ParseUnsigned(const std::string& text);
 std::optional<double> ParseReal(const std::string& text);
+// With units, as the server's flags have it, or a number of seconds; finite.
+std::optional<absl::Duration> ParseTime(const std::string& text);
 
 // Flags with a number; text that is none, or too large for the type, is bad usage, answered with
 // `help` up to its default in brackets. The range is the server's to check: it names the field, and
@@ -32,9 +34,9 @@ void AddNumber(CLI::App& command, const std::string& flag, std::optional<uint64_
 void AddNumber(CLI::App& command, const std::string& flag, std::optional<double>& value,
                const std::string& help);
 
-// The same with a number of seconds.
-void AddSeconds(CLI::App& command, const std::string& flag, std::optional<absl::Duration>& value,
-                const std::string& help);
+// The same with a time.
+void AddTime(CLI::App& command, const std::string& flag, std::optional<absl::Duration>& value,
+             const std::string& help);
 
 // A flag that may be repeated: each adds a text, whatever is in it.
 void AddTexts(CLI::App& command, const std::string& flag, std::vector<std::string>& values,

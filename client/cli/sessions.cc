@@ -29,8 +29,8 @@ void AddKeeping(CLI::App& command, client::SessionOptions& options) {
   options.durability = client::Durability::kProcess;
   AddEnum(command, "--durability", *options.durability, kDurabilityNames,
           "what it outlives: nothing, the server's process, or a loss of power [process]");
-  AddSeconds(command, "--ttl", options.time_to_live,
-             "seconds after which it ends when no call uses it [the most that the server allows]");
+  AddTime(command, "--ttl", options.time_to_live,
+          "how long it stays when no call uses it, such as 15m [the most that the server allows]");
 }
 
 // What scripts get, and people besides.
@@ -225,9 +225,8 @@ void DefineExport(CLI::App& sessions, CommandContext& context) {
   command.add_option("--out", *file, "write it there [standard output]")->type_name("FILE");
   context.DefineWithClient(command, [&context, id, file](client::Client& client) -> absl::Status {
     Console& console = context.console();
-    if (file->empty() && console.out_is_terminal) {
-      return context.BadUsage("a terminal cannot show a state: wanted --out FILE, or a pipe");
-    }
+    absl::Status shown = file->empty() ? context.CheckTakesBytes("a state") : absl::OkStatus();
+    if (!shown.ok()) return shown;
     const auto image = client.ExportSession(ResourceName("sessions", *id));
     if (!image.ok()) return image.status();
     if (file->empty()) {

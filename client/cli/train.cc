@@ -157,14 +157,14 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
     AddNumber(command, "--sample-tokens", options.sample.tokens, "tokens of it, 1 to 1024 [100]");
     AddNumber(command, "--sample-temperature", options.sample.temperature,
               "0 to 100; 0 takes the most probable token always [0.8]");
-    AddSeconds(command, "--sample-seconds", options.sample.interval,
-               "time of training between two texts, 1 to 86400 [10]");
+    AddTime(command, "--sample-seconds", options.sample.interval,
+            "time of training between two texts, 1s to 24h [10s]");
   });
   in("End, besides --epochs; whichever comes first", [&] {
     AddNumber(command, "--max-steps", spec.max_steps,
               "after N optimiser steps; a cosine then ends there, too [none]");
-    AddSeconds(command, "--max-time", spec.max_training_time,
-               "after so many seconds of training, pauses not counted, 1 to 36000000 [none]");
+    AddTime(command, "--max-time", spec.max_training_time,
+            "after so long of training, pauses not counted, 1s to 10000h [none]");
     AddNumber(command, "--target-perplexity", spec.target_perplexity,
               "after the epoch that is at it, on the held-out tokens if there are any, from 1 "
               "[none]");
@@ -174,8 +174,8 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
   in("Job", [&] {
     command.add_option("--id", options.create.id, "name of the job [drawn by the server]")
         ->type_name("ID");
-    AddSeconds(command, "--checkpoint-seconds", spec.checkpoint_interval,
-               "time of training between two checkpoints, 1 to 86400 [60]");
+    AddTime(command, "--checkpoint-seconds", spec.checkpoint_interval,
+            "time of training between two checkpoints, 1s to 24h [1m]");
     AddNumber(command, "--keep-checkpoints", spec.checkpoints_to_keep,
               "how many of them are kept, the newest ones, 1 to 100 [2]");
     AddNumber(command, "--priority", options.priority,

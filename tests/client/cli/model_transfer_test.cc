@@ -74,6 +74,7 @@ TEST_F(ModelTransferCommands, APipeTakesTheBytesAndATerminalDoesNot) {
   EXPECT_EQ(Run({"models", "export", "tm"}).out, "the file");
   EXPECT_EQ(Run({"models", "import", "-", "--model", "b"}, "piped").status, kSuccess);
   EXPECT_EQ(imported_, "piped");
+  EXPECT_EQ(Run({"models", "export", "tm", "--json"}).status, kBadUsage);
   terminal_ = true;
   const Result refused = Run({"models", "export", "tm"});
   EXPECT_EQ(refused.status, kBadUsage);

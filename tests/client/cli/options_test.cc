@@ -35,6 +35,30 @@ TEST(ParseNumbers, TakeAllOfTheTextOrNothing) {
   EXPECT_EQ(ParseReal("two"), std::nullopt);
 }
 
+TEST(ParseTime, TakesUnitsOrSeconds) {
+  EXPECT_EQ(ParseTime("90s"), absl::Seconds(90));
+  EXPECT_EQ(ParseTime("15m"), absl::Minutes(15));
+  EXPECT_EQ(ParseTime("1h30m"), absl::Minutes(90));
+  EXPECT_EQ(ParseTime("2.5ms"), absl::Microseconds(2500));
+  EXPECT_EQ(ParseTime("90"), absl::Seconds(90));
+  EXPECT_EQ(ParseTime("0.5"), absl::Milliseconds(500));
+  EXPECT_EQ(ParseTime("-1s"), absl::Seconds(-1));
+  for (const char* text : {"", "s", "90 s", "90x", "1d", "inf", "-inf", "nan", "1e400"}) {
+    EXPECT_EQ(ParseTime(text), std::nullopt) << text;
+  }
+}
+
+TEST(AddTime, SaysWhatItGotAndWhatItWanted) {
+  CLI::App app;
+  std::optional<absl::Duration> time;
+  AddTime(app, "--ttl", time, "how long it stays [a day]");
+  EXPECT_EQ(Parse(app, {"--ttl", "24h"}), "");
+  EXPECT_EQ(time, absl::Hours(24));
+  EXPECT_EQ(Parse(app, {"--ttl", "soon"}),
+            "--ttl: got 'soon', wanted a time such as 90s, 15m or 1h30m, or a number of seconds "
+            "(how long it stays)");
+}
+
 TEST(AddLabels, TakesKeysAndValuesThatMayBeEmptyOrHaveAnEqualsSign) {
   CLI::App app;
   std::map<std::string, std::string> labels;

@@ -86,6 +86,10 @@ TEST_F(SessionFiles, AreWrittenAndReadBack) {
 
 TEST_F(SessionFiles, GoThroughAPipeButNotToATerminal) {
   EXPECT_EQ(Run({"sessions", "export", "s1"}).out, "state of sessions/s1");
+  const Result json = Run({"sessions", "export", "s1", "--json"});
+  EXPECT_EQ(json.status, kBadUsage);
+  EXPECT_EQ(json.out, "");
+  EXPECT_THAT(json.err, HasSubstr("a state is no JSON: wanted --out FILE with --json"));
   terminal_ = true;
   const Result refused = Run({"sessions", "export", "s1"});
   EXPECT_EQ(refused.status, kBadUsage);
