@@ -219,6 +219,7 @@ Json ToJson(const client::TrainingJob& job) {
   if (!job.labels.empty()) json["labels"] = job.labels;
   json["priority"] = job.priority;
   Put(json, "queue_time", job.queue_time);
+  if (!job.trace_id.empty()) json["trace_id"] = job.trace_id;
   return json;
 }
 

@@ -61,6 +61,7 @@ absl::StatusOr<TrainingJob> JobLedger::Add(const NewJob& new_job, int max_queued
   job.set_owner(new_job.owner.name);
   job.set_priority(new_job.priority);
   *job.mutable_labels() = new_job.labels;
+  job.set_trace_id(new_job.trace_id);
   const JobUpdate update =
       Changed(std::move(job), {TrainingJob::STATE_QUEUED, "", "The job waits for the device.", {}});
 

@@ -61,6 +61,7 @@ class JobLedger {
     JobOwner owner{};
     int32_t priority = 0;
     JobLabels labels{};
+    std::string trace_id{};
   };
   absl::StatusOr<v1::TrainingJob> Add(const NewJob& job, int max_queued)
       ABSL_LOCKS_EXCLUDED(mutex_);

@@ -24,8 +24,12 @@ namespace {
 // here can help that.
 constexpr absl::Duration kStoreRetry = absl::Seconds(5);
 
-// More than jobs can wait on most servers.
-constexpr size_t kMostTraces = 1000;
+void LogBeginning(const TrainingJob& job) {
+  std::vector<LogField> fields = {{"training_job", std::string(IdOf(job.name()))},
+                                  {"attempt", int64_t{job.attempt()}}};
+  if (!job.trace_id().empty()) fields.push_back({"trace_id", job.trace_id()});
+  Log(spdlog::level::info, "The training begins.", fields);
+}
 
 std::string Text(absl::string_view text) { return std::string(text); }
 
@@ -134,7 +138,7 @@ absl::StatusOr<bool> JobRunner::RunNext() {
 
 void JobRunner::Run(const TrainingJob& job) {
   const std::string id(IdOf(job.name()));
-  LogBeginning(id, job.attempt());
+  LogBeginning(job);
   Outcome outcome;
   try {
     outcome = Train(job);
@@ -158,23 +162,6 @@ void JobRunner::Run(const TrainingJob& job) {
   surroundings_.metrics.TrainingJobIsOver(id);
   SweepBlobs(surroundings_.store,
              surroundings_.blobs);  // a cancelled job keeps one checkpoint only
-}
-
-void JobRunner::RememberTrace(const std::string& job_id, const std::string& trace_id) {
-  if (trace_id.empty()) return;
-  absl::MutexLock lock(&mutex_);
-  // Those of jobs that were cancelled before they began stay behind.
-  if (traces_.size() >= kMostTraces) traces_.clear();
-  traces_[job_id] = trace_id;
-}
-
-void JobRunner::LogBeginning(const std::string& id, int attempt) {
-  std::vector<LogField> fields = {{"training_job", id}, {"attempt", int64_t{attempt}}};
-  {
-    absl::MutexLock lock(&mutex_);
-    if (auto trace = traces_.extract(id)) fields.push_back({"trace_id", trace.mapped()});
-  }
-  Log(spdlog::level::info, "The training begins.", fields);
 }
 
 absl::Status JobRunner::OrDeviceLost(const absl::Status& status) const {

@@ -7,7 +7,6 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "server/jobs/job_ledger.h"
 #include "server/jobs/job_watchers.h"
@@ -31,10 +30,6 @@ class JobRunner {
 
   // There may be a job in the queue.
   void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
-  // The job was created by a call of this trace (empty: of none), which its first line of the log
-  // names; to be told before Wake.
-  void RememberTrace(const std::string& job_id, const std::string& trace_id)
-      ABSL_LOCKS_EXCLUDED(mutex_);
   // The job, if it runs, ends at its next step. The ledger has it as CANCELLING or PAUSING already.
   void Interrupt(const std::string& job_id) ABSL_LOCKS_EXCLUDED(mutex_);
   // The job, if it runs, goes back to the queue at its next step.
@@ -54,7 +49,6 @@ class JobRunner {
   // Runs the job that is next to its end; false when none waits.
   absl::StatusOr<bool> RunNext() ABSL_LOCKS_EXCLUDED(mutex_);
   void Run(const v1::TrainingJob& job) ABSL_LOCKS_EXCLUDED(mutex_);
-  void LogBeginning(const std::string& id, int attempt) ABSL_LOCKS_EXCLUDED(mutex_);
   void SetCurve(std::shared_ptr<const TrainingCurve> curve) ABSL_LOCKS_EXCLUDED(mutex_);
   Outcome Train(const v1::TrainingJob& job);
   // Why an attempt failed: `status`, or the loss of the device that led to it.
@@ -85,9 +79,7 @@ class JobRunner {
   bool wake_ ABSL_GUARDED_BY(mutex_) = false;
   std::string running_ ABSL_GUARDED_BY(mutex_);  // id of the job that runs or is about to
   std::shared_ptr<const TrainingCurve> curve_
-      ABSL_GUARDED_BY(mutex_);  // of that job, while it runs
-  // Of jobs that have not begun since, by their ids.
-  absl::flat_hash_map<std::string, std::string> traces_ ABSL_GUARDED_BY(mutex_);
+      ABSL_GUARDED_BY(mutex_);            // of that job, while it runs
   std::atomic<bool> interrupted_{false};  // that job may have to end: ask the ledger
   std::atomic<bool> yields_{false};       // that job is to go back to the queue
   std::atomic<bool> stop_{false};

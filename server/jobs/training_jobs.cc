@@ -52,10 +52,10 @@ absl::Status CheckRequest(const v1::CreateTrainingJobRequest& request) {
   return CheckId(request.training_job_id(), "training_job_id");
 }
 
-void LogCreation(const v1::TrainingJob& job, const std::string& trace_id) {
+void LogCreation(const v1::TrainingJob& job) {
   std::vector<LogField> fields = {{"training_job", std::string(IdOf(job.name()))},
                                   {"caller", job.owner()}};
-  if (!trace_id.empty()) fields.push_back({"trace_id", trace_id});
+  if (!job.trace_id().empty()) fields.push_back({"trace_id", job.trace_id()});
   Log(spdlog::level::info, "A training job was created.", fields);
 }
 
@@ -138,11 +138,11 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
        .start = std::move(job_start),
        .owner = owner,
        .priority = request.training_job().priority(),
-       .labels = request.training_job().labels()},
+       .labels = request.training_job().labels(),
+       .trace_id = trace_id},
       options_.max_queued_jobs);
   if (job.ok() && !request.validate_only()) {
-    LogCreation(*job, trace_id);
-    runner_.RememberTrace(std::string(IdOf(job->name())), trace_id);
+    LogCreation(*job);
     runner_.Wake();
   }
   return job;

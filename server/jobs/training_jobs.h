@@ -55,7 +55,7 @@ class TrainingJobs {
   // Errors name fields as the request has them. See TrainingService.CreateTrainingJob in
   // training.proto; RESOURCE_EXHAUSTED has reason JOBS_FULL or DEVICE_MEMORY_FULL,
   // UNAVAILABLE has DEVICE_LOST. See JobLedger::Add for what `owner` bounds;
-  // the log says `trace_id` with the job.
+  // the job keeps `trace_id`, and the log says it.
   absl::StatusOr<v1::TrainingJob> Create(const v1::CreateTrainingJobRequest& request,
                                          const JobOwner& owner = {},
                                          const std::string& trace_id = "");

@@ -264,6 +264,8 @@ struct TrainingJob {
   // queue time, when it was created or yielded.
   int32_t priority = 0;
   std::optional<absl::Time> queue_time;
+  // Of the W3C trace that the call which created it belonged to; empty where it named none.
+  std::string trace_id;
 };
 
 // What can be changed of a job that is there.

@@ -223,6 +223,7 @@ TrainingJob FromProto(const v1::TrainingJob& from) {
   to.labels = {from.labels().begin(), from.labels().end()};
   to.priority = from.priority();
   DERIN_READ_TIME(from, to, queue_time);
+  to.trace_id = from.trace_id();
   return to;
 }
 

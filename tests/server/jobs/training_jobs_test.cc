@@ -48,12 +48,14 @@ TEST_F(TrainingJobsTest, TrainsWhatWasAskedFor) {
   EXPECT_EQ(jobs->Get("a")->model_version(), "models/tiny/versions/1");
 }
 
-TEST_F(TrainingJobsTest, TheLogNamesTheTraceThatAJobComesFrom) {
+TEST_F(TrainingJobsTest, TheLogNamesTheTraceThatAJobComesFromAlsoAfterARestart) {
   CapturedLog captured(LogFormat::kText);
   ASSERT_TRUE(jobs->Create(Request("a", TinySpec()), {.name = "ada"}, "4bf9").ok());
   EXPECT_THAT(
       captured.text(),
       EndsWith(" info A training job was created. training_job=a caller=ada trace_id=4bf9\n"));
+  NewJobs();
+  EXPECT_EQ(jobs->Get("a")->trace_id(), "4bf9");
   ASSERT_TRUE(jobs->Create(Request("b", TinySpec())).ok());
   ASSERT_TRUE(jobs->Start().ok());
   Tale(*jobs, "b").AwaitEnd();

@@ -46,6 +46,7 @@ TEST(TrainingConversion, ReadsAJobWithItsProgress) {
   EXPECT_EQ(job.attempt, proto.attempt());
   EXPECT_EQ(job.priority, proto.priority());
   EXPECT_EQ(absl::ToUnixSeconds(*job.queue_time), proto.queue_time().seconds());
+  EXPECT_EQ(job.trace_id, proto.trace_id());
   EXPECT_EQ(job.progress->sample->step, proto.progress().sample().step());
   EXPECT_EQ(job.progress->sample->text, proto.progress().sample().text());
   EXPECT_EQ(job.model_version, proto.model_version());
