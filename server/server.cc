@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <optional>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -264,6 +266,14 @@ void Server::Parts::PublishFacts() {
   metrics.device_memory_bytes.Bind([this] {
     return Samples{{{"free"}, static_cast<double>(backend->FreeBytes())},
                    {{"total"}, static_cast<double>(backend->capabilities().memory_bytes)}};
+  });
+  metrics.device_lost.BindValue([this] { return backend->health().ok() ? 0.0 : 1.0; });
+  metrics.data_disk_bytes.Bind([this] {
+    std::error_code error;
+    const std::filesystem::space_info space = std::filesystem::space(directory.path(), error);
+    if (error) return Samples();
+    return Samples{{{"free"}, static_cast<double>(space.available)},
+                   {{"total"}, static_cast<double>(space.capacity)}};
   });
   BindSessionGauges(metrics, sessions);
 }

@@ -6,7 +6,7 @@ import pathlib
 import sys
 
 DATA_SOURCE = {"type": "prometheus", "uid": "derin"}
-RUNBOOK = "deploy/RUNBOOK.md"
+RUNBOOK = "/public/derin/runbook.txt"  # where deploy/compose.yaml has Grafana serve deploy/RUNBOOK.md
 WIDTH = 24  # of Grafana's grid
 # Of every query: the instances that are chosen.
 INSTANCE = 'instance=~"$instance"'
@@ -184,10 +184,12 @@ ROWS = (
               (Query(f"sum by (method) (derin_grpc_in_flight{{{INSTANCE}}})", "{{method}}"),), stacked=True),
         Panel("Processor", "Cores in use by the server.", "short",
               (Query(f'rate(process_cpu_seconds_total{{{INSTANCE}, job="derin"}}[$__rate_interval])', "{{instance}}"),)),
+        Panel("Disk of the data", "Free: below a tenth of all, a disk that fills up is near.", "bytes",
+              (Query(f"derin_data_disk_bytes{{{INSTANCE}}}", "{{instance}} {{kind}}"),)),
         Panel("Resident memory", "Flat once corpora and models are loaded.", "bytes",
-              (Query(f'process_resident_memory_bytes{{{INSTANCE}, job="derin"}}', "{{instance}}"),), width=12),
+              (Query(f'process_resident_memory_bytes{{{INSTANCE}, job="derin"}}', "{{instance}}"),)),
         Panel("Open files", "Connections among them.", "short",
-              (Query(f'process_open_fds{{{INSTANCE}, job="derin"}}', "{{instance}}"),), width=12),
+              (Query(f'process_open_fds{{{INSTANCE}, job="derin"}}', "{{instance}}"),)),
     )),
 )
 

@@ -142,6 +142,8 @@ struct ServerMetrics {
       all, {"derin_device_info", "What computes", ""}, {"backend", "device", "engine_id"}};
   CallbackGauge device_memory_bytes{
       all, {"derin_device_memory_bytes", "Memory of the device", "bytes"}, {"kind"}};
+  CallbackGauge device_lost{
+      all, {"derin_device_lost", "1 once the device is of no use to the process any more", ""}};
   // `work` is `training` or `generation`. As the host sees it: from a step's launch to its end,
   // with what the step waits for the other work in between. So both together may be more than the
   // time that has passed.
@@ -163,6 +165,12 @@ struct ServerMetrics {
   CallbackGauge device_power_watts{
       all, {"derin_device_power_watts", "Electric power that the GPU takes", "watts"}};
   GaugeFamily build_info{all, {"derin_build_info", "Version of the server", ""}, {"version"}};
+
+  // `kind` is `free`, as far as the server may write, or `total`.
+  CallbackGauge data_disk_bytes{
+      all,
+      {"derin_data_disk_bytes", "The file system that has the data directory", "bytes"},
+      {"kind"}};
 
   // The process, under the names that Prometheus's own clients use.
   CallbackGauge process_resident_memory_bytes{

@@ -25,6 +25,7 @@ class DeviceLost : public ServerTest {
   void SetUp() override {
     auto backend = std::make_unique<LosableBackend>(*NewBackend("cpu", 1));
     backend_ = backend.get();
+    options_.metrics_listen = "127.0.0.1:0";
     auto server = Server::Start(options_, std::move(backend));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -113,6 +114,8 @@ class DeviceLost : public ServerTest {
     EXPECT_THAT(status.error_message(), StartsWith(kWhy));
   }
 
+  std::string Metrics() { return HttpGet(server_->metrics_address(), "/metrics"); }
+
   LosableBackend* backend_ = nullptr;
 };
 
@@ -127,6 +130,7 @@ TEST_F(DeviceLost, EndsWhatRunsAndRefusesWhatComes) {
   v1::GenerateResponse message;
   ASSERT_TRUE(stream->Read(&message));
   EXPECT_EQ(Health(channel_, ""), 1);
+  EXPECT_THAT(Metrics(), HasSubstr("\nderin_device_lost 0\n"));
 
   backend_->Lose(absl::UnavailableError(kWhy));
   while (stream->Read(&message)) continue;
@@ -136,6 +140,7 @@ TEST_F(DeviceLost, EndsWhatRunsAndRefusesWhatComes) {
   EXPECT_THAT(Get("running").message(), HasSubstr("cudaEventSynchronize"));
 
   EXPECT_EQ(Health(channel_, ""), 2);
+  EXPECT_THAT(Metrics(), HasSubstr("\nderin_device_lost 1\n"));
   EXPECT_EQ(Health(channel_, "derin.v1.GenerationService"), 2);
   ExpectLost(Generate(5));
   ExpectLost(Create("late", 1));

@@ -53,9 +53,11 @@ struct ServerMetricsTest : testing::Test {
     metrics.device_memory_bytes.Bind([] {
       return std::vector<CallbackGauge::Sample>{{{"free"}, 1}};
     });
+    metrics.data_disk_bytes.Bind([] { return std::vector<CallbackGauge::Sample>{{{"free"}, 1}}; });
     for (CallbackGauge* gauge :
-         {&metrics.device_used_memory_bytes, &metrics.device_utilization_ratio,
-          &metrics.device_temperature_celsius, &metrics.device_power_watts}) {
+         {&metrics.device_lost, &metrics.device_used_memory_bytes,
+          &metrics.device_utilization_ratio, &metrics.device_temperature_celsius,
+          &metrics.device_power_watts}) {
       gauge->BindValue([] { return 1.0; });
     }
     metrics.usage_tokens.Bind([] {
