@@ -123,8 +123,9 @@ absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Start(
   callbacks.log_message = NoteComplaint;
   try {
     server->http = std::make_unique<CivetServer>(
-        std::vector<std::string>{"listening_ports", listen, "num_threads", "2", "enable_keep_alive",
-                                 "no", "request_timeout_ms", "10000"},
+        // A thread serves one connection, also one that says nothing until its time is up.
+        std::vector<std::string>{"listening_ports", listen, "num_threads", "16",
+                                 "enable_keep_alive", "no", "request_timeout_ms", "10000"},
         &callbacks, &server->complaint);
   } catch (const CivetException&) {
     absl::MutexLock lock(&server->complaint.mutex);

@@ -149,6 +149,18 @@ TEST_F(Bounds, AClientThatDoesNotAnswerIsGoneAfterTheKeepalive) {
   EXPECT_TRUE(Ask().ok());
 }
 
+TEST_F(Bounds, HttpConnectionsThatSayNothingHoldUpNoProbe) {
+  options_.metrics_listen = "127.0.0.1:0";
+  StartServer();
+  std::vector<RawConnection> silent;
+  for (int i = 0; i < 10; ++i) {
+    silent.emplace_back(server_->metrics_address());
+    silent.back().Send("GET /hea");
+  }
+  EXPECT_THAT(HttpGet(server_->metrics_address(), "/healthz"), HasSubstr(" 200 "));
+  EXPECT_FALSE(silent.back().ClosedWithin(0));
+}
+
 // As many bytes as the endpoint reads, or it would reset the connection behind its answer.
 TEST_F(Bounds, AnHttpRequestWithTooLargeAHeaderIsRefused) {
   options_.metrics_listen = "127.0.0.1:0";
