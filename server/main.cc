@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <initializer_list>
 #include <iostream>
 #include <memory>
@@ -61,10 +62,7 @@ sigset_t SetOf(std::initializer_list<int> signals) {
 }
 
 void ReloadTokens(const CommandLine& line, Server& server) {
-  if (line.server.tokens.empty()) {
-    spdlog::info("Got SIGHUP: there is no file of tokens to read again");
-    return;
-  }
+  if (line.server.tokens.empty()) return;
   const absl::StatusOr<size_t> tokens = server.ReloadTokens();
   if (tokens.ok()) {
     spdlog::info("Got SIGHUP: {} tokens are known now", *tokens);
@@ -72,6 +70,20 @@ void ReloadTokens(const CommandLine& line, Server& server) {
     spdlog::error("Got SIGHUP; the tokens stay as they were: {}",
                   std::string(tokens.status().message()));
   }
+}
+
+// What SIGHUP does. `reread` is the command line once more, with the file of --config as it is now.
+void Reload(const std::variant<CommandLine, int>& reread, CommandLine& line, Server& server) {
+  if (const CommandLine* now = std::get_if<CommandLine>(&reread); now == nullptr) {
+    spdlog::error("Got SIGHUP; the options stay as they were: standard error has what is wrong");
+  } else {
+    line.log_level = now->log_level;
+    line.server.grace = now->server.grace;
+    spdlog::set_level(spdlog::level::from_str(line.log_level));
+    spdlog::info("Got SIGHUP: the log level is {} now, the grace {}", line.log_level,
+                 absl::FormatDuration(line.server.grace));
+  }
+  ReloadTokens(line, server);
 }
 
 std::string PortFile(const Server& server) {
@@ -103,7 +115,8 @@ int Check(const CommandLine& line) {
   return 0;
 }
 
-int Run(const CommandLine& line) {
+// `reread` says what the command line and the file that it names are now.
+int Run(CommandLine line, const std::function<std::variant<CommandLine, int>()>& reread) {
   StartLogging(line.log_level, line.log_format);
   if (!line.backup.empty() || !line.restore.empty()) return RunBackupCommand(line);
   // Before any thread is made: they all inherit it, so that only sigwait gets these.
@@ -133,7 +146,7 @@ int Run(const CommandLine& line) {
                server.Device(), line.server.data_directory.string());
 
   int signal = 0;
-  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) ReloadTokens(line, server);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) Reload(reread(), line, server);
   spdlog::info("Got {}: stopping within {}", strsignal(signal),
                absl::FormatDuration(line.server.grace));
   Drain(server, line.server.grace, stop_signals);
@@ -151,9 +164,11 @@ int Run(const CommandLine& line) {
 
 int main(int argc, char** argv) {
   using derin::server::CommandLine;
-  const std::variant<CommandLine, int> parsed =
-      derin::server::ParseCommandLine(argc, argv, derin::server::DefaultDataDirectory());
+  const auto parse = [argc, argv] {
+    return derin::server::ParseCommandLine(argc, argv, derin::server::DefaultDataDirectory());
+  };
+  const std::variant<CommandLine, int> parsed = parse();
   if (const int* status = std::get_if<int>(&parsed)) return *status;
   const CommandLine& line = std::get<CommandLine>(parsed);
-  return line.check_config ? derin::server::Check(line) : derin::server::Run(line);
+  return line.check_config ? derin::server::Check(line) : derin::server::Run(line, parse);
 }

@@ -181,8 +181,9 @@ void AddOptions(CLI::App& app, CommandLine& line) {
 constexpr char kFooter[] =
     "Signals: SIGTERM and SIGINT end the server within --grace, a second one at once. SIGHUP has "
     "the\n"
-    "file of --tokens read again; those of TLS are taken when they change; all else wants a "
-    "restart.\n"
+    "file of --tokens read again, and --log-level and --grace in that of --config; those of TLS "
+    "are\n"
+    "taken when they change; all else wants a restart.\n"
     "Exit status: 0 ended as told, 1 cannot start or go on, 2 bad usage.";
 
 // With dashes in front as flags, without as options of the configuration file.

@@ -21,6 +21,7 @@ namespace {
 
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // On a machine with a GPU these are not what it says.
 bool HasDriver() { return std::filesystem::exists("/dev/nvidiactl"); }
@@ -156,6 +157,25 @@ TEST_F(DerindTest, ReadsAConfigurationFileThatFlagsOverrule) {
   derind.Kill(SIGTERM);
   EXPECT_EQ(derind.ExitStatus(), 0);
   EXPECT_THAT(derind.printed(), HasSubstr("within 3s"));
+}
+
+TEST_F(DerindTest, ReadsTheConfigurationFileAgainOnSighup) {
+  const auto configure = [this](const std::string& text) {
+    WriteTestFile(Path("derind.toml"), text);
+  };
+  configure("log-level = \"warning\"\n");
+  Derind derind(Arguments({"--config", Path("derind.toml"), "--port-file", Path("port")}));
+  while (!std::filesystem::exists(Path("port"))) sched_yield();
+  configure("log-level = \"info\"\ngrace = \"2s\"\n");
+  derind.Kill(SIGHUP);
+  EXPECT_THAT(derind.AwaitOutput("SIGHUP"), Not(HasSubstr("serves on")));
+  EXPECT_THAT(derind.AwaitOutput("2s\n"), HasSubstr("the log level is info now, the grace 2s"));
+  configure("log-levle = \"off\"\n");
+  derind.Kill(SIGHUP);
+  EXPECT_THAT(derind.AwaitOutput("as they were"), HasSubstr("did you mean 'log-level'?"));
+  derind.Kill(SIGTERM);
+  EXPECT_EQ(derind.ExitStatus(), 0);
+  EXPECT_THAT(derind.printed(), HasSubstr("stopping within 2s"));
 }
 
 TEST_F(DerindTest, AMisspeltNameInTheConfigurationFileIsBadUsage) {
