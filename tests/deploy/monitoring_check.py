@@ -7,14 +7,11 @@ monitoring_check.py DERIND DERIN PROMETHEUS PROMTOOL ROOT
 import json
 import pathlib
 import re
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 
 DERIND, DERIN, PROMETHEUS, PROMTOOL, ROOT = sys.argv[1:]
@@ -22,6 +19,7 @@ ROOT = pathlib.Path(ROOT)
 sys.path.insert(0, str(ROOT / "tests/python"))
 sys.path.insert(0, str(ROOT / "deploy/grafana"))
 import make_dashboard  # noqa: E402
+import real_prometheus  # noqa: E402
 import server_process  # noqa: E402
 
 DEADLINE = 120  # seconds until all data must be there
@@ -30,43 +28,6 @@ MAY_BE_EMPTY = {"annotation Jobs that start", "annotation Jobs that are done"}
 # What only a GPU has; machines that test this may have none.
 GPU_METRICS = {"derin_device_used_memory_bytes", "derin_device_utilization_ratio", "derin_device_temperature_celsius",
                "derin_device_power_watts"}
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Prometheus:
-    def __init__(self, folder, target):
-        for file in (ROOT / "deploy/prometheus").glob("*.yaml"):
-            shutil.copy(file, folder)
-        config = folder / "prometheus.yaml"
-        text = config.read_text()
-        assert "5s" in text and "derind:9464" in text
-        config.write_text(text.replace("5s", "1s").replace("derind:9464", target))
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self.log = (folder / "log").open("w")
-        self.process = subprocess.Popen(
-            [PROMETHEUS, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-
-    def ask(self, path, **arguments):
-        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(arguments)}", timeout=10) as reply:
-            return json.load(reply)["data"]
-
-    def query(self, expression):
-        try:
-            return self.ask("query", query=expression)["result"]
-        except urllib.error.HTTPError as error:
-            raise SystemExit(f"{expression}: {json.load(error)['error']}") from error
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(timeout=30)
-        self.log.close()
 
 
 def derin(server, *arguments, fails=False):
@@ -111,7 +72,7 @@ def load(server):
 def main():
     server = server_process.ServerProcess(DERIND)
     folder = tempfile.TemporaryDirectory(prefix="derin-prometheus-")
-    prometheus = Prometheus(pathlib.Path(folder.name), server.metrics_address)
+    prometheus = real_prometheus.Prometheus(PROMETHEUS, pathlib.Path(folder.name), server.metrics_address)
     try:
         load(server)
         waiting = dict(expressions())
