@@ -47,6 +47,7 @@
 #include "server/storage/data_directory.h"
 #include "server/storage/metadata_store.h"
 #include "server/storage/proto_time.h"
+#include "server/storage/upload_store.h"
 #include "server/usage/usage_ledger.h"
 
 namespace derin::server {
@@ -145,6 +146,7 @@ struct Server::Parts {
   const std::unique_ptr<MetadataStore> store;
   UsageLedger usage;
   BlobStore blobs;
+  UploadStore uploads;
   const std::unique_ptr<SessionArchive> archive;
   ModelRegistry registry;
   TrainingJobs jobs;
@@ -213,6 +215,7 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
       store(std::move(the_store)),
       usage(*store, metrics),
       blobs(directory.blobs()),
+      uploads(*store, directory.uploads(), &absl::Now),
       archive(std::move(the_archive)),
       registry(*backend, *store, blobs,
                {.weights_memory_bytes = options.weights_memory,
@@ -228,7 +231,7 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
                 .device_bytes = options.session_device_memory,
                 .time_to_live = options.session_time_to_live}),
       admission(metrics, callers.get(), &usage, &call_log, {options.max_streams_per_caller}),
-      corpus_service(admission, *store, blobs, options.max_corpus_bytes),
+      corpus_service(admission, *store, blobs, uploads, options.max_corpus_bytes),
       training_service(admission, jobs),
       server_service(admission, *backend, usage,
                      {.version = Version(),
@@ -240,6 +243,7 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
 
 absl::Status Server::Parts::StartWork(const ServerOptions& options) {
   if (absl::Status status = usage.Start(); !status.ok()) return status;
+  if (absl::Status status = uploads.Recover(); !status.ok()) return status;
   absl::StatusOr<int64_t> swept = blobs.Sweep([this] { return store->DigestsInUse(); });
   if (!swept.ok()) return swept.status();
   absl::StatusOr<std::unique_ptr<GenerationEngine>> made = GenerationEngine::Create(
@@ -255,7 +259,11 @@ absl::Status Server::Parts::StartWork(const ServerOptions& options) {
       admission, sessions, *engine,
       GenerationService::Limits{.max_prompt_bytes = options.max_prompt_bytes,
                                 .time_to_live = options.session_time_to_live});
-  housekeeper.emplace(sessions, *archive);
+  housekeeper.emplace(sessions, *archive, absl::Seconds(10), [this] {
+    if (const auto gone = uploads.RemoveAbandoned().status(); !gone.ok()) {
+      spdlog::warn("Cannot remove abandoned uploads: {}", std::string(gone.message()));
+    }
+  });
   PublishFacts();
   // Before anybody is told that the server is ready, and before a training takes the device.
   if (absl::Status warm = registry.WarmUp().status(); !warm.ok()) return warm;

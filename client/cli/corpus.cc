@@ -1,7 +1,10 @@
 #include <algorithm>
+#include <filesystem>
 #include <istream>
 #include <memory>
+#include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -16,6 +19,7 @@
 #include "client/cli/options.h"
 #include "client/cli/resource_name.h"
 #include "client/cli/table.h"
+#include "client/cli/upload_line.h"
 
 namespace derin::cli {
 namespace {
@@ -51,7 +55,39 @@ struct AddOptions {
   std::string name;
   std::vector<std::string> files;
   client::Normalization normalization = client::Normalization::kUnspecified;
+  std::string upload_id;
 };
+
+constexpr FieldFlag kAddFlags[] = {{"header.corpus_id", "NAME"},
+                                   {"header.upload_id", "--upload-id"},
+                                   {"upload_id", "--upload-id"}};
+
+// Of all of `files`, where each is one that has a size.
+std::optional<int64_t> TotalBytes(const std::vector<std::string>& files) {
+  int64_t total = 0;
+  for (const std::string& file : files) {
+    std::error_code error;
+    if (!std::filesystem::is_regular_file(file, error)) return std::nullopt;
+    total += static_cast<int64_t>(std::filesystem::file_size(file, error));
+    if (error) return std::nullopt;
+  }
+  return total;
+}
+
+// What the next try of an upload that did not end has to say, where it can go on.
+void HintAtRest(CommandContext& context, client::Client& client,
+                const client::UploadCorpusOptions& upload, const absl::Status& status) {
+  if (!absl::IsCancelled(status) && !absl::IsUnavailable(status) &&
+      !absl::IsResourceExhausted(status)) {
+    return;
+  }
+  const auto kept = client.GetCorpusUpload(upload.upload_id);
+  if (absl::IsNotFound(kept.status())) return;
+  const std::string what =
+      kept.ok() ? "the first " + Bytes(kept->committed_bytes) : "what is on the server's disk";
+  context.console().err << "note: " << what << " can wait there for a day; the same command with "
+                        << "--upload-id " << upload.upload_id << " goes on\n";
+}
 
 // All of `files`; `-` is what is left in `input`.
 absl::StatusOr<client::ByteSource> Source(const std::vector<std::string>& files,
@@ -80,10 +116,25 @@ absl::Status Add(CommandContext& context, const AddOptions& options) {
   client::UploadCorpusOptions upload;
   upload.corpus_id = ResourceId(kCollection, options.name);
   upload.normalization = options.normalization;
-  const auto corpus = (*client)->UploadCorpus(upload, *source);
+  upload.upload_id = options.upload_id.empty() ? client::NewUploadId() : options.upload_id;
+  console.catch_interrupts();
+  UploadLine line(console, TotalBytes(options.files));
+  bool lost = false;
+  client::UploadCorpusCallbacks callbacks;
+  callbacks.progress = [&](int64_t bytes) {
+    if (lost) line.Note("connected again");
+    lost = false;
+    line.Update(bytes);
+  };
+  callbacks.reconnecting = [&](const absl::Status& error) {
+    if (!lost) line.Note("lost the connection: " + std::string(error.message()) + "; trying again");
+    lost = true;
+  };
+  const auto corpus = (*client)->UploadCorpus(upload, *source, callbacks, &console.interrupt);
+  line.Erase();
   if (!corpus.ok()) {
-    constexpr FieldFlag kArguments[] = {{"header.corpus_id", "NAME"}};
-    return WithFlag(corpus.status(), kArguments);
+    HintAtRest(context, **client, upload, corpus.status());
+    return WithFlag(corpus.status(), kAddFlags);
   }
   if (context.json()) {
     PrintDocument(ToJson(*corpus), console.out);
@@ -113,6 +164,10 @@ void DefineAdd(CLI::App& corpus, CommandContext& context) {
   AddEnum(command, "--normalization", options->normalization, kNormalizationNames,
           "raw: the text as it is; d2l-letters: only lower-case letters and single spaces, as in "
           "\"Dive into Deep Learning\" [raw]");
+  command
+      .add_option("--upload-id", options->upload_id,
+                  "of an upload that broke, to go on with it [one that is drawn]")
+      ->type_name("ID");
   context.Define(command, [&context, options] { return Add(context, *options); });
 }
 

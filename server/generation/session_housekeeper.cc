@@ -3,12 +3,17 @@
 #include <spdlog/spdlog.h>
 
 #include <string>
+#include <utility>
 
 namespace derin::server {
 
 SessionHousekeeper::SessionHousekeeper(SessionStore& sessions, SessionArchive& archive,
-                                       absl::Duration round)
-    : sessions_(sessions), archive_(archive), round_(round), thread_([this] { Run(); }) {}
+                                       absl::Duration round, std::function<void()> more)
+    : sessions_(sessions),
+      archive_(archive),
+      round_(round),
+      more_(std::move(more)),
+      thread_([this] { Run(); }) {}
 
 SessionHousekeeper::~SessionHousekeeper() {
   {
@@ -31,6 +36,7 @@ void SessionHousekeeper::Run() {
     }
     sessions_.RemoveExpired();
     Compact();
+    if (more_) more_();
   }
 }
 

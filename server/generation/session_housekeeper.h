@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
@@ -13,9 +14,9 @@ namespace derin::server {
 // The thread that removes sessions that have expired, and what disk they and others leave unused.
 class SessionHousekeeper {
  public:
-  // Both outlive it. It works once in a `round`.
+  // Both outlive it. It works once in a `round`, and does `more` too where that is given.
   SessionHousekeeper(SessionStore& sessions, SessionArchive& archive,
-                     absl::Duration round = absl::Seconds(10));
+                     absl::Duration round = absl::Seconds(10), std::function<void()> more = {});
   ~SessionHousekeeper();
 
  private:
@@ -26,6 +27,7 @@ class SessionHousekeeper {
   SessionStore& sessions_;
   SessionArchive& archive_;
   const absl::Duration round_;
+  const std::function<void()> more_;
   mutable absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;

@@ -22,6 +22,32 @@ absl::Status NotUtf8(const absl::Status& fault) {
 }  // namespace
 
 absl::StatusOr<CorpusUpload> CorpusUpload::Begin(const v1::UploadCorpusHeader& header,
+                                                 BlobStore& blobs, int64_t max_bytes,
+                                                 UploadStore& uploads, std::string_view owner) {
+  absl::StatusOr<CorpusUpload> upload = Begin(header, blobs, max_bytes);
+  if (!upload.ok()) return upload;
+  if (header.upload_id().empty()) {
+    if (header.offset() == 0) return upload;
+    return InvalidField("header.offset", absl::StrFormat("got %d, wanted 0 without a %s",
+                                                         header.offset(), "header.upload_id"));
+  }
+  absl::StatusOr<std::unique_ptr<UploadLease>> lease = uploads.Begin(owner, header);
+  if (!lease.ok()) return lease.status();
+  if (!(*lease)->corpus().has_value()) {
+    const absl::Status gone_on = (*lease)->GoOnAt(
+        header.offset(), [&upload](std::string_view piece) { return upload->Take(piece); });
+    if (!gone_on.ok()) {
+      // Lost, or refused before: a server that stopped meanwhile may not have forgotten it.
+      if (absl::IsDataLoss(gone_on) || absl::IsInvalidArgument(gone_on)) (*lease)->Remove();
+      return gone_on;
+    }
+    upload->bytes_before_ = header.offset();
+  }
+  upload->lease_ = *std::move(lease);
+  return upload;
+}
+
+absl::StatusOr<CorpusUpload> CorpusUpload::Begin(const v1::UploadCorpusHeader& header,
                                                  BlobStore& blobs, int64_t max_bytes) {
   if (absl::Status status = CheckId(header.corpus_id(), "header.corpus_id"); !status.ok()) {
     return status;
@@ -52,6 +78,25 @@ CorpusUpload::CorpusUpload(v1::Corpus corpus, std::string expected_sha256,
 
 absl::Status CorpusUpload::Append(std::string_view chunk) {
   if (absl::Status status = CheckChunk(chunk); !status.ok()) return status;
+  if (lease_ == nullptr) return Take(chunk);
+  if (lease_->corpus().has_value()) return absl::OkStatus();
+  if (absl::Status status = Take(chunk); !status.ok()) return EndLeaseOn(status);
+  return lease_->Append(chunk);
+}
+
+absl::Status CorpusUpload::EndLeaseOn(absl::Status status) {
+  if (absl::IsInvalidArgument(status) || absl::IsDataLoss(status) ||
+      absl::IsAlreadyExists(status) || ErrorReason(status) == kCallerBytesFull) {
+    lease_->Remove();
+  }
+  return status;
+}
+
+void CorpusUpload::Forget() {
+  if (lease_ != nullptr) lease_->Remove();
+}
+
+absl::Status CorpusUpload::Take(std::string_view chunk) {
   sent_bytes_ += static_cast<int64_t>(chunk.size());
   if (sent_bytes_ > max_bytes_) {
     return Refusal(
@@ -77,6 +122,17 @@ absl::Status CorpusUpload::WriteNormalized() {
 
 absl::StatusOr<v1::Corpus> CorpusUpload::Finish(MetadataStore& store, absl::Time now,
                                                 const ByteQuota& quota) {
+  if (lease_ != nullptr && lease_->corpus().has_value()) return *lease_->corpus();
+  absl::StatusOr<Blob> blob = Close(now);
+  if (lease_ == nullptr) {
+    return blob.ok() ? store.InsertCorpus(corpus_, quota) : blob.status();
+  }
+  absl::StatusOr<v1::Corpus> stored = blob.ok() ? lease_->Complete(corpus_, quota) : blob.status();
+  if (!stored.ok()) return EndLeaseOn(stored.status());
+  return stored;
+}
+
+absl::StatusOr<Blob> CorpusUpload::Close(absl::Time now) {
   if (absl::Status status = CheckArrived(expected_sha256_, sent_sha256_.Finish(), sent_bytes_);
       !status.ok()) {
     return status;
@@ -97,7 +153,7 @@ absl::StatusOr<v1::Corpus> CorpusUpload::Finish(MetadataStore& store, absl::Time
     one.set_character(std::move(character));
     one.set_count(count);
   }
-  return store.InsertCorpus(corpus_, quota);
+  return blob;
 }
 
 absl::Status CorpusUpload::CheckNotEmpty() const {

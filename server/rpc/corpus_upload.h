@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -13,17 +14,24 @@
 #include "server/storage/blob_store.h"
 #include "server/storage/metadata_store.h"
 #include "server/storage/sha256.h"
+#include "server/storage/upload_store.h"
 
 namespace derin::server {
 
 // One text on its way into the store: checked, normalised, counted and written as it arrives, in
-// bounded memory. Destroyed without Finish, it leaves nothing behind. One thread at a time.
+// bounded memory. Destroyed without Finish, it leaves nothing behind but what a lease keeps of it.
+// One thread at a time.
 class CorpusUpload {
  public:
   // At most `max_bytes` of text may follow. INVALID_ARGUMENT names the field of the header at
   // fault.
   static absl::StatusOr<CorpusUpload> Begin(const v1::UploadCorpusHeader& header, BlobStore& blobs,
                                             int64_t max_bytes);
+  // The same of one that can go on after a break: begins with what `uploads` have of it for `owner`
+  // before header.offset. Errors as UploadStore::Begin and UploadLease::GoOnAt.
+  static absl::StatusOr<CorpusUpload> Begin(const v1::UploadCorpusHeader& header, BlobStore& blobs,
+                                            int64_t max_bytes, UploadStore& uploads,
+                                            std::string_view owner);
 
   // The next bytes as sent. INVALID_ARGUMENT for a chunk above kMaxChunkBytes (naming the field),
   // with reason CORPUS_TOO_LARGE, or NOT_UTF8 and the byte offset of the first fault. After an
@@ -36,14 +44,25 @@ class CorpusUpload {
   absl::StatusOr<v1::Corpus> Finish(MetadataStore& store, absl::Time now,
                                     const ByteQuota& quota = {});
 
-  int64_t size_bytes() const { return writer_.size_bytes(); }
+  // There is no room for it: nothing of it is to be kept.
+  void Forget();
+
+  // Of what is or would be stored of it.
+  int64_t size_bytes() const { return lease_ != nullptr ? sent_bytes_ : writer_.size_bytes(); }
+  // Of those, how many were stored when it began.
+  int64_t bytes_before() const { return bytes_before_; }
 
  private:
   CorpusUpload(v1::Corpus corpus, std::string expected_sha256, Normalization normalization,
                BlobWriter writer, int64_t max_bytes);
 
+  absl::Status Take(std::string_view bytes);
   absl::Status WriteNormalized();
+  // Checks and commits the whole text, whose figures `corpus_` has then.
+  absl::StatusOr<Blob> Close(absl::Time now);
   absl::Status CheckNotEmpty() const;
+  // Another call with what led to `status` would only lead to it again.
+  absl::Status EndLeaseOn(absl::Status status);
 
   v1::Corpus corpus_;  // what is known of it
   std::string expected_sha256_;
@@ -54,7 +73,9 @@ class CorpusUpload {
   Sha256 sent_sha256_;
   int64_t sent_bytes_ = 0;
   TextStatistics statistics_;
-  std::string normalized_;  // not written yet
+  std::string normalized_;              // not written yet
+  std::unique_ptr<UploadLease> lease_;  // null: it ends with the call
+  int64_t bytes_before_ = 0;
 };
 
 }  // namespace derin::server

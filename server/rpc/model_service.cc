@@ -60,13 +60,14 @@ grpc::ServerReadReactor<v1::ImportModelRequest>* ModelService::ImportModel(
   return new Reactor(
       admission_, *context, "ModelService/ImportModel", *response,
       {.begin =
-           [this](const v1::ImportModelRequest& first) {
+           [this](const v1::ImportModelRequest& first, std::string_view) {
              return ModelImport::Begin(first.header(), blobs_, max_model_bytes_);
            },
        .finish = [this](
                      ModelImport& import,
                      const ByteQuota& quota) { return import.Finish(store_, absl::Now(), quota); },
-       .stored_bytes = [this](std::string_view caller) { return store_.StoredBytes(caller); }});
+       .stored_bytes = [this](const ModelImport&,
+                              std::string_view caller) { return store_.StoredBytes(caller); }});
 }
 
 grpc::ServerUnaryReactor* ModelService::GetModel(grpc::CallbackServerContext* context,

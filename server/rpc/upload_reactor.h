@@ -21,17 +21,18 @@ namespace derin::server {
 // message after the other; deletes itself when the call is over.
 //
 // `Request` has a oneof `part` of `header` and `chunk`; `Upload` has Append(chunk) and
-// size_bytes(), what would be stored of it so far, and leaves nothing behind when it is destroyed
-// before its end.
+// size_bytes(), what would be stored of it so far. Where it keeps something beyond the call, it has
+// Forget().
 template <typename Request, typename Response, typename Upload>
 class UploadReactor final : public grpc::ServerReadReactor<Request> {
  public:
   struct Steps {
-    std::function<absl::StatusOr<Upload>(const Request& first)> begin;
+    std::function<absl::StatusOr<Upload>(const Request& first, std::string_view caller)> begin;
     // `quota` is the caller's.
     std::function<absl::StatusOr<Response>(Upload& upload, const ByteQuota& quota)> finish;
-    // What a caller has stored already.
-    std::function<absl::StatusOr<int64_t>(std::string_view caller)> stored_bytes;
+    // What a caller has stored already, without `upload`.
+    std::function<absl::StatusOr<int64_t>(const Upload& upload, std::string_view caller)>
+        stored_bytes;
   };
 
   // Admits the call as `method` (see Admission::Admit).
@@ -70,7 +71,7 @@ class UploadReactor final : public grpc::ServerReadReactor<Request> {
     switch (request.part_case()) {
       case Request::kHeader: {
         if (upload_.has_value()) return InvalidField("header", "got a second one, wanted a chunk");
-        absl::StatusOr<Upload> upload = steps_.begin(request);
+        absl::StatusOr<Upload> upload = steps_.begin(request, quota_.owner);
         if (!upload.ok()) return upload.status();
         upload_.emplace(*std::move(upload));
         return CountStored();
@@ -86,7 +87,7 @@ class UploadReactor final : public grpc::ServerReadReactor<Request> {
 
   absl::Status CountStored() {
     if (!quota_.max_bytes.has_value()) return absl::OkStatus();
-    const absl::StatusOr<int64_t> stored = steps_.stored_bytes(quota_.owner);
+    const absl::StatusOr<int64_t> stored = steps_.stored_bytes(*upload_, quota_.owner);
     if (stored.ok()) stored_bytes_ = *stored;
     return stored.status();
   }
@@ -94,7 +95,11 @@ class UploadReactor final : public grpc::ServerReadReactor<Request> {
   // Too much is refused as it arrives; whoever stores it looks again, since others upload too.
   absl::Status Append(std::string_view chunk) {
     if (absl::Status appended = upload_->Append(chunk); !appended.ok()) return appended;
-    return CheckRoom(quota_, stored_bytes_, upload_->size_bytes());
+    absl::Status room = CheckRoom(quota_, stored_bytes_, upload_->size_bytes());
+    if constexpr (requires(Upload upload) { upload.Forget(); }) {
+      if (!room.ok()) upload_->Forget();
+    }
+    return room;
   }
 
   absl::Status Store() {
@@ -110,7 +115,7 @@ class UploadReactor final : public grpc::ServerReadReactor<Request> {
   }
 
   void End(const absl::Status& status) {
-    // What was written goes before the client hears of it.
+    // What was written goes, or is kept for another call, before the client hears of it.
     upload_.reset();
     this->Finish(call_->End(status));
   }

@@ -7,6 +7,7 @@ namespace {
 
 constexpr MethodRule kRules[] = {
     {"/derin.v1.CorpusService/UploadCorpus", Role::kTrain},
+    {"/derin.v1.CorpusService/GetCorpusUpload", Role::kTrain},
     {"/derin.v1.CorpusService/GetCorpus", Role::kRead},
     {"/derin.v1.CorpusService/ListCorpora", Role::kRead},
     {"/derin.v1.CorpusService/DeleteCorpus", Role::kTrain},

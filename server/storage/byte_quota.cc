@@ -9,15 +9,17 @@ namespace derin::server {
 absl::StatusOr<int64_t> StoredBytes(Database& database, std::string_view owner) {
   SqliteStatement select(database,
                          "SELECT (SELECT coalesce(sum(bytes), 0) FROM corpora WHERE owner = ?)"
-                         " + (SELECT coalesce(sum(bytes), 0) FROM model_versions WHERE owner = ?)",
+                         " + (SELECT coalesce(sum(bytes), 0) FROM model_versions WHERE owner = ?)"
+                         " + (SELECT coalesce(sum(bytes), 0) FROM corpus_uploads WHERE owner = ?)",
                          "count what a caller has stored");
-  if (const auto row = select.Bind(owner).Bind(owner).Step(); !row.ok()) return row.status();
+  const auto row = select.Bind(owner).Bind(owner).Bind(owner).Step();
+  if (!row.ok()) return row.status();
   return select.Integer(0);
 }
 
 absl::Status CheckRoom(const ByteQuota& quota, int64_t stored, int64_t more) {
   if (!quota.max_bytes.has_value() || stored + more <= *quota.max_bytes) return absl::OkStatus();
-  return Refusal(absl::StatusCode::kResourceExhausted, "CALLER_BYTES_FULL",
+  return Refusal(absl::StatusCode::kResourceExhausted, kCallerBytesFull,
                  absl::StrFormat("%s has %d bytes of corpora and models stored; got at least %d "
                                  "more, wanted at most the %d in all that its token allows as "
                                  "max_bytes_stored: delete some",

@@ -18,8 +18,11 @@ struct ByteQuota {
 };
 
 // Bytes of the corpora and imported versions of models that `owner` has uploaded and that are
-// there.
+// there, and of its uploads that have not ended.
 absl::StatusOr<int64_t> StoredBytes(Database& database, std::string_view owner);
+
+// The reason of what does not fit.
+inline constexpr char kCallerBytesFull[] = "CALLER_BYTES_FULL";
 
 // Whether `more` bytes fit beside the `stored` ones: RESOURCE_EXHAUSTED, reason CALLER_BYTES_FULL,
 // when they do not.

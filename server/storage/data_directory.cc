@@ -68,7 +68,7 @@ absl::StatusOr<DataDirectory> DataDirectory::Open(const std::filesystem::path& p
                                    "give this one a directory of its own",
                                    quoted));
   }
-  for (const auto& inner : {directory.blobs(), directory.sessions()}) {
+  for (const auto& inner : {directory.blobs(), directory.sessions(), directory.uploads()}) {
     if (absl::Status made = MakeFolder(inner); !made.ok()) return made;
   }
   if (absl::Status removed = RemoveUnfinished(folder); !removed.ok()) return removed;

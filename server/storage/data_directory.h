@@ -11,6 +11,7 @@ namespace derin::server {
 inline constexpr char kMetadataFile[] = "metadata.sqlite";
 inline constexpr char kBlobsFolder[] = "blobs";
 inline constexpr char kSessionsFolder[] = "sessions";
+inline constexpr char kUploadsFolder[] = "uploads";
 
 // The folder where one server keeps what must survive it. FORMAT.md beside this file says what is
 // in it. As long as the object lives the folder is locked, so that no second server works in it.
@@ -31,6 +32,7 @@ class DataDirectory {
   std::filesystem::path sessions() const { return path_ / kSessionsFolder; }
   // Not in a copy: it is of this machine, and can be measured again.
   std::filesystem::path gpu_measurements() const { return path_ / "gpu_algorithms"; }
+  std::filesystem::path uploads() const { return path_ / kUploadsFolder; }
 
  private:
   DataDirectory(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}

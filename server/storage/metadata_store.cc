@@ -77,11 +77,24 @@ absl::StatusOr<std::unique_ptr<MetadataStore>> MetadataStore::Open(
 }
 
 absl::StatusOr<v1::Corpus> MetadataStore::InsertCorpus(const v1::Corpus& corpus,
-                                                       const ByteQuota& quota) {
+                                                       const ByteQuota& quota,
+                                                       const StoredUpload* upload) {
   absl::MutexLock lock(&mutex_);
-  return InTransaction(*database_, "store a corpus", [&](Database& database) {
-    return corpus_table::Insert(database, corpus, quota);
-  });
+  return InTransaction(
+      *database_, "store a corpus", [&](Database& database) -> absl::StatusOr<v1::Corpus> {
+        if (upload == nullptr) return corpus_table::Insert(database, corpus, quota);
+        // Its bytes are those of the corpus, which must have room.
+        absl::Status gone = corpus_upload_table::Delete(database, upload->owner, upload->id);
+        if (!gone.ok()) return gone;
+        absl::StatusOr<v1::Corpus> stored = corpus_table::Insert(database, corpus, quota);
+        if (!stored.ok()) return stored;
+        StoredUpload ended = *upload;
+        ended.bytes = 0;
+        ended.crc32 = 0;
+        *ended.record.mutable_corpus() = *stored;
+        if (absl::Status put = corpus_upload_table::Put(database, ended); !put.ok()) return put;
+        return stored;
+      });
 }
 
 absl::StatusOr<v1::Corpus> MetadataStore::GetCorpus(std::string_view id) {
@@ -108,6 +121,31 @@ absl::Status MetadataStore::DeleteCorpus(std::string_view id) {
     }
     return corpus_table::Delete(database, id);
   });
+}
+
+absl::StatusOr<StoredUpload> MetadataStore::GetUpload(std::string_view owner, std::string_view id) {
+  absl::MutexLock lock(&mutex_);
+  return corpus_upload_table::Get(*database_, owner, id);
+}
+
+absl::Status MetadataStore::PutUpload(const StoredUpload& upload) {
+  absl::MutexLock lock(&mutex_);
+  return corpus_upload_table::Put(*database_, upload);
+}
+
+absl::Status MetadataStore::DeleteUpload(std::string_view owner, std::string_view id) {
+  absl::MutexLock lock(&mutex_);
+  return corpus_upload_table::Delete(*database_, owner, id);
+}
+
+absl::StatusOr<std::vector<StoredUpload>> MetadataStore::ListUploads() {
+  absl::MutexLock lock(&mutex_);
+  return corpus_upload_table::List(*database_);
+}
+
+absl::StatusOr<int64_t> MetadataStore::CountUploads(std::string_view owner) {
+  absl::MutexLock lock(&mutex_);
+  return corpus_upload_table::CountOf(*database_, owner);
 }
 
 absl::StatusOr<v1::Model> MetadataStore::GetModel(std::string_view id) {

@@ -19,6 +19,7 @@
 #include "derin/v1/model.pb.h"
 #include "derin/v1/training.pb.h"
 #include "server/storage/byte_quota.h"
+#include "server/storage/corpus_upload_table.h"
 #include "server/storage/database.h"
 #include "server/storage/listing.h"
 #include "server/storage/resource_name.h"
@@ -55,12 +56,25 @@ class MetadataStore {
   // The corpus as stored: `corpus`, or the one that has its name, digest and normalisation already.
   // ALREADY_EXISTS, reason CORPUS_EXISTS, when the id is taken by another text.
   // RESOURCE_EXHAUSTED, reason CALLER_BYTES_FULL, when `quota` has no room for it.
-  absl::StatusOr<v1::Corpus> InsertCorpus(const v1::Corpus& corpus, const ByteQuota& quota = {});
+  // What arrived as `upload`, where it is given, no longer counts, and becomes one that ended well.
+  absl::StatusOr<v1::Corpus> InsertCorpus(const v1::Corpus& corpus, const ByteQuota& quota = {},
+                                          const StoredUpload* upload = nullptr);
   absl::StatusOr<v1::Corpus> GetCorpus(std::string_view id);
   // By id, ascending: at most `limit` from behind the id `after`, empty for the first.
   absl::StatusOr<Listing<v1::Corpus>> ListCorpora(std::string_view after, int limit);
   // FAILED_PRECONDITION, reason CORPUS_IN_USE, while a job that is not over needs it.
   absl::Status DeleteCorpus(std::string_view id);
+
+  // NOT_FOUND, reason UPLOAD_NOT_FOUND.
+  absl::StatusOr<StoredUpload> GetUpload(std::string_view owner, std::string_view id);
+  // In place of the one that was there.
+  absl::Status PutUpload(const StoredUpload& upload);
+  // OK also when there is none.
+  absl::Status DeleteUpload(std::string_view owner, std::string_view id);
+  // All of them, the longest untouched first.
+  absl::StatusOr<std::vector<StoredUpload>> ListUploads();
+  // Those of `owner` that have not ended.
+  absl::StatusOr<int64_t> CountUploads(std::string_view owner);
 
   absl::StatusOr<v1::Model> GetModel(std::string_view id);
   // As ListCorpora.

@@ -104,6 +104,19 @@ CREATE TABLE usage (
   training_microseconds INTEGER NOT NULL
 ) STRICT;
 )sql",
+    R"sql(
+CREATE TABLE corpus_uploads (
+  owner TEXT NOT NULL,
+  id TEXT NOT NULL,
+  file TEXT NOT NULL UNIQUE,
+  bytes INTEGER NOT NULL,
+  crc32 INTEGER NOT NULL,
+  update_microseconds INTEGER NOT NULL,
+  ended INTEGER NOT NULL,
+  record BLOB NOT NULL,
+  PRIMARY KEY (owner, id)
+) STRICT;
+)sql",
 };
 
 // In the file's header; tells our files from those of other programs. `drin` in ASCII.

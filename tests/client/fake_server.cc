@@ -28,6 +28,7 @@ class FakeServer::Services final : public v1::CorpusService::Service,
   }
   DERIN_UNARY(GetServerInfo, get_server_info, v1::GetServerInfoRequest, v1::ServerInfo)
   DERIN_UNARY(ListUsage, list_usage, v1::ListUsageRequest, v1::ListUsageResponse)
+  DERIN_UNARY(GetCorpusUpload, get_corpus_upload, v1::GetCorpusUploadRequest, v1::CorpusUpload)
   DERIN_UNARY(GetCorpus, get_corpus, v1::GetCorpusRequest, v1::Corpus)
   DERIN_UNARY(ListCorpora, list_corpora, v1::ListCorporaRequest, v1::ListCorporaResponse)
   DERIN_UNARY(DeleteCorpus, delete_corpus, v1::DeleteCorpusRequest, google::protobuf::Empty)

@@ -32,6 +32,7 @@ struct Answers {
       grpc::ServerContext& context,
       grpc::ServerReaderWriter<v1::ScoreTextResponse, v1::ScoreTextRequest>& stream)>
       score_text;
+  Unary<v1::GetCorpusUploadRequest, v1::CorpusUpload> get_corpus_upload;
   Unary<v1::GetCorpusRequest, v1::Corpus> get_corpus;
   Unary<v1::ListCorporaRequest, v1::ListCorporaResponse> list_corpora;
   Unary<v1::DeleteCorpusRequest, google::protobuf::Empty> delete_corpus;

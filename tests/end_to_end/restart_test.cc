@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <sched.h>
 #include <signal.h>
 
 #include <fstream>
@@ -11,6 +12,7 @@
 #include "absl/synchronization/notification.h"
 #include "client_test_server.h"
 #include "derind_process.h"
+#include "server/storage/sha256.h"
 
 namespace derin::server {
 namespace {
@@ -120,6 +122,69 @@ TEST_F(RestartTest, CallsWaitForTheServerToBeThereAgain) {
   ASSERT_TRUE(models.ok()) << models.status();
   ASSERT_EQ(models->size(), 1u);
   EXPECT_EQ(models->front().name, "models/sea");
+}
+
+// 24 MiB, each part of it another.
+std::string LongText() {
+  std::string text;
+  while (text.size() < 24 << 20) text += std::to_string(text.size()) + " ";
+  return text;
+}
+
+TEST_F(RestartTest, AnUploadGoesOnFromWhatWasCommittedWhenItsServerIsKilled) {
+  const std::string text = LongText();
+  size_t position = 0;
+  int64_t before = 0, after = 0;
+  const client::ByteSource source = [&](absl::Span<char> buffer) -> absl::StatusOr<size_t> {
+    if (position >= 12 << 20 && before == 0) {
+      while (before < 4 << 20) {  // what was sent is on its way there
+        sched_yield();
+        before = client_->GetCorpusUpload("mine")->committed_bytes;
+      }
+      derind_->Kill(SIGKILL);
+      EXPECT_EQ(derind_->ExitStatus(), -1);
+      Start(address_);
+      // gRPC may still take the connection of before for one that is whole.
+      auto upload = client_->GetCorpusUpload("mine");
+      while (absl::IsUnavailable(upload.status())) upload = client_->GetCorpusUpload("mine");
+      after = upload->committed_bytes;
+    }
+    const size_t count = text.copy(buffer.data(), buffer.size(), position);
+    position += count;
+    return count;
+  };
+  int breaks = 0;
+  const auto corpus =
+      client_->UploadCorpus({.corpus_id = "long", .upload_id = "mine"}, source,
+                            {.reconnecting = [&](const absl::Status&) { ++breaks; }});
+  ASSERT_TRUE(corpus.ok()) << corpus.status();
+  EXPECT_GE(after, before);
+  EXPECT_GE(breaks, 1);
+  EXPECT_EQ(corpus->sha256, Sha256Hex(text));
+  EXPECT_EQ(corpus->size_bytes, static_cast<int64_t>(text.size()));
+  EXPECT_EQ(client_->GetCorpusUpload("mine")->corpus->sha256, corpus->sha256);
+}
+
+TEST_F(RestartTest, AnUploadOfAClientThatIsGoneGoesOnWithAnother) {
+  const std::string text = LongText();
+  client::Cancellation cancellation;
+  size_t position = 0;
+  const client::ByteSource broken = [&](absl::Span<char> buffer) -> absl::StatusOr<size_t> {
+    if (position >= 12 << 20) {
+      while (client_->GetCorpusUpload("mine")->committed_bytes == 0) sched_yield();
+      cancellation.Cancel();
+    }
+    const size_t count = text.copy(buffer.data(), buffer.size(), position);
+    position += count;
+    return count;
+  };
+  const client::UploadCorpusOptions options{.corpus_id = "long", .upload_id = "mine"};
+  EXPECT_TRUE(
+      absl::IsCancelled(client_->UploadCorpus(options, broken, {}, &cancellation).status()));
+  // The server may not have seen yet that the first call is over.
+  const auto corpus = NewClient()->UploadCorpus(options, client::TextSource(text));
+  ASSERT_TRUE(corpus.ok()) << corpus.status();
+  EXPECT_EQ(corpus->sha256, Sha256Hex(text));
 }
 
 }  // namespace

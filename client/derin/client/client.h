@@ -102,9 +102,13 @@ class Client {
   // The caller's own, or everybody's, by name, where it is an admin.
   absl::StatusOr<std::vector<Usage>> ListUsage();
 
-  // Sends all of `source` in chunks as it is read. Nothing is stored unless all of it arrived.
+  // Sends all of `source` in chunks as it is read; there is no corpus unless all of it arrived.
+  // Goes on after a break from where the server has it on the disk.
   absl::StatusOr<Corpus> UploadCorpus(const UploadCorpusOptions& options, const ByteSource& source,
+                                      const UploadCorpusCallbacks& callbacks = {},
                                       Cancellation* cancellation = nullptr);
+  // What the server has of an upload of the caller's.
+  absl::StatusOr<CorpusUpload> GetCorpusUpload(const std::string& upload_id);
   // Names are `corpora/ID`, `models/ID`, `trainingJobs/ID` and `sessions/ID` throughout.
   absl::StatusOr<Corpus> GetCorpus(const std::string& name);
   // All of them, by id.

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 
 namespace derin::client {
@@ -49,6 +51,9 @@ struct Corpus {
   std::vector<CharacterCount> most_frequent;
 };
 
+// One for UploadCorpusOptions: 128 random bits.
+std::string NewUploadId();
+
 struct UploadCorpusOptions {
   // Id of the corpus to make: `[a-z][a-z0-9-]{0,62}`.
   std::string corpus_id;
@@ -56,6 +61,33 @@ struct UploadCorpusOptions {
   // SHA-256 of the bytes as sent, 64 hexadecimal digits; DATA_LOSS when what arrived differs.
   // Empty: not compared.
   std::string sha256;
+  // What names the upload so that it can go on after a break, `[A-Za-z0-9_-]{1,64}`. One that an
+  // earlier upload had goes on with it: what the server has of the source is read and not sent.
+  // Empty: one that is drawn.
+  std::string upload_id;
+  // An upload that loses its connection goes on so many times in a row, waiting twice as long each
+  // time, 2 s at most.
+  int reconnect_tries = 10;
+  absl::Duration reconnect_wait = absl::Milliseconds(250);
+};
+
+// Called on the calling thread.
+struct UploadCorpusCallbacks {
+  // So many bytes of the source are on their way or there; not less than the time before.
+  std::function<void(int64_t bytes)> progress;
+  // The connection broke with `error`; the upload goes on when this returns.
+  std::function<void(const absl::Status& error)> reconnecting;
+};
+
+// An upload that can go on.
+struct CorpusUpload {
+  std::string upload_id;
+  // Bytes of the source that survive the server and its machine.
+  int64_t committed_bytes = 0;
+  // When it goes unless a call goes on with it before.
+  std::optional<absl::Time> expire_time;
+  // What it became, where it has ended well.
+  std::optional<Corpus> corpus;
 };
 
 }  // namespace derin::client

@@ -1,28 +1,43 @@
 // The calls of CorpusService.
 
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "derin/client/client.h"
 #include "derin/internal/connection.h"
 #include "derin/internal/conversion.h"
+#include "derin/internal/corpus_sender.h"
 #include "derin/internal/list_all.h"
-#include "derin/internal/upload.h"
 
 namespace derin::client {
 
 using internal::FromProto;
 
+std::string NewUploadId() {
+  std::random_device random;
+  std::string id;
+  for (int i = 0; i < 4; ++i) absl::StrAppend(&id, absl::Hex(random(), absl::kZeroPad8));
+  return id;
+}
+
 absl::StatusOr<Corpus> Client::UploadCorpus(const UploadCorpusOptions& options,
-                                            const ByteSource& source, Cancellation* cancellation) {
-  derin::v1::UploadCorpusRequest first;
-  *first.mutable_header() = internal::ToProto(options);
-  const auto reply = internal::Upload<derin::v1::UploadCorpusRequest, derin::v1::Corpus>(
-      *connection_, first, source, cancellation,
-      [this](grpc::ClientContext* context, derin::v1::Corpus* corpus) {
-        return connection_->corpora().UploadCorpus(context, corpus);
-      });
+                                            const ByteSource& source,
+                                            const UploadCorpusCallbacks& callbacks,
+                                            Cancellation* cancellation) {
+  internal::CorpusSender sender(*connection_, options, source, callbacks, cancellation);
+  const auto corpus = sender.Run();
+  if (!corpus.ok()) return corpus.status();
+  return FromProto(*corpus);
+}
+
+absl::StatusOr<CorpusUpload> Client::GetCorpusUpload(const std::string& upload_id) {
+  derin::v1::GetCorpusUploadRequest request;
+  request.set_upload_id(upload_id);
+  const auto reply = connection_->Call(connection_->corpora(),
+                                       &derin::v1::CorpusService::Stub::GetCorpusUpload, request);
   if (!reply.ok()) return reply.status();
   return FromProto(*reply);
 }
@@ -38,9 +53,9 @@ absl::StatusOr<Corpus> Client::GetCorpus(const std::string& name) {
 
 absl::StatusOr<std::vector<Corpus>> Client::ListCorpora() {
   derin::v1::ListCorporaRequest request;
-  return internal::ListAll(*connection_, connection_->corpora(),
-                           &derin::v1::CorpusService::Stub::ListCorpora, request,
-                           [](const auto& reply) -> const auto& { return reply.corpora(); });
+  return internal::ListAll(
+      *connection_, connection_->corpora(), &derin::v1::CorpusService::Stub::ListCorpora, request,
+      [](const auto& reply) -> const auto& { return reply.corpora(); });
 }
 
 absl::Status Client::DeleteCorpus(const std::string& name) {

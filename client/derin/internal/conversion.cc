@@ -54,6 +54,15 @@ Corpus FromProto(const v1::Corpus& from) {
   return to;
 }
 
+CorpusUpload FromProto(const v1::CorpusUpload& from) {
+  CorpusUpload to;
+  to.upload_id = from.upload_id();
+  to.committed_bytes = from.committed_bytes();
+  DERIN_READ_TIME(from, to, expire_time);
+  if (from.has_corpus()) to.corpus = FromProto(from.corpus());
+  return to;
+}
+
 ModelConfig FromProto(const v1::ModelConfig& from) {
   ModelConfig to;
   to.cell = kCells.From(from.cell());
@@ -252,6 +261,7 @@ v1::UploadCorpusHeader ToProto(const UploadCorpusOptions& from) {
   to.set_corpus_id(from.corpus_id);
   to.set_normalization(kNormalizations.To(from.normalization));
   to.set_sha256(from.sha256);
+  to.set_upload_id(from.upload_id);
   return to;
 }
 

@@ -41,6 +41,7 @@ ServerInfo FromProto(const derin::v1::ServerInfo& from);
 Usage FromProto(const derin::v1::Usage& from);
 
 derin::v1::UploadCorpusHeader ToProto(const UploadCorpusOptions& from);
+CorpusUpload FromProto(const derin::v1::CorpusUpload& from);
 derin::v1::ModelConfig ToProto(const ModelConfig& from);
 derin::v1::TrainingSpec ToProto(const TrainingSpec& from);
 // `from` names a model or a session; the session when it names both.

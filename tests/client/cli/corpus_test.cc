@@ -61,6 +61,42 @@ TEST_F(CorpusCommand, AddTakesStandardInputAmongFiles) {
   EXPECT_EQ(Run({"corpus", "add", "book", "-", path, "-"}).status, kBadUsage);
 }
 
+TEST_F(CorpusCommand, AddGoesOnWithAnUploadThatBroke) {
+  answers().get_corpus_upload = [](const v1::GetCorpusUploadRequest& request,
+                                   v1::CorpusUpload& upload) {
+    EXPECT_EQ(request.upload_id(), "mine");
+    upload.set_committed_bytes(5);
+    return grpc::Status::OK;
+  };
+  const Result result = Run({"corpus", "add", "book", "-", "--upload-id", "mine"}, "some text");
+  EXPECT_EQ(result.status, kSuccess) << result.err;
+  EXPECT_EQ(header_.upload_id(), "mine");
+  EXPECT_EQ(header_.offset(), 5);
+  EXPECT_EQ(text_, "text");
+}
+
+TEST_F(CorpusCommand, AddSaysHowAnUploadThatEndedEarlyCanGoOn) {
+  std::string id;
+  answers().upload_corpus = [&](grpc::ServerContext&,
+                                grpc::ServerReader<v1::UploadCorpusRequest>& reader, v1::Corpus&) {
+    v1::UploadCorpusRequest request;
+    reader.Read(&request);
+    id = request.header().upload_id();
+    return testing::Refusal{.code = grpc::StatusCode::RESOURCE_EXHAUSTED, .reason = "DISK_FULL"}
+        .ToGrpc();
+  };
+  answers().get_corpus_upload = [&](const auto&, v1::CorpusUpload& upload) {
+    if (id.empty()) return grpc::Status(grpc::StatusCode::NOT_FOUND, "not begun");
+    upload.set_committed_bytes(2048);
+    return grpc::Status::OK;
+  };
+  const Result result = Run({"corpus", "add", "book", "-"}, "some text");
+  EXPECT_EQ(result.status, kRefused);
+  EXPECT_THAT(result.err, HasSubstr("note: the first 2.0 KiB can wait there for a day; the same "
+                                    "command with --upload-id " +
+                                    id + " goes on\n"));
+}
+
 TEST_F(CorpusCommand, AddNamesTheArgumentBehindAFieldThatIsRefused) {
   answers().upload_corpus = [](grpc::ServerContext&, auto&, auto&) {
     return testing::Refusal{.code = grpc::StatusCode::INVALID_ARGUMENT,

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -22,6 +23,15 @@ TEST(SessionHousekeeper, RemovesWhatExpiredAndGivesTheDiskBack) {
   while (sessions->counts().sessions > 0) sched_yield();
   EXPECT_EQ(sessions.archive().counts().disk_bytes, 0);
   EXPECT_EQ(sessions->counts().on_device, 0);
+}
+
+TEST(SessionHousekeeper, DoesWhatElseThereIsToDoInEachRound) {
+  const auto backend = *NewBackend("auto");
+  StoredSessions sessions(*backend, {}, {.segment_bytes = 2000});
+  std::atomic<int> rounds = 0;
+  const SessionHousekeeper housekeeper(*sessions, sessions.archive(), absl::Milliseconds(1),
+                                       [&rounds] { ++rounds; });
+  while (rounds < 2) sched_yield();
 }
 
 }  // namespace

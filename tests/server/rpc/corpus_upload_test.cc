@@ -31,6 +31,8 @@ class CorpusUploadTest : public ::testing::Test {
     EXPECT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
     blobs_ = std::make_unique<BlobStore>(directory_->blobs());
+    uploads_ = std::make_unique<UploadStore>(*store_, directory_->uploads(),
+                                             [] { return absl::FromUnixSeconds(1'700'000'000); });
   }
   static v1::UploadCorpusHeader Header(const std::string& id = "alice") {
     v1::UploadCorpusHeader header;
@@ -61,6 +63,36 @@ class CorpusUploadTest : public ::testing::Test {
   std::unique_ptr<DataDirectory> directory_;
   std::unique_ptr<MetadataStore> store_;
   std::unique_ptr<BlobStore> blobs_;
+  std::unique_ptr<UploadStore> uploads_;
+};
+
+// Uploads of the id `u`, in calls that break.
+class ResumedCorpusUploadTest : public CorpusUploadTest {
+ protected:
+  ResumedCorpusUploadTest() { header_.set_upload_id("u"); }
+
+  absl::StatusOr<CorpusUpload> Begin(int64_t offset) {
+    header_.set_offset(offset);
+    return CorpusUpload::Begin(header_, *blobs_, 1 << 20, *uploads_, "ada");
+  }
+  // One call that sends `text` behind `offset` and breaks.
+  absl::Status Break(int64_t offset, std::string_view text) {
+    absl::StatusOr<CorpusUpload> upload = Begin(offset);
+    return upload.ok() ? upload->Append(text) : upload.status();
+  }
+  // One that ends.
+  absl::StatusOr<v1::Corpus> End(int64_t offset, std::string_view text) {
+    absl::StatusOr<CorpusUpload> upload = Begin(offset);
+    if (!upload.ok()) return upload.status();
+    if (absl::Status status = upload->Append(text); !status.ok()) return status;
+    return upload->Finish(*store_, absl::FromUnixSeconds(1'700'000'000));
+  }
+  int64_t Committed() const {
+    const auto upload = uploads_->Describe("ada", "u");
+    return upload.ok() ? upload->committed_bytes() : -1;
+  }
+
+  v1::UploadCorpusHeader header_ = Header();
 };
 
 TEST_F(CorpusUploadTest, StoresTheTextWithItsFigures) {
@@ -167,6 +199,80 @@ TEST_F(CorpusUploadTest, TheSameTextAgainAnswersAsTheFirstTimeAnotherIsRefused) 
   const absl::Status status = Upload(Header(), "two").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(*blobs_->Read(store_->GetCorpus("alice")->sha256()), "one");
+}
+
+TEST_F(ResumedCorpusUploadTest, BrokenAtAnyByteItStoresWhatOneCallWould) {
+  const std::string text = "  Ağaç, ağaç: 語.\nline Two";
+  for (const v1::Normalization each : {v1::NORMALIZATION_RAW, v1::NORMALIZATION_D2L_LETTERS}) {
+    v1::UploadCorpusHeader whole = Header("whole");
+    whole.set_normalization(each);
+    const auto expected = Upload(whole, text);
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    header_.set_normalization(each);
+    header_.set_sha256(Sha256Hex(text));
+    for (size_t cut = 0; cut <= text.size(); ++cut) {
+      ASSERT_TRUE(Break(0, text.substr(0, cut)).ok());
+      EXPECT_EQ(Committed(), static_cast<int64_t>(cut));
+      const auto corpus = End(static_cast<int64_t>(cut), text.substr(cut));
+      ASSERT_TRUE(corpus.ok()) << corpus.status();
+      EXPECT_EQ(corpus->sha256(), expected->sha256());
+      EXPECT_EQ(corpus->character_count(), expected->character_count());
+      EXPECT_EQ(corpus->most_frequent(0).count(), expected->most_frequent(0).count());
+      ASSERT_TRUE(store_->DeleteCorpus("alice").ok());
+    }
+    ASSERT_TRUE(store_->DeleteCorpus("whole").ok());
+  }
+}
+
+TEST_F(ResumedCorpusUploadTest, OneThatEndedAnswersTheSameAgain) {
+  const auto first = End(0, "text");
+  ASSERT_TRUE(first.ok()) << first.status();
+  const auto again = End(2, "xt");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->SerializeAsString(), first->SerializeAsString());
+}
+
+TEST_F(ResumedCorpusUploadTest, WhatIsRefusedForGoodIsGone) {
+  ASSERT_TRUE(Break(0, "good ").ok());
+  EXPECT_EQ(ErrorReason(Break(5, "\xff")), "NOT_UTF8");
+  EXPECT_EQ(Committed(), -1);
+  header_.set_sha256(Sha256Hex("another"));
+  EXPECT_EQ(ErrorReason(End(0, "text").status()), "DIGEST_MISMATCH");
+  EXPECT_EQ(Committed(), -1);
+  header_.clear_sha256();
+  ASSERT_TRUE(Upload(Header(), "taken").ok());
+  EXPECT_EQ(ErrorReason(End(0, "text").status()), "CORPUS_EXISTS");
+  EXPECT_EQ(Committed(), -1);
+  EXPECT_TRUE(NamesIn(directory_->uploads()).empty());
+}
+
+TEST_F(ResumedCorpusUploadTest, AChunkOrAnOffsetAtFaultCostsNothing) {
+  ASSERT_TRUE(Break(0, "text").ok());
+  EXPECT_EQ(ErrorField(Break(4, std::string(kMaxChunkBytes + 1, 'a'))), "chunk");
+  EXPECT_EQ(ErrorReason(Break(5, "more")), "UPLOAD_OFFSET");
+  EXPECT_EQ(Committed(), 4);
+  header_.clear_upload_id();
+  EXPECT_EQ(ErrorField(Break(4, "more")), "header.offset");
+}
+
+TEST_F(ResumedCorpusUploadTest, WithoutAnIdNothingIsKept) {
+  header_.clear_upload_id();
+  ASSERT_TRUE(Break(0, "text").ok());
+  EXPECT_TRUE(NamesIn(directory_->uploads()).empty());
+  EXPECT_TRUE(End(0, "text").ok());
+}
+
+TEST_F(ResumedCorpusUploadTest, CountsTheBytesAsSentUntilItIsACorpus) {
+  header_.set_normalization(v1::NORMALIZATION_D2L_LETTERS);
+  absl::StatusOr<CorpusUpload> upload = Begin(0);
+  ASSERT_TRUE(upload->Append("1, 2, a").ok());
+  EXPECT_EQ(upload->size_bytes(), 7);
+  EXPECT_EQ(upload->bytes_before(), 0);
+  upload = Begin(7);
+  EXPECT_EQ(upload->size_bytes(), 7);
+  EXPECT_EQ(upload->bytes_before(), 7);
+  upload->Forget();
+  EXPECT_EQ(Committed(), -1);
 }
 
 }  // namespace

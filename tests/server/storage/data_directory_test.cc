@@ -59,7 +59,7 @@ TEST(DataDirectory, RemovesWhatWasLeftUnfinishedAndNothingElse) {
   WriteTestFile(folder.path() / "blobs" / "whole", "a blob");
   const auto directory = DataDirectory::Open(folder.path());
   ASSERT_TRUE(directory.ok()) << directory.status();
-  EXPECT_THAT(NamesIn(folder.path()), UnorderedElementsAre("lock", "blobs", "sessions"));
+  EXPECT_THAT(NamesIn(folder.path()), UnorderedElementsAre("lock", "blobs", "sessions", "uploads"));
   EXPECT_THAT(NamesIn(folder.path() / "blobs"), UnorderedElementsAre("whole"));
 }
 

@@ -47,6 +47,21 @@ TEST_F(StoredSchemaTest, Version5IsMigratedForwardWithAllThatIsInIt) {
   }
 }
 
+TEST_F(StoredSchemaTest, Version6IsMigratedForwardWithAllThatIsInIt) {
+  MakeFile(ReadTestFile(STORED_SCHEMAS "/schema_6.sql"));
+  for (int start = 0; start < 2; ++start) {
+    const auto store = MetadataStore::Open(file_);
+    ASSERT_TRUE(store.ok()) << store.status();
+    EXPECT_EQ((*store)->server_id(), "daddf903dc1b1f86");
+    EXPECT_EQ((*store)->GetCorpus("sea")->character_count(), 1110);
+    EXPECT_EQ((*store)->GetTrainingJob("second")->state(), v1::TrainingJob::STATE_PAUSED);
+    EXPECT_EQ((*store)->DigestsInUse()->size(), 5u);
+    EXPECT_EQ(*(*store)->StoredBytes("local"), 1110);
+    EXPECT_EQ((*store)->ListUsage()->size(), 1u);
+    EXPECT_TRUE((*store)->ListUploads()->empty());
+  }
+}
+
 TEST_F(StoredSchemaTest, ANewerOneIsRefusedAndLeftAsItIs) {
   MakeFile(ReadTestFile(STORED_SCHEMAS "/schema_5.sql") + "PRAGMA user_version = 1000");
   const std::string before = ReadTestFile(file_);

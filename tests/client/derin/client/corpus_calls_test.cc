@@ -103,8 +103,26 @@ TEST_F(CorpusCalls, UploadCanBeCancelledFromTheSource) {
     cancellation.Cancel();
     return buffer.size();
   };
-  const auto corpus = client_->UploadCorpus({.corpus_id = "book"}, source, &cancellation);
+  const auto corpus = client_->UploadCorpus({.corpus_id = "book"}, source, {}, &cancellation);
   EXPECT_EQ(corpus.status().code(), absl::StatusCode::kCancelled);
+}
+
+TEST_F(CorpusCalls, GetCorpusUploadSaysWhatTheServerHas) {
+  server_.answers().get_corpus_upload = [](const v1::GetCorpusUploadRequest& request,
+                                           v1::CorpusUpload& upload) {
+    upload.set_upload_id(request.upload_id());
+    upload.set_committed_bytes(5);
+    upload.mutable_expire_time()->set_seconds(9);
+    upload.mutable_corpus()->set_name("corpora/book");
+    return grpc::Status::OK;
+  };
+  const auto upload = client_->GetCorpusUpload("u");
+  ASSERT_TRUE(upload.ok()) << upload.status();
+  EXPECT_EQ(upload->upload_id, "u");
+  EXPECT_EQ(upload->committed_bytes, 5);
+  EXPECT_EQ(upload->expire_time, absl::FromUnixSeconds(9));
+  EXPECT_EQ(upload->corpus->name, "corpora/book");
+  EXPECT_NE(NewUploadId(), NewUploadId());
 }
 
 TEST_F(CorpusCalls, GetListAndDeleteNameTheCorpus) {
