@@ -22,11 +22,11 @@ packages_of() {
     build)
       echo g++ cmake ninja-build ccache pkgconf \
         protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev libssl-dev \
-        libspdlog-dev libsqlite3-dev zlib1g-dev prometheus-cpp-dev libeigen3-dev libhwy-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
+        libspdlog-dev libsqlite3-dev zlib1g-dev libutf8proc-dev prometheus-cpp-dev libeigen3-dev libhwy-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
       ;;
     test) echo libgtest-dev libgmock-dev libbenchmark-dev python3 python3-venv ;;
     runtime)
-      echo libgrpc++1.51 libprotobuf32 libabsl20220623 libssl3 libspdlog1.10 libsqlite3-0 zlib1g \
+      echo libgrpc++1.51 libprotobuf32 libabsl20220623 libssl3 libspdlog1.10 libsqlite3-0 zlib1g libutf8proc2 \
         libprometheus-cpp-core1.0 libcivetweb1
       ;;
     cuda) echo python3 python3-pip ;;

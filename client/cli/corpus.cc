@@ -163,7 +163,8 @@ void DefineAdd(CLI::App& corpus, CommandContext& context) {
       ->type_name("");
   AddEnum(command, "--normalization", options->normalization, kNormalizationNames,
           "raw: the text as it is; d2l-letters: only lower-case letters and single spaces, as in "
-          "\"Dive into Deep Learning\" [raw]");
+          "\"Dive into Deep Learning\"; nfc: Unicode's Normalization Form C; lower-case: each "
+          "character in its lower case; nfc-lower-case: nfc, and lower-case then [raw]");
   command
       .add_option("--upload-id", options->upload_id,
                   "of an upload that broke, to go on with it [one that is drawn]")

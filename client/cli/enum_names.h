@@ -19,6 +19,9 @@ struct EnumName {
 inline constexpr EnumName<client::Normalization> kNormalizationNames[] = {
     {client::Normalization::kRaw, "raw"},
     {client::Normalization::kD2lLetters, "d2l-letters"},
+    {client::Normalization::kNfc, "nfc"},
+    {client::Normalization::kLowerCase, "lower-case"},
+    {client::Normalization::kNfcLowerCase, "nfc-lower-case"},
 };
 inline constexpr EnumName<client::Cell> kCellNames[] = {
     {client::Cell::kLstm, "lstm"},

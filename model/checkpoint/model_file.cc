@@ -18,7 +18,7 @@ namespace {
 using nlohmann::json;
 
 // The newest format that this program reads.
-constexpr int kFormat = 3;
+constexpr int kFormat = 4;
 constexpr char kKind[] = "model file";
 constexpr char kConfigKey[] = "derin.config";
 constexpr char kTokenizationKey[] = "derin.tokenization";
@@ -30,9 +30,13 @@ absl::Status Damaged(const absl::FormatSpec<Args...>& format, const Args&... arg
   return DamagedFile(kKind, absl::StrFormat(format, args...));
 }
 
-// The oldest format that can say `config`, so that older programs read what they can.
-int FormatOf(const StackConfig& config) {
-  switch (config.precision) {
+// The oldest format that can say `model`, so that older programs read what they can.
+int FormatOf(const ModelFile& model) {
+  if (model.normalization != Normalization::kRaw &&
+      model.normalization != Normalization::kD2lLetters) {
+    return 4;
+  }
+  switch (model.config.precision) {
     case Precision::kF32:
     case Precision::kF64:
       return 1;
@@ -188,7 +192,7 @@ absl::StatusOr<std::string> EncodeModelFile(const ModelFile& model) {
         layout.count(), ParameterLayout(model.config).count()));
   }
   Safetensors file;
-  file.metadata[kFormatKey] = absl::StrFormat("%d", FormatOf(model.config));
+  file.metadata[kFormatKey] = absl::StrFormat("%d", FormatOf(model));
   file.metadata[kConfigKey] = EncodeConfig(model.config);
   file.metadata[kTokenizationKey] = TokenizationName(model.tokenizer.tokenization());
   file.metadata[kNormalizationKey] = NormalizationName(model.normalization);

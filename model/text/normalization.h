@@ -1,11 +1,13 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "model/text/unicode.h"
 #include "model/text/utf8.h"
 
 namespace derin {
@@ -18,9 +20,20 @@ enum class Normalization {
   // and a-z become one space, the line is stripped and lower-cased; lines are joined with nothing
   // between. A line ends with \n; a \r is like any other character that is no letter.
   kD2lLetters,
+  // Unicode's Normalization Form C.
+  kNfc,
+  // Each character in Unicode's simple lower case.
+  kLowerCase,
+  // Form C first, and lower case then.
+  kNfcLowerCase,
 };
 
-// `raw`, `d2l-letters`: the names used in files and on the command line.
+inline constexpr std::array kNormalizations = {Normalization::kRaw, Normalization::kD2lLetters,
+                                               Normalization::kNfc, Normalization::kLowerCase,
+                                               Normalization::kNfcLowerCase};
+
+// `raw`, `d2l-letters`, `nfc`, `lower-case`, `nfc-lower-case`: the names used in files and on the
+// command line.
 std::string_view NormalizationName(Normalization normalization);
 absl::StatusOr<Normalization> ParseNormalization(std::string_view name);
 
@@ -40,7 +53,9 @@ class Normalizer {
  private:
   friend std::string NormalizePrompt(std::string_view prompt, Normalization normalization);
 
+  void AppendChecked(std::string_view piece, std::string& out);
   void AppendLetters(std::string_view text, std::string& out);
+  void AppendRest(std::string& out);
 
   Normalization normalization_;
   Utf8Checker utf8_;
@@ -48,6 +63,8 @@ class Normalizer {
   // last one.
   bool line_has_letters_ = false;
   bool gap_ = false;
+  NfcComposer composer_;
+  LowerCaser lower_caser_;
 };
 
 // `prompt` (UTF-8) as the model would have seen it between two letters of a text: nothing is

@@ -125,6 +125,12 @@ absl::StatusOr<Normalization> FromProto(v1::Normalization normalization, std::st
       return Normalization::kRaw;
     case v1::NORMALIZATION_D2L_LETTERS:
       return Normalization::kD2lLetters;
+    case v1::NORMALIZATION_NFC:
+      return Normalization::kNfc;
+    case v1::NORMALIZATION_LOWER_CASE:
+      return Normalization::kLowerCase;
+    case v1::NORMALIZATION_NFC_LOWER_CASE:
+      return Normalization::kNfcLowerCase;
     default:
       return UnknownValue(field, normalization, "Normalization");
   }
@@ -136,6 +142,12 @@ v1::Normalization ToProto(Normalization normalization) {
       return v1::NORMALIZATION_RAW;
     case Normalization::kD2lLetters:
       return v1::NORMALIZATION_D2L_LETTERS;
+    case Normalization::kNfc:
+      return v1::NORMALIZATION_NFC;
+    case Normalization::kLowerCase:
+      return v1::NORMALIZATION_LOWER_CASE;
+    case Normalization::kNfcLowerCase:
+      return v1::NORMALIZATION_NFC_LOWER_CASE;
   }
   return v1::NORMALIZATION_UNSPECIFIED;
 }

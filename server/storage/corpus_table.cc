@@ -11,9 +11,18 @@ namespace {
 
 // As people know it: `raw`.
 std::string_view NameOf(v1::Normalization normalization) {
-  return NormalizationName(normalization == v1::NORMALIZATION_D2L_LETTERS
-                               ? Normalization::kD2lLetters
-                               : Normalization::kRaw);
+  switch (normalization) {
+    case v1::NORMALIZATION_D2L_LETTERS:
+      return NormalizationName(Normalization::kD2lLetters);
+    case v1::NORMALIZATION_NFC:
+      return NormalizationName(Normalization::kNfc);
+    case v1::NORMALIZATION_LOWER_CASE:
+      return NormalizationName(Normalization::kLowerCase);
+    case v1::NORMALIZATION_NFC_LOWER_CASE:
+      return NormalizationName(Normalization::kNfcLowerCase);
+    default:
+      return NormalizationName(Normalization::kRaw);
+  }
 }
 
 }  // namespace

@@ -21,6 +21,12 @@ enum class Normalization {
   // The cleaning of "Dive into Deep Learning": lower-case letters and single spaces, lines stripped
   // and joined with nothing between.
   kD2lLetters,
+  // Unicode's Normalization Form C.
+  kNfc,
+  // Each character in Unicode's simple lower case.
+  kLowerCase,
+  // kNfc first, kLowerCase then.
+  kNfcLowerCase,
 };
 
 // How often a character is in a text.

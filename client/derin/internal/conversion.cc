@@ -5,9 +5,12 @@
 namespace derin::client::internal {
 namespace {
 
-constexpr EnumPairs<Normalization, v1::Normalization, 2> kNormalizations{
+constexpr EnumPairs<Normalization, v1::Normalization, 5> kNormalizations{
     {{Normalization::kRaw, v1::NORMALIZATION_RAW},
-     {Normalization::kD2lLetters, v1::NORMALIZATION_D2L_LETTERS}}};
+     {Normalization::kD2lLetters, v1::NORMALIZATION_D2L_LETTERS},
+     {Normalization::kNfc, v1::NORMALIZATION_NFC},
+     {Normalization::kLowerCase, v1::NORMALIZATION_LOWER_CASE},
+     {Normalization::kNfcLowerCase, v1::NORMALIZATION_NFC_LOWER_CASE}}};
 constexpr EnumPairs<Cell, v1::Cell, 4> kCells{{{Cell::kVanillaTanh, v1::CELL_VANILLA_TANH},
                                                {Cell::kVanillaRelu, v1::CELL_VANILLA_RELU},
                                                {Cell::kGru, v1::CELL_GRU},

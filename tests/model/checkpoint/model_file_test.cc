@@ -115,11 +115,11 @@ TEST(ModelFile, WithAnyBitFlippedIsRefusedOrTheSameModel) {
 }
 
 TEST(ModelFile, OfANewerFormatIsUnimplemented) {
-  const absl::Status status = StatusWith("derin.format", "4");
+  const absl::Status status = StatusWith("derin.format", "5");
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("format version 4; this program reads 1 to 3"));
-  EXPECT_EQ(StatusWith("derin.format", "3"), absl::OkStatus());
+              HasSubstr("format version 5; this program reads 1 to 4"));
+  EXPECT_EQ(StatusWith("derin.format", "4"), absl::OkStatus());
   for (const char* format : {"0", "-1", "one", "", "1.5", "99999999999"}) {
     EXPECT_EQ(StatusWith("derin.format", format).code(), absl::StatusCode::kDataLoss) << format;
   }
@@ -136,6 +136,20 @@ TEST(ModelFile, HasTheOldestFormatThatCanSayItsPrecision) {
     model.config.precision = precision;
     const Safetensors file = DecodeSafetensors(EncodeModelFile(model).value()).value();
     EXPECT_EQ(file.metadata.at("derin.format"), format) << PrecisionName(precision);
+  }
+}
+
+TEST(ModelFile, ComesBackWithEveryNormalization) {
+  for (const Normalization normalization : kNormalizations) {
+    ModelFile model = SmallModel();
+    model.normalization = normalization;
+    const std::string bytes = EncodeModelFile(model).value();
+    const bool old =
+        normalization == Normalization::kRaw || normalization == Normalization::kD2lLetters;
+    EXPECT_EQ(DecodeSafetensors(bytes)->metadata.at("derin.format"), old ? "1" : "4");
+    const absl::StatusOr<ModelFile> file = DecodeModelFile(bytes);
+    ASSERT_TRUE(file.ok()) << file.status();
+    ExpectSame(*file, model);
   }
 }
 

@@ -53,7 +53,7 @@ TEST(Normalizer, GivesTheSameTextHoweverItIsCut) {
 }
 
 TEST(Normalizer, RefusesATextThatIsNotUtf8) {
-  for (const Normalization each : {Normalization::kRaw, Normalization::kD2lLetters}) {
+  for (const Normalization each : kNormalizations) {
     Normalizer normalizer(each);
     std::string out;
     EXPECT_EQ(normalizer.Append("good \xC3", out), absl::OkStatus());
@@ -83,8 +83,28 @@ TEST(NormalizePrompt, TreatsAPromptAsThePartOfATextBetweenTwoLetters) {
   }
 }
 
+TEST(Normalizer, ComposesFirstAndBringsToLowerCaseThen) {
+  // The angstrom sign, a bare accent, a capital with one that has no lower case of two parts.
+  const std::string text = "A \u212B E\u0301 \u0130 \u1E9E";
+  EXPECT_EQ(NormalizeInPieces(text, Normalization::kNfc, 1), "A \u00C5 \u00C9 \u0130 \u1E9E");
+  EXPECT_EQ(NormalizeInPieces(text, Normalization::kLowerCase, 1), "a \u00E5 e\u0301 i \u00DF");
+  EXPECT_EQ(NormalizeInPieces(text, Normalization::kNfcLowerCase, 1), "a \u00E5 \u00E9 i \u00DF");
+  for (const Normalization each : kNormalizations) {
+    for (size_t piece = 2; piece < text.size(); ++piece) {
+      EXPECT_EQ(NormalizeInPieces(text, each, piece), NormalizeInPieces(text, each, 1));
+    }
+  }
+}
+
+TEST(NormalizePrompt, BringsAPromptToTheFormOfItsModelsText) {
+  EXPECT_EQ(NormalizePrompt("Cafe\u0301 ", Normalization::kNfc), "Caf\u00E9 ");
+  EXPECT_EQ(NormalizePrompt("CAFE\u0301 ", Normalization::kNfcLowerCase), "caf\u00E9 ");
+  EXPECT_EQ(NormalizePrompt(" B\xFF", Normalization::kLowerCase), " b\xFF");
+  EXPECT_EQ(NormalizePrompt("cut \xC3", Normalization::kNfc), "cut \xC3");
+}
+
 TEST(Normalization, NamesParseBack) {
-  for (const Normalization each : {Normalization::kRaw, Normalization::kD2lLetters}) {
+  for (const Normalization each : kNormalizations) {
     EXPECT_EQ(ParseNormalization(NormalizationName(each)).value(), each);
   }
   const auto unknown = ParseNormalization("lower");

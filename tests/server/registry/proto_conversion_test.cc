@@ -21,7 +21,7 @@ TEST(ProtoConversion, EveryValueOfTheModelHasOneInTheApi) {
        OfferedPrecisions({std::begin(kPrecisions), std::end(kPrecisions)})) {
     EXPECT_EQ(*FromProto(ToProto(precision), "precision"), precision);
   }
-  for (const Normalization normalization : {Normalization::kRaw, Normalization::kD2lLetters}) {
+  for (const Normalization normalization : kNormalizations) {
     EXPECT_EQ(*FromProto(ToProto(normalization), "normalization"), normalization);
   }
 }
