@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
@@ -49,6 +50,20 @@ void Print(const client::Corpus& corpus, Console& console) {
                {"most frequent", MostFrequent(corpus)},
                {"sha256", corpus.sha256}},
               console.out);
+  if (corpus.documents.empty()) return;
+  console.out << '\n';
+  Table table({{"DOCUMENT"},
+               {"SIZE", Table::Align::kRight},
+               {"CHARACTERS", Table::Align::kRight},
+               {"SHARE", Table::Align::kRight},
+               {"VOCABULARY", Table::Align::kRight}});
+  for (const client::CorpusDocument& one : corpus.documents) {
+    const double share =
+        static_cast<double>(one.character_count) / static_cast<double>(corpus.character_count);
+    table.AddRow({OneLine(one.name), Bytes(one.size_bytes), WholeNumber(one.character_count),
+                  absl::StrFormat("%.1f %%", 100 * share), WholeNumber(one.vocabulary_size)});
+  }
+  table.Print(console.out);
 }
 
 struct AddOptions {
@@ -56,11 +71,13 @@ struct AddOptions {
   std::vector<std::string> files;
   client::Normalization normalization = client::Normalization::kUnspecified;
   std::string upload_id;
+  std::vector<std::string> documents;
 };
 
 constexpr FieldFlag kAddFlags[] = {{"header.corpus_id", "NAME"},
                                    {"header.upload_id", "--upload-id"},
-                                   {"upload_id", "--upload-id"}};
+                                   {"upload_id", "--upload-id"},
+                                   {"document.name", "--document"}};
 
 // Of all of `files`, where each is one that has a size.
 std::optional<int64_t> TotalBytes(const std::vector<std::string>& files) {
@@ -89,17 +106,35 @@ void HintAtRest(CommandContext& context, client::Client& client,
                         << "--upload-id " << upload.upload_id << " goes on\n";
 }
 
-// All of `files`; `-` is what is left in `input`.
-absl::StatusOr<client::ByteSource> Source(const std::vector<std::string>& files,
-                                          std::istream& input) {
-  std::vector<client::ByteSource> sources;
-  for (const std::string& file : files) {
+// That of `--document`, or the file's without its ending; another one where that is taken.
+std::string DocumentName(const AddOptions& options, size_t number,
+                         const std::vector<client::DocumentSource>& before) {
+  if (!options.documents.empty()) return options.documents[number];
+  const std::string& file = options.files[number];
+  const std::string plain =
+      file == "-" ? "standard input" : std::filesystem::path(file).stem().string();
+  std::string name = plain;
+  const auto taken = [&](const client::DocumentSource& one) { return one.name == name; };
+  for (int copy = 2; std::any_of(before.begin(), before.end(), taken); ++copy) {
+    name = absl::StrCat(plain, " ", copy);
+  }
+  return name;
+}
+
+// A document of each file; `-` is what is left in `input`, and no document when it is alone.
+absl::StatusOr<std::vector<client::DocumentSource>> Documents(const AddOptions& options,
+                                                              std::istream& input) {
+  std::vector<client::DocumentSource> documents;
+  for (size_t i = 0; i < options.files.size(); ++i) {
+    const std::string& file = options.files[i];
     absl::StatusOr<client::ByteSource> source =
         file == "-" ? client::StreamSource(input) : client::FilesSource({file});
     if (!source.ok()) return source.status();
-    sources.push_back(*std::move(source));
+    const bool nameless = options.files.size() == 1 && file == "-" && options.documents.empty();
+    documents.push_back({.name = nameless ? "" : DocumentName(options, i, documents),
+                         .source = *std::move(source)});
   }
-  return client::JoinedSource(std::move(sources));
+  return documents;
 }
 
 absl::Status Add(CommandContext& context, const AddOptions& options) {
@@ -107,9 +142,15 @@ absl::Status Add(CommandContext& context, const AddOptions& options) {
   if (std::count(options.files.begin(), options.files.end(), "-") > 1) {
     return context.BadUsage("standard input (-) is there once only");
   }
+  if (!options.documents.empty() && options.documents.size() != options.files.size()) {
+    return context.BadUsage(
+        absl::StrFormat("wanted one --document for each FILE or none: got %d for %d files",
+                        options.documents.size(), options.files.size()));
+  }
   // Before connecting: a file that is missing is known at once.
-  const absl::StatusOr<client::ByteSource> source = Source(options.files, console.in);
-  if (!source.ok()) return source.status();
+  const absl::StatusOr<std::vector<client::DocumentSource>> documents =
+      Documents(options, console.in);
+  if (!documents.ok()) return documents.status();
   auto client = context.Connect();
   if (!client.ok()) return client.status();
 
@@ -130,7 +171,7 @@ absl::Status Add(CommandContext& context, const AddOptions& options) {
     if (!lost) line.Note("lost the connection: " + std::string(error.message()) + "; trying again");
     lost = true;
   };
-  const auto corpus = (*client)->UploadCorpus(upload, *source, callbacks, &console.interrupt);
+  const auto corpus = (*client)->UploadCorpus(upload, *documents, callbacks, &console.interrupt);
   line.Erase();
   if (!corpus.ok()) {
     HintAtRest(context, **client, upload, corpus.status());
@@ -141,7 +182,11 @@ absl::Status Add(CommandContext& context, const AddOptions& options) {
     return absl::OkStatus();
   }
   console.out << corpus->name << ": " << WholeNumber(corpus->character_count) << " characters, "
-              << corpus->vocabulary_size << " in the vocabulary\n";
+              << corpus->vocabulary_size << " in the vocabulary"
+              << (corpus->document_count > 1
+                      ? absl::StrCat(", ", corpus->document_count, " documents")
+                      : "")
+              << '\n';
   context.Hint("next: " + context.Suggest("train --corpus " + upload.corpus_id + " --model NAME"));
   return absl::OkStatus();
 }
@@ -150,7 +195,8 @@ void DefineAdd(CLI::App& corpus, CommandContext& context) {
   CLI::App& command = AddCommand(
       corpus, "add", "Uploads a text to train on; it is stored only when all of it arrived.",
       "  derin corpus add timemachine timemachine.txt --normalization d2l-letters\n"
-      "  derin corpus add books alice.txt sherlock.txt    # one after the other\n"
+      "  derin corpus add books alice.txt sherlock.txt    # two documents: alice, sherlock\n"
+      "  derin corpus add verse a.txt b.txt --document Poe --document Dickinson\n"
       "  curl -s https://example.org/book.txt | derin corpus add book -");
   auto options = std::make_shared<AddOptions>();
   command.add_option("NAME", options->name, "letters a-z, digits and hyphens, at most 63")
@@ -158,13 +204,15 @@ void DefineAdd(CLI::App& corpus, CommandContext& context) {
       ->type_name("");
   command
       .add_option("FILE", options->files,
-                  "UTF-8 texts, joined with nothing between; - is standard input")
+                  "UTF-8 texts, each a document, joined with nothing between; - is standard input")
       ->required()
       ->type_name("");
   AddEnum(command, "--normalization", options->normalization, kNormalizationNames,
           "raw: the text as it is; d2l-letters: only lower-case letters and single spaces, as in "
           "\"Dive into Deep Learning\"; nfc: Unicode's Normalization Form C; lower-case: each "
           "character in its lower case; nfc-lower-case: nfc, and lower-case then [raw]");
+  AddTexts(command, "--document", options->documents,
+           "name of a document, once for each FILE in order [the file's, without ending]");
   command
       .add_option("--upload-id", options->upload_id,
                   "of an upload that broke, to go on with it [one that is drawn]")

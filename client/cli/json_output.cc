@@ -127,6 +127,13 @@ Json ToJson(const client::Corpus& corpus) {
   for (const client::CharacterCount& one : corpus.most_frequent) {
     json["most_frequent"].push_back({{"character", one.character}, {"count", one.count}});
   }
+  json["document_count"] = corpus.document_count;
+  for (const client::CorpusDocument& one : corpus.documents) {
+    json["documents"].push_back({{"name", one.name},
+                                 {"size_bytes", one.size_bytes},
+                                 {"character_count", one.character_count},
+                                 {"vocabulary_size", one.vocabulary_size}});
+  }
   return json;
 }
 

@@ -78,7 +78,10 @@ absl::StatusOr<v1::ListCorporaResponse> CorpusService::List(const v1::ListCorpor
   absl::StatusOr<Listing<v1::Corpus>> listing = store_.ListCorpora(page->after, page->size);
   if (!listing.ok()) return listing.status();
   v1::ListCorporaResponse response;
-  for (v1::Corpus& corpus : listing->items) *response.add_corpora() = std::move(corpus);
+  for (v1::Corpus& corpus : listing->items) {
+    corpus.clear_documents();  // a page of them would not fit a message
+    *response.add_corpora() = std::move(corpus);
+  }
   response.set_next_page_token(PageToken(listing->next));
   return response;
 }

@@ -1,7 +1,9 @@
 #include "server/rpc/corpus_upload.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/registry/proto_conversion.h"
 #include "server/rpc/upload_check.h"
@@ -13,11 +15,8 @@ namespace derin::server {
 namespace {
 
 constexpr size_t kMostFrequent = 20;
-
-// `fault` says that the text is not UTF-8, and where.
-absl::Status NotUtf8(const absl::Status& fault) {
-  return Refusal(absl::StatusCode::kInvalidArgument, "NOT_UTF8", std::string(fault.message()));
-}
+constexpr int kMostDocuments = 1000;
+constexpr size_t kLongestName = 200;
 
 }  // namespace
 
@@ -34,8 +33,7 @@ absl::StatusOr<CorpusUpload> CorpusUpload::Begin(const v1::UploadCorpusHeader& h
   absl::StatusOr<std::unique_ptr<UploadLease>> lease = uploads.Begin(owner, header);
   if (!lease.ok()) return lease.status();
   if (!(*lease)->corpus().has_value()) {
-    const absl::Status gone_on = (*lease)->GoOnAt(
-        header.offset(), [&upload](std::string_view piece) { return upload->Take(piece); });
+    const absl::Status gone_on = upload->GoOnWith(**lease, header.offset());
     if (!gone_on.ok()) {
       // Lost, or refused before: a server that stopped meanwhile may not have forgotten it.
       if (absl::IsDataLoss(gone_on) || absl::IsInvalidArgument(gone_on)) (*lease)->Remove();
@@ -96,6 +94,87 @@ void CorpusUpload::Forget() {
   if (lease_ != nullptr) lease_->Remove();
 }
 
+absl::Status CorpusUpload::GoOnWith(UploadLease& lease, int64_t offset) {
+  const std::vector<storage::DocumentBegin> documents = lease.DocumentsBefore(offset);
+  size_t next = 0;
+  return lease.GoOnAt(offset, [&](std::string_view piece) {
+    while (next < documents.size() &&
+           documents[next].offset() < sent_bytes_ + static_cast<int64_t>(piece.size())) {
+      const auto before = static_cast<size_t>(documents[next].offset() - sent_bytes_);
+      absl::Status status = before > 0 ? Take(piece.substr(0, before)) : absl::OkStatus();
+      if (status.ok()) status = BeginDocument(documents[next++].name());
+      if (!status.ok()) return status;
+      piece.remove_prefix(before);
+    }
+    return Take(piece);
+  });
+}
+
+absl::Status CorpusUpload::StartDocument(std::string_view name) {
+  if (lease_ == nullptr) return BeginDocument(name);
+  if (lease_->corpus().has_value()) return absl::OkStatus();
+  if (absl::Status status = BeginDocument(name); !status.ok()) return EndLeaseOn(status);
+  return lease_->AppendDocument(name);
+}
+
+absl::Status CorpusUpload::CheckDocument(std::string_view name) const {
+  if (sent_bytes_ > 0 && corpus_.documents().empty()) {
+    return InvalidField("document", "got one after a chunk of none, wanted it before any");
+  }
+  if (corpus_.documents_size() == kMostDocuments) {
+    return InvalidField("document",
+                        absl::StrFormat("got more than %d, the most of a corpus", kMostDocuments));
+  }
+  const bool printable = std::all_of(name.begin(), name.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && c != 0x7F;
+  });
+  if (name.empty() || name.size() > kLongestName || !printable) {
+    return InvalidField("document.name",
+                        absl::StrFormat("got %s, wanted 1 to %d bytes without control characters",
+                                        Quoted(name), kLongestName));
+  }
+  if (document_names_.contains(std::string(name))) {
+    return InvalidField("document.name", absl::StrCat("got ", Quoted(name), " twice"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CorpusUpload::BeginDocument(std::string_view name) {
+  if (absl::Status status = CheckDocument(name); !status.ok()) return status;
+  if (absl::Status status = EndDocument(); !status.ok()) return status;
+  document_names_.emplace(std::string(name));
+  corpus_.add_documents()->set_name(std::string(name));
+  normalizer_ = Normalizer(normalization_);
+  document_statistics_ = TextStatistics();
+  return absl::OkStatus();
+}
+
+absl::Status CorpusUpload::EndDocument() {
+  if (absl::Status status = normalizer_.Finish(normalized_); !status.ok()) return NotUtf8(status);
+  if (absl::Status status = WriteNormalized(); !status.ok()) return status;
+  if (corpus_.documents().empty()) return absl::OkStatus();
+  v1::CorpusDocument& last = *corpus_.mutable_documents()->rbegin();
+  if (last.size_bytes() == 0) {
+    return Refusal(
+        absl::StatusCode::kInvalidArgument, "EMPTY_TEXT",
+        absl::StrFormat("nothing of the document %s is there after normalization %s",
+                        Quoted(last.name()), std::string(NormalizationName(normalization_))));
+  }
+  last.set_character_count(document_statistics_.character_count());
+  last.set_vocabulary_size(document_statistics_.distinct_characters() + 1);
+  return absl::OkStatus();
+}
+
+// `fault` says that the text is not UTF-8, and where.
+absl::Status CorpusUpload::NotUtf8(const absl::Status& fault) const {
+  const std::string where =
+      corpus_.documents().empty()
+          ? ""
+          : absl::StrCat("in the document ", Quoted(corpus_.documents().rbegin()->name()), " ");
+  return Refusal(absl::StatusCode::kInvalidArgument, "NOT_UTF8",
+                 absl::StrCat(where, fault.message()));
+}
+
 absl::Status CorpusUpload::Take(std::string_view chunk) {
   sent_bytes_ += static_cast<int64_t>(chunk.size());
   if (sent_bytes_ > max_bytes_) {
@@ -115,6 +194,11 @@ absl::Status CorpusUpload::Take(std::string_view chunk) {
 
 absl::Status CorpusUpload::WriteNormalized() {
   statistics_.Append(normalized_);
+  if (!corpus_.documents().empty()) {
+    v1::CorpusDocument& last = *corpus_.mutable_documents()->rbegin();
+    last.set_size_bytes(last.size_bytes() + static_cast<int64_t>(normalized_.size()));
+    document_statistics_.Append(normalized_);
+  }
   absl::Status status = writer_.Append(normalized_);
   normalized_.clear();
   return status;
@@ -137,9 +221,9 @@ absl::StatusOr<Blob> CorpusUpload::Close(absl::Time now) {
       !status.ok()) {
     return status;
   }
-  if (absl::Status status = normalizer_.Finish(normalized_); !status.ok()) return NotUtf8(status);
-  if (absl::Status status = WriteNormalized(); !status.ok()) return status;
+  if (absl::Status status = EndDocument(); !status.ok()) return status;
   if (absl::Status status = CheckNotEmpty(); !status.ok()) return status;
+  corpus_.set_document_count(corpus_.documents_size());
   absl::StatusOr<Blob> blob = writer_.Commit();
   if (!blob.ok()) return blob.status();
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -33,6 +34,10 @@ class CorpusUpload {
                                             int64_t max_bytes, UploadStore& uploads,
                                             std::string_view owner);
 
+  // What follows is of the document of this name. INVALID_ARGUMENT naming `document` when it cannot
+  // be, or with reason EMPTY_TEXT when the one before has nothing.
+  absl::Status StartDocument(std::string_view name);
+
   // The next bytes as sent. INVALID_ARGUMENT for a chunk above kMaxChunkBytes (naming the field),
   // with reason CORPUS_TOO_LARGE, or NOT_UTF8 and the byte offset of the first fault. After an
   // error the object is of no more use.
@@ -57,10 +62,16 @@ class CorpusUpload {
                BlobWriter writer, int64_t max_bytes);
 
   absl::Status Take(std::string_view bytes);
+  absl::Status BeginDocument(std::string_view name);
+  absl::Status EndDocument();
+  absl::Status CheckDocument(std::string_view name) const;
+  // With what a lease has of it before `offset`.
+  absl::Status GoOnWith(UploadLease& lease, int64_t offset);
   absl::Status WriteNormalized();
   // Checks and commits the whole text, whose figures `corpus_` has then.
   absl::StatusOr<Blob> Close(absl::Time now);
   absl::Status CheckNotEmpty() const;
+  absl::Status NotUtf8(const absl::Status& fault) const;
   // Another call with what led to `status` would only lead to it again.
   absl::Status EndLeaseOn(absl::Status status);
 
@@ -73,6 +84,8 @@ class CorpusUpload {
   Sha256 sent_sha256_;
   int64_t sent_bytes_ = 0;
   TextStatistics statistics_;
+  TextStatistics document_statistics_;  // of the last document
+  absl::flat_hash_set<std::string> document_names_;
   std::string normalized_;              // not written yet
   std::unique_ptr<UploadLease> lease_;  // null: it ends with the call
   int64_t bytes_before_ = 0;

@@ -79,8 +79,15 @@ class UploadReactor final : public grpc::ServerReadReactor<Request> {
       case Request::kChunk:
         if (!upload_.has_value()) return MissingHeader();
         return Append(request.chunk());
-      case Request::PART_NOT_SET:
+      default:
         break;
+    }
+    // Parts that only some requests have.
+    if constexpr (requires { request.document(); }) {
+      if (request.has_document()) {
+        return upload_.has_value() ? upload_->StartDocument(request.document().name())
+                                   : MissingHeader();
+      }
     }
     return InvalidField("part", "got a message with neither header nor chunk");
   }

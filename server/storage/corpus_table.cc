@@ -1,5 +1,7 @@
 #include "server/storage/corpus_table.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_format.h"
 #include "model/text/normalization.h"
 #include "server/status/error.h"
@@ -25,6 +27,16 @@ std::string_view NameOf(v1::Normalization normalization) {
   }
 }
 
+// One of before there were any is the same as with any.
+bool SameDocuments(const v1::Corpus& stored, const v1::Corpus& corpus) {
+  if (stored.documents().empty() || corpus.documents().empty()) return true;
+  return std::equal(stored.documents().begin(), stored.documents().end(),
+                    corpus.documents().begin(), corpus.documents().end(),
+                    [](const v1::CorpusDocument& one, const v1::CorpusDocument& other) {
+                      return one.name() == other.name() && one.size_bytes() == other.size_bytes();
+                    });
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Corpus> Insert(Database& database, const v1::Corpus& corpus,
@@ -33,7 +45,9 @@ absl::StatusOr<v1::Corpus> Insert(Database& database, const v1::Corpus& corpus,
   const absl::StatusOr<v1::Corpus> stored = Get(database, id);
   if (stored.ok()) {
     if (stored->sha256() == corpus.sha256() && stored->normalization() == corpus.normalization()) {
-      return stored;
+      if (SameDocuments(*stored, corpus)) return stored;
+      return Refusal(absl::StatusCode::kAlreadyExists, "CORPUS_EXISTS",
+                     absl::StrFormat("%s is the same text of other documents", corpus.name()));
     }
     return Refusal(
         absl::StatusCode::kAlreadyExists, "CORPUS_EXISTS",

@@ -82,6 +82,12 @@ absl::Status UploadLease::GoOnAt(int64_t offset, const UploadSpool::Sink& sink) 
                                    offset, committed_bytes_));
   }
   if (committed_bytes_ == 0) return absl::OkStatus();
+  {
+    absl::MutexLock lock(&held_->mutex);
+    if (absl::Status held = CheckHeld(*held_); !held.ok()) return held;
+    auto& documents = *held_->stored.record.mutable_documents();
+    while (!documents.empty() && documents.rbegin()->offset() >= offset) documents.RemoveLast();
+  }
   // Gigabytes are read without the lock, so that another call can take them over meanwhile: only a
   // lease that is held changes them.
   const UploadSpool* spool = nullptr;
@@ -102,6 +108,24 @@ absl::Status UploadLease::GoOnAt(int64_t offset, const UploadSpool::Sink& sink) 
   if (absl::Status put = store_.PutUpload(stored); !put.ok()) return put;
   held_->stored = std::move(stored);
   return held_->spool->CutTo(offset, crc32);
+}
+
+std::vector<storage::DocumentBegin> UploadLease::DocumentsBefore(int64_t offset) const {
+  absl::MutexLock lock(&held_->mutex);
+  std::vector<storage::DocumentBegin> before;
+  for (const storage::DocumentBegin& one : held_->stored.record.documents()) {
+    if (one.offset() < offset) before.push_back(one);
+  }
+  return before;
+}
+
+absl::Status UploadLease::AppendDocument(std::string_view name) {
+  absl::MutexLock lock(&held_->mutex);
+  if (absl::Status held = CheckHeld(*held_); !held.ok()) return held;
+  storage::DocumentBegin& begin = *held_->stored.record.add_documents();
+  begin.set_name(std::string(name));
+  begin.set_offset(held_->spool->bytes());
+  return absl::OkStatus();
 }
 
 absl::Status UploadLease::Append(std::string_view bytes) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -36,9 +37,14 @@ class UploadLease {
   // At the begin of the call.
   int64_t committed_bytes() const { return committed_bytes_; }
 
-  // Hands the bytes before `offset` to `sink` in order and drops those behind. OUT_OF_RANGE, reason
-  // UPLOAD_OFFSET, when they are not all there; DATA_LOSS as UploadSpool. First, and once.
+  // The documents that begin before `offset`, in order.
+  std::vector<storage::DocumentBegin> DocumentsBefore(int64_t offset) const;
+  // Hands the bytes before `offset` to `sink` in order and drops those behind, and the documents
+  // that do not begin before. OUT_OF_RANGE, reason UPLOAD_OFFSET, when they are not all there;
+  // DATA_LOSS as UploadSpool. First, and once.
   absl::Status GoOnAt(int64_t offset, const UploadSpool::Sink& sink);
+  // A document begins behind what was appended; committed with its bytes.
+  absl::Status AppendDocument(std::string_view name);
   // The next bytes; commits those of every 4 MiB.
   absl::Status Append(std::string_view bytes);
   // Stores what the upload became, as MetadataStore::InsertCorpus, and the upload as ended well.

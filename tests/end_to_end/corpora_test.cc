@@ -23,6 +23,12 @@ class Corpora : public ServerTest {
 
   std::unique_ptr<v1::CorpusService::Stub> Stub() { return v1::CorpusService::NewStub(channel_); }
 
+  static v1::UploadCorpusRequest Document(const std::string& name) {
+    v1::UploadCorpusRequest message;
+    message.mutable_document()->set_name(name);
+    return message;
+  }
+
   struct Outcome {
     grpc::Status status;
     v1::Corpus corpus;
@@ -139,6 +145,22 @@ TEST_F(Corpora, WhatWasUploadedCanBeGot) {
   EXPECT_EQ(got.corpus.sha256(), Sha256Hex("the time machineby h g wells"));
 }
 
+TEST_F(Corpora, DocumentsAreInTheCorpusButNotInLists) {
+  const Outcome uploaded = UploadMessages(
+      {Header("both"), Document("one"), Chunk("12"), Chunk("3"), Document("two"), Chunk("four")});
+  ASSERT_TRUE(uploaded.status.ok()) << uploaded.status.error_message();
+  const v1::Corpus got = Get("corpora/both").corpus;
+  ASSERT_EQ(got.documents_size(), 2);
+  EXPECT_EQ(got.documents(0).name(), "one");
+  EXPECT_EQ(got.documents(0).character_count(), 3);
+  EXPECT_EQ(got.documents(1).size_bytes(), 4);
+  EXPECT_EQ(got.sha256(), Sha256Hex("123four"));
+  v1::ListCorporaResponse page;
+  ASSERT_TRUE(ListPage(0, "", page).ok());
+  EXPECT_EQ(page.corpora(0).documents_size(), 0);
+  EXPECT_EQ(page.corpora(0).document_count(), 2);
+}
+
 TEST_F(Corpora, UploadsAtFaultAreRefusedAndStoreNothing) {
   v1::UploadCorpusRequest wrong_digest = Header("a");
   wrong_digest.mutable_header()->set_sha256(Sha256Hex("something else"));
@@ -160,6 +182,8 @@ TEST_F(Corpora, UploadsAtFaultAreRefusedAndStoreNothing) {
       {{Header("A"), text}, grpc::INVALID_ARGUMENT, "INVALID_FIELD", "header.corpus_id"},
       {{}, grpc::INVALID_ARGUMENT, "INVALID_FIELD", "header"},
       {{text}, grpc::INVALID_ARGUMENT, "INVALID_FIELD", "header"},
+      {{Document("a")}, grpc::INVALID_ARGUMENT, "INVALID_FIELD", "header"},
+      {{Header("a"), text, Document("a")}, grpc::INVALID_ARGUMENT, "INVALID_FIELD", "document"},
       {{Header("a"), text, Header("a")}, grpc::INVALID_ARGUMENT, "INVALID_FIELD", "header"},
       {{Header("a"), v1::UploadCorpusRequest()}, grpc::INVALID_ARGUMENT, "INVALID_FIELD", "part"},
       {{Header("a"), Chunk(std::string((1 << 20) + 1, 'a'))},

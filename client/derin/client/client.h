@@ -107,6 +107,11 @@ class Client {
   absl::StatusOr<Corpus> UploadCorpus(const UploadCorpusOptions& options, const ByteSource& source,
                                       const UploadCorpusCallbacks& callbacks = {},
                                       Cancellation* cancellation = nullptr);
+  // The same of a corpus of several documents, each normalised for itself.
+  absl::StatusOr<Corpus> UploadCorpus(const UploadCorpusOptions& options,
+                                      const std::vector<DocumentSource>& documents,
+                                      const UploadCorpusCallbacks& callbacks = {},
+                                      Cancellation* cancellation = nullptr);
   // What the server has of an upload of the caller's.
   absl::StatusOr<CorpusUpload> GetCorpusUpload(const std::string& upload_id);
   // Names are `corpora/ID`, `models/ID`, `trainingJobs/ID` and `sessions/ID` throughout.

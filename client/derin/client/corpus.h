@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "derin/client/byte_source.h"
 
 namespace derin::client {
 
@@ -38,6 +39,19 @@ struct CharacterCount {
   bool operator==(const CharacterCount&) const = default;
 };
 
+// One of several texts that a corpus consists of, such as a book.
+struct CorpusDocument {
+  std::string name;
+  // Of UTF-8 after normalisation, at least 1.
+  int64_t size_bytes = 0;
+  // After normalisation, at least 1.
+  int64_t character_count = 0;
+  // Distinct code points, and one more for `<unk>`.
+  int32_t vocabulary_size = 0;
+
+  bool operator==(const CorpusDocument&) const = default;
+};
+
 // A text to train on. It never changes: another text is another corpus.
 struct Corpus {
   // `corpora/ID`.
@@ -55,6 +69,18 @@ struct Corpus {
   // The most frequent characters, 20 at most, by falling count. Empty where the server does not
   // say.
   std::vector<CharacterCount> most_frequent;
+  // In the order in which they stand in it. Empty in what ListCorpora gives, and for a text that
+  // was uploaded without any.
+  std::vector<CorpusDocument> documents;
+  int32_t document_count = 0;
+};
+
+// A document to upload.
+struct DocumentSource {
+  // 1 to 200 bytes without control characters, as no other has. Empty, for one alone: a text
+  // without documents.
+  std::string name;
+  ByteSource source;
 };
 
 // One for UploadCorpusOptions: 128 random bits.

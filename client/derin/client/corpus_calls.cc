@@ -27,7 +27,15 @@ absl::StatusOr<Corpus> Client::UploadCorpus(const UploadCorpusOptions& options,
                                             const ByteSource& source,
                                             const UploadCorpusCallbacks& callbacks,
                                             Cancellation* cancellation) {
-  internal::CorpusSender sender(*connection_, options, source, callbacks, cancellation);
+  return UploadCorpus(options, std::vector<DocumentSource>{{.name = "", .source = source}},
+                      callbacks, cancellation);
+}
+
+absl::StatusOr<Corpus> Client::UploadCorpus(const UploadCorpusOptions& options,
+                                            const std::vector<DocumentSource>& documents,
+                                            const UploadCorpusCallbacks& callbacks,
+                                            Cancellation* cancellation) {
+  internal::CorpusSender sender(*connection_, options, documents, callbacks, cancellation);
   const auto corpus = sender.Run();
   if (!corpus.ok()) return corpus.status();
   return FromProto(*corpus);

@@ -54,6 +54,11 @@ Corpus FromProto(const v1::Corpus& from) {
   for (const auto& one : from.most_frequent()) {
     to.most_frequent.push_back({one.character(), one.count()});
   }
+  for (const auto& one : from.documents()) {
+    to.documents.push_back(
+        {one.name(), one.size_bytes(), one.character_count(), one.vocabulary_size()});
+  }
+  to.document_count = from.document_count();
   return to;
 }
 

@@ -49,11 +49,11 @@ std::string_view SentBytes::From(int64_t offset) const {
 }
 
 CorpusSender::CorpusSender(Connection& connection, const UploadCorpusOptions& options,
-                           const ByteSource& source, const UploadCorpusCallbacks& callbacks,
-                           Cancellation* cancellation)
+                           const std::vector<DocumentSource>& documents,
+                           const UploadCorpusCallbacks& callbacks, Cancellation* cancellation)
     : connection_(connection),
       options_(options),
-      source_(source),
+      documents_(documents),
       callbacks_(callbacks),
       cancellation_(cancellation),
       reconnections_(connection, options.reconnect_tries, options.reconnect_wait, cancellation) {}
@@ -143,18 +143,37 @@ absl::StatusOr<bool> CorpusSender::Locate() {
 }
 
 absl::StatusOr<std::string_view> CorpusSender::Next() {
-  if (offset_ == sent_.end()) {
+  if (offset_ < sent_.end()) return sent_.From(offset_);
+  if (begins_.empty() && !documents_.empty()) begins_.push_back(0);
+  while (!begins_.empty()) {
     std::string chunk(kChunkBytes, '\0');
-    const absl::StatusOr<size_t> count = source_(absl::MakeSpan(&chunk[0], chunk.size()));
+    const ByteSource& source = documents_[begins_.size() - 1].source;
+    const absl::StatusOr<size_t> count = source(absl::MakeSpan(&chunk[0], chunk.size()));
     if (!count.ok()) {
       source_failed_ = true;
       return count.status();
     }
-    if (*count == 0) return std::string_view();
-    chunk.resize(*count);
-    sent_.Add(std::move(chunk));
+    if (*count > 0) {
+      chunk.resize(*count);
+      sent_.Add(std::move(chunk));
+      return sent_.From(offset_);
+    }
+    if (begins_.back() == sent_.end() && !documents_[begins_.size() - 1].name.empty()) {
+      source_failed_ = true;
+      return absl::InvalidArgumentError(
+          absl::StrCat("the document ", documents_[begins_.size() - 1].name, " is empty"));
+    }
+    if (begins_.size() == documents_.size()) break;
+    begins_.push_back(sent_.end());
   }
-  return sent_.From(offset_);
+  return std::string_view();
+}
+
+const std::string* CorpusSender::DocumentHere() const {
+  const auto found = std::lower_bound(begins_.begin(), begins_.end(), offset_);
+  if (found == begins_.end() || *found != offset_) return nullptr;
+  const std::string& name = documents_[static_cast<size_t>(found - begins_.begin())].name;
+  return name.empty() ? nullptr : &name;
 }
 
 void CorpusSender::Tell() {
@@ -179,6 +198,12 @@ absl::StatusOr<derin::v1::Corpus> CorpusSender::Send() {
     const absl::StatusOr<std::string_view> next = Next();
     if (!next.ok()) read = next.status();
     if (!next.ok() || next->empty()) break;
+    if (const std::string* name = DocumentHere(); name != nullptr) {
+      derin::v1::UploadCorpusRequest begin;
+      begin.mutable_document()->set_name(*name);
+      if (absl::Status valid = CheckUtf8(begin); !valid.ok()) read = valid;
+      if (!read.ok() || !writer->Write(begin)) break;
+    }
     request.set_chunk(next->data(), next->size());
     more = writer->Write(request);
     if (!more) break;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -40,8 +41,9 @@ class SentBytes {
 class CorpusSender {
  public:
   // All but `options` outlive it.
-  CorpusSender(Connection& connection, const UploadCorpusOptions& options, const ByteSource& source,
-               const UploadCorpusCallbacks& callbacks, Cancellation* cancellation);
+  CorpusSender(Connection& connection, const UploadCorpusOptions& options,
+               const std::vector<DocumentSource>& documents, const UploadCorpusCallbacks& callbacks,
+               Cancellation* cancellation);
 
   // Once.
   absl::StatusOr<derin::v1::Corpus> Run();
@@ -53,6 +55,8 @@ class CorpusSender {
   absl::StatusOr<derin::v1::Corpus> Send();
   // The next bytes behind `offset_`; empty at the source's end.
   absl::StatusOr<std::string_view> Next();
+  // The name of the document that begins at `offset_`; null where none does.
+  const std::string* DocumentHere() const;
   // Asks for what is committed; false when it is to be asked again.
   absl::StatusOr<bool> Locate();
   absl::StatusOr<derin::v1::CorpusUpload> Ask();
@@ -61,7 +65,8 @@ class CorpusSender {
 
   Connection& connection_;
   UploadCorpusOptions options_;
-  const ByteSource& source_;
+  const std::vector<DocumentSource>& documents_;
+  std::vector<int64_t> begins_;  // of those that are read or were
   const UploadCorpusCallbacks& callbacks_;
   Cancellation* const cancellation_;
   Reconnections reconnections_;

@@ -16,6 +16,7 @@ class CorpusCommand : public CommandTest {
       v1::UploadCorpusRequest request;
       while (reader.Read(&request)) {
         if (request.has_header()) header_ = request.header();
+        if (request.has_document()) documents_ += request.document().name() + ";";
         text_ += request.chunk();
       }
       corpus.set_name("corpora/" + header_.corpus_id());
@@ -26,7 +27,7 @@ class CorpusCommand : public CommandTest {
   }
 
   v1::UploadCorpusHeader header_;
-  std::string text_;
+  std::string text_, documents_;
 };
 
 TEST_F(CorpusCommand, AddSendsStandardInput) {
@@ -34,6 +35,7 @@ TEST_F(CorpusCommand, AddSendsStandardInput) {
       Run({"corpus", "add", "book", "-", "--normalization", "d2l-letters"}, "some text");
   EXPECT_EQ(result.status, kSuccess) << result.err;
   EXPECT_EQ(text_, "some text");
+  EXPECT_EQ(documents_, "");
   EXPECT_EQ(header_.corpus_id(), "book");
   EXPECT_EQ(header_.normalization(), v1::NORMALIZATION_D2L_LETTERS);
   EXPECT_EQ(result.out, "corpora/book: 1,234 characters, 28 in the vocabulary\n");
@@ -47,6 +49,7 @@ TEST_F(CorpusCommand, AddSendsFilesOneAfterTheOther) {
   const Result result = Run({"corpus", "add", "corpora/book", path, path});
   EXPECT_EQ(result.status, kSuccess) << result.err;
   EXPECT_EQ(text_, "abab");
+  EXPECT_EQ(documents_, "ab;ab 2;");
   EXPECT_EQ(header_.corpus_id(), "book");
   EXPECT_EQ(header_.normalization(), v1::NORMALIZATION_UNSPECIFIED);
 }
@@ -58,7 +61,22 @@ TEST_F(CorpusCommand, AddTakesStandardInputAmongFiles) {
   const Result result = Run({"corpus", "add", "book", "-", path}, "input, ");
   EXPECT_EQ(result.status, kSuccess) << result.err;
   EXPECT_EQ(text_, "input, file");
+  EXPECT_EQ(documents_, "standard input;file;");
   EXPECT_EQ(Run({"corpus", "add", "book", "-", path, "-"}).status, kBadUsage);
+}
+
+TEST_F(CorpusCommand, AddNamesDocumentsAsItIsTold) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() / "file.txt";
+  WriteTestFile(path, "file");
+  const std::vector<std::string> add = {"corpus", "add", "book", path, path};
+  std::vector<std::string> named = add;
+  named.insert(named.end(), {"--document", "One", "--document", "Two"});
+  EXPECT_EQ(Run(named).status, kSuccess);
+  EXPECT_EQ(documents_, "One;Two;");
+  std::vector<std::string> few = add;
+  few.insert(few.end(), {"--document", "One"});
+  EXPECT_EQ(Run(few).status, kBadUsage);
 }
 
 TEST_F(CorpusCommand, AddGoesOnWithAnUploadThatBroke) {
@@ -160,12 +178,19 @@ TEST_F(CorpusCommand, ShowPrintsEachFact) {
     v1::CharacterCount& most = *corpus.add_most_frequent();
     most.set_character("\n");
     most.set_count(50);
+    v1::CorpusDocument& document = *corpus.add_documents();
+    document.set_name("alice");
+    document.set_size_bytes(1024);
+    document.set_character_count(150);
+    document.set_vocabulary_size(20);
     return grpc::Status::OK;
   };
   const Result result = Run({"corpus", "show", "corpora/a"});
   EXPECT_THAT(result.out, HasSubstr("name           corpora/a\n"));
   EXPECT_THAT(result.out, HasSubstr("sha256         ab12\n"));
   EXPECT_THAT(result.out, HasSubstr("most frequent  '↵' 25.0 %\n"));
+  EXPECT_THAT(result.out, HasSubstr("DOCUMENT     SIZE  CHARACTERS   SHARE  VOCABULARY\n"
+                                    "alice     1.0 KiB         150  75.0 %          20\n"));
 }
 
 TEST_F(CorpusCommand, DeleteSaysWhatIsGone) {

@@ -15,7 +15,10 @@ TEST(JsonOutput, UsesTheApisNamesAndLeavesOutWhatIsUnset) {
   corpus.size_bytes = 5;
   EXPECT_EQ(ToJson(corpus).dump(),
             R"({"name":"corpora/a","normalization":"d2l-letters","size_bytes":5,)"
-            R"("character_count":0,"vocabulary_size":0,"sha256":""})");
+            R"("character_count":0,"vocabulary_size":0,"sha256":"","document_count":0})");
+  corpus.documents.push_back({"one", 5, 4, 3});
+  EXPECT_EQ(ToJson(corpus)["documents"].dump(),
+            R"([{"name":"one","size_bytes":5,"character_count":4,"vocabulary_size":3}])");
 }
 
 TEST(JsonOutput, WritesTimesInUtcWithTheirFraction) {

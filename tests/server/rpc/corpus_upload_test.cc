@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -224,6 +226,102 @@ TEST_F(ResumedCorpusUploadTest, BrokenAtAnyByteItStoresWhatOneCallWould) {
   }
 }
 
+class DocumentsTest : public ResumedCorpusUploadTest {
+ protected:
+  struct Document {
+    std::string name, text;
+  };
+  // One call that sends what is behind `offset`, as a client does.
+  absl::StatusOr<v1::Corpus> Send(const std::vector<Document>& documents, int64_t offset = 0,
+                                  bool end = true) {
+    absl::StatusOr<CorpusUpload> upload = Begin(offset);
+    if (!upload.ok()) return upload.status();
+    int64_t begin = 0;
+    for (const auto& [name, text] : documents) {
+      if (begin >= offset) {
+        if (absl::Status status = upload->StartDocument(name); !status.ok()) return status;
+      }
+      const int64_t skip = std::clamp<int64_t>(offset - begin, 0, text.size());
+      begin += static_cast<int64_t>(text.size());
+      if (absl::Status status = upload->Append(text.substr(skip)); !status.ok()) return status;
+    }
+    if (!end) return v1::Corpus();
+    return upload->Finish(*store_, absl::FromUnixSeconds(1'700'000'000));
+  }
+};
+
+TEST_F(DocumentsTest, AreCountedEachForItself) {
+  header_.clear_upload_id();
+  const auto corpus = Send({{"Alice", "ağaç"}, {"Bob", "bb "}});
+  ASSERT_TRUE(corpus.ok()) << corpus.status();
+  EXPECT_EQ(*blobs_->Read(corpus->sha256()), "ağaçbb ");
+  EXPECT_EQ(corpus->document_count(), 2);
+  EXPECT_EQ(corpus->documents(0).name(), "Alice");
+  EXPECT_EQ(corpus->documents(0).size_bytes(), 6);
+  EXPECT_EQ(corpus->documents(0).character_count(), 4);
+  EXPECT_EQ(corpus->documents(0).vocabulary_size(), 4);
+  EXPECT_EQ(corpus->documents(1).size_bytes(), 3);
+  EXPECT_EQ(corpus->documents(1).vocabulary_size(), 3);
+  EXPECT_EQ(store_->GetCorpus("alice")->documents_size(), 2);
+}
+
+TEST_F(DocumentsTest, AreNormalizedEachForItself) {
+  header_.clear_upload_id();
+  header_.set_normalization(v1::NORMALIZATION_NFC);
+  const auto corpus = Send({{"one", "e"}, {"two", "\u0301x"}});
+  ASSERT_TRUE(corpus.ok()) << corpus.status();
+  EXPECT_EQ(*blobs_->Read(corpus->sha256()), "e\u0301x");
+  EXPECT_EQ(corpus->documents(0).size_bytes(), 1);
+}
+
+TEST_F(DocumentsTest, BrokenAtAnyByteTheyAreWhatOneCallWouldStore) {
+  const std::vector<Document> documents = {{"one", "Ağaç. "}, {"two", "語"}, {"three", "c d\n"}};
+  int64_t size = 0;
+  for (const Document& one : documents) size += static_cast<int64_t>(one.text.size());
+  for (const v1::Normalization each : {v1::NORMALIZATION_RAW, v1::NORMALIZATION_NFC_LOWER_CASE}) {
+    header_.set_normalization(each);
+    const auto expected = Send(documents);
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    for (int64_t cut = 0; cut <= size; ++cut) {
+      ASSERT_TRUE(store_->DeleteCorpus("alice").ok());
+      ASSERT_TRUE(Send(documents, 0, /*end=*/false).ok());
+      const auto corpus = Send(documents, cut);
+      ASSERT_TRUE(corpus.ok()) << corpus.status();
+      EXPECT_EQ(corpus->SerializeAsString(), expected->SerializeAsString()) << cut;
+    }
+    ASSERT_TRUE(store_->DeleteCorpus("alice").ok());
+  }
+}
+
+TEST_F(DocumentsTest, AtFaultTheyAreRefusedByName) {
+  header_.clear_upload_id();
+  EXPECT_EQ(ErrorField(Send({{"", "x"}}).status()), "document.name");
+  EXPECT_EQ(ErrorField(Send({{"a\nb", "x"}}).status()), "document.name");
+  EXPECT_EQ(ErrorField(Send({{std::string(201, 'a'), "x"}}).status()), "document.name");
+  EXPECT_EQ(ErrorField(Send({{"a", "x"}, {"a", "y"}}).status()), "document.name");
+  for (const absl::Status& status :
+       {Send({{"a", "x"}, {"none", ""}}).status(), Send({{"none", ""}, {"a", "x"}}).status()}) {
+    EXPECT_EQ(ErrorReason(status), "EMPTY_TEXT");
+    EXPECT_THAT(std::string(status.message()), HasSubstr("none"));
+  }
+  const absl::Status cut = Send({{"a", "x"}, {"b", "ok \xe8\xaa"}, {"c", "x"}}).status();
+  EXPECT_EQ(ErrorReason(cut), "NOT_UTF8");
+  EXPECT_THAT(std::string(cut.message()), HasSubstr("in the document \"b\""));
+  absl::StatusOr<CorpusUpload> upload = Begin(0);
+  ASSERT_TRUE(upload->Append("nameless").ok());
+  EXPECT_EQ(ErrorField(upload->StartDocument("a")), "document");
+  std::vector<Document> many;
+  for (int i = 0; i < 1001; ++i) many.push_back({std::to_string(i), "x"});
+  EXPECT_EQ(ErrorField(Send(many).status()), "document");
+}
+
+TEST_F(DocumentsTest, TheSameTextOfOtherDocumentsIsAnotherCorpus) {
+  header_.clear_upload_id();
+  ASSERT_TRUE(Send({{"a", "x"}, {"b", "yz"}}).ok());
+  EXPECT_TRUE(Send({{"a", "x"}, {"b", "yz"}}).ok());
+  EXPECT_EQ(ErrorReason(Send({{"a", "xy"}, {"b", "z"}}).status()), "CORPUS_EXISTS");
+}
+
 TEST_F(ResumedCorpusUploadTest, OneThatEndedAnswersTheSameAgain) {
   const auto first = End(0, "text");
   ASSERT_TRUE(first.ok()) << first.status();
@@ -264,14 +362,14 @@ TEST_F(ResumedCorpusUploadTest, WithoutAnIdNothingIsKept) {
 
 TEST_F(ResumedCorpusUploadTest, CountsTheBytesAsSentUntilItIsACorpus) {
   header_.set_normalization(v1::NORMALIZATION_D2L_LETTERS);
-  absl::StatusOr<CorpusUpload> upload = Begin(0);
-  ASSERT_TRUE(upload->Append("1, 2, a").ok());
-  EXPECT_EQ(upload->size_bytes(), 7);
-  EXPECT_EQ(upload->bytes_before(), 0);
-  upload = Begin(7);
-  EXPECT_EQ(upload->size_bytes(), 7);
-  EXPECT_EQ(upload->bytes_before(), 7);
-  upload->Forget();
+  absl::StatusOr<CorpusUpload> first = Begin(0);
+  ASSERT_TRUE(first->Append("1, 2, a").ok());
+  EXPECT_EQ(first->size_bytes(), 7);
+  EXPECT_EQ(first->bytes_before(), 0);
+  absl::StatusOr<CorpusUpload> second = Begin(7);
+  EXPECT_EQ(second->size_bytes(), 7);
+  EXPECT_EQ(second->bytes_before(), 7);
+  second->Forget();
   EXPECT_EQ(Committed(), -1);
 }
 

@@ -47,6 +47,10 @@ class CorpusSenderTest : public ::testing::Test {
       offsets_.push_back(request.header().offset());
       received_.resize(static_cast<size_t>(request.header().offset()));
       while (reader.Read(&request)) {
+        if (request.has_document()) {
+          documents_.emplace_back(request.document().name(), received_.size());
+          continue;
+        }
         received_ += request.chunk();
         // As the server does, in steps; what is behind them is lost with the call.
         committed_ = received_.size() / 1'000'000 * 1'000'000;
@@ -82,6 +86,7 @@ class CorpusSenderTest : public ::testing::Test {
   int breaks_ = 0, asked_ = 0, reconnected_ = 0;
   bool completed_ = false, lose_reply_ = false;
   std::vector<int64_t> offsets_;
+  std::vector<std::pair<std::string, size_t>> documents_;  // with where each began, as told
   UploadCorpusOptions options_{.corpus_id = "book", .reconnect_wait = absl::Milliseconds(1)};
   UploadCorpusCallbacks callbacks_;
 };
@@ -103,6 +108,24 @@ TEST_F(CorpusSenderTest, GoesOnFromWhatIsCommittedAfterEachBreak) {
 TEST_F(CorpusSenderTest, AsksWhatIsCommittedSoThatItMayForgetIt) {
   ASSERT_TRUE(client_->UploadCorpus(options_, TextSource(text_), callbacks_).ok());
   EXPECT_GE(asked_, 1);
+}
+
+TEST_F(CorpusSenderTest, SaysWhereDocumentsBeginAndAgainWhereACallGoesOnThere) {
+  breaks_ = 1;
+  const std::string first = text_.substr(0, 3'000'000), second = text_.substr(3'000'000, 999);
+  break_at_ = first.size();
+  const auto corpus = client_->UploadCorpus(
+      options_,
+      std::vector<DocumentSource>{{"one", TextSource(first)}, {"two", TextSource(second)}},
+      callbacks_);
+  ASSERT_TRUE(corpus.ok()) << corpus.status();
+  EXPECT_TRUE(received_ == first + second);
+  EXPECT_THAT(offsets_, ElementsAre(0, 3'000'000));
+  EXPECT_EQ(documents_.front(), std::make_pair(std::string("one"), size_t{0}));
+  EXPECT_EQ(documents_.back(), std::make_pair(std::string("two"), first.size()));
+  const auto empty = client_->UploadCorpus(
+      options_, std::vector<DocumentSource>{{"none", TextSource("")}, {"two", TextSource("x")}});
+  EXPECT_EQ(empty.status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(CorpusSenderTest, AReplyThatIsLostIsAskedFor) {
