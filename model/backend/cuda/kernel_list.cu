@@ -78,8 +78,7 @@ template <class Kernel>
 cudaError_t LaunchEarly(void (*function)(Kernel), const Kernel& kernel, const LaunchShape& shape,
                         cudaStream_t stream) {
   // A process works with one device.
-  static const int multiprocessors =
-      EarlyMultiprocessors(reinterpret_cast<const void*>(function));
+  static const int multiprocessors = EarlyMultiprocessors(reinterpret_cast<const void*>(function));
   cudaLaunchAttribute early = {};
   early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   early.val.programmaticStreamSerializationAllowed = 1;
