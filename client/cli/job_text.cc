@@ -106,8 +106,12 @@ std::string LabelsText(const std::map<std::string, std::string>& labels) {
 }
 
 std::string NetworkText(const client::ModelConfig& config) {
-  return absl::StrCat(std::string(Name(config.cell)), " ", config.layers.value_or(0), " x ",
-                      config.hidden.value_or(0));
+  std::string text = absl::StrCat(std::string(Name(config.cell)), " ", config.layers.value_or(0),
+                                  " x ", config.hidden.value_or(0));
+  if (const int32_t embedding = config.embedding.value_or(0); embedding > 0) {
+    absl::StrAppend(&text, ", embedding ", embedding, config.tied_head ? " tied" : "");
+  }
+  return text;
 }
 
 std::string OptimizerText(const client::TrainingSpec& spec) {

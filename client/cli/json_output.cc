@@ -34,6 +34,8 @@ Json ToJson(const client::ModelConfig& config) {
   Put(json, "hidden", config.hidden);
   json["tokenization"] = Name(config.tokenization);
   json["precision"] = Name(config.precision);
+  Put(json, "embedding", config.embedding);
+  json["tied_head"] = config.tied_head;
   return json;
 }
 

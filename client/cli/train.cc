@@ -39,6 +39,8 @@ constexpr FieldFlag kFlags[] = {
     {"training_job.spec.config.cell", "--cell"},
     {"training_job.spec.config.layers", "--layers"},
     {"training_job.spec.config.hidden", "--hidden"},
+    {"training_job.spec.config.embedding", "--embedding"},
+    {"training_job.spec.config.tied_head", "--tied-head"},
     {"training_job.spec.config.tokenization", "--tokens"},
     {"training_job.spec.config.precision", "--precision"},
     {"training_job.spec.max_tokens", "--max-tokens"},
@@ -115,6 +117,11 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
     AddEnum(command, "--cell", spec.config.cell, kCellNames, "recurrent cell [lstm]");
     AddNumber(command, "--layers", spec.config.layers, "recurrent layers, 1 to 8 [2]");
     AddNumber(command, "--hidden", spec.config.hidden, "units of each layer, 1 to 2048 [256]");
+    AddNumber(command, "--embedding", spec.config.embedding,
+              "elements of a learned vector for each token, up to 2048; a text of more than 1024 "
+              "different tokens wants one [0: one-hot]");
+    command.add_flag("--tied-head", spec.config.tied_head,
+                     "the head's weights are those vectors; wants --embedding to be --hidden");
     AddNumber(command, "--forget-bias", spec.forget_bias,
               "of an lstm: what the forget gates' biases begin with, -100 to 100 [drawn]");
     AddEnum(command, "--tokens", spec.config.tokenization, kTokenizationNames,

@@ -38,6 +38,9 @@ struct HeadViews {
   View bias;    // [V]
 };
 
+// What becomes of the gradients that are there.
+enum class GradientMode { kWrite, kAdd };
+
 // What Update reads and writes; `count` of the first four are alike.
 struct UpdateViews {
   View parameters;
@@ -133,6 +136,10 @@ class Backend {
 
   // `logits` [N, V] = top [N, H] W^T + b; the bits of a row do not depend on the other rows.
   virtual void Logits(Queue& queue, View top, const HeadViews& head, View logits) = 0;
+  // The way back through Logits: d_top = d_logits W, and d_weight = d_logits^T top is written or
+  // added; `d_logits` [N, V].
+  virtual void LogitsBackward(Queue& queue, View top, const HeadViews& head, View d_logits,
+                              View d_top, View d_weight, GradientMode mode) = 0;
   // tokens[i] = what rows[i] draws from logits[i]; logits [N, V].
   virtual void Sample(Queue& queue, View logits, const SampleViews& views) = 0;
 

@@ -15,7 +15,7 @@ enum class ForwardMode {
 
 // The recurrent layers of one model on one device:
 //   H_t^(l) = phi_l( H_t^(l-1) W_xh^(l) + H_{t-1}^(l) W_hh^(l) + b_h^(l) ),   H_t^(0) = X_t
-//   one-hot.
+//   one-hot, or its row of the embedding.
 // In training H_t^(l-1) may lose a share on its way to layer l > 1: see dropout.h.
 // Owns its packed weights, workspace and reserve, sized by the StackExtent it was made with; does
 // the token look-up itself. One queue uses it at a time. Real elements have the type
@@ -47,6 +47,7 @@ class RecurrentStack {
   // and `top` are still as they were, from `d_top` [T*B, H]; no gradient flows into state_in.
   // Writes (not adds to) all of `gradients`, laid out as StackSlices. `loss_scale` is that of
   // UpdateViews: on the way back all is as many times as large, and not in `gradients` any more.
+  // With a tied head the embedding's are added to, which are the head's already.
   virtual void Backward(Queue& queue, View d_top, View loss_scale, View gradients) = 0;
 
   // One step of N independent sequences. Row i absorbs tokens[i] into the state in slot slots[i] of

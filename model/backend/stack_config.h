@@ -37,13 +37,19 @@ constexpr ElementType StateType(Precision precision) {
 // (RecurrentStack::Backward).
 constexpr bool NeedsLossScale(Precision precision) { return precision == Precision::kF16; }
 
-// A stack of `layers` recurrent layers over one-hot tokens.
+// The largest vocabulary that a stack may have over one-hot tokens, and over a learned embedding.
+inline constexpr int kMostOneHotTokens = 1024, kMostEmbeddedTokens = 65536;
+
+// A stack of `layers` recurrent layers over one-hot tokens, or over a learned embedding of them.
 struct StackConfig {
   Cell cell = Cell::kLstm;
   int layers = 2;      // L, 1 to 8
   int hidden = 256;    // H, units of each layer, 1 to 2,048
-  int vocabulary = 0;  // V, 2 to 1,024: one-hot input (a learned embedding above is not built)
+  int vocabulary = 0;  // V, from 2
   Precision precision = Precision::kF32;
+  int embedding = 0;  // elements of a token's vector, 1 to 2,048; 0: one-hot
+  // The head's weight is the embedding's, which is then as wide as a layer.
+  bool tied_head = false;
 
   bool operator==(const StackConfig&) const = default;
 };

@@ -19,7 +19,8 @@ struct Slice {
 // The stack's part of a model's flat parameter buffer, in the order and with the names and shapes
 // of PyTorch's nn.LSTM, nn.GRU and nn.RNN: for each layer l `rnn.weight_ih_l{l}` [G*H, in],
 // `rnn.weight_hh_l{l}` [G*H, H], `rnn.bias_ih_l{l}` [G*H], `rnn.bias_hh_l{l}` [G*H], with in = V
-// for layer 0, else H. Slices touch each other; the first starts at 0.
+// for layer 0, else H. With an embedding, in = E for layer 0, and `embedding.weight` [V, E] comes
+// last. Slices touch each other; the first starts at 0.
 std::vector<Slice> StackSlices(const StackConfig& config);
 
 // Index in StackSlices of the tensors of layer `layer`.

@@ -18,7 +18,7 @@ namespace {
 using nlohmann::json;
 
 // The newest format that this program reads.
-constexpr int kFormat = 4;
+constexpr int kFormat = 5;
 constexpr char kKind[] = "model file";
 constexpr char kConfigKey[] = "derin.config";
 constexpr char kTokenizationKey[] = "derin.tokenization";
@@ -32,6 +32,7 @@ absl::Status Damaged(const absl::FormatSpec<Args...>& format, const Args&... arg
 
 // The oldest format that can say `model`, so that older programs read what they can.
 int FormatOf(const ModelFile& model) {
+  if (model.config.embedding > 0) return 5;
   if (model.normalization != Normalization::kRaw &&
       model.normalization != Normalization::kD2lLetters) {
     return 4;
@@ -50,11 +51,15 @@ int FormatOf(const ModelFile& model) {
 }
 
 std::string EncodeConfig(const StackConfig& config) {
-  const nlohmann::ordered_json object = {{"cell", CellName(config.cell)},
-                                         {"layers", config.layers},
-                                         {"hidden", config.hidden},
-                                         {"vocabulary", config.vocabulary},
-                                         {"precision", PrecisionName(config.precision)}};
+  nlohmann::ordered_json object = {{"cell", CellName(config.cell)},
+                                   {"layers", config.layers},
+                                   {"hidden", config.hidden},
+                                   {"vocabulary", config.vocabulary},
+                                   {"precision", PrecisionName(config.precision)}};
+  if (config.embedding > 0) {
+    object["embedding"] = config.embedding;
+    object["tied_head"] = config.tied_head;
+  }
   return object.dump();
 }
 
@@ -100,19 +105,32 @@ absl::StatusOr<StackConfig> ParseConfig(const std::string& text) {
   if (!precision.ok()) return precision.status();
 
   StackConfig config{.cell = *cell, .precision = *precision};
+  const bool embedded = object->contains("embedding");
   // The limits of StackConfig.
   const struct {
     const char* name;
     int lowest, highest;
     int& place;
-  } members[] = {{"layers", 1, 8, config.layers},
-                 {"hidden", 1, 2048, config.hidden},
-                 {"vocabulary", 2, 1024, config.vocabulary}};
+  } members[] = {
+      {"layers", 1, 8, config.layers},
+      {"hidden", 1, 2048, config.hidden},
+      {"vocabulary", 2, embedded ? kMostEmbeddedTokens : kMostOneHotTokens, config.vocabulary},
+      {"embedding", 1, 2048, config.embedding}};
   for (const auto& member : members) {
+    if (&member.place == &config.embedding && !embedded) continue;
     const auto value = IntegerMember(*object, member.name, member.lowest, member.highest);
     if (!value.ok()) return value.status();
     member.place = static_cast<int>(*value);
   }
+  if (!embedded) return config;
+  const json tied = object->value("tied_head", json());
+  if (!tied.is_boolean() || (tied.get<bool>() && config.embedding != config.hidden)) {
+    return absl::DataLossError(absl::StrFormat(
+        "tied_head is %s, wanted true or false, and true only where the embedding's %d elements "
+        "are as many as a layer's %d units",
+        Quoted(tied.dump()), config.embedding, config.hidden));
+  }
+  config.tied_head = tied.get<bool>();
   return config;
 }
 

@@ -11,9 +11,13 @@ namespace derin {
 ParameterLayout::ParameterLayout(const StackConfig& config) : slices_(StackSlices(config)) {
   stack_count_ = slices_.back().offset + slices_.back().count;
   const int64_t V = config.vocabulary, H = config.hidden;
-  slices_.push_back({"head.weight", {V, H}, stack_count_, V * H});
-  slices_.push_back({"head.bias", {V}, stack_count_ + V * H, V});
-  count_ = stack_count_ + V * H + V;
+  count_ = stack_count_;
+  if (!config.tied_head) {
+    slices_.push_back({"head.weight", {V, H}, count_, V * H});
+    count_ += V * H;
+  }
+  slices_.push_back({"head.bias", {V}, count_, V});
+  count_ += V;
 }
 
 Parameters InitialParameters(const StackConfig& config, uint64_t seed) {

@@ -10,8 +10,8 @@
 namespace derin {
 
 // Where each tensor of a model is in its one flat buffer: the stack's slices, then `head.weight`
-// [V, H] and `head.bias` [V]. Gradients and optimiser moments have the same layout, so norm,
-// update, save and compare are one loop each.
+// [V, H], unless the head is tied, and `head.bias` [V]. Gradients and optimiser moments have the
+// same layout, so norm, update, save and compare are one loop each.
 class ParameterLayout {
  public:
   explicit ParameterLayout(const StackConfig& config);
@@ -19,6 +19,7 @@ class ParameterLayout {
   const std::vector<Slice>& slices() const { return slices_; }
   int64_t count() const { return count_; }              // elements in all
   int64_t stack_count() const { return stack_count_; }  // of the stack's slices, which come first
+  // The embedding's, where the head is tied.
   const Slice& head_weight() const { return slices_[slices_.size() - 2]; }
   const Slice& head_bias() const { return slices_.back(); }
 

@@ -79,6 +79,8 @@ absl::Status CheckNetwork(const v1::ModelConfig& got, const TrainingStart& start
       Expect(start, "config.cell", v1::Cell_Name(got.cell()), v1::Cell_Name(has.cell()));
   status.Update(Expect(start, "config.layers", got.layers(), has.layers()));
   status.Update(Expect(start, "config.hidden", got.hidden(), has.hidden()));
+  status.Update(Expect(start, "config.embedding", got.embedding(), has.embedding()));
+  status.Update(Expect(start, "config.tied_head", got.tied_head(), has.tied_head()));
   status.Update(Expect(start, "config.tokenization", v1::Tokenization_Name(got.tokenization()),
                        v1::Tokenization_Name(has.tokenization())));
   status.Update(Expect(start, "config.precision", v1::Precision_Name(got.precision()),

@@ -13,6 +13,9 @@ std::string ModelSha256(const ModelFile& model) {
                                       config.layers, config.hidden, config.vocabulary,
                                       std::string(TokenizationName(tokenizer.tokenization())),
                                       std::string(NormalizationName(model.normalization)));
+  if (config.embedding > 0) {
+    absl::StrAppendFormat(&facts, "embedding %d, tied %d\n", config.embedding, config.tied_head);
+  }
   if (const Vocabulary* vocabulary = tokenizer.vocabulary(); vocabulary != nullptr) {
     for (const char32_t character : vocabulary->characters()) AppendCharacter(character, facts);
   }

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kMaxLayers = 8;
 constexpr int kMaxHidden = 2048;
-constexpr int kMaxVocabulary = 1024;
+constexpr int kMaxEmbedding = 2048;
 
 // The API's enums are open: a newer client may send a number that has no name here.
 absl::Status UnknownValue(std::string_view field, int value, std::string_view type) {
@@ -170,12 +170,28 @@ absl::StatusOr<StackConfig> FromProto(const v1::ModelConfig& config, int vocabul
   if (absl::Status hidden = CheckRange(prefix + "hidden", stack.hidden, kMaxHidden); !hidden.ok()) {
     return hidden;
   }
-  if (vocabulary > kMaxVocabulary) {
+  stack.embedding = config.embedding();
+  if (stack.embedding < 0 || stack.embedding > kMaxEmbedding) {
+    return InvalidField(prefix + "embedding",
+                        absl::StrFormat("got %d, wanted 0 to %d", stack.embedding, kMaxEmbedding));
+  }
+  stack.tied_head = config.tied_head();
+  if (stack.tied_head && stack.embedding != stack.hidden) {
+    return InvalidField(prefix + "tied_head",
+                        absl::StrFormat("got true with %sembedding %d, wanted that to be the %d of "
+                                        "%shidden",
+                                        prefix, stack.embedding, stack.hidden, prefix));
+  }
+  const int most = stack.embedding > 0 ? kMostEmbeddedTokens : kMostOneHotTokens;
+  if (vocabulary > most) {
     return InvalidField(
         prefix + "tokenization",
-        absl::StrFormat("the text has a vocabulary of %d tokens, wanted at most %d; "
+        absl::StrFormat("the text has a vocabulary of %d tokens, wanted at most %d%s; "
                         "TOKENIZATION_BYTES needs 257 for any text",
-                        vocabulary, kMaxVocabulary));
+                        vocabulary, most,
+                        stack.embedding > 0 ? ""
+                                            : absl::StrFormat(", or %d with %sembedding",
+                                                              kMostEmbeddedTokens, prefix)));
   }
   stack.vocabulary = vocabulary;
   return stack;
@@ -188,6 +204,8 @@ v1::ModelConfig ToProto(const StackConfig& config, Tokenization tokenization) {
   proto.set_hidden(config.hidden);
   proto.set_tokenization(ToProto(tokenization));
   proto.set_precision(ToProto(config.precision));
+  proto.set_embedding(config.embedding);
+  proto.set_tied_head(config.tied_head);
   return proto;
 }
 

@@ -31,8 +31,8 @@ v1::Normalization ToProto(Normalization normalization);
 // Those of `precisions` that the API has a name for.
 std::vector<Precision> OfferedPrecisions(const std::vector<Precision>& precisions);
 
-// The network for a text with `vocabulary` tokens. A vocabulary of more than 1,024 is
-// refused as the fault of `field`.tokenization.
+// The network for a text with `vocabulary` tokens. A vocabulary that is too large
+// is refused as the fault of `field`.tokenization.
 absl::StatusOr<StackConfig> FromProto(const v1::ModelConfig& config, int vocabulary,
                                       std::string_view field);
 // Nothing is left unset, unless the precision is f64.

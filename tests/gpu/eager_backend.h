@@ -58,6 +58,10 @@ class EagerBackend : public Backend {
   void Logits(Queue& queue, View top, const HeadViews& head, View logits) override {
     backend_.Logits(queue, top, head, logits);
   }
+  void LogitsBackward(Queue& queue, View top, const HeadViews& head, View d_logits, View d_top,
+                      View d_weight, GradientMode mode) override {
+    backend_.LogitsBackward(queue, top, head, d_logits, d_top, d_weight, mode);
+  }
   void Sample(Queue& queue, View logits, const SampleViews& views) override {
     backend_.Sample(queue, logits, views);
   }

@@ -56,6 +56,10 @@ struct ModelConfig {
   Tokenization tokenization = Tokenization::kUnspecified;
   // A training job in one that the server's device lacks is refused.
   Precision precision = Precision::kUnspecified;
+  // Elements of a learned vector for each token, 1 to 2,048; 0, the default: one-hot.
+  std::optional<int32_t> embedding;
+  // The head's weights are those vectors; wants `embedding` to be `hidden`.
+  bool tied_head = false;
 
   bool operator==(const ModelConfig&) const = default;
 };

@@ -78,6 +78,8 @@ ModelConfig FromProto(const v1::ModelConfig& from) {
   DERIN_READ(from, to, hidden);
   to.tokenization = kTokenizations.From(from.tokenization());
   to.precision = kPrecisions.From(from.precision());
+  DERIN_READ(from, to, embedding);
+  to.tied_head = from.tied_head();
   return to;
 }
 
@@ -261,6 +263,8 @@ v1::ModelConfig ToProto(const ModelConfig& from) {
   DERIN_WRITE(from, to, hidden);
   to.set_tokenization(kTokenizations.To(from.tokenization));
   to.set_precision(kPrecisions.To(from.precision));
+  DERIN_WRITE(from, to, embedding);
+  to.set_tied_head(from.tied_head);
   return to;
 }
 

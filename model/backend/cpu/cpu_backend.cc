@@ -6,6 +6,7 @@
 #include "model/backend/cpu/cpu_optimizer.h"
 #include "model/backend/cpu/cpu_stack.h"
 #include "model/backend/cpu/turn.h"
+#include "model/backend/embedded_stack.h"
 #include "model/backend/host_backend.h"
 
 namespace derin::cpu {
@@ -36,13 +37,15 @@ class CpuBackend : public HostBackend {
   }
 
   StackPlan Plan(const StackConfig& config, const StackExtent& extent) const override {
+    if (config.embedding > 0) return PlanEmbeddedStack(*this, config, extent);
     return StackMemory(config, extent, device_->workers.threads()).Plan();
   }
 
   absl::StatusOr<std::unique_ptr<RecurrentStack>> NewStack(const StackConfig& config,
                                                            const StackExtent& extent,
-                                                           std::string_view) override {
+                                                           std::string_view choice) override {
     if (absl::Status status = CheckStack(config, extent); !status.ok()) return status;
+    if (config.embedding > 0) return NewEmbeddedStack(*this, config, extent, choice);
     return CpuStack::Create(*device_, config, extent);
   }
 
@@ -59,6 +62,11 @@ class CpuBackend : public HostBackend {
   }
   void Logits(Queue& queue, View top, const HeadViews& head, View logits) override {
     if (Ok(queue)) cpu::Logits(AsCpu(queue), top, head, logits);
+  }
+  void LogitsBackward(Queue& queue, View top, const HeadViews& head, View d_logits, View d_top,
+                      View d_weight, GradientMode mode) override {
+    if (!Ok(queue)) return;
+    cpu::LogitsBackward(AsCpu(queue), top, head, d_logits, d_top, d_weight, mode);
   }
   void Sample(Queue& queue, View logits, const SampleViews& views) override {
     if (Ok(queue)) cpu::Sample(AsCpu(queue), logits, views);

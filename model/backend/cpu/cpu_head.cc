@@ -94,13 +94,13 @@ void TopGradient(Turn& turn, const Kernels& kernels, const Head& head, const flo
   });
 }
 
-// d_weight (+)= d_logits^T top and d_bias (+)= the columns' sums, over `rows` rows; added to what
-// is there unless `first`.
+// d_weight (+)= d_logits^T top and, unless it is empty, d_bias (+)= the columns' sums, over `rows`
+// rows; added to what is there unless `first`.
 void HeadGradient(Turn& turn, const Kernels& kernels, const Head& head, const float* d_logits,
                   int64_t d_row, const float* top, int64_t rows, bool first,
                   const HeadViews& d_head) {
   float* d_weight = d_head.weight.As<float>();
-  float* d_bias = d_head.bias.As<float>();
+  float* d_bias = d_head.bias.empty() ? nullptr : d_head.bias.As<float>();
   const int64_t panels = CeilDivide(head.H, kPanelColumns);
   const int64_t blocks = CeilDivide(head.V, kTaskRows);
   turn.ForEach(panels * blocks, 2.0 * kTaskRows * rows * kPanelColumns, [&](int64_t task, int) {
@@ -120,7 +120,7 @@ void HeadGradient(Turn& turn, const Kernels& kernels, const Head& head, const fl
     args.rows = count;
     args.columns = static_cast<int>(std::min<int64_t>(kPanelColumns, head.H - column));
     kernels.product(args);
-    if (column > 0) return;
+    if (column > 0 || d_bias == nullptr) return;
     float sum[kTaskRows] = {};
     for (int64_t row = 0; row < rows; ++row) {
       for (int64_t i = 0; i < kTaskRows; ++i) sum[i] += d_logits[row * d_row + v + i];
@@ -135,6 +135,17 @@ void Logits(CpuQueue& queue, View top, const HeadViews& views, View logits) {
   const Head head(top, views);
   Turn turn(queue);
   LogitsOfRows(turn, queue.device.kernels, head, 0, head.rows, logits.As<float>(), head.V);
+}
+
+void LogitsBackward(CpuQueue& queue, View top, const HeadViews& views, View d_logits, View d_top,
+                    View d_weight, GradientMode mode) {
+  const Head head(top, views);
+  const Kernels& kernels = queue.device.kernels;
+  const float* d = d_logits.As<float>();
+  Turn turn(queue);
+  TopGradient(turn, kernels, head, d, head.V, head.rows, d_top.As<float>());
+  HeadGradient(turn, kernels, head, d, head.V, head.top, head.rows, mode == GradientMode::kWrite,
+               {.weight = d_weight, .bias = {}});
 }
 
 void ProjectAndLoss(CpuQueue& queue, View top, const HeadViews& views, View targets, View loss,

@@ -9,6 +9,9 @@ namespace derin::cpu {
 
 void Logits(CpuQueue& queue, View top, const HeadViews& head, View logits);
 
+void LogitsBackward(CpuQueue& queue, View top, const HeadViews& head, View d_logits, View d_top,
+                    View d_weight, GradientMode mode);
+
 // Some rows at a time, so that scratch stays within some megabytes for any vocabulary.
 // INVALID_ARGUMENT fails the queue when a target is outside of [-1, V); then nothing was written.
 void ProjectAndLoss(CpuQueue& queue, View top, const HeadViews& head, View targets, View loss,

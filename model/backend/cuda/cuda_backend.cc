@@ -19,6 +19,7 @@
 #include "model/backend/cuda/known_algorithms.h"
 #include "model/backend/cuda/timing_process.h"
 #include "model/backend/cuda/window_algorithm.h"
+#include "model/backend/embedded_stack.h"
 
 namespace derin::cuda {
 namespace {
@@ -82,6 +83,8 @@ class CudaBackend : public Backend {
   void SquaredNorm(Queue& queue, View gradients, View squared_norm) override;
   void Update(Queue& queue, const OptimizerConfig& config, const UpdateViews& views) override;
   void Logits(Queue& queue, View top, const HeadViews& head, View logits) override;
+  void LogitsBackward(Queue& queue, View top, const HeadViews& head, View d_logits, View d_top,
+                      View d_weight, GradientMode mode) override;
   void Sample(Queue& queue, View logits, const SampleViews& views) override;
   void CopyStates(Queue& queue, View pool, int64_t slot_elements, View from, View to) override;
 
@@ -118,6 +121,7 @@ absl::StatusOr<Buffer> CudaBackend::Allocate(ElementType type, size_t count, Mem
 }
 
 StackPlan CudaBackend::Plan(const StackConfig& config, const StackExtent& extent) const {
+  if (config.embedding > 0) return PlanEmbeddedStack(*this, config, extent);
   // What a stack keeps for its way back, whatever computes it: each layer's gates and states. A
   // window that is too large for cuDNN to describe is refused by this.
   const int64_t least = int64_t{sizeof(float)} * config.layers * extent.steps * extent.batch *
@@ -209,6 +213,7 @@ absl::StatusOr<std::unique_ptr<RecurrentStack>> CudaBackend::NewStack(
       !status.ok()) {
     return status;
   }
+  if (config.embedding > 0) return NewEmbeddedStack(*this, config, extent, saved_choice);
   const auto create =
       [&](WindowAlgorithm algorithm) -> absl::StatusOr<std::unique_ptr<RecurrentStack>> {
     absl::MutexLock lock(&mutex_);
@@ -392,19 +397,51 @@ void CudaBackend::Logits(Queue& queue, View top, const HeadViews& head, View log
                         .hidden = Count(head.weight) / V});
 }
 
+void CudaBackend::LogitsBackward(Queue& queue, View top, const HeadViews& head, View d_logits,
+                                 View d_top, View d_weight, GradientMode mode) {
+  CudaQueue& cuda = AsCuda(queue);
+  if (!cuda.Begin()) return;
+  const int64_t V = Count(head.bias), H = Count(head.weight) / V, rows = Count(top) / H;
+  const bool add = mode == GradientMode::kAdd;
+  float* to = add ? static_cast<float*>(cuda.Scratch(d_weight.bytes())) : d_weight.As<float>();
+  if (to == nullptr) return;
+  cuda.Multiply({.a = d_logits.As<float>(),
+                 .b = head.weight.As<float>(),
+                 .c = d_top.As<float>(),
+                 .rows = rows,
+                 .columns = H,
+                 .inner = V});
+  cuda.Multiply({.a = d_logits.As<float>(),
+                 .b = top.As<float>(),
+                 .c = to,
+                 .transpose_a = true,
+                 .rows = V,
+                 .columns = H,
+                 .inner = rows});
+  if (!add) return;
+  float* sum = d_weight.As<float>();
+  cuda.Launch(SumOfTwo{.a = sum, .b = to, .sum = sum, .count = Count(d_weight)});
+}
+
 void CudaBackend::Sample(Queue& queue, View logits, const SampleViews& views) {
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin()) return;
   const auto V = static_cast<int32_t>(logits.count / views.tokens.count);
-  DERIN_CHECK(V <= SampleRows::kMostTokens);
-  cuda.Launch(SampleRows{.sample = views.rows.Structs<SampleRow>().data(),
-                         .adjustments = views.adjustments.Structs<LogitAdjustment>().data(),
-                         .logits = logits.As<float>(),
-                         .advance = views.advance,
-                         .tokens = views.tokens.As<int32_t>(),
-                         .rankings = views.rankings.Structs<TokenLogProbability>().data(),
-                         .rows = Count(views.tokens),
-                         .vocabulary = V});
+  const auto launch = [&]<class Kernel>(Kernel kernel) {
+    kernel.sample = views.rows.Structs<SampleRow>().data();
+    kernel.adjustments = views.adjustments.Structs<LogitAdjustment>().data();
+    kernel.logits = logits.As<float>();
+    kernel.advance = views.advance;
+    kernel.tokens = views.tokens.As<int32_t>();
+    kernel.rankings = views.rankings.Structs<TokenLogProbability>().data();
+    kernel.rows = Count(views.tokens);
+    kernel.vocabulary = V;
+    cuda.Launch(kernel);
+  };
+  if (V <= SampleRows::kMostTokens) return launch(SampleRows{});
+  SampleRowsOfMany of_many{};
+  of_many.scratch = static_cast<float*>(cuda.Scratch(2 * logits.bytes()));
+  if (of_many.scratch != nullptr) launch(of_many);
 }
 
 void CudaBackend::CopyStates(Queue& queue, View pool, int64_t slot_elements, View from, View to) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "model/backend/embedded_stack.h"
 #include "model/backend/host_backend.h"
 #include "model/backend/reference/matrix.h"
 #include "model/backend/reference/reference_head.h"
@@ -38,6 +39,7 @@ class ReferenceBackend : public HostBackend {
   }
 
   StackPlan Plan(const StackConfig& config, const StackExtent& extent) const override {
+    if (config.embedding > 0) return PlanEmbeddedStack(*this, config, extent);
     const int64_t real = static_cast<int64_t>(ElementSize(StateType(config.precision)));
     const int64_t gates = int64_t{GateCount(config.cell)} * config.hidden;
     const int64_t window = int64_t{extent.steps} * PaddedRows(extent.batch);
@@ -57,8 +59,9 @@ class ReferenceBackend : public HostBackend {
 
   absl::StatusOr<std::unique_ptr<RecurrentStack>> NewStack(const StackConfig& config,
                                                            const StackExtent& extent,
-                                                           std::string_view) override {
+                                                           std::string_view choice) override {
     if (absl::Status status = CheckStack(config, extent); !status.ok()) return status;
+    if (config.embedding > 0) return NewEmbeddedStack(*this, config, extent, choice);
     if (config.precision == Precision::kF64) {
       return std::make_unique<ReferenceStack<double>>(config, extent);
     }
@@ -91,6 +94,14 @@ class ReferenceBackend : public HostBackend {
   void Logits(Queue& queue, View top, const HeadViews& head, View logits) override {
     if (!Ok(queue)) return;
     WithRealType(top, [&](auto real) { reference::Logits<decltype(real)>(top, head, logits); });
+  }
+
+  void LogitsBackward(Queue& queue, View top, const HeadViews& head, View d_logits, View d_top,
+                      View d_weight, GradientMode mode) override {
+    if (!Ok(queue)) return;
+    WithRealType(top, [&](auto real) {
+      reference::LogitsBackward<decltype(real)>(top, head, d_logits, d_top, d_weight, mode);
+    });
   }
 
   void Sample(Queue& queue, View logits, const SampleViews& views) override {

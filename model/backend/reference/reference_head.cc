@@ -38,6 +38,18 @@ void Logits(View top, const HeadViews& head, View logits) {
 }
 
 template <typename Real>
+void LogitsBackward(View top, const HeadViews& head, View d_logits, View d_top, View d_weight,
+                    GradientMode mode) {
+  const Index V = head.bias.count, H = head.weight.count / V, rows = top.count / H;
+  const ConstMatrixMap<Real> d(d_logits.As<Real>(), rows, V), h(top.As<Real>(), rows, H);
+  MatrixMap<Real>(d_top.As<Real>(), rows, H).noalias() =
+      d * ConstMatrixMap<Real>(head.weight.As<Real>(), V, H);
+  MatrixMap<Real> to(d_weight.As<Real>(), V, H);
+  if (mode == GradientMode::kWrite) to.setZero();
+  to.noalias() += d.transpose() * h;
+}
+
+template <typename Real>
 absl::Status ProjectAndLoss(View top, const HeadViews& head, View targets, View loss, View d_top,
                             const HeadViews& d_head) {
   const Index V = head.bias.count, H = head.weight.count / V, rows = top.count / H;
@@ -105,11 +117,12 @@ double SquaredNorm(View gradients) {
   return sum;
 }
 
-#define DERIN_INSTANTIATE(Real)                                                        \
-  template void Logits<Real>(View, const HeadViews&, View);                            \
-  template absl::Status ProjectAndLoss<Real>(View, const HeadViews&, View, View, View, \
-                                             const HeadViews&);                        \
-  template void Update<Real>(const OptimizerConfig&, const UpdateViews&);              \
+#define DERIN_INSTANTIATE(Real)                                                               \
+  template void Logits<Real>(View, const HeadViews&, View);                                   \
+  template void LogitsBackward<Real>(View, const HeadViews&, View, View, View, GradientMode); \
+  template absl::Status ProjectAndLoss<Real>(View, const HeadViews&, View, View, View,        \
+                                             const HeadViews&);                               \
+  template void Update<Real>(const OptimizerConfig&, const UpdateViews&);                     \
   template double SquaredNorm<Real>(View);
 DERIN_INSTANTIATE(float)
 DERIN_INSTANTIATE(double)

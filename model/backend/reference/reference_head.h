@@ -12,6 +12,10 @@ namespace derin::reference {
 template <typename Real>
 void Logits(View top, const HeadViews& head, View logits);
 
+template <typename Real>
+void LogitsBackward(View top, const HeadViews& head, View d_logits, View d_top, View d_weight,
+                    GradientMode mode);
+
 // INVALID_ARGUMENT when a target is outside of [-1, V); then nothing was written.
 template <typename Real>
 absl::Status ProjectAndLoss(View top, const HeadViews& head, View targets, View loss, View d_top,

@@ -34,6 +34,11 @@ client::TrainingJob Example() {
 
 TEST(JobText, NamesTheNetworkByCellLayersAndUnits) {
   EXPECT_EQ(NetworkText(Example().spec.config), "lstm 2 x 256");
+  client::ModelConfig config = Example().spec.config;
+  config.embedding = 256;
+  EXPECT_EQ(NetworkText(config), "lstm 2 x 256, embedding 256");
+  config.tied_head = true;
+  EXPECT_EQ(NetworkText(config), "lstm 2 x 256, embedding 256 tied");
 }
 
 TEST(JobText, SaysOnlyWhatTheOptimizerDoes) {

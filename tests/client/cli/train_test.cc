@@ -176,7 +176,10 @@ TEST_F(TrainCommand, SendsTheTextToDrawTheLabelsAndThePriority) {
                  "--forget-bias",
                  "1",
                  "--dropout",
-                 "0.25"})
+                 "0.25",
+                 "--embedding",
+                 "256",
+                 "--tied-head"})
                 .status,
             kSuccess);
   const v1::TrainingSpec& spec = asked_.training_job().spec();
@@ -188,6 +191,8 @@ TEST_F(TrainCommand, SendsTheTextToDrawTheLabelsAndThePriority) {
   EXPECT_TRUE(spec.recover_from_divergence());
   EXPECT_EQ(spec.forget_bias(), 1);
   EXPECT_EQ(spec.dropout(), 0.25);
+  EXPECT_EQ(spec.config().embedding(), 256);
+  EXPECT_TRUE(spec.config().tied_head());
   EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--sample-tokens", "7"}).status,
             kBadUsage);
   EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--label", "team"}).status, kBadUsage);

@@ -21,6 +21,16 @@ TEST(StackLayout, HasTheNamesShapesAndOrderOfPyTorch) {
   EXPECT_THAT(slices[second.bias_ih].shape, ElementsAre(15));
 }
 
+TEST(StackLayout, AnEmbeddingComesLastAndTheFirstLayerReadsIt) {
+  const auto slices =
+      StackSlices({.cell = Cell::kGru, .layers = 2, .hidden = 5, .vocabulary = 11, .embedding = 3});
+  ASSERT_EQ(slices.size(), 9u);
+  EXPECT_THAT(slices[LayerSlices(0).weight_ih].shape, ElementsAre(15, 3));
+  EXPECT_EQ(slices.back().name, "embedding.weight");
+  EXPECT_THAT(slices.back().shape, ElementsAre(11, 3));
+  EXPECT_EQ(slices.back().offset, slices[7].offset + slices[7].count);
+}
+
 TEST(StackLayout, SlicesTouchEachOther) {
   int64_t offset = 0;
   for (const Slice& slice : StackSlices({.layers = 3, .hidden = 4, .vocabulary = 7})) {

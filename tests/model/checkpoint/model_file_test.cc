@@ -62,6 +62,51 @@ TEST(ModelFile, ComesBackAsItWas) {
   ExpectSame(*decoded, ByteModel());
 }
 
+// With an embedding of as many elements as a layer has units, its own head or a tied one.
+ModelFile EmbeddedModel(bool tied) {
+  ModelFile model = SmallModel();
+  model.config.embedding = 3;
+  model.config.tied_head = tied;
+  model.parameters = InitialParameters(model.config, 7);
+  return model;
+}
+
+TEST(ModelFile, WithAnEmbeddingComesBackAsItWas) {
+  for (const bool tied : {false, true}) {
+    const ModelFile model = EmbeddedModel(tied);
+    const std::string bytes = EncodeModelFile(model).value();
+    const Safetensors file = DecodeSafetensors(bytes).value();
+    EXPECT_EQ(file.metadata.at("derin.format"), "5");
+    std::map<std::string, std::vector<int64_t>> shapes;
+    for (const Tensor& tensor : file.tensors) shapes[tensor.name] = tensor.shape;
+    EXPECT_EQ(shapes.at("rnn.weight_ih_l0"), (std::vector<int64_t>{12, 3}));
+    EXPECT_EQ(shapes.at("embedding.weight"), (std::vector<int64_t>{5, 3}));
+    EXPECT_EQ(shapes.contains("head.weight"), !tied);
+    const auto decoded = DecodeModelFile(bytes);
+    ASSERT_TRUE(decoded.ok()) << decoded.status();
+    ExpectSame(*decoded, model);
+  }
+}
+
+TEST(ModelFile, AHeadIsTiedOnlyToAnEmbeddingOfItsSize) {
+  const auto with = [](const std::string& embedding, const std::string& tied) {
+    return StatusAfter(
+        [&](Safetensors& file) {
+          file.metadata["derin.config"] =
+              R"({"cell":"lstm","layers":2,"hidden":3,"vocabulary":5,"precision":"f32","embedding":)" +
+              embedding + tied + "}";
+        },
+        EmbeddedModel(true));
+  };
+  EXPECT_TRUE(with("3", R"(,"tied_head":true)").ok());
+  for (const auto& [embedding, tied] :
+       {std::pair{"2", R"(,"tied_head":true)"}, std::pair{"3", R"(,"tied_head":1)"},
+        std::pair{"3", ""}, std::pair{"0", R"(,"tied_head":false)"},
+        std::pair{"2049", R"(,"tied_head":false)"}}) {
+    EXPECT_EQ(with(embedding, tied).code(), absl::StatusCode::kDataLoss) << embedding << tied;
+  }
+}
+
 TEST(ModelFile, HasTheNamesAndShapesOfPyTorch) {
   const Safetensors file = DecodeSafetensors(EncodeModelFile(SmallModel()).value()).value();
   std::map<std::string, std::vector<int64_t>> shapes;
@@ -115,11 +160,11 @@ TEST(ModelFile, WithAnyBitFlippedIsRefusedOrTheSameModel) {
 }
 
 TEST(ModelFile, OfANewerFormatIsUnimplemented) {
-  const absl::Status status = StatusWith("derin.format", "5");
+  const absl::Status status = StatusWith("derin.format", "6");
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("format version 5; this program reads 1 to 4"));
-  EXPECT_EQ(StatusWith("derin.format", "4"), absl::OkStatus());
+              HasSubstr("format version 6; this program reads 1 to 5"));
+  EXPECT_EQ(StatusWith("derin.format", "5"), absl::OkStatus());
   for (const char* format : {"0", "-1", "one", "", "1.5", "99999999999"}) {
     EXPECT_EQ(StatusWith("derin.format", format).code(), absl::StatusCode::kDataLoss) << format;
   }

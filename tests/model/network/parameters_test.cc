@@ -22,6 +22,19 @@ TEST(ParameterLayout, PutsTheHeadAfterTheStack) {
   EXPECT_EQ(layout.head_bias().offset + 28, layout.count());
 }
 
+TEST(ParameterLayout, ATiedHeadIsTheEmbedding) {
+  StackConfig config = kConfig;
+  config.embedding = 16;
+  const ParameterLayout own(config);
+  EXPECT_EQ(own.head_weight().name, "head.weight");
+  config.tied_head = true;
+  const ParameterLayout tied(config);
+  EXPECT_EQ(tied.head_weight().name, "embedding.weight");
+  EXPECT_EQ(tied.head_weight().offset + 28 * 16, tied.stack_count());
+  EXPECT_EQ(tied.head_bias().offset, tied.stack_count());
+  EXPECT_EQ(tied.count(), own.count() - 28 * 16);
+}
+
 TEST(ParameterLayout, CountsTheSeedRecipesParameters) {
   const ParameterLayout layout({.layers = 2, .hidden = 256, .vocabulary = 28});
   const int64_t first = 1024 * (28 + 256 + 2), second = 1024 * (256 + 256 + 2);

@@ -107,6 +107,8 @@ TEST_F(TrainingSpecTest, AResolvedSpecResolvesToItself) {
           s.mutable_optimizer()->mutable_adamw();
           s.set_forget_bias(1);
           s.set_dropout(0.5);
+          s.mutable_config()->set_embedding(256);
+          s.mutable_config()->set_tied_head(true);
         })}) {
     change(spec);
     const auto once = Resolve();
@@ -264,6 +266,13 @@ const BadField kBadFields[] = {
      [](auto& s) { s.mutable_optimizer()->mutable_sgd()->set_momentum(1); }},
     {"optimizer.sgd.momentum", "nan",
      [](auto& s) { s.mutable_optimizer()->mutable_sgd()->set_momentum(kNan); }},
+    {"config.embedding", "-1", [](auto& s) { s.mutable_config()->set_embedding(-1); }},
+    {"config.embedding", "2049", [](auto& s) { s.mutable_config()->set_embedding(2049); }},
+    {"config.tied_head", "config.hidden",
+     [](auto& s) {
+       s.mutable_config()->set_embedding(64);
+       s.mutable_config()->set_tied_head(true);
+     }},
     {"dropout", "1", [](auto& s) { s.set_dropout(1); }},
     {"dropout", "-0.1", [](auto& s) { s.set_dropout(-0.1); }},
     {"dropout", "nan", [](auto& s) { s.set_dropout(kNan); }},
@@ -468,6 +477,11 @@ TEST_F(TrainingSpecTest, RefusesAVocabularyThatIsTooLargeForOneHotInput) {
   corpus.set_vocabulary_size(1024);
   EXPECT_TRUE(Resolve().ok());
   corpus.set_vocabulary_size(5000);
+  spec.mutable_config()->set_embedding(8);
+  EXPECT_TRUE(Resolve().ok());
+  corpus.set_vocabulary_size(65537);
+  EXPECT_EQ(ErrorField(Resolve().status()), "training_job.spec.config.tokenization");
+  spec.mutable_config()->set_embedding(0);
   spec.mutable_config()->set_tokenization(v1::TOKENIZATION_BYTES);
   EXPECT_TRUE(Resolve().ok());
 }

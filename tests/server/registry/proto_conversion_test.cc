@@ -65,6 +65,10 @@ TEST(ProtoConversion, AConfigSurvivesTheWayThereAndBack) {
                            .vocabulary = 257,
                            .precision = Precision::kBf16};
   EXPECT_EQ(*FromProto(ToProto(config, Tokenization::kBytes), 257, "config"), config);
+  StackConfig embedded = config;
+  embedded.embedding = 17;
+  embedded.tied_head = true;
+  EXPECT_EQ(*FromProto(ToProto(embedded, Tokenization::kBytes), 257, "config"), embedded);
 }
 
 TEST(ProtoConversion, ValuesOutOfRangeNameTheirFields) {
@@ -88,6 +92,11 @@ TEST(ProtoConversion, AVocabularyTooLargeForOneHotInputIsRefused) {
   const absl::Status status = FromProto(v1::ModelConfig(), 1025, "config").status();
   EXPECT_EQ(ErrorField(status), "config.tokenization");
   EXPECT_THAT(std::string(status.message()), HasSubstr("1025"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("config.embedding"));
+  v1::ModelConfig config;
+  config.set_embedding(8);
+  EXPECT_TRUE(FromProto(config, 65536, "config").ok());
+  EXPECT_EQ(ErrorField(FromProto(config, 65537, "config").status()), "config.tokenization");
 }
 
 }  // namespace

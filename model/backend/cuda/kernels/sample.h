@@ -11,13 +11,17 @@ namespace derin::cuda {
 // tokens[i] = what rows[i] draws from logits[i], and its ranking where it asks for one: the results
 // of SampleToken and RankTokens, bit for bit. A warp has a row; its lanes share what is done token
 // by token, and one of them does what is defined by an order.
-struct SampleRows {
+//
+// What it works on is in shared memory or, of more tokens than have room there, in `scratch`.
+template <bool kOfMany>
+struct SampleRowsIn {
   static constexpr const char* kName = "SampleRows";
   static constexpr int kRows = 4, kThreads = kRows * kWarpThreads;
-  static constexpr int kMostTokens = 1024;  // of a vocabulary
+  static constexpr int kMostTokens = 1024;  // of a vocabulary in shared memory
+  static constexpr int kShared = kOfMany ? 1 : kMostTokens;
   struct Shared {
-    float logits[kRows][kMostTokens];  // usable ones, as adjusted
-    float p[kRows][kMostTokens];
+    float logits[kRows][kShared];  // usable ones, as adjusted
+    float p[kRows][kShared];
     // Of each lane's tokens the most probable, then of more and more lanes'.
     float largest[kRows][kWarpThreads];
     int32_t best[kRows][kWarpThreads];
@@ -32,6 +36,7 @@ struct SampleRows {
   TokenLogProbability* rankings;  // [rows, kRankingSize]
   int64_t rows;
   int32_t vocabulary;
+  float* scratch;  // [rows, 2, vocabulary] where there are many
 
   DERIN_HOST_DEVICE int64_t blocks() const { return (rows + kRows - 1) / kRows; }
   DERIN_HOST_DEVICE void operator()(const Block& block, Shared& shared) const {
@@ -44,19 +49,19 @@ struct SampleRows {
       });
     };
     for_each_lane([&](int64_t row, int warp, int lane) {
-      Adjust(row, shared.logits[warp], lane);
+      Adjust(row, LogitsOf(shared, row, warp), lane);
       if (lane == 0) shared.u[warp] = UniformOf(sample[row], advance);
     });
     for_each_lane([&](int64_t row, int warp, int lane) {
       const SampleRow& one = sample[row];
       for (int i = lane; i < one.adjustment_count; i += kWarpThreads) {
         AdjustOne(one, adjustments[one.first_adjustment + i], logits + row * vocabulary,
-                  shared.logits[warp]);
+                  LogitsOf(shared, row, warp));
       }
     });
     for_each_lane([&](int64_t row, int warp, int lane) {
       const int32_t first = FirstToken(row);
-      const float* own = shared.logits[warp];
+      const float* own = LogitsOf(shared, row, warp);
       // Without a usable logit the first token is the best, as for MostProbableToken.
       float largest = -HUGE_VALF;
       int32_t best = first;
@@ -83,9 +88,10 @@ struct SampleRows {
       const float temperature = sample[row].settings.temperature;
       if (temperature == 0) return;
       const float largest = shared.largest[warp][0];
+      const float* own = LogitsOf(shared, row, warp);
+      float* p = ProbabilitiesOf(shared, row, warp);
       for (int32_t i = lane; i < vocabulary; i += kWarpThreads) {
-        shared.p[warp][i] =
-            i < FirstToken(row) ? 0 : WeightOf(shared.logits[warp][i], largest, temperature);
+        p[i] = i < FirstToken(row) ? 0 : WeightOf(own[i], largest, temperature);
       }
     });
     block.ForEachThreadOfWarps([&](int thread) {
@@ -93,10 +99,11 @@ struct SampleRows {
       const int64_t row = block.index * kRows + warp;
       if (row >= rows || thread % kWarpThreads != 0) return;
       const SampleRow& one = sample[row];
-      const int32_t token = one.forced_token >= 0
-                                ? one.forced_token
-                                : Draw(one, shared.logits[warp], shared.largest[warp][0],
-                                       shared.best[warp][0], shared.u[warp], shared.p[warp]);
+      const int32_t token =
+          one.forced_token >= 0
+              ? one.forced_token
+              : Draw(one, LogitsOf(shared, row, warp), shared.largest[warp][0],
+                     shared.best[warp][0], shared.u[warp], ProbabilitiesOf(shared, row, warp));
       tokens[row] = token;
       if (one.ranked < 0) return;
       RankTokens(logits + row * vocabulary, vocabulary, token, one.ranked,
@@ -105,6 +112,14 @@ struct SampleRows {
   }
 
  private:
+  DERIN_HOST_DEVICE float* LogitsOf(Shared& shared, int64_t row, int warp) const {
+    if constexpr (kOfMany) return scratch + 2 * row * vocabulary;
+    return shared.logits[warp];
+  }
+  DERIN_HOST_DEVICE float* ProbabilitiesOf(Shared& shared, int64_t row, int warp) const {
+    if constexpr (kOfMany) return scratch + (2 * row + 1) * vocabulary;
+    return shared.p[warp];
+  }
   DERIN_HOST_DEVICE int32_t FirstToken(int64_t row) const {
     return sample[row].settings.allow_unknown ? 0 : 1;
   }
@@ -124,5 +139,8 @@ struct SampleRows {
     return DrawToken(row.settings, u, adjusted, largest, vocabulary, p);
   }
 };
+
+using SampleRows = SampleRowsIn<false>;
+using SampleRowsOfMany = SampleRowsIn<true>;
 
 }  // namespace derin::cuda

@@ -64,15 +64,23 @@ struct Rows {
 };
 
 TEST(SampleRows, DrawsAndRanksAsTheHostDoes) {
-  // As many as a warp's lanes, fewer and more.
-  for (const int32_t V : {2, 28, 32, 33, 300, SampleRows::kMostTokens}) {
+  // As many as a warp's lanes, fewer and more, and more than have room in shared memory.
+  for (const int32_t V :
+       {2, 28, 32, 33, 300, SampleRows::kMostTokens, SampleRows::kMostTokens + 33}) {
     const Rows all(V);
     const size_t N = all.rows.size();
     for (const int64_t advance : {0, 3}) {
       std::vector<int32_t> tokens(N, -7);
       std::vector<TokenLogProbability> rankings(N * kRankingSize, {-7, 7});
-      RunOnHost(SampleRows{all.rows.data(), all.adjustments.data(), all.logits.data(), advance,
-                           tokens.data(), rankings.data(), static_cast<int64_t>(N), V});
+      if (V <= SampleRows::kMostTokens) {
+        RunOnHost(SampleRows{all.rows.data(), all.adjustments.data(), all.logits.data(), advance,
+                             tokens.data(), rankings.data(), static_cast<int64_t>(N), V, nullptr});
+      } else {
+        std::vector<float> scratch(2 * N * V);
+        RunOnHost(SampleRowsOfMany{all.rows.data(), all.adjustments.data(), all.logits.data(),
+                                   advance, tokens.data(), rankings.data(), static_cast<int64_t>(N),
+                                   V, scratch.data()});
+      }
       for (size_t i = 0; i < N; ++i) {
         SCOPED_TRACE(testing::Message() << "row " << i << " of " << V << " tokens");
         const absl::Span<const float> logits(all.logits.data() + i * V, V);
