@@ -7,6 +7,7 @@ same without a GPU.
 
 import argparse
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -200,6 +201,9 @@ def main():
     parser.add_argument("--streams", type=int, nargs="*", default=[1, 64, 256, 1024])
     parser.add_argument("--seconds", type=float, default=1.5, help="of each load")
     options = parser.parse_args()
+    # Where what the module starts finds the libraries of a folder that stands on its own.
+    folders = [str(pathlib.Path(options.programs).resolve().parent / "lib"), os.environ.get("LD_LIBRARY_PATH")]
+    os.environ["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, folders))
     with tempfile.TemporaryDirectory(prefix="derin-proof-") as folder:
         options.folder = folder
         proof = Proof(options)

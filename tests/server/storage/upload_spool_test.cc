@@ -40,7 +40,8 @@ class UploadSpoolTest : public ::testing::Test {
 };
 
 TEST_F(UploadSpoolTest, ReplaysWhatWasAppendedUpToAnyByte) {
-  const std::string text = std::string(3 << 20, 'a') + "the end";
+  std::string text(3 << 20, 'a');
+  text += "the end";
   Write(text);
   for (const size_t keep : {size_t{0}, size_t{1}, size_t{1} << 20, (size_t{1} << 20) + 1,
                             text.size() - 1, text.size()}) {
