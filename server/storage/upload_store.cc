@@ -154,7 +154,7 @@ void UploadLease::Remove() {
   if (held_->over) return;
   held_->over = true;
   held_->spool.reset();
-  const StoredUpload& stored = held_->stored;
+  const StoredUpload stored = held_->stored;
   if (absl::Status gone = store_.DeleteUpload(stored.owner, stored.id); !gone.ok()) {
     spdlog::warn("A refused upload stays for a day: {}", std::string(gone.message()));
     return;
