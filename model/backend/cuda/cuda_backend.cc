@@ -195,7 +195,7 @@ absl::StatusOr<WindowAlgorithm> CudaBackend::ChooseAlgorithm(const StackConfig& 
     }
   }
   // Nothing else waits for this, which takes a second or two.
-  const auto quickest = QuickestAlgorithm(algorithms, Time(config, extent, algorithms));
+  auto quickest = QuickestAlgorithm(algorithms, Time(config, extent, algorithms));
   if (!quickest.ok()) return quickest;
   absl::MutexLock lock(&mutex_);
   known_.Keep(config, extent, *quickest);

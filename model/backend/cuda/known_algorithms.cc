@@ -15,8 +15,9 @@ KnownAlgorithms::KnownAlgorithms(std::filesystem::path file, std::string machine
   std::ifstream lines(file_);
   for (std::string line; std::getline(lines, line);) {
     const size_t tabulator = line.rfind('\t');
-    if (tabulator != std::string::npos)
+    if (tabulator != std::string::npos) {
       names_[line.substr(0, tabulator)] = line.substr(tabulator + 1);
+    }
   }
 }
 

@@ -54,6 +54,7 @@ class Child {
     std::vector<std::string> arguments = {program};
     arguments.insert(arguments.end(), words.begin(), words.end());
     std::vector<char*> pointers;
+    pointers.reserve(arguments.size() + 1);
     for (std::string& one : arguments) pointers.push_back(one.data());
     pointers.push_back(nullptr);
     posix_spawn_file_actions_t actions;
@@ -101,8 +102,9 @@ class Child {
     }
     if (!ended_) return absl::DeadlineExceededError("it took too long");
     int status = 0;
-    if (waitpid(std::exchange(process_, 0), &status, 0) < 0)
+    if (waitpid(std::exchange(process_, 0), &status, 0) < 0) {
       return absl::InternalError("it is gone");
+    }
     return absl::InternalError(
         WIFSIGNALED(status)
             ? absl::StrFormat("it ended by signal %d", WTERMSIG(status))
@@ -194,7 +196,8 @@ int AnswerTimings(const CudaCalls& calls, const std::vector<std::string>& words,
   constexpr int kBadUsage = 2;
   const auto request = ParseTimingRequest(words);
   if (!request.ok()) {
-    std::fprintf(stderr, "%s\n", std::string(request.status().message()).c_str());
+    const std::string message(request.status().message());
+    std::fprintf(stderr, "%s\n", message.c_str());
     return kBadUsage;
   }
   const auto device = Device::Open(calls, request->ordinal);
