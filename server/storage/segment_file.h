@@ -22,8 +22,9 @@ struct SegmentContents {
   std::string entries;              // frames and headers of what was read: see EncodeIndex
 };
 
-// One open file of a SegmentLog, closed with the last who holds it: a reader may go on beside its
-// removal. Thread-safe as the system's calls are. Errors are SystemError's (see folder.h).
+// One open file of a SegmentLog or an UploadSpool, closed with the last who holds it: a reader may
+// go on beside its removal. Thread-safe as the system's calls are. Errors are SystemError's (see
+// folder.h).
 class SegmentFile {
  public:
   // A new file that its owner alone may read.

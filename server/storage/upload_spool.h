@@ -3,10 +3,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/storage/segment_file.h"
 
 namespace derin::server {
 
@@ -20,9 +23,6 @@ class UploadSpool {
   // it is shorter or not there. Replay compares the `crc32`.
   static absl::StatusOr<UploadSpool> Open(const std::filesystem::path& path, int64_t bytes,
                                           uint32_t crc32);
-  UploadSpool(UploadSpool&& other) noexcept;
-  UploadSpool& operator=(UploadSpool&& other) noexcept;
-  ~UploadSpool();
 
   using Sink = std::function<absl::Status(std::string_view piece)>;
   // Hands the first `keep` bytes to `sink` in order and sets `crc32` to theirs; an error of its
@@ -33,16 +33,16 @@ class UploadSpool {
   // Drops what is behind the first `bytes`, which have this `crc32`.
   absl::Status CutTo(int64_t bytes, uint32_t crc32);
   absl::Status Append(std::string_view bytes);
-  absl::Status Sync();
+  absl::Status Sync() { return file_->Sync(); }
 
   int64_t bytes() const { return bytes_; }
   uint32_t crc32() const { return crc32_; }
 
  private:
-  UploadSpool(std::filesystem::path path, int descriptor, int64_t bytes, uint32_t crc32);
+  UploadSpool(std::shared_ptr<SegmentFile> file, int64_t bytes, uint32_t crc32)
+      : file_(std::move(file)), bytes_(bytes), crc32_(crc32) {}
 
-  std::filesystem::path path_;
-  int descriptor_ = -1;  // -1 once moved from
+  std::shared_ptr<SegmentFile> file_;
   int64_t bytes_ = 0;
   uint32_t crc32_ = 0;
 };

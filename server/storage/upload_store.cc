@@ -82,17 +82,14 @@ absl::Status UploadLease::GoOnAt(int64_t offset, const UploadSpool::Sink& sink) 
                                    offset, committed_bytes_));
   }
   if (committed_bytes_ == 0) return absl::OkStatus();
-  {
-    absl::MutexLock lock(&held_->mutex);
-    if (absl::Status held = CheckHeld(*held_); !held.ok()) return held;
-    auto& documents = *held_->stored.record.mutable_documents();
-    while (!documents.empty() && documents.rbegin()->offset() >= offset) documents.RemoveLast();
-  }
   // Gigabytes are read without the lock, so that another call can take them over meanwhile: only a
   // lease that is held changes them.
   const UploadSpool* spool = nullptr;
   {
     absl::MutexLock lock(&held_->mutex);
+    if (absl::Status held = CheckHeld(*held_); !held.ok()) return held;
+    auto& documents = *held_->stored.record.mutable_documents();
+    while (!documents.empty() && documents.rbegin()->offset() >= offset) documents.RemoveLast();
     spool = &*held_->spool;
   }
   uint32_t crc32 = 0;
