@@ -4,7 +4,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "absl/strings/str_format.h"
 #include "model/backend/cuda/branch.h"
 #include "model/backend/cuda/element.h"
 
@@ -176,14 +175,8 @@ const Rnn::Window* CudaStack::WindowOf(CudaQueue& queue, int steps, int batch) {
   const std::pair key(steps, batch);
   auto found = windows_.find(key);
   if (found == windows_.end()) {
-    auto window = rnn_->MakeWindow(queue.cudnn(), steps, batch);
-    if (window.ok() && (std::max(window->training.workspace, window->inference.workspace) >
-                            workspace_.view().bytes() ||
-                        (extent_.training && window->training.reserve > reserve_.view().bytes()))) {
-      window = absl::InternalError(absl::StrFormat(
-          "cudnnGetRNNTempSpaceSizes: %d steps of %d sequences want more than %d steps of %d",
-          steps, batch, extent_.steps, extent_.batch));
-    }
+    auto window = rnn_->MakeWindowWithin(queue.cudnn(), steps, batch, extent_,
+                                         {workspace_.view().bytes(), reserve_.view().bytes()});
     if (!window.ok()) {
       queue.Fail(window.status());
       return nullptr;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "absl/strings/str_format.h"
 #include "model/backend/cuda/element.h"
 
 namespace derin::cuda {
@@ -148,14 +147,9 @@ const Rnn::Window* LayeredWindows::WindowOf(CudaQueue& queue, Layer& layer, int 
   const std::pair key(steps, batch);
   auto found = layer.windows.find(key);
   if (found == layer.windows.end()) {
-    auto window = layer.rnn->MakeWindow(queue.cudnn(), steps, batch);
-    if (window.ok() && (std::max(window->training.workspace, window->inference.workspace) >
-                            workspace_.view().bytes() ||
-                        window->training.reserve > layer.reserve.view().bytes())) {
-      window = absl::InternalError(absl::StrFormat(
-          "cudnnGetRNNTempSpaceSizes: %d steps of %d sequences want more than %d steps of %d",
-          steps, batch, extent_.steps, extent_.batch));
-    }
+    auto window =
+        layer.rnn->MakeWindowWithin(queue.cudnn(), steps, batch, extent_,
+                                    {workspace_.view().bytes(), layer.reserve.view().bytes()});
     if (!window.ok()) {
       queue.Fail(window.status());
       return nullptr;

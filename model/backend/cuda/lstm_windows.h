@@ -66,6 +66,10 @@ class LstmWindows {
   // before InputOfLayer, and what GradientBelow has left.
   template <class Lane>
   void DropBelow(Lane& lane, int layer, int64_t from, int64_t to) const;
+  // What both launch: steps [from, to) of what layer `layer` reads.
+  template <class Lane, class Number>
+  void LaunchDrop(Lane& lane, const float* read, Number* written, int layer, int64_t from,
+                  int64_t to) const;
   template <class Lane>
   void DropGradient(Lane& lane, int layer, int64_t from, int64_t to) const;
 

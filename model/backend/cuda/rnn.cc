@@ -211,4 +211,18 @@ absl::StatusOr<Rnn::Window> Rnn::MakeWindow(cudnnHandle_t handle, int steps, int
   return window;
 }
 
+absl::StatusOr<Rnn::Window> Rnn::MakeWindowWithin(cudnnHandle_t handle, int steps, int batch,
+                                                  const StackExtent& extent,
+                                                  const TemporarySpace& space) const {
+  auto window = MakeWindow(handle, steps, batch);
+  if (!window.ok()) return window;
+  if (std::max(window->training.workspace, window->inference.workspace) > space.workspace ||
+      (extent.training && window->training.reserve > space.reserve)) {
+    return absl::InternalError(absl::StrFormat(
+        "cudnnGetRNNTempSpaceSizes: %d steps of %d sequences want more than %d steps of %d", steps,
+        batch, extent.steps, extent.batch));
+  }
+  return window;
+}
+
 }  // namespace derin::cuda

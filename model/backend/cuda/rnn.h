@@ -52,6 +52,10 @@ class Rnn {
     TemporarySpace training, inference;
   };
   absl::StatusOr<Window> MakeWindow(cudnnHandle_t handle, int steps, int batch) const;
+  // INTERNAL where one wants more than `space`, which was enough for `extent`.
+  absl::StatusOr<Window> MakeWindowWithin(cudnnHandle_t handle, int steps, int batch,
+                                          const StackExtent& extent,
+                                          const TemporarySpace& space) const;
 
  private:
   Rnn(Device& device, const StackConfig& config) : device_(device), config_(config) {}
