@@ -54,12 +54,13 @@ class ScoreCalls : public ::testing::Test {
         };
   }
 
-  FakeServer server_;
-  std::unique_ptr<Client> client_;
   v1::ScoreTextHeader header_;
   std::string text_;
   int parts_ = 0;
   size_t stop_after_ = 1 << 30;
+  // Destroyed first: a call that its client has given up may still run, and uses what is above.
+  FakeServer server_;
+  std::unique_ptr<Client> client_;
 };
 
 TEST_F(ScoreCalls, SendsTheWholeTextInPartsAndTellsTheTotals) {

@@ -79,8 +79,6 @@ class CorpusSenderTest : public ::testing::Test {
   }
   static grpc::Status Broken() { return {grpc::StatusCode::UNAVAILABLE, "broken"}; }
 
-  FakeServer server_;
-  std::unique_ptr<Client> client_;
   std::string text_, received_, id_;
   size_t committed_ = 0, break_at_ = 3'500'000;
   int breaks_ = 0, asked_ = 0, reconnected_ = 0;
@@ -89,6 +87,9 @@ class CorpusSenderTest : public ::testing::Test {
   std::vector<std::pair<std::string, size_t>> documents_;  // with where each began, as told
   UploadCorpusOptions options_{.corpus_id = "book", .reconnect_wait = absl::Milliseconds(1)};
   UploadCorpusCallbacks callbacks_;
+  // Destroyed first: a call that its client has given up may still run, and uses what is above.
+  FakeServer server_;
+  std::unique_ptr<Client> client_;
 };
 
 TEST_F(CorpusSenderTest, GoesOnFromWhatIsCommittedAfterEachBreak) {
