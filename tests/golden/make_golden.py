@@ -5,7 +5,8 @@
 
 One file for each cell: 2 layers of odd sizes, from a state that is not zero: logits, loss, every gradient by PyTorch's name, the
 state after, and the losses of ten steps of each optimiser with clipping, the state carried from step to step. Then once more
-with dropout between the layers, by a mask of Philox4x32-10: logits, loss, gradients and state after.
+with dropout between the layers, by a mask of Philox4x32-10: logits, loss, gradients and state after. And twice with a learned
+embedding, which the head shares the second time: the same, and the parameters that are not those of the one-hot network.
 """
 
 import json
@@ -19,11 +20,12 @@ MOMENTUM = {"lr": 0.05, "clip": 0.25, "momentum": 0.875}
 ADAM = {"lr": 0.01, "clip": 1.0}
 ADAMW = {"lr": 0.01, "clip": 1.0, "weight_decay": 0.125}
 DROPOUT = {"share": 0.375, "seed": 0x123456789abcdef0, "step": (5 << 32) + 7}
+EMBEDDING = 5
 CELLS = {
-    "vanilla-tanh": lambda: torch.nn.RNN(VOCABULARY, HIDDEN, LAYERS, nonlinearity="tanh"),
-    "vanilla-relu": lambda: torch.nn.RNN(VOCABULARY, HIDDEN, LAYERS, nonlinearity="relu"),
-    "gru": lambda: torch.nn.GRU(VOCABULARY, HIDDEN, LAYERS),
-    "lstm": lambda: torch.nn.LSTM(VOCABULARY, HIDDEN, LAYERS),
+    "vanilla-tanh": lambda inputs: torch.nn.RNN(inputs, HIDDEN, LAYERS, nonlinearity="tanh"),
+    "vanilla-relu": lambda inputs: torch.nn.RNN(inputs, HIDDEN, LAYERS, nonlinearity="relu"),
+    "gru": lambda inputs: torch.nn.GRU(inputs, HIDDEN, LAYERS),
+    "lstm": lambda inputs: torch.nn.LSTM(inputs, HIDDEN, LAYERS),
 }
 
 
@@ -35,12 +37,26 @@ def round_to_f32(tensor):
 class LanguageModel(torch.nn.Module):
     def __init__(self, cell):
         super().__init__()
-        self.rnn = CELLS[cell]()
+        self.rnn = CELLS[cell](VOCABULARY)
         self.head = torch.nn.Linear(HIDDEN, VOCABULARY)
 
     def forward(self, tokens, state):
         one_hot = torch.nn.functional.one_hot(tokens, VOCABULARY).to(torch.float64)
         top, state = self.rnn(one_hot, state)
+        return self.head(top), state
+
+
+class EmbeddedLanguageModel(torch.nn.Module):
+    def __init__(self, cell, width, tied):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(VOCABULARY, width)
+        self.rnn = CELLS[cell](width)
+        self.head = torch.nn.Linear(HIDDEN, VOCABULARY)
+        if tied:
+            self.head.weight = self.embedding.weight
+
+    def forward(self, tokens, state):
+        top, state = self.rnn(self.embedding(tokens), state)
         return self.head(top), state
 
 
@@ -130,6 +146,24 @@ def with_dropout(model, tokens, targets, state):
             "gradients": {name: flat(p.grad) for name, p in model.named_parameters()}}
 
 
+def with_embedding(cell, initial, tied, tokens, targets, state):
+    torch.manual_seed(21)
+    model = EmbeddedLanguageModel(cell, HIDDEN if tied else EMBEDDING, tied).double()
+    own = {}
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name in initial and initial[name].shape == parameter.shape:
+                parameter.copy_(initial[name])
+            else:
+                parameter.copy_(round_to_f32(parameter))
+                own[name] = flat(parameter)
+    loss, logits, state_out = loss_of(model, tokens, targets, state)
+    loss.backward()
+    return {"embedding": model.embedding.embedding_dim, "parameters": own,
+            "logits": flat(logits), "loss": loss.item(), "state_out": stacked(state_out),
+            "gradients": {name: flat(p.grad) for name, p in model.named_parameters()}}
+
+
 def make(cell):
     torch.manual_seed(20)
     model = LanguageModel(cell).double()
@@ -169,6 +203,8 @@ def make(cell):
         golden[name] = {**settings, "losses": losses}
     model.load_state_dict(initial)
     golden["dropout"] = with_dropout(model, tokens, targets, state)
+    golden["embedding"] = with_embedding(cell, initial, False, tokens, targets, state)
+    golden["tied"] = with_embedding(cell, initial, True, tokens, targets, state)
     return golden
 
 

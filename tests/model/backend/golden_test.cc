@@ -47,14 +47,14 @@ class Golden : public testing::TestWithParam<GoldenCase> {
                .vocabulary = golden_["vocabulary"]};
     model_ = std::make_unique<DeviceModel>(GetParam().engine, config_, int(golden_["steps"]),
                                            int(golden_["batch"]));
-    model_->SetParameters(ByName("parameters"));
+    model_->SetParameters(ByName(model_->layout(), golden_["parameters"]));
   }
 
   // A flat buffer put together from tensors by name.
-  std::vector<double> ByName(const char* key) {
+  static std::vector<double> ByName(const ParameterLayout& layout, const nlohmann::json& tensors) {
     std::vector<double> flat;
-    for (const Slice& slice : model_->layout().slices()) {
-      const std::vector<double> values = golden_[key].at(slice.name);
+    for (const Slice& slice : layout.slices()) {
+      const std::vector<double> values = tensors.at(slice.name);
       EXPECT_EQ(static_cast<int64_t>(values.size()), slice.count) << slice.name;
       flat.insert(flat.end(), values.begin(), values.end());
     }
@@ -62,11 +62,22 @@ class Golden : public testing::TestWithParam<GoldenCase> {
   }
   std::vector<double> Values(const char* key) { return golden_[key]; }
 
-  DeviceModel::Pass Run(const std::vector<double>& state) {
-    return model_->Run(golden_["tokens"], golden_["targets"], state);
-  }
-
   double tolerance() const { return Tolerance(GetParam().engine); }
+
+  // One window of `model` gives what `wanted` has.
+  void ExpectPass(DeviceModel& model, const nlohmann::json& wanted) {
+    const DeviceModel::Pass pass =
+        model.Run(golden_["tokens"], golden_["targets"], Values("state_in"));
+    EXPECT_LT(RelativeError(pass.logits, wanted["logits"]), tolerance());
+    EXPECT_LT(RelativeError(pass.state_out, wanted["state_out"]), tolerance());
+    EXPECT_NEAR(pass.loss() / wanted["loss"].get<double>(), 1, tolerance());
+    for (const Slice& slice : model.layout().slices()) {
+      const auto begin = pass.gradients.begin() + slice.offset;
+      EXPECT_LT(RelativeError({begin, begin + slice.count}, wanted["gradients"].at(slice.name)),
+                tolerance())
+          << slice.name;
+    }
+  }
 
   void ExpectLosses(const char* name, OptimizerConfig config) {
     const nlohmann::json wanted = golden_[name];
@@ -75,7 +86,7 @@ class Golden : public testing::TestWithParam<GoldenCase> {
     config.weight_decay = wanted.value("weight_decay", 0.0);
     std::vector<double> state = Values("state_in"), losses;
     for (int step = 0; step < 10; ++step) {
-      const DeviceModel::Pass pass = Run(state);
+      const DeviceModel::Pass pass = model_->Run(golden_["tokens"], golden_["targets"], state);
       losses.push_back(pass.loss());
       state = pass.state_out;
       model_->Update(config, wanted["lr"]);
@@ -89,40 +100,30 @@ class Golden : public testing::TestWithParam<GoldenCase> {
   std::unique_ptr<DeviceModel> model_;
 };
 
-TEST_P(Golden, ForwardGivesLogitsLossAndState) {
-  const DeviceModel::Pass pass = Run(Values("state_in"));
-  EXPECT_LT(RelativeError(pass.logits, Values("logits")), tolerance());
-  EXPECT_LT(RelativeError(pass.state_out, Values("state_out")), tolerance());
-  EXPECT_NEAR(pass.loss() / golden_["loss"].get<double>(), 1, tolerance());
-}
-
-TEST_P(Golden, BackwardGivesEveryGradient) {
-  const DeviceModel::Pass pass = Run(Values("state_in"));
-  for (const Slice& slice : model_->layout().slices()) {
-    const auto begin = pass.gradients.begin() + slice.offset;
-    EXPECT_LT(RelativeError({begin, begin + slice.count}, golden_["gradients"].at(slice.name)),
-              tolerance())
-        << slice.name;
-  }
-}
+TEST_P(Golden, AWindowGivesLogitsLossStateAndEveryGradient) { ExpectPass(*model_, golden_); }
 
 TEST_P(Golden, DropoutGivesLogitsLossStateAndEveryGradient) {
-  const nlohmann::json wanted = golden_["dropout"];
+  const nlohmann::json& wanted = golden_["dropout"];
   DeviceModel model(GetParam().engine, config_, int(golden_["steps"]), int(golden_["batch"]), 1,
                     wanted["share"]);
-  model.SetParameters(ByName("parameters"));
+  model.SetParameters(ByName(model.layout(), golden_["parameters"]));
   model.SetDropout(std::stoull(std::string(wanted["seed"])),
                    std::stoull(std::string(wanted["step"])));
-  const DeviceModel::Pass pass =
-      model.Run(golden_["tokens"], golden_["targets"], Values("state_in"));
-  EXPECT_LT(RelativeError(pass.logits, wanted["logits"]), tolerance());
-  EXPECT_LT(RelativeError(pass.state_out, wanted["state_out"]), tolerance());
-  EXPECT_NEAR(pass.loss() / wanted["loss"].get<double>(), 1, tolerance());
-  for (const Slice& slice : model.layout().slices()) {
-    const auto begin = pass.gradients.begin() + slice.offset;
-    EXPECT_LT(RelativeError({begin, begin + slice.count}, wanted["gradients"].at(slice.name)),
-              tolerance())
-        << slice.name;
+  ExpectPass(model, wanted);
+}
+
+TEST_P(Golden, AnEmbeddingGivesLogitsLossStateAndEveryGradient) {
+  for (const bool tied : {false, true}) {
+    SCOPED_TRACE(tied ? "the head is tied" : "the head is its own");
+    const nlohmann::json& wanted = golden_[tied ? "tied" : "embedding"];
+    StackConfig config = config_;
+    config.embedding = wanted["embedding"];
+    config.tied_head = tied;
+    DeviceModel model(GetParam().engine, config, int(golden_["steps"]), int(golden_["batch"]));
+    nlohmann::json parameters = golden_["parameters"];
+    parameters.update(wanted["parameters"]);
+    model.SetParameters(ByName(model.layout(), parameters));
+    ExpectPass(model, wanted);
   }
 }
 
