@@ -15,7 +15,7 @@ if [[ ! -e $venv/requirements.txt || $(<"$venv/requirements.txt") != "$wanted" ]
 fi
 # Packages of the distribution have the versions that it has.
 "$venv/bin/hadolint" --ignore DL3008 Dockerfile
-"$venv/bin/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose.yaml deploy/compose.gpu.yaml >/dev/null
+"$venv/bin/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose.yaml >/dev/null
 # Debian's kubectl is unpacked, not installed: a machine may have one already, from elsewhere.
 folder=$PWD/build/kubectl
 version=$(apt-cache policy kubernetes-client | sed -n 's/^  Candidate: //p')
