@@ -30,7 +30,6 @@ void StreamWriter::Ready(absl::Span<const std::shared_ptr<Generation>> streams) 
         stream->message_interval() > WriteSchedule::kInterval && stream->outbox().settled();
     schedule_.Ready(stream.get(), settled);
   }
-  changed_ = true;
 }
 
 void StreamWriter::Written(Generation* stream) {
@@ -38,7 +37,6 @@ void StreamWriter::Written(Generation* stream) {
   // What did not go with that message goes with the next.
   if (!stream->outbox().empty()) schedule_.Ready(stream);
   schedule_.Written(stream);
-  changed_ = true;
 }
 
 void StreamWriter::Run() {
@@ -46,9 +44,9 @@ void StreamWriter::Run() {
     std::vector<std::shared_ptr<Generation>> due;
     {
       absl::MutexLock lock(&mutex_);
-      mutex_.AwaitWithDeadline(absl::Condition(this, &StreamWriter::HasWork), schedule_.NextDue());
+      waits_until_ = schedule_.NextDue();
+      mutex_.AwaitWithDeadline(absl::Condition(this, &StreamWriter::HasWork), waits_until_);
       if (stopping_) return;
-      changed_ = false;
       for (Generation* stream : schedule_.TakeDue(absl::Now())) due.push_back(streams_[stream]);
     }
     for (const auto& stream : due) SendNext(stream);

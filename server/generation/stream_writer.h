@@ -31,14 +31,18 @@ class StreamWriter {
 
  private:
   void Run();
-  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return changed_ || stopping_; }
+  // Whether to wake before waits_until_. What may go only later wakes nobody: a step's text mostly
+  // waits for its stream's interval, and the thread would take a processor from the engine's.
+  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return stopping_ || schedule_.NextDue() < waits_until_;
+  }
   void SendNext(const std::shared_ptr<Generation>& stream) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::function<void()> on_room_;
   absl::Mutex mutex_;
   WriteSchedule schedule_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<Generation*, std::shared_ptr<Generation>> streams_ ABSL_GUARDED_BY(mutex_);
-  bool changed_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Time waits_until_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
