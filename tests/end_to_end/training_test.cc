@@ -152,6 +152,28 @@ TEST_F(TrainingTest, MeasuresHeldOutText) {
   EXPECT_TRUE(client_->GetModel("models/sea")->latest_version->validation_perplexity.has_value());
 }
 
+TEST_F(TrainingTest, APromptIsNormalizedAsTheTextOfItsModelWas) {
+  std::string text;
+  for (int i = 0; i < 120; ++i) text += "the CAFE\u0301 is open, the \u00c9COLE is shut. ";
+  ASSERT_TRUE(client_
+                  ->UploadCorpus(
+                      {.corpus_id = "sea", .normalization = client::Normalization::kNfcLowerCase},
+                      client::TextSource(text))
+                  .ok());
+  const auto job = Train(SmallSpec());
+  ASSERT_EQ(job.state, JobState::kSucceeded) << job.message;
+  const auto draw = [this](std::string_view prompt) {
+    Generated drawn = Generate(
+        {.model = "models/sea", .prompt = std::string(prompt), .max_tokens = 60, .seed = 1});
+    EXPECT_TRUE(drawn.end.ok()) << drawn.end.status();
+    EXPECT_EQ(drawn.start.unknown_count, 0);
+    return drawn.text;
+  };
+  const std::string composed = draw("the caf\u00e9 ");
+  EXPECT_EQ(draw("the CAFE\u0301 "), composed);
+  EXPECT_THAT(composed, testing::AnyOf(HasSubstr("caf\u00e9"), HasSubstr("\u00e9cole")));
+}
+
 TEST_F(TrainingTest, ACancelledJobEndsAndPublishesNothing) {
   Upload("sea");
   const auto job = client_->CreateTrainingJob(LongSpec());
