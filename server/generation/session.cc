@@ -32,7 +32,8 @@ Session::Session(SessionImage image, std::shared_ptr<const LoadedVersion> versio
       facts_(LastingFacts(image)),
       version_(std::move(version)),
       lease_(std::move(lease)),
-      engine_changed_(!image.engine_id.empty() && image.engine_id != version_->engine_id),
+      first_position_(state.position),
+      first_engine_id_(image.engine_id.empty() ? version_->engine_id : image.engine_id),
       to_upload_(std::move(image.hidden)),
       sequence_(image.sequence),
       position_(state.position),
@@ -121,7 +122,7 @@ std::optional<LastCall> Session::last_call() const {
 
 SessionImage Session::Facts(absl::Time now) const {
   SessionImage image = facts_;
-  image.engine_id = version_->engine_id;
+  image.engine_id = engine_id();
   image.idle_since = now;
   absl::MutexLock lock(&mutex_);
   image.last = last_;

@@ -52,8 +52,11 @@ class Session {
   const SlotLease& lease() const { return *lease_; }
   v1::Durability durability() const { return facts_.durability; }
   absl::Duration time_to_live() const { return facts_.time_to_live; }
-  // Whether another engine computed it until it came here.
-  bool engine_changed() const { return engine_changed_; }
+  // What computed its state: another engine, until a call goes on from where it came here.
+  const std::string& engine_id() const {
+    return position() == first_position_ ? first_engine_id_ : version_->engine_id;
+  }
+  bool engine_changed() const { return engine_id() != version_->engine_id; }
 
   // ABORTED, reason SESSION_BUSY, while another call is in it; NOT_FOUND once closed;
   // FAILED_PRECONDITION, reason POSITION_MISMATCH, when it is not where the call expects it.
@@ -121,7 +124,9 @@ class Session {
   const SessionImage facts_;  // what never changes of it
   const std::shared_ptr<const LoadedVersion> version_;
   const std::unique_ptr<SlotLease> lease_;
-  const bool engine_changed_;
+  // As it came here.
+  const int64_t first_position_;
+  const std::string first_engine_id_;
   std::vector<float> to_upload_;
   int64_t sequence_;
   std::atomic<bool> closed_ = false;

@@ -50,6 +50,21 @@ TEST_F(SessionTest, ShowsOthersWhereItWasLastPublished) {
   EXPECT_EQ(session_->stream(), 8u);
 }
 
+TEST_F(SessionTest, IsOfAnotherEngineUntilItGoesOnInThisOne) {
+  const auto version = TinyVersion(*backend_);
+  EXPECT_FALSE(session_->engine_changed());
+  for (const int64_t position : {0, 7}) {
+    Session session({.engine_id = "other/f32/1", .state = {.position = position}}, version,
+                    nullptr);
+    EXPECT_TRUE(session.engine_changed());
+    EXPECT_EQ(session.Facts(absl::Now()).engine_id, "other/f32/1") << "so a fork has it too";
+    ++session.state.position;
+    session.Publish();
+    EXPECT_FALSE(session.engine_changed());
+    EXPECT_EQ(session.Facts(absl::Now()).engine_id, version->engine_id);
+  }
+}
+
 TEST_F(SessionTest, IsIdleSinceTheEndOfItsLastCall) {
   const absl::Time end = absl::UnixEpoch() + absl::Seconds(5);
   ASSERT_TRUE(session_->TryBegin().ok());
