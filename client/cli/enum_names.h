@@ -43,6 +43,11 @@ inline constexpr EnumName<client::Partition> kPartitionNames[] = {
     {client::Partition::kSequential, "sequential"},
     {client::Partition::kRandom, "random"},
 };
+inline constexpr EnumName<client::ValidationSplit> kValidationSplitNames[] = {
+    {client::ValidationSplit::kPosition, "position"},
+    {client::ValidationSplit::kDocuments, "documents"},
+    {client::ValidationSplit::kBlocks, "blocks"},
+};
 inline constexpr EnumName<client::LearningRate::Schedule> kScheduleNames[] = {
     {client::LearningRate::Schedule::kConstant, "constant"},
     {client::LearningRate::Schedule::kCosine, "cosine"},
@@ -97,6 +102,9 @@ inline std::string_view Name(client::Tokenization value) {
 }
 inline std::string_view Name(client::Precision value) { return NameOf(value, kPrecisionNames); }
 inline std::string_view Name(client::Partition value) { return NameOf(value, kPartitionNames); }
+inline std::string_view Name(client::ValidationSplit value) {
+  return NameOf(value, kValidationSplitNames);
+}
 inline std::string_view Name(client::LearningRate::Schedule value) {
   return NameOf(value, kScheduleNames);
 }

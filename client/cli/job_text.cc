@@ -50,6 +50,11 @@ Fields SpecFields(const client::TrainingJob& job) {
   }
   if (const double share = spec.validation_share.value_or(0); share > 0) {
     absl::StrAppend(&text, ", ", Shortest(share * 100), " % held out");
+    if (spec.validation_split == client::ValidationSplit::kDocuments) {
+      absl::StrAppend(&text, " as whole documents");
+    } else if (spec.validation_split == client::ValidationSplit::kBlocks) {
+      absl::StrAppend(&text, " in blocks of ", WholeNumber(spec.validation_block.value_or(0)));
+    }
   }
   return {{"corpus", text},
           {"model", spec.model},

@@ -93,6 +93,8 @@ Json ToJson(const client::TrainingSpec& spec) {
   json["config"] = ToJson(spec.config);
   Put(json, "max_tokens", spec.max_tokens);
   Put(json, "validation_share", spec.validation_share);
+  json["validation_split"] = Name(spec.validation_split);
+  Put(json, "validation_block", spec.validation_block);
   Put(json, "batch", spec.batch);
   Put(json, "steps", spec.steps);
   json["partition"] = Name(spec.partition);

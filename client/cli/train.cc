@@ -45,6 +45,8 @@ constexpr FieldFlag kFlags[] = {
     {"training_job.spec.config.precision", "--precision"},
     {"training_job.spec.max_tokens", "--max-tokens"},
     {"training_job.spec.validation_share", "--validation-share"},
+    {"training_job.spec.validation_split", "--validation-split"},
+    {"training_job.spec.validation_block", "--validation-block"},
     {"training_job.spec.batch", "--batch"},
     {"training_job.spec.steps", "--steps"},
     {"training_job.spec.partition", "--partition"},
@@ -111,7 +113,12 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
     AddNumber(command, "--max-tokens", spec.max_tokens,
               "train on the first N tokens only, held-out ones included [all]");
     AddNumber(command, "--validation-share", spec.validation_share,
-              "share of the tokens, at their end, held out for validation, 0 to 0.5 [0]");
+              "share of the tokens that is held out for validation, 0 to 0.5 [0]");
+    AddEnum(command, "--validation-split", spec.validation_split, kValidationSplitNames,
+            "which are: the last ones, whole documents, or blocks, both drawn by the seed "
+            "[position]");
+    AddNumber(command, "--validation-block", spec.validation_block,
+              "tokens of such a block, 256 and more [1024]");
   });
   in("Network", [&] {
     AddEnum(command, "--cell", spec.config.cell, kCellNames, "recurrent cell [lstm]");

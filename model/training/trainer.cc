@@ -10,19 +10,11 @@
 
 namespace derin {
 
-int64_t Trainer::TrainingTokens(int64_t token_count, double validation_share) {
-  if (validation_share <= 0) return token_count;
-  // Two tokens are the least that can be measured.
-  const auto held_out = static_cast<int64_t>(static_cast<double>(token_count) * validation_share);
-  return token_count - std::max<int64_t>(held_out, 2);
-}
-
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Backend& backend,
                                                          const TrainingConfig& config,
                                                          absl::Span<const int32_t> tokens,
                                                          const Parameters& initial) {
-  const int64_t trained =
-      TrainingTokens(static_cast<int64_t>(tokens.size()), config.validation_share);
+  const int64_t trained = static_cast<int64_t>(tokens.size()) - config.held_out_tokens;
   const BatchConfig batches{.token_count = trained,
                             .batch = config.batch,
                             .steps = config.steps,
@@ -66,7 +58,7 @@ absl::Status Trainer::Allocate(absl::Span<const int32_t> tokens, const Parameter
       {&state_.parameters, real, parameters},
       {&state_.moment1, real, moments >= 1 ? parameters : 0},
       {&state_.moment2, real, moments >= 2 ? parameters : 0},
-      {&state_.best_parameters, real, config_.validation_share > 0 ? parameters : 0},
+      {&state_.best_parameters, real, config_.held_out_tokens > 0 ? parameters : 0},
       {&state_.optimizer_step, ElementType::kI64, 1},
       {&state_.loss_scale, ElementType::kF64, NeedsLossScale(model.precision) ? 2u : 0u},
       {&state_.hidden, real, state},

@@ -28,8 +28,8 @@ struct TrainingConfig {
   Partition partition = Partition::kSequential;
   int64_t epochs = 500;
   EarlyEnds early_ends;
-  // Share of the tokens, at their end, that is held out for validation, in [0, 0.5].
-  double validation_share = 0;
+  // So many tokens at the end of the text are held out for validation: 0, or 2 and more.
+  int64_t held_out_tokens = 0;
   // Share of each layer's output, but the last one's, that a step drops, in [0, 1).
   double dropout = 0;
   uint64_t seed = 0;  // of offsets, shuffles and what is dropped
@@ -86,9 +86,6 @@ struct TrainerSnapshot {
 // Trains one model on one text. One thread at a time.
 class Trainer {
  public:
-  // How many tokens of `token_count` are trained on; the rest is held out.
-  static int64_t TrainingTokens(int64_t token_count, double validation_share);
-
   // FAILED_PRECONDITION when `tokens` are too few (see BatchIterator::Validate); RESOURCE_EXHAUSTED
   // with the bytes wanted and free.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(Backend& backend,

@@ -79,7 +79,8 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundi
   if (!text.ok()) return text.status();
 
   Tokenizer tokenizer = first ? first->tokenizer : TokenizerOf(job.spec(), *text);
-  const std::vector<int32_t> tokens = tokenizer.Encode(*text, plan->token_count).tokens;
+  std::vector<int32_t> tokens = tokenizer.Encode(*text, plan->token_count).tokens;
+  MoveBehind(plan->held_out, tokens);
   std::unique_ptr<TrainingRun> run(new TrainingRun(surroundings, job, *std::move(plan),
                                                    std::move(tokenizer), *corpus, *normalization));
   const TrainingConfig& config = run->plan_.config;

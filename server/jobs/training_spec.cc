@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "server/jobs/optimizer_spec.h"
 #include "server/jobs/spec_check.h"
+#include "server/jobs/validation_split.h"
 #include "server/registry/proto_conversion.h"
 #include "server/status/error.h"
 #include "server/storage/proto_time.h"
@@ -103,7 +104,6 @@ absl::Status ResolveBatches(TrainingPlan& plan) {
         CheckInteger("epochs", spec.epochs(), 1, 1'000'000), ResolvePartition(plan)}) {
     if (!status.ok()) return status;
   }
-  config.validation_share = share;
   config.batch = spec.batch();
   config.steps = spec.steps();
   config.epochs = spec.epochs();
@@ -242,12 +242,11 @@ absl::Status ResolveEarlyEnds(TrainingPlan& plan) {
 // What no field decides alone: whether the text fills a minibatch, and the warm-up fits.
 absl::Status CheckTogether(TrainingPlan& plan) {
   const TrainingConfig& config = plan.config;
-  const BatchConfig batches{
-      .token_count = Trainer::TrainingTokens(plan.token_count, config.validation_share),
-      .batch = config.batch,
-      .steps = config.steps,
-      .partition = config.partition,
-      .seed = config.seed};
+  const BatchConfig batches{.token_count = plan.token_count - config.held_out_tokens,
+                            .batch = config.batch,
+                            .steps = config.steps,
+                            .partition = config.partition,
+                            .seed = config.seed};
   if (absl::Status status = BatchIterator::Validate(batches); !status.ok()) {
     return Refusal(absl::StatusCode::kFailedPrecondition, "CORPUS_TOO_SHORT",
                    absl::StrFormat("%s gives too few tokens for %s and %s: %s", plan.spec.corpus(),
@@ -276,7 +275,7 @@ int64_t DeviceBytes(const TrainingPlan& plan, const Backend& backend) {
       {.steps = config.steps, .batch = config.batch, .training = true, .dropout = config.dropout});
   const auto real = static_cast<int64_t>(ElementSize(StateType(config.model.precision)));
   const int64_t window = int64_t{config.batch} * config.steps;
-  const int64_t validating = config.validation_share > 0 ? 1 : 0;
+  const int64_t validating = config.held_out_tokens > 0 ? 1 : 0;
   const int64_t flat_buffers = 2 + MomentCount(config.optimizer.kind) + validating;
   const int64_t states = 2 * (1 + validating) * config.batch * StateElements(config.model);
   const int64_t tops = (2 + validating) * window * config.model.hidden;
@@ -300,6 +299,7 @@ absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
     return status;
   }
   if (absl::Status status = ResolveBatches(plan); !status.ok()) return status;
+  if (absl::Status status = ResolveValidationSplit(corpus, plan); !status.ok()) return status;
   if (absl::Status status = ResolveOptimizer(plan.spec, plan.config.optimizer); !status.ok())
     return status;
   if (absl::Status status =

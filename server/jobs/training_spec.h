@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "derin/v1/corpus.pb.h"
 #include "derin/v1/training.pb.h"
 #include "model/backend/backend.h"
+#include "model/text/held_out.h"
 #include "model/training/trainer.h"
 #include "server/jobs/drawn_text.h"
 
@@ -16,9 +18,10 @@ namespace derin::server {
 struct TrainingPlan {
   v1::TrainingSpec spec;  // nothing that has a default is left unset
   TrainingConfig config;
-  int64_t token_count = 0;   // of the text that is read, held-out tokens included
-  int64_t total_epochs = 0;  // begun at most
-  int64_t total_steps = 0;   // at most
+  int64_t token_count = 0;           // of the text that is read, held-out tokens included
+  std::vector<TokenRange> held_out;  // of those
+  int64_t total_epochs = 0;          // begun at most
+  int64_t total_steps = 0;           // at most
   int64_t parameter_count = 0;
   int64_t device_bytes = 0;  // what training will allocate
   absl::Duration max_training_time = absl::InfiniteDuration();

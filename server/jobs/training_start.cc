@@ -102,6 +102,14 @@ absl::Status CheckGoesOn(const v1::TrainingSpec& spec, const v1::Corpus& corpus,
   }
   absl::Status status = Expect(start, "max_tokens", spec.max_tokens(), job.max_tokens());
   status.Update(Expect(start, "validation_share", spec.validation_share(), job.validation_share()));
+  // A job of before these fields has neither.
+  const auto split = [](const v1::TrainingSpec& of) {
+    return v1::ValidationSplit_Name(of.validation_split() == v1::VALIDATION_SPLIT_UNSPECIFIED
+                                        ? v1::VALIDATION_SPLIT_POSITION
+                                        : of.validation_split());
+  };
+  status.Update(Expect(start, "validation_split", split(spec), split(job)));
+  status.Update(Expect(start, "validation_block", spec.validation_block(), job.validation_block()));
   status.Update(Expect(start, "batch", spec.batch(), job.batch()));
   status.Update(Expect(start, "steps", spec.steps(), job.steps()));
   status.Update(Expect(start, "partition", v1::Partition_Name(spec.partition()),
@@ -170,6 +178,13 @@ v1::TrainingSpec FillFromStart(const v1::TrainingSpec& asked, const TrainingStar
   }
   if (spec.optimizer().kind_case() != of_start.optimizer().kind_case() && !rate.has_peak()) {
     spec.mutable_learning_rate()->clear_peak();
+  }
+  if (asked.has_validation_share() && asked.validation_share() == 0 &&
+      asked.validation_split() == v1::VALIDATION_SPLIT_UNSPECIFIED) {
+    spec.clear_validation_split();
+  }
+  if (spec.validation_split() != of_start.validation_split() && !asked.has_validation_block()) {
+    spec.clear_validation_block();
   }
   if (spec.corpus() != of_start.corpus() && !start.state && !asked.has_max_tokens()) {
     spec.clear_max_tokens();

@@ -174,6 +174,29 @@ TEST_F(TrainingTest, APromptIsNormalizedAsTheTextOfItsModelWas) {
   EXPECT_THAT(composed, testing::AnyOf(HasSubstr("caf\u00e9"), HasSubstr("\u00e9cole")));
 }
 
+TEST_F(TrainingTest, HoldsOutAWholeDocument) {
+  const auto corpus = client_->UploadCorpus(
+      {.corpus_id = "sea"},
+      std::vector<client::DocumentSource>{{"sea", client::TextSource(Text())},
+                                          {"numbers", client::TextSource("0123456789 0123456789")},
+                                          {"again", client::TextSource(Text())}});
+  ASSERT_TRUE(corpus.ok()) << corpus.status();
+  client::TrainingSpec spec = SmallSpec();
+  spec.validation_share = 0.1;
+  spec.validation_split = client::ValidationSplit::kDocuments;
+  const auto job = Train(spec);
+  ASSERT_EQ(job.state, JobState::kSucceeded) << job.message;
+  EXPECT_EQ(job.spec.validation_split, client::ValidationSplit::kDocuments);
+  // It has learnt the one text, and has never seen a digit.
+  EXPECT_LT(job.progress->epoch_training_perplexity, 8);
+  EXPECT_GT(*job.progress->validation_perplexity, 28);
+  spec.validation_split = client::ValidationSplit::kBlocks;
+  spec.validation_block = 256;
+  const auto blocks = Train(spec);
+  ASSERT_EQ(blocks.state, JobState::kSucceeded) << blocks.message;
+  EXPECT_LT(*blocks.progress->validation_perplexity, 8);
+}
+
 TEST_F(TrainingTest, ACancelledJobEndsAndPublishesNothing) {
   Upload("sea");
   const auto job = client_->CreateTrainingJob(LongSpec());

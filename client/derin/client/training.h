@@ -109,6 +109,18 @@ struct TrainingSample {
 
 // What to train, on what, and how. Unset fields mean the server's defaults; in replies they are
 // resolved.
+// Which tokens are held out for validation.
+enum class ValidationSplit {
+  // In a request the server's default, position; in a reply a value that this client does not know.
+  kUnspecified,
+  // The last ones.
+  kPosition,
+  // Whole documents, drawn by the seed.
+  kDocuments,
+  // Blocks of `validation_block` tokens, drawn by the seed.
+  kBlocks,
+};
+
 struct TrainingSpec {
   // `corpora/ID`; required.
   std::string corpus;
@@ -117,8 +129,11 @@ struct TrainingSpec {
   ModelConfig config;
   // Train on the first so many tokens only, held-out ones included; at least 2. Default: all.
   std::optional<int64_t> max_tokens;
-  // Share of those tokens, at their end, held out for validation, in [0, 0.5]; default 0.
+  // Share of those tokens that is held out for validation, in [0, 0.5]; default 0.
   std::optional<double> validation_share;
+  ValidationSplit validation_split = ValidationSplit::kUnspecified;
+  // 256 to 2^30; default 1,024 with ValidationSplit::kBlocks, else none.
+  std::optional<int32_t> validation_block;
   // Rows of a minibatch, 1 to 512; default 32.
   std::optional<int32_t> batch;
   // Time steps of a window through which gradients flow, 1 to 1,024; default 35.

@@ -10,6 +10,10 @@ namespace {
 constexpr EnumPairs<Partition, v1::Partition, 2> kPartitions{
     {{Partition::kSequential, v1::PARTITION_SEQUENTIAL},
      {Partition::kRandom, v1::PARTITION_RANDOM}}};
+constexpr EnumPairs<ValidationSplit, v1::ValidationSplit, 3> kValidationSplits{
+    {{ValidationSplit::kPosition, v1::VALIDATION_SPLIT_POSITION},
+     {ValidationSplit::kDocuments, v1::VALIDATION_SPLIT_DOCUMENTS},
+     {ValidationSplit::kBlocks, v1::VALIDATION_SPLIT_BLOCKS}}};
 constexpr EnumPairs<LearningRate::Schedule, v1::LearningRate::Schedule, 2> kSchedules{
     {{LearningRate::Schedule::kConstant, v1::LearningRate::SCHEDULE_CONSTANT},
      {LearningRate::Schedule::kCosine, v1::LearningRate::SCHEDULE_COSINE}}};
@@ -119,6 +123,8 @@ TrainingSpec FromProto(const v1::TrainingSpec& from) {
   to.config = FromProto(from.config());
   DERIN_READ(from, to, max_tokens);
   DERIN_READ(from, to, validation_share);
+  to.validation_split = kValidationSplits.From(from.validation_split());
+  DERIN_READ(from, to, validation_block);
   DERIN_READ(from, to, batch);
   DERIN_READ(from, to, steps);
   to.partition = kPartitions.From(from.partition());
@@ -246,6 +252,8 @@ v1::TrainingSpec ToProto(const TrainingSpec& from) {
   *to.mutable_config() = ToProto(from.config);
   DERIN_WRITE(from, to, max_tokens);
   DERIN_WRITE(from, to, validation_share);
+  to.set_validation_split(kValidationSplits.To(from.validation_split));
+  DERIN_WRITE(from, to, validation_block);
   DERIN_WRITE(from, to, batch);
   DERIN_WRITE(from, to, steps);
   to.set_partition(kPartitions.To(from.partition));

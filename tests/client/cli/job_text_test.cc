@@ -73,13 +73,15 @@ TEST(JobText, PrintsASpecification) {
   client::TrainingJob job = Example();
   job.spec.max_tokens = 10000;
   job.spec.validation_share = 0.1;
+  job.spec.validation_split = client::ValidationSplit::kBlocks;
+  job.spec.validation_block = 1024;
   job.spec.checkpoint_interval = absl::Seconds(90);
   job.spec.checkpoints_to_keep = 3;
   job.spec.dropout = 0.25;
   std::ostringstream out;
   PrintSpec(job, out);
   EXPECT_EQ(out.str(),
-            "corpus       corpora/tm, first 10,000 tokens, 10 % held out\n"
+            "corpus       corpora/tm, first 10,000 tokens, 10 % held out in blocks of 1,024\n"
             "model        models/tm\n"
             "network      lstm 2 x 256 on characters, 800,284 parameters\n"
             "dropout      0.25\n"

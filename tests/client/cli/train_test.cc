@@ -108,6 +108,10 @@ TEST_F(TrainCommand, SendsEveryFlagToItsField) {
                              "1000",
                              "--validation-share",
                              "0.2",
+                             "--validation-split",
+                             "blocks",
+                             "--validation-block",
+                             "300",
                              "--seed",
                              "18446744073709551615",
                              "--checkpoint-seconds",
@@ -128,7 +132,8 @@ TEST_F(TrainCommand, SendsEveryFlagToItsField) {
       "0.01 schedule: SCHEDULE_COSINE warmup_steps: 5 final_share: 0.1 } clip: 0.5 epochs: 7 "
       "seed: 18446744073709551615 checkpoint_interval { seconds: 2 nanos: 500000000 } "
       "checkpoints_to_keep: 4 max_steps: 900 max_training_time { seconds: 90 nanos: 500000000 } "
-      "target_perplexity: 1.5 patience_epochs: 3");
+      "target_perplexity: 1.5 patience_epochs: 3 validation_split: VALIDATION_SPLIT_BLOCKS "
+      "validation_block: 300");
 }
 
 TEST_F(TrainCommand, AFlagOfOneOptimizerAsksForIt) {

@@ -105,7 +105,7 @@ TEST(TrainerStateFile, ATrainingGoesOnFromItBitForBit) {
                               .batch = 2,
                               .steps = 5,
                               .epochs = 3,
-                              .validation_share = 0.2};
+                              .held_out_tokens = 40};
   std::vector<int32_t> tokens;
   for (int i = 0; i < 200; ++i) tokens.push_back(i * i % 5);
   const Parameters initial = InitialParameters(config.model, 1);

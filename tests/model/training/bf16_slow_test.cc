@@ -19,7 +19,7 @@ double ValidationPerplexity(Backend& backend, Precision precision, const Tokeniz
       .optimizer = {.kind = OptimizerKind::kAdam},
       .learning_rate = {.peak = 0.002},
       .epochs = 3,
-      .validation_share = 0.1,
+      .held_out_tokens = static_cast<int64_t>(tokens.size()) / 10,
       .seed = 1};
   auto trainer = *Trainer::Create(backend, config, tokens, InitialParameters(config.model, 1));
   while (!trainer->done()) EXPECT_TRUE(trainer->Step().ok());

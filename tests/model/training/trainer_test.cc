@@ -120,7 +120,7 @@ TEST_F(TrainerTest, FollowsTheScheduleOfTheLearningRate) {
 
 TEST_F(TrainerTest, MeasuresHeldOutTextAndPublishesTheBest) {
   TrainingConfig config = SmallConfig();
-  config.validation_share = 0.2;
+  config.held_out_tokens = 200;
   auto trainer = Make(config);
   EXPECT_FALSE(trainer->progress().validation_perplexity.has_value());
   double best = 1e9;
@@ -153,7 +153,7 @@ TEST_F(TrainerTest, PublishesTheLastWeightsWhereNothingIsHeldOut) {
 
 TEST_F(TrainerTest, NeverTrainsOnHeldOutTokens) {
   TrainingConfig config = SmallConfig();
-  config.validation_share = 0.5;
+  config.held_out_tokens = 500;
   auto tokens = Text(1000);
   auto first = *Trainer::Create(*backend_, config, tokens, InitialParameters(config.model, 1));
   for (int i = 500; i < 1000; ++i) tokens[i] = 5;
@@ -232,7 +232,7 @@ TEST_F(TrainerTest, DropsAnotherPartInEachStep) {
 
 TEST_F(TrainerTest, MeasuresHeldOutTextWithoutDropout) {
   TrainingConfig config = SmallConfig();
-  config.validation_share = 0.2;
+  config.held_out_tokens = 200;
   config.learning_rate.peak = 1e-12;  // next to nothing
   config.epochs = 1;
   auto plain = Make(config);
@@ -263,7 +263,7 @@ TEST_F(TrainerTest, GoesOnFromASnapshotBitForBitWhateverTheConfiguration) {
             config.optimizer = {.kind = optimizer, .momentum = 0.875, .weight_decay = 0.125};
             config.learning_rate = {.peak = 0.02, .schedule = schedule, .warmup_steps = 5};
             config.partition = partition;
-            config.validation_share = partition == Partition::kRandom ? 0 : 0.2;
+            config.held_out_tokens = partition == Partition::kRandom ? 0 : 200;
             config.dropout = schedule == LearningRateSchedule::kCosine ? 0.25 : 0;
             config.epochs = 3;
             SCOPED_TRACE(testing::Message()
@@ -403,7 +403,7 @@ TEST_F(TrainerTest, EndsAfterItsStepsWithTheWeightsOfThen) {
 
 TEST_F(TrainerTest, MeasuresHeldOutTextWhereItsStepsEnd) {
   TrainingConfig config = SmallConfig();
-  config.validation_share = 0.2;
+  config.held_out_tokens = 200;
   config.early_ends.max_steps = 10;  // within the first epoch
   auto trainer = Make(config);
   Finish(*trainer);
@@ -426,10 +426,10 @@ TEST_F(TrainerTest, ACosineEndsWithTheStepsThatMayBe) {
 }
 
 TEST_F(TrainerTest, EndsWithTheEpochThatReachesItsTarget) {
-  for (const double share : {0.0, 0.2}) {
+  for (const int held_out : {0, 200}) {
     TrainingConfig config = SmallConfig();
-    config.validation_share = share;
-    const std::vector<double> judged = Judged(*Make(config), share > 0);
+    config.held_out_tokens = held_out;
+    const std::vector<double> judged = Judged(*Make(config), held_out > 0);
     config.early_ends.target_perplexity = judged[3];
     size_t reached = 0;
     while (judged[reached] > judged[3]) ++reached;
@@ -446,12 +446,12 @@ TEST_F(TrainerTest, EndsWithTheEpochThatReachesItsTarget) {
 }
 
 TEST_F(TrainerTest, EndsWhenNoEpochOfSeveralWasBetter) {
-  for (const double share : {0.0, 0.2}) {
+  for (const int held_out : {0, 200}) {
     TrainingConfig config = SmallConfig();
-    config.validation_share = share;
+    config.held_out_tokens = held_out;
     config.learning_rate.peak = 50;  // so that it gets worse
     config.epochs = 30;
-    const std::vector<double> judged = Judged(*Make(config), share > 0);
+    const std::vector<double> judged = Judged(*Make(config), held_out > 0);
     int64_t ends_after = 0, without = 0;
     double best = judged[0];
     for (size_t i = 1; i < judged.size() && without < 2; ++i) {
@@ -474,7 +474,7 @@ TEST_F(TrainerTest, AResumedTrainingEndsWhereOneThatWasNeverInterruptedDoes) {
   TrainingConfig config = SmallConfig();
   config.epochs = 30;
   config.learning_rate.peak = 50;
-  config.validation_share = 0.2;
+  config.held_out_tokens = 200;
   TrainingConfig patient = config, limited = config, aimed = config;
   patient.early_ends.patience_epochs = 2;
   limited.early_ends.max_steps = 50;
@@ -518,7 +518,7 @@ TEST_F(TrainerTest, WhatAnotherTrainingReachedIsNoEnd) {
 
 TEST_F(TrainerTest, MeasuresHeldOutTextWhereItIsEnded) {
   TrainingConfig config = SmallConfig();
-  config.validation_share = 0.2;
+  config.held_out_tokens = 200;
   auto trainer = Make(config);
   ASSERT_TRUE(trainer->Step().ok());
   ASSERT_TRUE(trainer->EndHere().ok());

@@ -86,6 +86,11 @@ TEST(TrainingConversion, KnowsEveryEnumValueOfTheApi) {
     spec.set_partition(static_cast<v1::Partition>(partition));
     EXPECT_NE(FromProto(spec).partition, Partition::kUnspecified) << partition;
   }
+  for (int split = 1; v1::ValidationSplit_IsValid(split); ++split) {
+    spec.set_validation_split(static_cast<v1::ValidationSplit>(split));
+    EXPECT_NE(FromProto(spec).validation_split, ValidationSplit::kUnspecified) << split;
+    EXPECT_EQ(ToProto(FromProto(spec)).validation_split(), split);
+  }
   for (int schedule = 1; v1::LearningRate::Schedule_IsValid(schedule); ++schedule) {
     spec.mutable_learning_rate()->set_schedule(static_cast<v1::LearningRate::Schedule>(schedule));
     EXPECT_NE(FromProto(spec).learning_rate.schedule, LearningRate::Schedule::kUnspecified);

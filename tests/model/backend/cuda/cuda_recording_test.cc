@@ -88,7 +88,7 @@ TEST_F(CudaRecordingTest, ATrainingIsTheReferencesAndItsStepsAreOneGraph) {
                               .batch = 3,
                               .steps = 4,
                               .epochs = 2,
-                              .validation_share = 0.2};
+                              .held_out_tokens = 30};
   std::vector<int32_t> tokens;
   for (int i = 0; i < 150; ++i) tokens.push_back((i * i / 3) % 5);
   const Parameters initial = InitialParameters(config.model, 1);
