@@ -80,6 +80,7 @@ v1::Limits LimitsOf(const ServerOptions& options) {
   limits.set_sessions(static_cast<int32_t>(options.max_sessions));
   limits.set_generate_streams(options.max_streams);
   limits.set_queued_training_jobs(options.max_queued_jobs);
+  limits.set_running_training_jobs(options.max_running_jobs);
   limits.set_corpus_bytes(options.max_corpus_bytes);
   limits.set_model_bytes(options.max_model_bytes);
   limits.set_prompt_bytes(options.max_prompt_bytes);
@@ -221,7 +222,8 @@ Server::Parts::Parts(const ServerOptions& options, std::unique_ptr<Backend> the_
                {.weights_memory_bytes = options.weights_memory,
                 .max_rows = StepRows(*backend, options)}),
       jobs({*backend, *store, blobs, registry, metrics, &usage},
-           {.max_queued_jobs = options.max_queued_jobs}),
+           {.max_queued_jobs = options.max_queued_jobs,
+            .max_running_jobs = options.max_running_jobs}),
       sessions(*backend, *archive,
                [this](std::string_view name, std::string_view field) {
                  return registry.Resolve(name, field);

@@ -17,6 +17,7 @@ namespace derin::server {
 namespace {
 
 constexpr int64_t kMaxCount = 1'000'000;
+constexpr int64_t kMostRunningJobs = 16;
 constexpr int64_t kMaxSessions = 1'000'000'000;
 constexpr absl::Duration kMaxTimeToLive = absl::Hours(24 * 365);
 constexpr int64_t kMaxBytes = int64_t{1} << 50;
@@ -144,6 +145,9 @@ void AddOptions(CLI::App& app, CommandLine& line) {
            "up to 1 MiB");
   AddBytes(app, "--max-metadata-bytes", server.max_metadata_bytes, {.min = 1 << 10, .max = 1 << 20},
            "Size of a call's metadata, its token among them, from 1 KiB to 1 MiB");
+  AddNumber(app, "--max-running-jobs", server.max_running_jobs, kMostRunningJobs,
+            "Training jobs that run at once, at most 16, each with its share of the time that the "
+            "device trains; a job that does not fit into its memory beside those that run waits");
   AddNumber(app, "--max-queued-jobs", server.max_queued_jobs, kMaxCount, "Training jobs that wait");
   AddBytes(app, "--max-corpus-bytes", server.max_corpus_bytes, kMaxBytes,
            "Size of one corpus as sent");

@@ -62,6 +62,8 @@ struct ServerOptions {
   int64_t max_message_bytes = int64_t{2} << 20;
   // Bytes of a call's metadata, its token among them: names and values, with 32 for each.
   int64_t max_metadata_bytes = int64_t{8} << 10;
+  // Training jobs that run at once, 1 to 16.
+  int max_running_jobs = 1;
   // Training jobs that wait.
   int max_queued_jobs = 100;
   // Bytes of one corpus as sent.

@@ -63,6 +63,7 @@ inline constexpr EnumName<client::TrainingEvent::Kind> kEventKindNames[] = {
     {client::TrainingEvent::Kind::kPublished, "published"},
     {client::TrainingEvent::Kind::kResumed, "resumed"},
     {client::TrainingEvent::Kind::kRecovered, "recovered"},
+    {client::TrainingEvent::Kind::kWaiting, "waiting"},
 };
 inline constexpr EnumName<client::FinishReason> kFinishReasonNames[] = {
     {client::FinishReason::kLength, "length"},

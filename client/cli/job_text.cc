@@ -73,6 +73,8 @@ Fields SpecFields(const client::TrainingJob& job) {
           {"diverging", spec.recover_from_divergence ? "goes on once, at a tenth of the rate" : ""},
           {"saved", SavedText(spec)},
           {"priority", job.priority == 0 ? "" : absl::StrCat(job.priority)},
+          {"share", job.share == 1 ? "" : absl::StrCat(job.share)},
+          {"memory", job.memory_bytes == 0 ? "" : absl::StrCat("up to ", Bytes(job.memory_bytes))},
           {"labels", LabelsText(job.labels)}};
 }
 
@@ -155,6 +157,7 @@ void PrintJob(const client::TrainingJob& job, absl::TimeZone zone, std::ostream&
   };
   Fields fields = {{"name", job.name},
                    {"state", StateText(job)},
+                   {"waits", job.waiting_reason},
                    {"created", time(job.create_time)},
                    {"started", time(job.start_time)},
                    {"ended", time(job.end_time)},

@@ -21,7 +21,8 @@ std::string EventLine(const client::TrainingEvent& event, absl::TimeZone zone) {
     return absl::StrCat(time, "published ", event.message);
   }
   if (event.kind == client::TrainingEvent::Kind::kResumed ||
-      event.kind == client::TrainingEvent::Kind::kRecovered) {
+      event.kind == client::TrainingEvent::Kind::kRecovered ||
+      event.kind == client::TrainingEvent::Kind::kWaiting) {
     return absl::StrCat(time, event.message);
   }
   std::string line = absl::StrCat(time, std::string(Name(event.state)));

@@ -49,6 +49,7 @@ void Print(const std::vector<client::TrainingJob>& jobs, Console& console) {
                {"EPOCH", Table::Align::kRight},
                {"PERPLEXITY", Table::Align::kRight},
                {"DONE", Table::Align::kRight},
+               {"SHARE", Table::Align::kRight},
                {"CREATED"}});
   for (const client::TrainingJob& job : jobs) {
     std::string epoch = "-";
@@ -61,9 +62,14 @@ void Print(const std::vector<client::TrainingJob>& jobs, Console& console) {
     }
     table.AddRow({ResourceId(kCollection, job.name), std::string(Name(job.state)),
                   ResourceId("models", job.spec.model), ResourceId("corpora", job.spec.corpus),
-                  epoch, perplexity, done, LocalTime(job.create_time, console.time_zone)});
+                  epoch, perplexity, done, absl::StrCat(job.share),
+                  LocalTime(job.create_time, console.time_zone)});
   }
   table.Print(console.out);
+  for (const client::TrainingJob& job : jobs) {
+    if (job.waiting_reason.empty()) continue;
+    console.err << ResourceId(kCollection, job.name) << " waits: " << job.waiting_reason << '\n';
+  }
 }
 
 void DefineList(CLI::App& jobs, CommandContext& context) {
@@ -144,28 +150,34 @@ void DefineChange(
 }
 
 void DefineUpdate(CLI::App& jobs, CommandContext& context) {
-  CLI::App& command = AddCommand(
-      jobs, "update", "Changes the priority or the labels of a job, in whatever state it is.",
-      "  derin jobs update job-js2zv3h3vxqw --priority 10\n"
-      "  derin jobs update job-js2zv3h3vxqw --label team=verse --remove-label draft");
+  CLI::App& command =
+      AddCommand(jobs, "update",
+                 "Changes the priority, the share or the labels of a job, in whatever state it is.",
+                 "  derin jobs update job-js2zv3h3vxqw --priority 10\n"
+                 "  derin jobs update job-js2zv3h3vxqw --share 3\n"
+                 "  derin jobs update job-js2zv3h3vxqw --label team=verse --remove-label draft");
   const auto job = AddJobArgument(command);
   auto edit = std::make_shared<client::TrainingJobEdit>();
   AddNumber(command, "--priority", edit->priority,
             "of the jobs that wait the one with the highest begins first, -100 to 100 [as it is]");
+  AddNumber(command, "--share", edit->share,
+            "of the time that the device trains it gets that in proportion to what runs beside it, "
+            "1 to 100 [as it is]");
   AddLabels(command, "--label", edit->set_labels, "to set; may be repeated");
   AddTexts(command, "--remove-label", edit->remove_labels,
            "the key of one to remove; may be repeated");
   context.DefineWithClient(command, [&context, job, edit](client::Client& client) -> absl::Status {
-    if (!edit->priority && edit->set_labels.empty() && edit->remove_labels.empty()) {
-      return context.BadUsage("--priority, --label or --remove-label is required");
+    if (!edit->priority && !edit->share && edit->set_labels.empty() &&
+        edit->remove_labels.empty()) {
+      return context.BadUsage("--priority, --share, --label or --remove-label is required");
     }
     const auto changed = client.UpdateTrainingJob(ResourceName(kCollection, *job), *edit);
     if (!changed.ok()) return WithNearestJob(changed.status(), *job, client);
     if (context.json()) {
       PrintDocument(ToJson(*changed), context.console().out);
     } else {
-      context.console().out << changed->name << " has priority " << changed->priority
-                            << " and labels "
+      context.console().out << changed->name << " has priority " << changed->priority << ", share "
+                            << changed->share << " and labels "
                             << (changed->labels.empty() ? "none" : LabelsText(changed->labels))
                             << '\n';
     }

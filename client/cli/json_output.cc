@@ -229,6 +229,9 @@ Json ToJson(const client::TrainingJob& job) {
   if (!job.owner.empty()) json["owner"] = job.owner;
   if (!job.labels.empty()) json["labels"] = job.labels;
   json["priority"] = job.priority;
+  json["share"] = job.share;
+  if (!job.waiting_reason.empty()) json["waiting_reason"] = job.waiting_reason;
+  json["memory_bytes"] = job.memory_bytes;
   Put(json, "queue_time", job.queue_time);
   if (!job.trace_id.empty()) json["trace_id"] = job.trace_id;
   return json;
@@ -367,6 +370,7 @@ Json ToJson(const client::ServerInfo& info) {
       {"sessions", info.limits.sessions},
       {"generate_streams", info.limits.generate_streams},
       {"queued_training_jobs", info.limits.queued_training_jobs},
+      {"running_training_jobs", info.limits.running_training_jobs},
       {"corpus_bytes", info.limits.corpus_bytes},
       {"model_bytes", info.limits.model_bytes},
       {"prompt_bytes", info.limits.prompt_bytes},

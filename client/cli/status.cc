@@ -34,10 +34,13 @@ void Print(const client::ServerInfo& info, const std::string& address, Console& 
       {{"server", server + ", id " + info.server_id},
        {"device", DeviceText(info.device)},
        {"precisions", PrecisionsText(info.device)},
-       {"training",
-        absl::StrCat(load.running_training_jobs, " running, ", load.queued_training_jobs, " of ",
-                     WholeNumber(limits.queued_training_jobs), " waiting, ",
-                     ShortNumber(load.trained_tokens_per_second), " tokens/s")},
+       {"training", absl::StrCat(load.running_training_jobs,
+                                 limits.running_training_jobs == 0
+                                     ? ""
+                                     : absl::StrCat(" of ", limits.running_training_jobs),
+                                 " running, ", load.queued_training_jobs, " of ",
+                                 WholeNumber(limits.queued_training_jobs), " waiting, ",
+                                 ShortNumber(load.trained_tokens_per_second), " tokens/s")},
        {"generation",
         absl::StrCat(load.generate_streams, " of ", WholeNumber(limits.generate_streams),
                      " streams, ", load.sessions, " of ", WholeNumber(limits.sessions),

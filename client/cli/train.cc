@@ -29,6 +29,7 @@ struct TrainOptions {
   client::TrainingSample sample;
   client::TrainingSpec spec;
   std::optional<int32_t> priority;
+  std::optional<int32_t> share;
   client::CreateTrainingJobOptions create;
   bool detach = false;
 };
@@ -78,6 +79,7 @@ constexpr FieldFlag kFlags[] = {
     {"training_job.spec.sample.interval", "--sample-seconds"},
     {"training_job.labels", "--label"},
     {"training_job.priority", "--priority"},
+    {"training_job.share", "--share"},
     {"training_job_id", "--id"},
 };
 
@@ -194,6 +196,9 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
               "how many of them are kept, the newest ones, 1 to 100 [2]");
     AddNumber(command, "--priority", options.priority,
               "of the jobs that wait the one with the highest begins first, -100 to 100 [0]");
+    AddNumber(command, "--share", options.share,
+              "of the time that the device trains it gets that in proportion to what runs beside "
+              "it, 1 to 100 [1]");
     AddLabels(command, "--label", options.create.labels,
               "to find the job by, as in `derin jobs list --label`; may be repeated");
     command.add_flag("--validate-only", options.create.validate_only,
@@ -241,6 +246,7 @@ absl::Status Train(CommandContext& context, client::Client& client, const TrainO
   if (!options.sample.prompt.empty()) spec.sample = options.sample;
   client::CreateTrainingJobOptions create = options.create;
   create.priority = options.priority.value_or(0);
+  create.share = options.share.value_or(1);
   const auto job = client.CreateTrainingJob(spec, create);
   if (!job.ok()) {
     const absl::Status refused = WithFlag(job.status(), kFlags);

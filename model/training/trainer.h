@@ -106,6 +106,8 @@ class Trainer {
   // The caller ends the training here: the validation, unless the step before made it, and all
   // losses.
   absl::Status EndHere();
+  // Waits for all that is enqueued; the figures of all steps have come back then. Errors as Step's.
+  absl::Status AwaitSteps() { return CollectFigures(state_.step); }
 
   const TrainerProgress& progress() const { return state_.progress; }
   int64_t steps_enqueued() const { return state_.step; }  // of progress().step or a little more

@@ -12,6 +12,7 @@ namespace derin::server {
 namespace {
 
 constexpr int32_t kMostPriority = 100;
+constexpr int32_t kMostShare = 100;
 constexpr int kMostLabels = 32;
 constexpr size_t kMostLabelBytes = 63;
 constexpr std::string_view kOneLabel = "labels.";
@@ -31,6 +32,14 @@ absl::Status CheckPriority(int32_t priority) {
   return InvalidField("training_job.priority", absl::StrFormat("got %d, wanted %d to %d", priority,
                                                                -kMostPriority, kMostPriority));
 }
+
+absl::Status CheckShare(int32_t share) {
+  if (share >= 1 && share <= kMostShare) return absl::OkStatus();
+  return InvalidField("training_job.share",
+                      absl::StrFormat("got %d, wanted 1 to %d", share, kMostShare));
+}
+
+int32_t ShareOf(const v1::TrainingJob& job) { return job.has_share() ? job.share() : 1; }
 
 absl::Status CheckLabels(const JobLabels& labels, const std::string& field) {
   if (labels.size() > kMostLabels) {
@@ -61,12 +70,15 @@ bool HasLabels(const v1::TrainingJob& job, const JobLabels& wanted) {
 absl::Status ApplyEdit(const v1::UpdateTrainingJobRequest& request, v1::TrainingJob& job) {
   const v1::TrainingJob& wanted = request.training_job();
   if (request.update_mask().paths().empty()) {
-    return InvalidField("update_mask", "got none, wanted priority, labels or labels.KEY");
+    return InvalidField("update_mask", "got none, wanted priority, share, labels or labels.KEY");
   }
   for (const std::string& path : request.update_mask().paths()) {
     if (path == "priority") {
       if (absl::Status status = CheckPriority(wanted.priority()); !status.ok()) return status;
       job.set_priority(wanted.priority());
+    } else if (path == "share") {
+      if (absl::Status status = CheckShare(ShareOf(wanted)); !status.ok()) return status;
+      job.set_share(ShareOf(wanted));
     } else if (path == "labels") {
       *job.mutable_labels() = wanted.labels();
     } else if (path.starts_with(kOneLabel)) {
@@ -78,8 +90,8 @@ absl::Status ApplyEdit(const v1::UpdateTrainingJobRequest& request, v1::Training
         (*job.mutable_labels())[key] = found->second;
       }
     } else {
-      return InvalidField("update_mask", absl::StrFormat("got %s, wanted priority, labels or "
-                                                         "labels.KEY; all else of a job is "
+      return InvalidField("update_mask", absl::StrFormat("got %s, wanted priority, share, labels "
+                                                         "or labels.KEY; all else of a job is "
                                                          "immutable",
                                                          Quoted(path)));
     }

@@ -8,12 +8,15 @@
 
 namespace derin::server {
 
-// What can be changed of a job once it is there: its priority and its labels. INVALID_ARGUMENT
-// names the field of the request.
+// What can be changed of a job once it is there: its priority, its share and its labels.
+// INVALID_ARGUMENT names the field of the request.
 
 using JobLabels = google::protobuf::Map<std::string, std::string>;
 
 absl::Status CheckPriority(int32_t priority);
+absl::Status CheckShare(int32_t share);
+// What is documented for a job that says none.
+int32_t ShareOf(const v1::TrainingJob& job);
 absl::Status CheckLabels(const JobLabels& labels, const std::string& field);
 
 // Whether the job has all of `wanted`.

@@ -60,6 +60,8 @@ absl::StatusOr<TrainingJob> JobLedger::Add(const NewJob& new_job, int max_queued
   *job.mutable_queue_time() = job.create_time();
   job.set_owner(new_job.owner.name);
   job.set_priority(new_job.priority);
+  job.set_share(new_job.share);
+  job.set_memory_bytes(new_job.memory_bytes);
   *job.mutable_labels() = new_job.labels;
   job.set_trace_id(new_job.trace_id);
   const JobUpdate update =
@@ -215,9 +217,25 @@ absl::Status JobLedger::Note(const std::string& id, TrainingEvent::Kind kind, in
   absl::MutexLock lock(&mutex_);
   absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
   if (!job.ok()) return job.status();
-  TrainingEvent event = EventOf(*job, kind, step);
+  return NoteLocked(*std::move(job), kind, step, std::move(message));
+}
+
+absl::Status JobLedger::NoteWaiting(const std::string& id, std::string message) {
+  absl::MutexLock lock(&mutex_);
+  absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
+  if (!job.ok()) return job.status();
+  if (job->state() != TrainingJob::STATE_QUEUED) {
+    return InThatState(*job, "JOB_STATE", " and waits no more");
+  }
+  const int64_t step = job->progress().step();
+  return NoteLocked(*std::move(job), TrainingEvent::KIND_WAITING, step, std::move(message));
+}
+
+absl::Status JobLedger::NoteLocked(TrainingJob job, TrainingEvent::Kind kind, int64_t step,
+                                   std::string message) {
+  TrainingEvent event = EventOf(job, kind, step);
   event.set_message(std::move(message));
-  auto stored = store_.UpdateTrainingJob({*std::move(job), {std::move(event)}});
+  auto stored = store_.UpdateTrainingJob({std::move(job), {std::move(event)}});
   if (!stored.ok()) return stored.status();
   watchers_.Publish(stored->job);
   return absl::OkStatus();
@@ -302,7 +320,7 @@ absl::StatusOr<TrainingJob::State> JobLedger::StateOf(const std::string& id) {
   return job->state();
 }
 
-absl::StatusOr<std::string> JobLedger::NextQueued() {
+absl::StatusOr<std::optional<TrainingJob>> JobLedger::NextQueued() {
   auto jobs = store_.ListUnfinishedTrainingJobs();
   if (!jobs.ok()) return jobs.status();
   const TrainingJob* next = nullptr;
@@ -310,7 +328,7 @@ absl::StatusOr<std::string> JobLedger::NextQueued() {
     if (job.state() != TrainingJob::STATE_QUEUED) continue;
     if (next == nullptr || GoesBefore(job, *next)) next = &job;
   }
-  return next == nullptr ? "" : std::string(IdOf(next->name()));
+  return next == nullptr ? std::nullopt : std::optional(*next);
 }
 
 absl::StatusOr<JobLedger::Counts> JobLedger::Count() {

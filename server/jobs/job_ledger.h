@@ -60,6 +60,8 @@ class JobLedger {
     std::optional<JobStart> start{};
     JobOwner owner{};
     int32_t priority = 0;
+    int32_t share = 1;
+    int64_t memory_bytes = 0;
     JobLabels labels{};
     std::string trace_id{};
   };
@@ -88,6 +90,8 @@ class JobLedger {
   // Something happened to an attempt: stores that event; the job stays as it is otherwise.
   absl::Status Note(const std::string& id, v1::TrainingEvent::Kind kind, int64_t step,
                     std::string message) ABSL_LOCKS_EXCLUDED(mutex_);
+  // A KIND_WAITING event of a job that waits. FAILED_PRECONDITION when it waits no more.
+  absl::Status NoteWaiting(const std::string& id, std::string message) ABSL_LOCKS_EXCLUDED(mutex_);
   // A running job takes its place behind those that wait, and stays RUNNING until its attempt has
   // ended. FAILED_PRECONDITION, reason JOB_IS_OVER or JOB_STATE, in any other state.
   absl::StatusOr<v1::TrainingJob> Yield(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -110,9 +114,9 @@ class JobLedger {
   absl::Status Recover() ABSL_LOCKS_EXCLUDED(mutex_);
 
   absl::StatusOr<v1::TrainingJob::State> StateOf(const std::string& id);
-  // The id of the job that is to begin next, empty when none waits: of the highest priority, that
-  // with the earliest queue_time.
-  absl::StatusOr<std::string> NextQueued();
+  // The job that is to begin next, nullopt when none waits: of the highest priority, that with the
+  // earliest queue_time.
+  absl::StatusOr<std::optional<v1::TrainingJob>> NextQueued();
   // Jobs that are not over, by state.
   struct Counts {
     int queued = 0;
@@ -125,6 +129,9 @@ class JobLedger {
 
  private:
   absl::Status CheckOwner(const JobOwner& owner);
+  // Stores that event of a job that stays as it is otherwise.
+  absl::Status NoteLocked(v1::TrainingJob job, v1::TrainingEvent::Kind kind, int64_t step,
+                          std::string message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // An event of `job` as it is, now.
   v1::TrainingEvent EventOf(const v1::TrainingJob& job, v1::TrainingEvent::Kind kind,
                             int64_t step) const;

@@ -2,16 +2,11 @@
 
 #include <spdlog/spdlog.h>
 
-#include <new>
-#include <optional>
+#include <algorithm>
 #include <utility>
-#include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "server/jobs/job_state.h"
-#include "server/logging/log_line.h"
-#include "server/status/error.h"
+#include "server/jobs/job_edit.h"
 #include "server/storage/resource_name.h"
 
 namespace derin::server {
@@ -23,27 +18,24 @@ namespace {
 // How long to wait before the store is tried again: it fails when the disk is full, and nothing
 // here can help that.
 constexpr absl::Duration kStoreRetry = absl::Seconds(5);
-
-void LogBeginning(const TrainingJob& job) {
-  std::vector<LogField> fields = {{"training_job", std::string(IdOf(job.name()))},
-                                  {"attempt", int64_t{job.attempt()}}};
-  if (!job.trace_id().empty()) fields.push_back({"trace_id", job.trace_id()});
-  Log(spdlog::level::info, "The training begins.", fields);
-}
+// Generation frees memory too, and tells nobody.
+constexpr absl::Duration kRoomRetry = absl::Seconds(1);
 
 std::string Text(absl::string_view text) { return std::string(text); }
 
-JobChange Failure(const absl::Status& status) {
-  std::string reason = ErrorReason(status);
-  if (reason.empty()) reason = absl::StatusCodeToString(status.code());
-  return {TrainingJob::STATE_FAILED, std::move(reason), Text(status.message()), {}};
+std::string Runs(size_t jobs) {
+  return jobs == 1 ? "the job that runs" : absl::StrFormat("the %d jobs that run", jobs);
 }
 
 }  // namespace
 
 JobRunner::JobRunner(const TrainingRun::Surroundings& surroundings, JobLedger& ledger,
-                     JobWatchers& watchers)
-    : surroundings_(surroundings), ledger_(ledger), watchers_(watchers) {}
+                     JobWatchers& watchers, int max_running)
+    : surroundings_(surroundings),
+      ledger_(ledger),
+      watchers_(watchers),
+      max_running_(static_cast<size_t>(max_running)),
+      shares_(surroundings.clock) {}
 
 void JobRunner::Start() {
   thread_ = std::thread([this] { Loop(); });
@@ -52,9 +44,19 @@ void JobRunner::Start() {
 void JobRunner::Stop() {
   {
     absl::MutexLock lock(&mutex_);
-    stop_ = true;
+    if (!stop_.HasBeenNotified()) stop_.Notify();
+    wake_ = true;
   }
   if (thread_.joinable()) thread_.join();
+  const auto all_over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return std::all_of(places_.begin(), places_.end(),
+                       [](const auto& place) { return place.second.over; });
+  };
+  {
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&all_over));
+  }
+  JoinOver();
 }
 
 void JobRunner::Wake() {
@@ -62,258 +64,189 @@ void JobRunner::Wake() {
   wake_ = true;
 }
 
-void JobRunner::Interrupt(const std::string& job_id) {
+std::shared_ptr<JobAttempt> JobRunner::Find(const std::string& job_id) {
   absl::MutexLock lock(&mutex_);
-  if (running_ == job_id) interrupted_ = true;
+  const auto found = places_.find(job_id);
+  return found == places_.end() ? nullptr : found->second.attempt;
+}
+
+void JobRunner::Interrupt(const std::string& job_id) {
+  if (const auto attempt = Find(job_id)) attempt->Interrupt();
 }
 
 void JobRunner::Yield(const std::string& job_id) {
+  if (const auto attempt = Find(job_id)) attempt->Yield();
+}
+
+void JobRunner::UpdateShare(const std::string& job_id) {
+  // Read and set in one, so that of two edits the later one stays.
   absl::MutexLock lock(&mutex_);
-  if (running_ == job_id) yields_ = interrupted_ = true;
+  const auto found = places_.find(job_id);
+  if (found == places_.end()) return;
+  const auto job = surroundings_.store.GetTrainingJob(job_id);
+  if (job.ok()) found->second.attempt->SetShare(ShareOf(*job));
 }
 
 std::optional<v1::ListTrainingMetricsResponse> JobRunner::CurveOf(const std::string& job_id) {
-  std::shared_ptr<const TrainingCurve> curve;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (running_ == job_id) curve = curve_;
+  const auto attempt = Find(job_id);
+  if (attempt == nullptr) return std::nullopt;
+  return attempt->Curve();
+}
+
+int64_t JobRunner::MemoryInUse() {
+  absl::MutexLock lock(&mutex_);
+  int64_t bytes = 0;
+  for (const auto& [id, place] : places_) bytes += place.memory_bytes;
+  return bytes;
+}
+
+std::string JobRunner::WhyWaiting(const TrainingJob& job) {
+  if (job.state() != TrainingJob::STATE_QUEUED) return "";
+  absl::MutexLock lock(&mutex_);
+  if (lost_) return "The device is lost; derin has to be started again.";
+  const std::string id(IdOf(job.name()));
+  if (blocked_.has_value()) {
+    if (blocked_->job_id == id) return blocked_->why;
+    return absl::StrFormat("%s is before it and waits for memory.",
+                           ResourceName(kTrainingJobs, blocked_->job_id));
   }
-  if (curve == nullptr) return std::nullopt;
-  return curve->Snapshot();
-}
-
-void JobRunner::SetCurve(std::shared_ptr<const TrainingCurve> curve) {
-  absl::MutexLock lock(&mutex_);
-  curve_ = std::move(curve);
-}
-
-bool JobRunner::StoppedWithin(absl::Duration timeout) {
-  const auto stopped = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stop_.load(); };
-  absl::MutexLock lock(&mutex_);
-  return mutex_.AwaitWithTimeout(absl::Condition(&stopped), timeout);
+  if (places_.size() < max_running_ || places_.contains(id)) return "";
+  return absl::StrFormat("%d %s; that is as many as may at once (--max-running-jobs).",
+                         places_.size(), places_.size() == 1 ? "job runs" : "jobs run");
 }
 
 void JobRunner::AwaitWork() {
-  const auto work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return wake_ || stop_; };
+  const auto work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return wake_; };
   absl::MutexLock lock(&mutex_);
-  mutex_.Await(absl::Condition(&work));
+  mutex_.AwaitWithTimeout(absl::Condition(&work),
+                          blocked_.has_value() ? kRoomRetry : absl::InfiniteDuration());
   wake_ = false;
 }
 
 void JobRunner::Loop() {
-  while (!stop_) {
+  while (!stop_.HasBeenNotified()) {
     if (!surroundings_.backend.health().ok()) {
       spdlog::error(
           "No training job begins any more: those that wait go on once derind is started again");
+      absl::MutexLock lock(&mutex_);
+      lost_ = true;
       return;
     }
-    const absl::StatusOr<bool> ran = RunNext();
-    if (!ran.ok()) {
-      spdlog::error("The next training job cannot begin: {}", Text(ran.status().message()));
-      StoppedWithin(kStoreRetry);
-    } else if (!*ran) {
+    JoinOver();
+    const absl::StatusOr<bool> began = BeginNext();
+    if (!began.ok()) {
+      spdlog::error("The next training job cannot begin: {}", Text(began.status().message()));
+      stop_.WaitForNotificationWithTimeout(kStoreRetry);
+    } else if (!*began) {
       AwaitWork();
     }
   }
 }
 
-absl::StatusOr<bool> JobRunner::RunNext() {
-  const absl::StatusOr<std::string> id = ledger_.NextQueued();
-  if (!id.ok()) return id.status();
-  if (id->empty()) return false;
+void JobRunner::JoinOver() {
+  std::map<std::string, Place> over;
   {
-    // Before the job is RUNNING, so that no cancellation of a running job is missed.
     absl::MutexLock lock(&mutex_);
-    running_ = *id;
-    yields_ = interrupted_ = false;
-  }
-  const absl::StatusOr<TrainingJob> job = ledger_.Begin(*id);
-  if (job.ok()) {
-    Run(*job);
-  } else if (!absl::IsFailedPrecondition(job.status()) && !absl::IsNotFound(job.status())) {
-    return job.status();  // and not one that was cancelled, paused or even deleted just now
-  }
-  return true;
-}
-
-void JobRunner::Run(const TrainingJob& job) {
-  const std::string id(IdOf(job.name()));
-  LogBeginning(job);
-  Outcome outcome;
-  try {
-    outcome = Train(job);
-  } catch (const std::bad_alloc&) {
-    outcome.change = Failure(
-        absl::ResourceExhaustedError("the training wants more memory than the process can have"));
-  }
-  // The next job must not begin before this one's end is stored, or both would be RUNNING.
-  while (true) {
-    const absl::StatusOr<TrainingJob> ended = Conclude(id, outcome);
-    if (ended.ok()) {
-      Log(spdlog::level::info, ended->message().empty() ? outcome.change.message : ended->message(),
-          {{"training_job", id}, {"state", std::string(StateName(ended->state()))}});
-      break;
+    for (auto place = places_.begin(); place != places_.end();) {
+      const auto next = std::next(place);
+      if (place->second.over) over.insert(places_.extract(place));
+      place = next;
     }
-    spdlog::error("The end of training job {} cannot be stored: {}", id,
-                  Text(ended.status().message()));
-    if (StoppedWithin(kStoreRetry)) break;  // the next start takes it up
+    for (const auto& [id, place] : over) {
+      if (place.ending != JobAttempt::Ending::kNoRoom) no_room_for_.clear();
+    }
+    for (const auto& [id, place] : over) {
+      if (place.ending == JobAttempt::Ending::kNoRoom) no_room_for_ = id;
+    }
   }
-  SetCurve(nullptr);  // the store has it now
-  surroundings_.metrics.TrainingJobIsOver(id);
-  SweepBlobs(surroundings_.store,
-             surroundings_.blobs);  // a cancelled job keeps one checkpoint only
+  for (auto& [id, place] : over) place.thread.join();
 }
 
-absl::Status JobRunner::OrDeviceLost(const absl::Status& status) const {
-  const absl::Status health = surroundings_.backend.health();
-  return health.ok() ? status : DeviceLost(health);
+bool JobRunner::PlaceIsFree() {
+  absl::MutexLock lock(&mutex_);
+  return places_.size() < max_running_ &&
+         std::all_of(places_.begin(), places_.end(),
+                     [](const auto& place) { return place.second.settled || place.second.over; });
 }
 
-bool JobRunner::EndsHere(const std::string& id) {
-  if (stop_ || yields_) return true;
-  // Cleared before the ledger is asked, so that one that comes meanwhile is not lost.
-  if (!interrupted_.exchange(false)) return false;
-  const absl::StatusOr<TrainingJob::State> state = ledger_.StateOf(id);
-  // An interruption may come late, when the job was paused and resumed already.
-  if (state.ok()) return *state != TrainingJob::STATE_RUNNING;
-  interrupted_ = true;  // asked again after the next step
+absl::StatusOr<bool> JobRunner::BeginNext() {
+  if (!PlaceIsFree()) return false;
+  const auto next = ledger_.NextQueued();
+  if (!next.ok()) return next.status();
+  if (!next->has_value()) {
+    absl::MutexLock lock(&mutex_);
+    blocked_.reset();
+    told_.clear();
+    return false;
+  }
+  const TrainingJob& job = **next;
+  const std::string id(IdOf(job.name()));
+  // One that has just gone back to the queue still has its place.
+  if (Find(id) != nullptr || !HasRoom(job)) return false;
+  return Begin(job);
+}
+
+bool JobRunner::HasRoom(const TrainingJob& job) {
+  const std::string id(IdOf(job.name()));
+  const int64_t free = surroundings_.backend.FreeBytes();
+  std::string why;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (places_.empty() || (job.memory_bytes() <= free && no_room_for_ != id)) {
+      blocked_.reset();
+      return true;
+    }
+    why = absl::StrFormat("It takes up to %d bytes of the device's memory; %d are free beside %s.",
+                          job.memory_bytes(), free, Runs(places_.size()));
+    blocked_ = {.job_id = id, .why = why};
+    if (!told_.insert(id).second) return false;
+  }
+  // It may have been cancelled just now.
+  const absl::Status noted = ledger_.NoteWaiting(id, why);
+  if (!noted.ok()) spdlog::debug("Training job {}: {}", id, Text(noted.message()));
   return false;
 }
 
-absl::Status JobRunner::WriteLastCheckpoint(const std::string& id, TrainingRun& run) {
-  while (true) {
-    absl::Status written = run.WriteCheckpoint();
-    if (written.ok()) return written;
-    spdlog::error("The last checkpoint of training job {} cannot be written: {}", id,
-                  Text(written.message()));
-    if (!absl::IsResourceExhausted(written) && !absl::IsUnavailable(written)) return written;
-    if (!surroundings_.backend.health().ok()) return written;
-    if (StoppedWithin(kStoreRetry)) return written;
-    const auto state = ledger_.StateOf(id);
-    if (state.ok() && *state == TrainingJob::STATE_CANCELLING) return written;
+absl::StatusOr<bool> JobRunner::Begin(const TrainingJob& next) {
+  const std::string id(IdOf(next.name()));
+  auto attempt = std::make_shared<JobAttempt>(
+      JobAttempt::Surroundings{surroundings_, ledger_, watchers_, shares_, stop_}, id);
+  Place* place = nullptr;
+  {
+    // Before the job is RUNNING, so that no cancellation of a running job is missed.
+    absl::MutexLock lock(&mutex_);
+    if (!places_.empty()) attempt->MeetCompany();
+    for (auto& [other_id, other] : places_) other.attempt->MeetCompany();
+    told_.erase(id);
+    place = &places_[id];  // stays where it is
+    place->attempt = std::move(attempt);
+    place->memory_bytes = next.memory_bytes();
   }
+  const absl::StatusOr<TrainingJob> job = ledger_.Begin(id);
+  if (job.ok()) {
+    UpdateShare(id);
+    absl::MutexLock lock(&mutex_);
+    place->thread = std::thread([this, place, job = *job] { Run(*place, job); });
+    return true;
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    places_.erase(id);
+  }
+  // One that was cancelled, paused or even deleted just now is no trouble.
+  if (absl::IsFailedPrecondition(job.status()) || absl::IsNotFound(job.status())) return true;
+  return job.status();
 }
 
-JobRunner::Outcome JobRunner::Train(const TrainingJob& job) {
-  const std::string id(IdOf(job.name()));
-  Outcome outcome;
-  absl::StatusOr<std::unique_ptr<TrainingRun>> made = TrainingRun::Create(surroundings_, job);
-  if (!made.ok()) {
-    outcome.change = Failure(OrDeviceLost(made.status()));
-    return outcome;
-  }
-  TrainingRun& run = **made;
-  SetCurve(run.curve());
-  absl::Status status;
-  if (!run.resumed_message().empty()) {
-    NoteEvent(id, v1::TrainingEvent::KIND_RESUMED, run.steps_done(), run.resumed_message());
-  }
-  const auto tell = [&] {
-    std::optional<v1::TrainingProgress> progress = run.Progress();
-    if (!progress.has_value()) return;
-    run.ProgressTold(*progress);
-    outcome.change.progress = *progress;
-    watchers_.PublishProgress(id, *std::move(progress));
-  };
-  while (status.ok() && !run.done() && !EndsHere(id)) {
-    status = run.Step();
-    if (ErrorReason(status) == kDiverged) status = Recover(id, run, status);
-    // One that is done gets its last below.
-    if (status.ok() && !run.done() && run.SampleIsDue()) DrawSample(id, run);
-    if (run.ProgressIsDue()) tell();
-    if (!status.ok() || !run.CheckpointIsDue()) continue;
-    if (const absl::Status written = run.WriteCheckpoint(); !written.ok()) {
-      spdlog::error("A checkpoint of training job {} cannot be written; the training goes on: {}",
-                    id, Text(written.message()));
-    }
-  }
-  if (status.ok() && run.done()) DrawSample(id, run);
-  tell();
-  if (status.ok() && run.done()) {
-    // What another job may go on from; after a crash this one only publishes.
-    if (const absl::Status written = run.WriteCheckpoint(); !written.ok()) {
-      spdlog::error("The last checkpoint of training job {} cannot be written: {}", id,
-                    Text(written.message()));
-    }
-  }
-
-  const v1::TrainingProgress progress = std::move(outcome.change.progress);
-  if (status.ok() && run.done()) {
-    absl::StatusOr<TrainedModel> model = run.Model();
-    status = model.status();
-    if (model.ok()) outcome.model = *std::move(model);
-  }
-  if (!status.ok()) {
-    outcome.change = Failure(OrDeviceLost(status));
-  } else if (outcome.model.has_value()) {
-    JobEnding ending = run.Ending();
-    outcome.change = {
-        TrainingJob::STATE_SUCCEEDED, std::move(ending.reason), std::move(ending.message), {}};
-  } else {
-    outcome.change = Interruption(id, run);
-  }
-  outcome.change.progress = progress;
-  outcome.change.curve = run.curve()->Snapshot();
-  return outcome;
-}
-
-absl::Status JobRunner::Recover(const std::string& id, TrainingRun& run,
-                                const absl::Status& diverged) {
-  const absl::StatusOr<std::string> recovered = run.Recover(diverged);
-  if (!recovered.ok()) return recovered.status();
-  spdlog::warn("Training job {}: {}", id, *recovered);
-  SetCurve(run.curve());
-  NoteEvent(id, v1::TrainingEvent::KIND_RECOVERED, run.steps_done(), *recovered);
-  return absl::OkStatus();
-}
-
-void JobRunner::DrawSample(const std::string& id, TrainingRun& run) {
-  const absl::Status drawn = run.DrawSample();
-  if (drawn.ok()) return;
-  spdlog::error("A text of training job {} cannot be drawn; the training goes on: {}", id,
-                Text(drawn.message()));
-}
-
-void JobRunner::NoteEvent(const std::string& id, v1::TrainingEvent::Kind kind, int64_t step,
-                          const std::string& message) {
-  const absl::Status noted = ledger_.Note(id, kind, step, message);
-  if (noted.ok()) return;
-  spdlog::error("An event of training job {} cannot be stored; the training goes on: {}", id,
-                Text(noted.message()));
-}
-
-JobChange JobRunner::Interruption(const std::string& id, TrainingRun& run) {
-  const absl::StatusOr<TrainingJob::State> state = ledger_.StateOf(id);
-  if (state.ok() && *state == TrainingJob::STATE_CANCELLING) {
-    return {TrainingJob::STATE_CANCELLED, "CANCELLED", "The job was cancelled.", {}};
-  }
-  const absl::Status written = WriteLastCheckpoint(id, run);
-  const std::string where =
-      written.ok() ? absl::StrFormat("step %d", run.steps_done()) : "its newest checkpoint";
-  if (state.ok() && *state == TrainingJob::STATE_PAUSING) {
-    return {TrainingJob::STATE_PAUSED,
-            "",
-            absl::StrCat("The job is paused; it goes on from ", where, " when it is resumed."),
-            {}};
-  }
-  return {TrainingJob::STATE_QUEUED,
-          "",
-          absl::StrCat(stop_ ? "The server stops" : "The job yields",
-                       "; the training goes on from ", where, " once it runs."),
-          {}};
-}
-
-absl::StatusOr<TrainingJob> JobRunner::Conclude(const std::string& id, Outcome& outcome) {
-  if (outcome.model.has_value()) {
-    absl::StatusOr<TrainingJob> job = ledger_.Succeed(id, *outcome.model, outcome.change);
-    if (job.ok()) return job;
-    outcome.model.reset();
-    JobChange failure = Failure(job.status());
-    failure.progress = std::move(outcome.change.progress);
-    failure.curve = std::move(outcome.change.curve);
-    outcome.change = std::move(failure);
-  }
-  return ledger_.End(id, outcome.change);
+void JobRunner::Run(Place& place, const TrainingJob& job) {
+  const std::shared_ptr<JobAttempt> attempt = Find(std::string(IdOf(job.name())));
+  const JobAttempt::Ending ending = attempt->Run(job, [this, &place] {
+    absl::MutexLock lock(&mutex_);
+    place.settled = wake_ = true;
+  });
+  absl::MutexLock lock(&mutex_);
+  place.ending = ending;
+  place.over = wake_ = true;
 }
 
 }  // namespace derin::server

@@ -45,6 +45,7 @@ absl::Status CheckRequest(const v1::CreateTrainingJobRequest& request) {
   }
   const v1::TrainingJob& job = request.training_job();
   if (absl::Status status = CheckPriority(job.priority()); !status.ok()) return status;
+  if (absl::Status status = CheckShare(ShareOf(job)); !status.ok()) return status;
   if (absl::Status status = CheckLabels(job.labels(), "training_job.labels"); !status.ok()) {
     return status;
   }
@@ -68,7 +69,7 @@ TrainingJobs::TrainingJobs(const Parts& parts, TrainingJobsOptions options)
       ledger_(parts_.store, parts_.registry, watchers_, options_.wall_clock),
       runner_({parts_.backend, parts_.store, parts_.blobs, parts_.metrics, options_.monotonic_clock,
                options_.wall_clock, parts_.usage},
-              ledger_, watchers_) {
+              ledger_, watchers_, options_.max_running_jobs) {
   parts_.metrics.training_jobs.Bind([this] {
     const JobLedger::Counts counts = ledger_.Count().value_or(JobLedger::Counts{});
     return std::vector<CallbackGauge::Sample>{
@@ -126,7 +127,10 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
   }
   auto plan = ResolveTrainingSpec(spec, *corpus, parts_.backend, RandomBits(), vocabulary);
   if (!plan.ok()) return plan.status();
-  if (absl::Status fits = CheckMemory(*plan, parts_.backend); !fits.ok()) return fits;
+  // It can wait until those that run have ended.
+  if (absl::Status fits = CheckMemory(*plan, parts_.backend, runner_.MemoryInUse()); !fits.ok()) {
+    return fits;
+  }
 
   auto job = ledger_.Add(
       {.id = request.training_job_id().empty() ? NewTrainingJobId() : request.training_job_id(),
@@ -138,6 +142,8 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
        .start = std::move(job_start),
        .owner = owner,
        .priority = request.training_job().priority(),
+       .share = ShareOf(request.training_job()),
+       .memory_bytes = plan->device_bytes,
        .labels = request.training_job().labels(),
        .trace_id = trace_id},
       options_.max_queued_jobs);
@@ -150,8 +156,13 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
 
 absl::StatusOr<v1::TrainingJob> TrainingJobs::Get(std::string_view id) {
   auto job = parts_.store.GetTrainingJob(id);
-  if (job.ok()) watchers_.AddProgress(*job);
+  if (job.ok()) AddNews(*job);
   return job;
+}
+
+void TrainingJobs::AddNews(v1::TrainingJob& job) {
+  watchers_.AddProgress(job);
+  job.set_waiting_reason(runner_.WhyWaiting(job));
 }
 
 absl::StatusOr<Listing<v1::TrainingJob>> TrainingJobs::List(std::string_view after, int limit,
@@ -161,13 +172,17 @@ absl::StatusOr<Listing<v1::TrainingJob>> TrainingJobs::List(std::string_view aft
   if (!jobs.ok()) return jobs.status();
   std::erase_if(jobs->items,
                 [&labels](const v1::TrainingJob& job) { return !HasLabels(job, labels); });
-  for (v1::TrainingJob& job : jobs->items) watchers_.AddProgress(job);
+  for (v1::TrainingJob& job : jobs->items) AddNews(job);
   return jobs;
 }
 
 absl::StatusOr<v1::TrainingJob> TrainingJobs::Update(const std::string& id,
                                                      const v1::UpdateTrainingJobRequest& request) {
-  return ledger_.Edit(id, request);
+  auto job = ledger_.Edit(id, request);
+  if (!job.ok()) return job;
+  runner_.UpdateShare(id);
+  runner_.Wake();
+  return job;
 }
 
 absl::StatusOr<v1::TrainingJob> TrainingJobs::Yield(const std::string& id) {
@@ -179,6 +194,7 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Yield(const std::string& id) {
 absl::StatusOr<v1::TrainingJob> TrainingJobs::Pause(const std::string& id) {
   auto job = ledger_.Pause(id);
   if (job.ok() && job->state() == v1::TrainingJob::STATE_PAUSING) runner_.Interrupt(id);
+  runner_.Wake();  // it may have been the first in line
   return job;
 }
 
@@ -206,6 +222,7 @@ absl::StatusOr<std::vector<v1::TrainingCheckpoint>> TrainingJobs::ListCheckpoint
 absl::StatusOr<v1::TrainingJob> TrainingJobs::Cancel(const std::string& id) {
   auto job = ledger_.Cancel(id);
   if (job.ok() && job->state() == v1::TrainingJob::STATE_CANCELLING) runner_.Interrupt(id);
+  runner_.Wake();  // as above
   if (job.ok() && job->state() == v1::TrainingJob::STATE_CANCELLED) {
     SweepBlobs(parts_.store, parts_.blobs);  // it keeps one checkpoint only
   }

@@ -22,15 +22,17 @@
 namespace derin::server {
 
 struct TrainingJobsOptions {
-  // Jobs that wait, besides the one that runs; at least 1.
+  // Jobs that wait, besides those that run; at least 1.
   int max_queued_jobs = 100;
+  // See JobRunner; at least 1.
+  int max_running_jobs = 1;
   // Of what is stored.
   WallClock wall_clock = absl::Now;
   // Of rates and of how often progress is told.
   MonotonicClock monotonic_clock = SystemMonotonicClock();
 };
 
-// All training jobs of a server, and the thread that trains them. Thread-safe.
+// All training jobs of a server, and what trains them. Thread-safe.
 class TrainingJobs {
  public:
   // What training works with; all outlive the object.
@@ -46,9 +48,9 @@ class TrainingJobs {
   // Stops; all watches are destroyed before.
   ~TrainingJobs();
 
-  // Takes up what an earlier process left, and starts the training thread. Once only.
+  // Takes up what an earlier process left, and begins to train. Once only.
   absl::Status Start();
-  // The job that runs goes back to the queue at its next step, and nothing runs any more; returns
+  // The jobs that run go back to the queue at their next step, and nothing runs any more; returns
   // when that is stored.
   void Stop();
 
@@ -59,7 +61,7 @@ class TrainingJobs {
   absl::StatusOr<v1::TrainingJob> Create(const v1::CreateTrainingJobRequest& request,
                                          const JobOwner& owner = {},
                                          const std::string& trace_id = "");
-  // With the latest progress. Ids are bare.
+  // With the latest progress, and why it waits. Ids are bare.
   absl::StatusOr<v1::TrainingJob> Get(std::string_view id);
   // Newest first, those of at most `limit` that have all of `labels`; see
   // MetadataStore::ListTrainingJobs.
@@ -88,6 +90,9 @@ class TrainingJobs {
   absl::StatusOr<JobLedger::Counts> Count() { return ledger_.Count(); }
 
  private:
+  // What the store does not have of it.
+  void AddNews(v1::TrainingJob& job);
+
   const Parts parts_;
   const TrainingJobsOptions options_;
   JobWatchers watchers_;

@@ -43,6 +43,13 @@ Tokenizer TokenizerOf(const v1::TrainingSpec& spec, std::string_view text) {
              : Tokenizer::Characters(Vocabulary::FromText(text));
 }
 
+// What a trainer's error means.
+absl::Status OrDiverged(const absl::Status& status) {
+  if (!absl::IsOutOfRange(status)) return status;
+  return Refusal(absl::StatusCode::kOutOfRange, kDiverged,
+                 absl::StrCat(status.message(), "; a lower learning rate may help"));
+}
+
 const std::string& NameOf(const v1::StartFrom& from) {
   return from.has_training_checkpoint() ? from.training_checkpoint() : from.model_version();
 }
@@ -261,7 +268,7 @@ absl::Status TrainingRun::Step() {
   const absl::Duration start = surroundings_.clock();
   absl::Status status = trainer_->Step();
   now_ = surroundings_.clock();
-  step_time_ = now_ - start;
+  step_time_ = now_ - start + std::exchange(awaited_, absl::ZeroDuration());
   training_time_ += step_time_;
   if (status.ok() && time_is_up() && !trainer_->done()) status = trainer_->EndHere();
   surroundings_.metrics.training_step_seconds.Record(step_time_);
@@ -277,11 +284,14 @@ absl::Status TrainingRun::Step() {
   counted_tokens_ = tokens;
   throughput_.Add(now_, tokens, trainer_->FractionDone());
   AddToCurve();
-  if (absl::IsOutOfRange(status)) {
-    return Refusal(absl::StatusCode::kOutOfRange, kDiverged,
-                   absl::StrCat(status.message(), "; a lower learning rate may help"));
-  }
-  return status;
+  return OrDiverged(status);
+}
+
+absl::Status TrainingRun::AwaitSteps() {
+  const absl::Duration start = surroundings_.clock();
+  const absl::Status status = trainer_->AwaitSteps();
+  awaited_ += surroundings_.clock() - start;
+  return OrDiverged(status);
 }
 
 absl::StatusOr<std::string> TrainingRun::Recover(const absl::Status& diverged) {

@@ -56,6 +56,9 @@ class TrainingRun {
 
   // One minibatch. An error with reason DIVERGED when the numbers are no longer finite.
   absl::Status Step();
+  // Waits for all steps that the device has still to do, so that another training may use it. The
+  // same error as Step's.
+  absl::Status AwaitSteps();
   // After that error, where the spec asks for it and it is the first time: back to the newest
   // checkpoint that is whole, or to where the job began, and on at a lower learning rate. What it
   // came to, a sentence for people; else the error that `diverged` is, or what stood in the way.
@@ -140,6 +143,7 @@ class TrainingRun {
   absl::Duration last_checkpoint_;
   absl::Duration last_sample_;
   absl::Duration step_time_;  // of the last step
+  absl::Duration awaited_;    // since the last step, for steps to be done
   absl::Duration now_;        // at its end
   absl::Duration last_told_ = -absl::InfiniteDuration();
 };

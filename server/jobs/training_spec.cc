@@ -316,12 +316,13 @@ absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
   return plan;
 }
 
-absl::Status CheckMemory(const TrainingPlan& plan, const Backend& backend) {
-  const int64_t free = backend.FreeBytes();
+absl::Status CheckMemory(const TrainingPlan& plan, const Backend& backend, int64_t passing_bytes) {
+  const int64_t free = backend.FreeBytes() + passing_bytes;
   if (plan.device_bytes <= free) return absl::OkStatus();
   return Refusal(absl::StatusCode::kResourceExhausted, "DEVICE_MEMORY_FULL",
-                 absl::StrFormat("the training wants %d bytes of device memory; %d are free",
-                                 plan.device_bytes, free));
+                 absl::StrFormat("the training wants %d bytes of device memory; %d %s free%s",
+                                 plan.device_bytes, free, passing_bytes > 0 ? "would be" : "are",
+                                 passing_bytes > 0 ? " once the jobs that run have ended" : ""));
 }
 
 }  // namespace derin::server

@@ -44,7 +44,8 @@ absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
                                                  std::optional<int> vocabulary = std::nullopt);
 
 // RESOURCE_EXHAUSTED, reason DEVICE_MEMORY_FULL, with the bytes wanted and free when `plan` does
-// not fit now.
-absl::Status CheckMemory(const TrainingPlan& plan, const Backend& backend);
+// not fit now; with `passing_bytes`, not even once those are free too.
+absl::Status CheckMemory(const TrainingPlan& plan, const Backend& backend,
+                         int64_t passing_bytes = 0);
 
 }  // namespace derin::server

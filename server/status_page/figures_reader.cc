@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "server/jobs/job_edit.h"
 #include "server/jobs/job_state.h"
 #include "server/security/caller.h"
 #include "server/storage/proto_time.h"
@@ -47,6 +48,8 @@ JobFigures FiguresOf(TrainingJobs& jobs, const v1::TrainingJob& job) {
     figures.why = job.message().empty() ? job.reason() : job.message();
     figures.end_time = FromTimestamp(job.end_time());
   }
+  figures.share = ShareOf(job);
+  figures.waits = job.waiting_reason();
   if (job.has_progress()) {
     const v1::TrainingProgress& progress = job.progress();
     figures.epoch = progress.epoch();

@@ -27,6 +27,8 @@ struct JobFigures {
   int64_t step = 0, steps = 0;
   double fraction_done = 0;
   double tokens_per_second = 0;
+  int share = 1;
+  std::string waits;  // why a queued one does not run; empty: no such reason
   std::optional<double> training_perplexity;
   std::optional<double> validation_perplexity;
   std::optional<absl::Duration> time_left;

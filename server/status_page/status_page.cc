@@ -118,6 +118,9 @@ void AppendJob(std::string& html, const JobFigures& job) {
                           ReadablePerplexity(*job.training_perplexity));
   }
   absl::StrAppend(&html, "</div>");
+  if (!job.waits.empty()) {
+    absl::StrAppend(&html, "<p class=\"faint\">Waits: ", HtmlText(job.waits), "</p>");
+  }
   if (job.steps > 0) {
     const std::string chart = PerplexityChart(job.curve, kJobChart);
     absl::StrAppend(
@@ -137,6 +140,7 @@ void AppendJob(std::string& html, const JobFigures& job) {
     AppendFact(html, "epoch", OfAll(job.epoch, job.epochs));
     AppendFact(html, "step", OfAll(job.step, job.steps));
     AppendFact(html, "tokens a second", ReadableRate(job.tokens_per_second));
+    AppendFact(html, "share of the device", absl::StrCat(job.share));
     AppendFact(html, "done", absl::StrFormat("%.1f %%", 100 * job.fraction_done));
     AppendFact(html, "time left",
                job.time_left.has_value() ? ReadableSpan(*job.time_left) : "unknown");

@@ -49,6 +49,7 @@ TEST_F(ServerInfo, SaysWhatTheServerIs) {
   EXPECT_EQ(info.limits().sessions(), 17);
   EXPECT_EQ(info.limits().generate_streams(), options_.max_streams);
   EXPECT_EQ(info.limits().queued_training_jobs(), options_.max_queued_jobs);
+  EXPECT_EQ(info.limits().running_training_jobs(), options_.max_running_jobs);
   EXPECT_EQ(info.limits().corpus_bytes(), 12345);
   EXPECT_EQ(info.limits().model_bytes(), 54321);
   EXPECT_EQ(info.limits().prompt_bytes(), options_.max_prompt_bytes);

@@ -87,6 +87,8 @@ TEST(ServerOptions, EveryFlagReachesItsField) {
                                  "16KiB",
                                  "--max-queued-jobs",
                                  "3",
+                                 "--max-running-jobs",
+                                 "4",
                                  "--max-corpus-bytes",
                                  "4KiB",
                                  "--max-model-bytes",
@@ -122,6 +124,7 @@ TEST(ServerOptions, EveryFlagReachesItsField) {
   EXPECT_EQ(line.server.max_message_bytes, 1 << 20);
   EXPECT_EQ(line.server.max_metadata_bytes, 16 << 10);
   EXPECT_EQ(line.server.max_queued_jobs, 3);
+  EXPECT_EQ(line.server.max_running_jobs, 4);
   EXPECT_EQ(line.server.max_corpus_bytes, 4096);
   EXPECT_EQ(line.server.max_model_bytes, 3 << 20);
   EXPECT_EQ(line.server.max_prompt_bytes, 5);

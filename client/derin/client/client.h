@@ -61,6 +61,8 @@ struct CreateTrainingJobOptions {
   // As TrainingJob's. At most 32, with keys of `[a-z][a-z0-9_-]{0,62}`; -100 to 100.
   std::map<std::string, std::string> labels;
   int32_t priority = 0;
+  // 1 to 100.
+  int32_t share = 1;
 };
 
 struct WatchOptions {

@@ -53,6 +53,8 @@ struct ServerLimits {
   int32_t generate_streams = 0;
   // Training jobs that wait.
   int32_t queued_training_jobs = 0;
+  // Training jobs that run at once; 0 where the server does not say.
+  int32_t running_training_jobs = 0;
   // Bytes of one corpus as sent.
   int64_t corpus_bytes = 0;
   // Bytes of the file of one imported model.

@@ -279,6 +279,13 @@ struct TrainingJob {
   // queue time, when it was created or yielded.
   int32_t priority = 0;
   std::optional<absl::Time> queue_time;
+  // How much of the training's time on the device it gets beside other jobs that run: in proportion
+  // to this, 1 to 100.
+  int32_t share = 1;
+  // Why a queued job does not run yet, a sentence for people; else empty.
+  std::string waiting_reason;
+  // Of the device, that its training takes at most; 0 where the server does not say.
+  int64_t memory_bytes = 0;
   // Of the W3C trace that the call which created it belonged to; empty where it named none.
   std::string trace_id;
 };
@@ -287,6 +294,8 @@ struct TrainingJob {
 struct TrainingJobEdit {
   // -100 to 100.
   std::optional<int32_t> priority;
+  // 1 to 100.
+  std::optional<int32_t> share;
   std::map<std::string, std::string> set_labels;
   std::vector<std::string> remove_labels;
 };
@@ -355,6 +364,8 @@ struct TrainingEvent {
     kResumed,
     // The training diverged and goes on from `step` at a lower learning rate.
     kRecovered,
+    // The job is the first of those that wait, and there is no memory for it beside those that run.
+    kWaiting,
   };
   int64_t sequence = 0;
   int32_t attempt = 0;

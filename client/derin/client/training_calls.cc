@@ -97,6 +97,7 @@ absl::StatusOr<TrainingJob> Client::CreateTrainingJob(const TrainingSpec& spec,
   derin::v1::TrainingJob& job = *request.mutable_training_job();
   job.mutable_labels()->insert(options.labels.begin(), options.labels.end());
   job.set_priority(options.priority);
+  job.set_share(options.share);
   const auto reply = connection_->Call(
       connection_->training(), &derin::v1::TrainingService::Stub::CreateTrainingJob, request);
   if (!reply.ok()) return reply.status();
@@ -111,9 +112,9 @@ absl::StatusOr<std::vector<TrainingJob>> Client::ListTrainingJobs(
     const std::map<std::string, std::string>& labels) {
   derin::v1::ListTrainingJobsRequest request;
   request.mutable_labels()->insert(labels.begin(), labels.end());
-  return internal::ListAll(*connection_, connection_->training(),
-                           &derin::v1::TrainingService::Stub::ListTrainingJobs, request,
-                           [](const auto& reply) -> const auto& { return reply.training_jobs(); });
+  return internal::ListAll(
+      *connection_, connection_->training(), &derin::v1::TrainingService::Stub::ListTrainingJobs,
+      request, [](const auto& reply) -> const auto& { return reply.training_jobs(); });
 }
 
 absl::StatusOr<TrainingJob> Client::UpdateTrainingJob(const std::string& name,
@@ -124,6 +125,10 @@ absl::StatusOr<TrainingJob> Client::UpdateTrainingJob(const std::string& name,
   if (edit.priority.has_value()) {
     job.set_priority(*edit.priority);
     request.mutable_update_mask()->add_paths("priority");
+  }
+  if (edit.share.has_value()) {
+    job.set_share(*edit.share);
+    request.mutable_update_mask()->add_paths("share");
   }
   job.mutable_labels()->insert(edit.set_labels.begin(), edit.set_labels.end());
   for (const auto& [key, value] : edit.set_labels) {

@@ -236,6 +236,7 @@ ServerInfo FromProto(const v1::ServerInfo& from) {
   to.limits.sessions = from.limits().sessions();
   to.limits.generate_streams = from.limits().generate_streams();
   to.limits.queued_training_jobs = from.limits().queued_training_jobs();
+  to.limits.running_training_jobs = from.limits().running_training_jobs();
   to.limits.corpus_bytes = from.limits().corpus_bytes();
   to.limits.model_bytes = from.limits().model_bytes();
   to.limits.prompt_bytes = from.limits().prompt_bytes();

@@ -26,11 +26,12 @@ constexpr EnumPairs<JobState, v1::TrainingJob::State, 8> kJobStates{
      {JobState::kCancelled, v1::TrainingJob::STATE_CANCELLED},
      {JobState::kPausing, v1::TrainingJob::STATE_PAUSING},
      {JobState::kPaused, v1::TrainingJob::STATE_PAUSED}}};
-constexpr EnumPairs<TrainingEvent::Kind, v1::TrainingEvent::Kind, 4> kEventKinds{
+constexpr EnumPairs<TrainingEvent::Kind, v1::TrainingEvent::Kind, 5> kEventKinds{
     {{TrainingEvent::Kind::kStateChanged, v1::TrainingEvent::KIND_STATE_CHANGED},
      {TrainingEvent::Kind::kPublished, v1::TrainingEvent::KIND_PUBLISHED},
      {TrainingEvent::Kind::kResumed, v1::TrainingEvent::KIND_RESUMED},
-     {TrainingEvent::Kind::kRecovered, v1::TrainingEvent::KIND_RECOVERED}}};
+     {TrainingEvent::Kind::kRecovered, v1::TrainingEvent::KIND_RECOVERED},
+     {TrainingEvent::Kind::kWaiting, v1::TrainingEvent::KIND_WAITING}}};
 
 LearningRate ReadLearningRate(const v1::LearningRate& from) {
   LearningRate to;
@@ -229,6 +230,9 @@ TrainingJob FromProto(const v1::TrainingJob& from) {
   to.labels = {from.labels().begin(), from.labels().end()};
   to.priority = from.priority();
   DERIN_READ_TIME(from, to, queue_time);
+  if (from.has_share()) to.share = from.share();
+  to.waiting_reason = from.waiting_reason();
+  to.memory_bytes = from.memory_bytes();
   to.trace_id = from.trace_id();
   return to;
 }

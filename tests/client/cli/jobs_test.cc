@@ -21,15 +21,18 @@ TEST_F(JobsCommand, ListShowsWhereEachJobStands) {
     running.mutable_progress()->set_training_perplexity(5.31);
     running.mutable_progress()->set_fraction_done(0.239);
     running.mutable_create_time()->set_seconds(60);
+    running.set_share(3);
     v1::TrainingJob& queued = *response.add_training_jobs();
     queued.set_name("trainingJobs/first");
     queued.set_state(v1::TrainingJob::STATE_QUEUED);
+    queued.set_waiting_reason("1 job runs.");
     return grpc::Status::OK;
   };
   EXPECT_EQ(Run({"jobs", "list"}).out,
-            "JOB     STATE    MODEL  CORPUS  EPOCH  PERPLEXITY  DONE  CREATED\n"
-            "second  running  tm     book    12/50        5.31  23 %  1970-01-01 00:01:00\n"
-            "first   queued                      -           -     -  -\n");
+            "JOB     STATE    MODEL  CORPUS  EPOCH  PERPLEXITY  DONE  SHARE  CREATED\n"
+            "second  running  tm     book    12/50        5.31  23 %      3  1970-01-01 00:01:00\n"
+            "first   queued                      -           -     -      1  -\n");
+  EXPECT_EQ(Run({"jobs", "list"}).err, "first waits: 1 job runs.\n");
 }
 
 TEST_F(JobsCommand, ShowPrintsTheJob) {
@@ -84,10 +87,10 @@ TEST_F(JobsCommand, UpdateSaysWhatTheJobHasNow) {
     job = request.training_job();
     return grpc::Status::OK;
   };
-  EXPECT_EQ(Run({"jobs", "update", "a", "--priority", "5", "--label", "team=verse"}).out,
-            "trainingJobs/a has priority 5 and labels team=verse\n");
+  EXPECT_EQ(Run({"jobs", "update", "a", "--priority", "5", "--share", "7", "--label", "team=verse"}).out,
+            "trainingJobs/a has priority 5, share 7 and labels team=verse\n");
   EXPECT_EQ(Run({"jobs", "update", "a", "--remove-label", "team"}).out,
-            "trainingJobs/a has priority 0 and labels none\n");
+            "trainingJobs/a has priority 0, share 1 and labels none\n");
   EXPECT_EQ(asked.update_mask().paths(0), "labels.team");
   EXPECT_EQ(Run({"jobs", "update", "a"}).status, kBadUsage);
 }

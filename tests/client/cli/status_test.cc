@@ -27,6 +27,7 @@ class StatusCommand : public CommandTest {
       info.mutable_load()->set_sessions(3);
       info.mutable_limits()->set_sessions(1024);
       info.mutable_limits()->set_queued_training_jobs(100);
+      info.mutable_limits()->set_running_training_jobs(2);
       info.mutable_limits()->set_generate_streams(512);
       info.mutable_limits()->set_corpus_bytes(1 << 30);
       info.mutable_limits()->set_model_bytes(int64_t{2} << 30);
@@ -49,7 +50,7 @@ TEST_F(StatusCommand, SaysWhatTheServerIsAndDoes) {
                             "device      cpu (A Processor), avx512-bf16, 2 threads, engine "
                             "cpu/f32/1, 2.0 GiB of 4.0 GiB free\n"
                             "precisions  f32, bf16\n"
-                            "training    1 running, 0 of 100 waiting, 12.3k tokens/s\n"
+                            "training    1 of 2 running, 0 of 100 waiting, 12.3k tokens/s\n"
                             "generation  0 of 512 streams, 3 of 1,024 sessions, 0.0 tokens/s\n"
                             "limits      1.0 GiB a corpus, 2.0 GiB an imported model, 1.0 MiB a "
                             "prompt, 1d00h an idle "

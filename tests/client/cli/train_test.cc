@@ -177,6 +177,8 @@ TEST_F(TrainCommand, SendsTheTextToDrawTheLabelsAndThePriority) {
                  "empty=",
                  "--priority",
                  "-3",
+                 "--share",
+                 "5",
                  "--recover",
                  "--forget-bias",
                  "1",
@@ -193,6 +195,7 @@ TEST_F(TrainCommand, SendsTheTextToDrawTheLabelsAndThePriority) {
   EXPECT_EQ(asked_.training_job().labels().at("team"), "verse");
   EXPECT_EQ(asked_.training_job().labels().at("empty"), "");
   EXPECT_EQ(asked_.training_job().priority(), -3);
+  EXPECT_EQ(asked_.training_job().share(), 5);
   EXPECT_TRUE(spec.recover_from_divergence());
   EXPECT_EQ(spec.forget_bias(), 1);
   EXPECT_EQ(spec.dropout(), 0.25);

@@ -55,6 +55,26 @@ TEST(JobEdit, RefusesWhatIsImmutableAndWhatIsOutOfBounds) {
   EXPECT_EQ(ErrorField(ApplyEdit(request, job)), "training_job.labels");
 }
 
+TEST(JobEdit, AShareHasBoundsAndADefault) {
+  v1::UpdateTrainingJobRequest request;
+  request.mutable_update_mask()->add_paths("share");
+  v1::TrainingJob job = Job();
+  EXPECT_EQ(ShareOf(job), 1);
+  for (const int32_t share : {1, 7, 100}) {
+    request.mutable_training_job()->set_share(share);
+    ASSERT_TRUE(ApplyEdit(request, job).ok());
+    EXPECT_EQ(ShareOf(job), share);
+  }
+  for (const int32_t share : {-1, 0, 101}) {
+    request.mutable_training_job()->set_share(share);
+    EXPECT_EQ(ErrorField(ApplyEdit(request, job)), "training_job.share") << share;
+  }
+  EXPECT_EQ(ShareOf(job), 100);
+  request.mutable_training_job()->clear_share();
+  ASSERT_TRUE(ApplyEdit(request, job).ok());
+  EXPECT_EQ(ShareOf(job), 1) << "none is the default";
+}
+
 TEST(JobEdit, LabelsHaveBounds) {
   JobLabels labels;
   labels["a0_-" + std::string(59, 'z')] = std::string(63, 'v');

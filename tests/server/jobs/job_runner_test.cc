@@ -27,10 +27,10 @@ struct JobRunnerTest : TrainingGround {
     ledger = std::make_unique<JobLedger>(*store, *registry, *watchers, Seconds());
     NewRunner();
   }
-  void NewRunner() {
+  void NewRunner(int max_running = 1) {
     const TrainingRun::Surroundings surroundings{*backend, *store, *blobs,
                                                  metrics,  clock,  wall_clock};
-    runner = std::make_unique<JobRunner>(surroundings, *ledger, *watchers);
+    runner = std::make_unique<JobRunner>(surroundings, *ledger, *watchers, max_running);
   }
   void Add(const std::string& id, const v1::TrainingSpec& spec) {
     ASSERT_TRUE(ledger->Add({.id = id, .spec = spec}, 100).ok());

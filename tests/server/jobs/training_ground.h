@@ -152,7 +152,8 @@ class Tale {
     return status_;
   }
   // The states of the events told, with a P where the model was published an R where the
-  // training went on from a checkpoint, and a D where it diverged and went on.
+  // training went on from a checkpoint, a D where it diverged and went on, and a W where there was
+  // no memory for it.
   std::string States() const {
     std::string states;
     for (const auto& response : told()) {
@@ -167,6 +168,9 @@ class Tale {
           break;
         case v1::TrainingEvent::KIND_RECOVERED:
           states += "D";
+          break;
+        case v1::TrainingEvent::KIND_WAITING:
+          states += "W";
           break;
         default:
           states += v1::TrainingJob::State_Name(response.event().state()).substr(6);

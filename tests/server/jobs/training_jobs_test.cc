@@ -468,6 +468,42 @@ TEST_F(ForkTest, GoesOnAfterARestartFromItsOwnCheckpoint) {
   ASSERT_TRUE(jobs->Cancel("fork").ok());
 }
 
+TEST_F(TrainingJobsTest, AShareIsKeptAndCanBeChanged) {
+  v1::CreateTrainingJobRequest request = Request("a", TinySpec());
+  EXPECT_EQ(jobs->Create(request)->share(), 1);
+  request = Request("b", TinySpec());
+  request.mutable_training_job()->set_share(101);
+  EXPECT_EQ(ErrorField(jobs->Create(request).status()), "training_job.share");
+  request.mutable_training_job()->set_share(100);
+  ASSERT_TRUE(jobs->Create(request).ok());
+  v1::UpdateTrainingJobRequest update;
+  update.mutable_training_job()->set_share(5);
+  update.mutable_update_mask()->add_paths("share");
+  EXPECT_EQ(jobs->Update("a", update)->share(), 5);
+  NewJobs();
+  EXPECT_EQ(jobs->Get("a")->share(), 5);
+  EXPECT_EQ(jobs->Get("b")->share(), 100);
+}
+
+TEST_F(TrainingJobsTest, SaysWhyAJobWaits) {
+  ASSERT_TRUE(jobs->Start().ok());
+  const auto running = jobs->Create(Request("running", EndlessSpec()));
+  ASSERT_TRUE(running.ok()) << running.status();
+  EXPECT_GT(running->memory_bytes(), 0);
+  Tale tale(*jobs, "running");
+  tale.AwaitProgress(1);
+  ASSERT_TRUE(jobs->Create(Request("waits", TinySpec())).ok());
+  EXPECT_THAT(jobs->Get("waits")->waiting_reason(), HasSubstr("--max-running-jobs"));
+  EXPECT_EQ(jobs->Get("running")->waiting_reason(), "");
+  const auto listed = jobs->List("", 10);
+  ASSERT_EQ(listed->items.size(), 2u);
+  EXPECT_EQ(listed->items[0].waiting_reason(), jobs->Get("waits")->waiting_reason());
+  EXPECT_EQ(store->GetTrainingJob("waits")->waiting_reason(), "") << "it is not stored";
+  // Paused it waits for nothing but its resumption.
+  ASSERT_TRUE(jobs->Pause("waits").ok());
+  EXPECT_EQ(jobs->Get("waits")->waiting_reason(), "");
+}
+
 TEST_F(TrainingJobsTest, LabelsAreKeptAndFindJobs) {
   v1::CreateTrainingJobRequest request = Request("a", TinySpec());
   request.set_request_id("once");

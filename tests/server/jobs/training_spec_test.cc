@@ -513,6 +513,11 @@ TEST_F(TrainingSpecTest, SaysHowMuchMemoryIsWanting) {
   EXPECT_EQ(ErrorReason(status), "DEVICE_MEMORY_FULL");
   EXPECT_THAT(std::string(status.message()),
               AllOf(HasSubstr("9223372036854775807 bytes"), HasSubstr("are free")));
+  // What other jobs leave once they end counts where it is said.
+  plan->device_bytes = int64_t{1} << 60;
+  EXPECT_TRUE(CheckMemory(*plan, *backend, int64_t{1} << 60).ok());
+  EXPECT_THAT(std::string(CheckMemory(*plan, *backend, 5).message()),
+              HasSubstr("would be free once the jobs that run have ended"));
 }
 
 TEST_F(TrainingSpecTest, ALargerTrainingWantsMoreMemory) {

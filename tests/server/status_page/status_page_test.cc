@@ -96,12 +96,13 @@ TEST(StatusPage, ShowsARunningJobWithItsCurve) {
   figures.jobs = {Running()};
   figures.jobs[0].validation_perplexity = 6.5;
   figures.jobs[0].owner = "ada";
+  figures.jobs[0].share = 3;
   figures.jobs_left_out = 7;
   const std::string page = StatusPage(figures);
   for (const char* part :
        {"night running trains the model sea for ada", "perplexity 4.321", "epoch 3 of 60",
         "step 1,234 of 25,800", "held-out perplexity 6.500", "tokens a second 30,461",
-        "done 25.0 %", "time left 1 min 15 s", "and 7 more that wait."}) {
+        "share of the device 3", "done 25.0 %", "time left 1 min 15 s", "and 7 more that wait."}) {
     EXPECT_THAT(Text(page), HasSubstr(part));
   }
   EXPECT_THAT(page, HasSubstr("<polyline class=\"training\""));
@@ -112,7 +113,10 @@ TEST(StatusPage, ShowsAJobThatNeverRanWithoutFigures) {
   StatusFigures figures = Figures();
   figures.jobs.push_back({.id = "later", .model = "sea", .owner = "", .state = "queued"});
   EXPECT_THAT(Text(StatusPage(figures)),
-              AllOf(HasSubstr("later queued trains the model sea"), Not(HasSubstr("epoch"))));
+              AllOf(HasSubstr("later queued trains the model sea"), Not(HasSubstr("epoch")),
+                    Not(HasSubstr("Waits"))));
+  figures.jobs[0].waits = "1 job runs.";
+  EXPECT_THAT(Text(StatusPage(figures)), HasSubstr("Waits: 1 job runs."));
 }
 
 TEST(StatusPage, ShowsJobsThatAreOverAndModels) {

@@ -101,12 +101,13 @@ TEST_F(TrainingCalls, AnEditNamesWhatItChanges) {
   };
   const auto job = client_->UpdateTrainingJob(
       "trainingJobs/a",
-      {.priority = 0, .set_labels = {{"team", "verse"}}, .remove_labels = {"draft"}});
+      {.priority = 0, .share = 4, .set_labels = {{"team", "verse"}}, .remove_labels = {"draft"}});
   ASSERT_TRUE(job.ok()) << job.status();
   EXPECT_EQ(job->labels.at("team"), "verse");
+  EXPECT_EQ(job->share, 4);
   EXPECT_EQ(asked.training_job().name(), "trainingJobs/a");
   EXPECT_THAT(asked.update_mask().paths(),
-              ::testing::ElementsAre("priority", "labels.team", "labels.draft"));
+              ::testing::ElementsAre("priority", "share", "labels.team", "labels.draft"));
   EXPECT_FALSE(asked.training_job().labels().contains("draft"));
   EXPECT_EQ(client_->UpdateTrainingJob("trainingJobs/a", {.set_labels = {{"team", "\xff"}}})
                 .status()

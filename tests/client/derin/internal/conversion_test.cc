@@ -99,6 +99,7 @@ TEST(Conversion, ReadsTheServersDeviceLoadAndLimits) {
   EXPECT_EQ(info.device.instructions, proto.device().instructions());
   EXPECT_EQ(info.device.threads, proto.device().threads());
   EXPECT_EQ(info.load.queued_training_jobs, proto.load().queued_training_jobs());
+  EXPECT_EQ(info.limits.running_training_jobs, proto.limits().running_training_jobs());
   EXPECT_EQ(info.load.generated_tokens_per_second, proto.load().generated_tokens_per_second());
   EXPECT_EQ(info.limits.generate_streams, proto.limits().generate_streams());
   EXPECT_EQ(info.limits.prompt_bytes, proto.limits().prompt_bytes());

@@ -45,6 +45,10 @@ TEST(TrainingConversion, ReadsAJobWithItsProgress) {
   EXPECT_EQ(absl::ToUnixSeconds(*job.end_time), proto.end_time().seconds());
   EXPECT_EQ(job.attempt, proto.attempt());
   EXPECT_EQ(job.priority, proto.priority());
+  EXPECT_EQ(job.share, proto.share());
+  EXPECT_EQ(FromProto(v1::TrainingJob()).share, 1);
+  EXPECT_EQ(job.waiting_reason, proto.waiting_reason());
+  EXPECT_EQ(job.memory_bytes, proto.memory_bytes());
   EXPECT_EQ(absl::ToUnixSeconds(*job.queue_time), proto.queue_time().seconds());
   EXPECT_EQ(job.trace_id, proto.trace_id());
   EXPECT_EQ(job.progress->sample->step, proto.progress().sample().step());
