@@ -32,6 +32,7 @@ inline constexpr EnumName<client::Cell> kCellNames[] = {
 inline constexpr EnumName<client::Tokenization> kTokenizationNames[] = {
     {client::Tokenization::kCharacters, "characters"},
     {client::Tokenization::kBytes, "bytes"},
+    {client::Tokenization::kWords, "words"},
 };
 inline constexpr EnumName<client::Precision> kPrecisionNames[] = {
     {client::Precision::kF32, "f32"},

@@ -62,6 +62,8 @@ constexpr FieldFlag kFlags[] = {
     {"sampling.logit_bias", "--logit-bias"},
     {"sampling.allowed_tokens", "--allow-token"},
     {"sampling.banned_tokens", "--ban-token"},
+    {"sampling.allowed_texts", "--allow-text"},
+    {"sampling.banned_texts", "--ban-text"},
 };
 
 void AddSamplingFlags(CLI::App& command, client::SamplingSettings& sampling) {
@@ -92,6 +94,11 @@ void AddSamplingFlags(CLI::App& command, client::SamplingSettings& sampling) {
              "draw this token and others so allowed only; may be repeated");
   AddNumbers(command, "--ban-token", sampling.banned_tokens,
              "do not draw this token; may be repeated");
+  AddTexts(command, "--allow-text", sampling.allowed_texts,
+           "draw the token of this text, of a word with and without the space before it, and "
+           "others so allowed only; may be repeated");
+  AddTexts(command, "--ban-text", sampling.banned_texts,
+           "do not draw the token of this text; may be repeated");
   command.add_flag("--allow-unknown", sampling.allow_unknown, "let <unk>, token 0, be drawn");
 }
 
@@ -165,7 +172,7 @@ std::string UnknownNote(const client::GenerateStart& start) {
     absl::StrAppend(out, "'", character, "'");
   };
   return absl::StrCat("note: ", start.unknown_count,
-                      start.unknown_count == 1 ? " character" : " characters",
+                      start.unknown_count == 1 ? " token" : " tokens",
                       " of the prompt became <unk>, since the model's vocabulary lacks: ",
                       absl::StrJoin(start.unknown_characters, " ", quoted));
 }

@@ -42,6 +42,14 @@ std::string KindText(const client::TrainingSpec& spec) {
   return momentum == 0 ? "sgd" : absl::StrCat("sgd, momentum ", Shortest(momentum));
 }
 
+// Which words it knows, where tokens are words.
+std::string WordsText(const client::TrainingSpec& spec) {
+  if (!spec.words.has_value()) return "";
+  return absl::StrCat(
+      WholeNumber(spec.words->max_vocabulary.value_or(0)), " known, <unk> included, seen ",
+      WholeNumber(spec.words->min_count.value_or(1)), " times or more; perplexity is per word");
+}
+
 Fields SpecFields(const client::TrainingJob& job) {
   const client::TrainingSpec& spec = job.spec;
   std::string text = spec.corpus;
@@ -62,6 +70,7 @@ Fields SpecFields(const client::TrainingJob& job) {
           {"network", absl::StrCat(NetworkText(spec.config), " on ",
                                    std::string(Name(spec.config.tokenization)), ", ",
                                    WholeNumber(job.parameter_count), " parameters")},
+          {"words", WordsText(spec)},
           {"forget bias", spec.forget_bias.has_value() ? Shortest(*spec.forget_bias) : ""},
           {"dropout", spec.dropout.value_or(0) > 0 ? Shortest(*spec.dropout) : ""},
           {"precision", std::string(Name(spec.config.precision))},

@@ -86,6 +86,13 @@ Json ToJson(const client::TrainingSample& sample) {
   return json;
 }
 
+Json ToJson(const client::WordSettings& words) {
+  Json json;
+  Put(json, "max_vocabulary", words.max_vocabulary);
+  Put(json, "min_count", words.min_count);
+  return json;
+}
+
 Json ToJson(const client::TrainingSpec& spec) {
   Json json;
   json["corpus"] = spec.corpus;
@@ -114,6 +121,7 @@ Json ToJson(const client::TrainingSpec& spec) {
   Put(json, "dropout", spec.dropout);
   json["recover_from_divergence"] = spec.recover_from_divergence;
   if (spec.sample.has_value()) json["sample"] = ToJson(*spec.sample);
+  if (spec.words.has_value()) json["words"] = ToJson(*spec.words);
   return json;
 }
 

@@ -120,7 +120,7 @@ absl::Status Score(CommandContext& context, const ScoreFlags& flags) {
   }
   if (totals->unknown_count > 0) {
     console.err << "note: " << WholeNumber(totals->unknown_count)
-                << " characters that the model's vocabulary lacks are scored as <unk>\n";
+                << " tokens that the model's vocabulary lacks are scored as <unk>\n";
   }
   PrintFields({{"model", start.model_version},
                {"tokens", WholeNumber(totals->tokens)},

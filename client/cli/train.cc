@@ -27,6 +27,7 @@ struct TrainOptions {
   bool weights_only = false;
   OptimizerFlags optimizer;
   client::TrainingSample sample;
+  client::WordSettings words;
   client::TrainingSpec spec;
   std::optional<int32_t> priority;
   std::optional<int32_t> share;
@@ -43,6 +44,9 @@ constexpr FieldFlag kFlags[] = {
     {"training_job.spec.config.embedding", "--embedding"},
     {"training_job.spec.config.tied_head", "--tied-head"},
     {"training_job.spec.config.tokenization", "--tokens"},
+    {"training_job.spec.words", "--max-vocabulary"},
+    {"training_job.spec.words.max_vocabulary", "--max-vocabulary"},
+    {"training_job.spec.words.min_count", "--min-count"},
     {"training_job.spec.config.precision", "--precision"},
     {"training_job.spec.max_tokens", "--max-tokens"},
     {"training_job.spec.validation_share", "--validation-share"},
@@ -134,7 +138,13 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
     AddNumber(command, "--forget-bias", spec.forget_bias,
               "of an lstm: what the forget gates' biases begin with, -100 to 100 [drawn]");
     AddEnum(command, "--tokens", spec.config.tokenization, kTokenizationNames,
-            "what one token is: a Unicode character, or a byte of UTF-8 [characters]");
+            "what one token is: a Unicode character, a byte of UTF-8, or a word or other character "
+            "with the space before it [characters]");
+    AddNumber(command, "--max-vocabulary", options.words.max_vocabulary,
+              "with --tokens words: know the N most frequent words at most, <unk> included; to "
+              "1024, with --embedding to 65536 [1024; 10000]");
+    AddNumber(command, "--min-count", options.words.min_count,
+              "with --tokens words: know words that the text has so often [1]");
     AddEnum(command, "--precision", spec.config.precision, kPrecisionNames,
             "of products; all but f32 are quicker, where the server's device has them [f32]");
   });
@@ -244,6 +254,7 @@ absl::Status Train(CommandContext& context, client::Client& client, const TrainO
   if (!options.start_from.empty()) spec.start_from = StartOf(options);
   spec.optimizer = OptimizerOf(options.optimizer);
   if (!options.sample.prompt.empty()) spec.sample = options.sample;
+  if (options.words != client::WordSettings{}) spec.words = options.words;
   client::CreateTrainingJobOptions create = options.create;
   create.priority = options.priority.value_or(0);
   create.share = options.share.value_or(1);

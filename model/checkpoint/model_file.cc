@@ -18,7 +18,7 @@ namespace {
 using nlohmann::json;
 
 // The newest format that this program reads.
-constexpr int kFormat = 5;
+constexpr int kFormat = 6;
 constexpr char kKind[] = "model file";
 constexpr char kConfigKey[] = "derin.config";
 constexpr char kTokenizationKey[] = "derin.tokenization";
@@ -32,6 +32,7 @@ absl::Status Damaged(const absl::FormatSpec<Args...>& format, const Args&... arg
 
 // The oldest format that can say `model`, so that older programs read what they can.
 int FormatOf(const ModelFile& model) {
+  if (model.tokenizer.tokenization() == Tokenization::kWords) return 6;
   if (model.config.embedding > 0) return 5;
   if (model.normalization != Normalization::kRaw &&
       model.normalization != Normalization::kD2lLetters) {
@@ -71,6 +72,10 @@ std::string EncodeVocabulary(const Vocabulary& vocabulary) {
     array.push_back(std::move(text));
   }
   return array.dump();
+}
+
+std::string EncodeVocabulary(const WordVocabulary& vocabulary) {
+  return json(vocabulary.words()).dump();
 }
 
 // What `parse` makes of the string under `key`.
@@ -151,6 +156,21 @@ absl::StatusOr<Vocabulary> ParseVocabulary(const std::string& text) {
   return Vocabulary::FromCharacters(std::move(characters));
 }
 
+absl::StatusOr<WordVocabulary> ParseWords(const std::string& text) {
+  const absl::StatusOr<json> array = ParseStrictJson(text, 1);
+  if (!array.ok()) return array.status();
+  if (!array->is_array()) return absl::DataLossError("it is not an array");
+  std::vector<std::string> words;
+  words.reserve(array->size());
+  for (const json& element : *array) {
+    if (!element.is_string()) {
+      return absl::DataLossError(absl::StrFormat("element %d is not a string", words.size()));
+    }
+    words.push_back(element.get<std::string>());
+  }
+  return WordVocabulary::FromWords(std::move(words));
+}
+
 absl::StatusOr<Tokenizer> ReadTokenizer(const FileMetadata& metadata) {
   const auto tokenization = ParseUnder(
       metadata, kTokenizationKey, [](const std::string& name) { return ParseTokenization(name); });
@@ -159,6 +179,11 @@ absl::StatusOr<Tokenizer> ReadTokenizer(const FileMetadata& metadata) {
     auto vocabulary = ParseUnder(metadata, kVocabularyKey, ParseVocabulary);
     if (!vocabulary.ok()) return vocabulary.status();
     return Tokenizer::Characters(*std::move(vocabulary));
+  }
+  if (*tokenization == Tokenization::kWords) {
+    auto vocabulary = ParseUnder(metadata, kVocabularyKey, ParseWords);
+    if (!vocabulary.ok()) return vocabulary.status();
+    return Tokenizer::Words(*std::move(vocabulary));
   }
   if (metadata.contains(kVocabularyKey)) {
     return Damaged("it has a %s, though its tokens are bytes", kVocabularyKey);
@@ -216,6 +241,8 @@ absl::StatusOr<std::string> EncodeModelFile(const ModelFile& model) {
   file.metadata[kNormalizationKey] = NormalizationName(model.normalization);
   if (const Vocabulary* vocabulary = model.tokenizer.vocabulary()) {
     file.metadata[kVocabularyKey] = EncodeVocabulary(*vocabulary);
+  } else if (const WordVocabulary* words = model.tokenizer.words()) {
+    file.metadata[kVocabularyKey] = EncodeVocabulary(*words);
   }
   for (const Slice& slice : layout.slices()) {
     const auto begin = model.parameters.values.begin() + slice.offset;

@@ -14,8 +14,9 @@ constexpr size_t kOutboxBytes = 4096;
 constexpr size_t kMostKeptPromptTokens = 16'384;
 // What one token may bring: itself, a stop string that did not come to its end, bytes that become
 // three U+FFFD, and its ranking.
-size_t LargestItem(const GenerationRequest& request) {
-  return Outbox::kItemBytes + 320 + (1 + request.ranked) * sizeof(TokenLogProbability);
+size_t LargestItem(const GenerationRequest& request, const Tokenizer& tokenizer) {
+  return Outbox::kItemBytes + 320 + tokenizer.longest_token_bytes() +
+         (1 + request.ranked) * sizeof(TokenLogProbability);
 }
 
 bool Contains(const std::vector<int32_t>& tokens, int32_t token) {
@@ -39,7 +40,7 @@ Generation::Generation(GenerationRequest request, std::shared_ptr<Session> sessi
       session_(std::move(session)),
       sink_(sink),
       start_(std::move(start)),
-      outbox_(kOutboxBytes, LargestItem(request_)) {
+      outbox_(kOutboxBytes, LargestItem(request_, session_->version()->tokenizer)) {
   SetAdjustments();
   if (!request_.stop_strings.empty()) stops_.emplace(request_.stop_strings, request_.include_stop);
   if (!replays()) CollectTokens();

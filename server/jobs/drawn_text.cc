@@ -25,7 +25,7 @@ absl::StatusOr<std::string> DrawText(Backend& backend, const ModelFile& model,
   if (!queue.ok()) return queue.status();
 
   std::vector<int32_t> prompt =
-      model.tokenizer.Encode(NormalizePrompt(options.prompt, model.normalization)).tokens;
+      model.tokenizer.EncodePrompt(NormalizePrompt(options.prompt, model.normalization)).tokens;
   if (prompt.empty()) prompt.push_back(Vocabulary::kUnknown);  // as a text from nothing begins
   LanguageModel::Row row{.slot = *slot};
   row.sample.settings.temperature = static_cast<float>(options.temperature);

@@ -9,6 +9,7 @@
 #include "server/jobs/checkpoint_files.h"
 #include "server/jobs/training_spec.h"
 #include "server/jobs/training_start.h"
+#include "server/jobs/word_spec.h"
 #include "server/logging/log_line.h"
 #include "server/status/error.h"
 #include "server/storage/random_id.h"
@@ -125,7 +126,9 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
     vocabulary = start->model.tokenizer.vocabulary_size();
     job_start = std::move(start->blobs);
   }
-  auto plan = ResolveTrainingSpec(spec, *corpus, parts_.backend, RandomBits(), vocabulary);
+  const auto words = ResolveWords(*corpus, start ? &*start : nullptr, parts_.blobs, spec);
+  if (!words.ok()) return words.status();
+  auto plan = ResolveTrainingSpec(spec, *corpus, parts_.backend, RandomBits(), vocabulary, *words);
   if (!plan.ok()) return plan.status();
   // It can wait until those that run have ended.
   if (absl::Status fits = CheckMemory(*plan, parts_.backend, runner_.MemoryInUse()); !fits.ok()) {

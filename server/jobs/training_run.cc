@@ -14,6 +14,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "model/network/parameters.h"
 #include "server/jobs/checkpoint_files.h"
+#include "server/jobs/word_spec.h"
 #include "server/registry/proto_conversion.h"
 #include "server/status/error.h"
 #include "server/storage/resource_name.h"
@@ -37,10 +38,18 @@ absl::StatusOr<std::string> ReadText(BlobStore& blobs, const v1::Corpus& corpus)
       absl::StrCat("the text of ", corpus.name(), " is damaged: ", text.status().message()));
 }
 
-Tokenizer TokenizerOf(const v1::TrainingSpec& spec, std::string_view text) {
-  return spec.config().tokenization() == v1::TOKENIZATION_BYTES
-             ? Tokenizer::Bytes()
-             : Tokenizer::Characters(Vocabulary::FromText(text));
+absl::StatusOr<Tokenizer> TokenizerOf(const v1::TrainingSpec& spec, std::string_view text) {
+  switch (spec.config().tokenization()) {
+    case v1::TOKENIZATION_BYTES:
+      return Tokenizer::Bytes();
+    case v1::TOKENIZATION_WORDS: {
+      auto words = WordsOf(spec, text);
+      if (!words.ok()) return words.status();
+      return Tokenizer::Words(*std::move(words));
+    }
+    default:
+      return Tokenizer::Characters(Vocabulary::FromText(text));
+  }
 }
 
 // What a trainer's error means.
@@ -77,7 +86,8 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundi
   }
   auto plan =
       ResolveTrainingSpec(job.spec(), *corpus, surroundings.backend, job.spec().seed(),
-                          first ? std::optional(first->tokenizer.vocabulary_size()) : std::nullopt);
+                          first ? std::optional(first->tokenizer.vocabulary_size()) : std::nullopt,
+                          ResolvedWords(job.spec()));
   if (!plan.ok()) return plan.status();
   if (absl::Status fits = CheckMemory(*plan, surroundings.backend); !fits.ok()) return fits;
   auto normalization = FromProto(corpus->normalization(), "normalization");
@@ -85,11 +95,12 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundi
   auto text = ReadText(surroundings.blobs, *corpus);
   if (!text.ok()) return text.status();
 
-  Tokenizer tokenizer = first ? first->tokenizer : TokenizerOf(job.spec(), *text);
-  std::vector<int32_t> tokens = tokenizer.Encode(*text, plan->token_count).tokens;
+  auto tokenizer = first ? first->tokenizer : TokenizerOf(job.spec(), *text);
+  if (!tokenizer.ok()) return tokenizer.status();
+  std::vector<int32_t> tokens = tokenizer->Encode(*text, plan->token_count).tokens;
   MoveBehind(plan->held_out, tokens);
   std::unique_ptr<TrainingRun> run(new TrainingRun(surroundings, job, *std::move(plan),
-                                                   std::move(tokenizer), *corpus, *normalization));
+                                                   *std::move(tokenizer), *corpus, *normalization));
   const TrainingConfig& config = run->plan_.config;
   Parameters initial =
       first ? std::move(first->parameters) : InitialParameters(config.model, config.seed);

@@ -44,11 +44,13 @@ absl::Status CheckOffered(Precision precision, const Backend& backend) {
 
 // The network, and how many tokens there are for it.
 absl::Status ResolveModel(const v1::Corpus& corpus, const Backend& backend,
-                          std::optional<int> vocabulary, TrainingPlan& plan) {
+                          std::optional<int> vocabulary, std::optional<int64_t> words,
+                          TrainingPlan& plan) {
   v1::TrainingSpec& spec = plan.spec;
   auto tokenization = FromProto(spec.config().tokenization(), SpecField("config.tokenization"));
   if (!tokenization.ok()) return tokenization.status();
   const bool bytes = *tokenization == Tokenization::kBytes;
+  if (words.has_value()) vocabulary = spec.words().max_vocabulary();
   auto model = FromProto(
       spec.config(),
       bytes ? Tokenizer::Bytes().vocabulary_size() : vocabulary.value_or(corpus.vocabulary_size()),
@@ -59,7 +61,7 @@ absl::Status ResolveModel(const v1::Corpus& corpus, const Backend& backend,
   plan.parameter_count = ParameterLayout(*model).count();
   *spec.mutable_config() = ToProto(*model, *tokenization);
 
-  plan.token_count = bytes ? corpus.size_bytes() : corpus.character_count();
+  plan.token_count = words.value_or(bytes ? corpus.size_bytes() : corpus.character_count());
   if (spec.has_max_tokens()) {
     if (absl::Status status =
             CheckInteger("max_tokens", spec.max_tokens(), 2, std::numeric_limits<int64_t>::max());
@@ -289,13 +291,14 @@ int64_t DeviceBytes(const TrainingPlan& plan, const Backend& backend) {
 
 absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
                                                  const v1::Corpus& corpus, const Backend& backend,
-                                                 uint64_t seed, std::optional<int> vocabulary) {
+                                                 uint64_t seed, std::optional<int> vocabulary,
+                                                 std::optional<int64_t> words) {
   TrainingPlan plan;
   plan.spec = spec;
   if (!spec.has_seed()) plan.spec.set_seed(seed);
   plan.config.seed = plan.spec.seed();
   if (absl::Status status = ResolveNames(plan.spec); !status.ok()) return status;
-  if (absl::Status status = ResolveModel(corpus, backend, vocabulary, plan); !status.ok()) {
+  if (absl::Status status = ResolveModel(corpus, backend, vocabulary, words, plan); !status.ok()) {
     return status;
   }
   if (absl::Status status = ResolveBatches(plan); !status.ok()) return status;

@@ -37,11 +37,13 @@ struct TrainingPlan {
 // resolved spec resolves to itself. INVALID_ARGUMENT names the field at fault, such as
 // `training_job.spec.batch`; FAILED_PRECONDITION, reason CORPUS_TOO_SHORT, when the text does not
 // fill one minibatch. Says nothing about memory. `vocabulary` is how many tokens the weights know
-// that the training begins with, where they are not drawn; else it is the corpus's.
+// that the training begins with, where they are not drawn; else it is the corpus's. Where tokens
+// are words it is that of the resolved `spec.words`, and `words` how many the corpus has.
 absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
                                                  const v1::Corpus& corpus, const Backend& backend,
                                                  uint64_t seed,
-                                                 std::optional<int> vocabulary = std::nullopt);
+                                                 std::optional<int> vocabulary = std::nullopt,
+                                                 std::optional<int64_t> words = std::nullopt);
 
 // RESOURCE_EXHAUSTED, reason DEVICE_MEMORY_FULL, with the bytes wanted and free when `plan` does
 // not fit now; with `passing_bytes`, not even once those are free too.

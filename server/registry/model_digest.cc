@@ -19,6 +19,11 @@ std::string ModelSha256(const ModelFile& model) {
   if (const Vocabulary* vocabulary = tokenizer.vocabulary(); vocabulary != nullptr) {
     for (const char32_t character : vocabulary->characters()) AppendCharacter(character, facts);
   }
+  if (const WordVocabulary* words = tokenizer.words(); words != nullptr) {
+    for (const std::string& word : words->words()) {
+      absl::StrAppendFormat(&facts, "%d:%s", word.size(), word);
+    }
+  }
   Sha256 digest;
   digest.Append(facts);
   const auto& values = model.parameters.values;

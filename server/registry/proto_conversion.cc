@@ -64,6 +64,8 @@ absl::StatusOr<Tokenization> FromProto(v1::Tokenization tokenization, std::strin
       return Tokenization::kCharacters;
     case v1::TOKENIZATION_BYTES:
       return Tokenization::kBytes;
+    case v1::TOKENIZATION_WORDS:
+      return Tokenization::kWords;
     default:
       return UnknownValue(field, tokenization, "Tokenization");
   }
@@ -75,6 +77,8 @@ v1::Tokenization ToProto(Tokenization tokenization) {
       return v1::TOKENIZATION_CHARACTERS;
     case Tokenization::kBytes:
       return v1::TOKENIZATION_BYTES;
+    case Tokenization::kWords:
+      return v1::TOKENIZATION_WORDS;
   }
   return v1::TOKENIZATION_UNSPECIFIED;
 }

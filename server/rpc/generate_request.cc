@@ -14,6 +14,7 @@
 #include "model/text/utf8.h"
 #include "model/text/vocabulary.h"
 #include "server/rpc/sampling_request.h"
+#include "server/rpc/token_texts.h"
 #include "server/status/error.h"
 #include "server/storage/proto_time.h"
 #include "server/storage/sha256.h"
@@ -236,19 +237,18 @@ absl::Status FitPrompt(const v1::GenerateRequest& request, const LoadedVersion& 
   if (request.has_prompt_bytes()) {
     if (tokenizer.tokenization() != Tokenization::kBytes) {
       return InvalidField("prompt_bytes",
-                          "got bytes for a model whose tokens are characters, wanted "
-                          "prompt or prompt_tokens");
+                          absl::StrFormat("got bytes for a model whose tokens are %s, wanted "
+                                          "prompt or prompt_tokens",
+                                          std::string(TokenizationName(tokenizer.tokenization()))));
     }
     parsed.prompt = tokenizer.Encode(request.prompt_bytes()).tokens;
     return absl::OkStatus();
   }
   Tokenizer::Encoded encoded =
-      tokenizer.Encode(NormalizePrompt(request.prompt(), version.normalization));
+      tokenizer.EncodePrompt(NormalizePrompt(request.prompt(), version.normalization));
   parsed.prompt = std::move(encoded.tokens);
   start.set_unknown_count(encoded.unknown_count);
-  for (const char32_t character : encoded.unknown_characters) {
-    AppendCharacter(character, *start.add_unknown_characters());
-  }
+  start.mutable_unknown_characters()->Assign(encoded.unknown.begin(), encoded.unknown.end());
   return absl::OkStatus();
 }
 
@@ -358,8 +358,10 @@ absl::StatusOr<GenerationRequest> ParseAgain(const v1::GenerateRequest& text,
 absl::Status FitToVersion(const v1::GenerateRequest& request, const LoadedVersion& version,
                           GenerationRequest& parsed, v1::GenerateStart& start) {
   const int32_t vocabulary_size = version.tokenizer.vocabulary_size();
-  absl::Status status =
-      CheckTokenRules(parsed.rules, parsed.sampling.allow_unknown, vocabulary_size);
+  absl::Status status = AddTokensByText(request.sampling(), version, parsed.rules);
+  if (status.ok()) {
+    status = CheckTokenRules(parsed.rules, parsed.sampling.allow_unknown, vocabulary_size);
+  }
   if (status.ok()) status = CheckStopTokens(parsed, vocabulary_size);
   if (status.ok()) status = FitStopStrings(version, parsed);
   if (status.ok()) status = FitPrompt(request, version, parsed, start);

@@ -151,7 +151,9 @@ absl::Status ParseLists(const v1::SamplingSettings& sampling, TokenRules& rules)
     const auto contains = [token = token](const auto& list) {
       return std::find(list.begin(), list.end(), token) != list.end();
     };
-    if (contains(banned) || (!allowed.empty() && !contains(allowed))) {
+    // Where tokens are allowed by their text, too, the model's version tells.
+    const bool lacking = !allowed.empty() && sampling.allowed_texts().empty() && !contains(allowed);
+    if (contains(banned) || lacking) {
       return InvalidField(
           field, absl::StrFormat("got a bias for token %d, which %s", token,
                                  allowed.empty() ? "sampling.banned_tokens bans"

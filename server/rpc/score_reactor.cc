@@ -100,8 +100,11 @@ absl::Status ScoreReactor::TakeText(std::string_view bytes, bool last) {
   if (!status.ok()) {
     return InvalidField("text", std::string_view(status.message().data(), status.message().size()));
   }
-  const std::string text = characters_.Append(normalized);
-  Tokenizer::Encoded encoded = session_->version()->tokenizer.Encode(text);
+  text_ += characters_.Append(normalized);
+  const Tokenizer& tokenizer = session_->version()->tokenizer;
+  const std::string text = text_.substr(0, last ? text_.size() : tokenizer.CertainBytes(text_));
+  text_.erase(0, text.size());
+  Tokenizer::Encoded encoded = tokenizer.Encode(text);
   score_.AddText(text, encoded.unknown_count);
   return Score(std::move(encoded.tokens));
 }

@@ -70,6 +70,7 @@ class ScoreReactor final
   std::shared_ptr<Session> session_;  // of this call alone; null before the first message
   std::optional<Normalizer> normalizer_;
   Utf8Assembler characters_;
+  std::string text_;     // the beginning of a token
   int32_t ranked_ = -1;  // as the caller wants it; -1: totals only
   bool last_ = false;    // the caller has sent all
   bool part_done_ = false;

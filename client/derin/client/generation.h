@@ -124,6 +124,9 @@ struct SamplingSettings {
   std::vector<int32_t> allowed_tokens;
   // These are not drawn.
   std::vector<int32_t> banned_tokens;
+  // The same by their text, 1,024 each; of a word, with and without the space before it.
+  std::vector<std::string> allowed_texts;
+  std::vector<std::string> banned_texts;
 
   bool operator==(const SamplingSettings&) const = default;
 };
@@ -206,7 +209,8 @@ struct GenerateStart {
   uint64_t seed = 0;
   // Tokens absorbed before this call.
   int64_t position = 0;
-  // How many of the prompt's characters became `<unk>`, and which (each once, 32 at most).
+  // How many of the prompt's tokens became `<unk>`, characters or words, and which (each once, 32
+  // at most).
   int64_t unknown_count = 0;
   std::vector<std::string> unknown_characters;
   // What computes the text, such as `cpu/f32/1`; the same id means the same bits.

@@ -29,6 +29,10 @@ enum class Tokenization {
   kCharacters,
   // A byte of UTF-8.
   kBytes,
+  // A word (a run of letters, digits, the marks behind them and apostrophes within) or another
+  // character, with the one space before it. A model knows the most frequent ones of its corpus, as
+  // WordSettings say; all others are `<unk>`.
+  kWords,
 };
 
 // What products are computed in. Weights are kept and updated, sums accumulated and states carried

@@ -35,9 +35,9 @@ struct ScoreStart {
 // Of the text so far.
 struct ScoreTotals {
   int64_t tokens = 0;
-  // Of the text as the model's normalisation leaves it.
+  // Of the scored tokens, of text as the model's normalisation leaves it.
   int64_t characters = 0;
-  // Of these characters, how many the vocabulary lacks: they are scored as `<unk>`.
+  // How many tokens the vocabulary lacks, characters or words: they are scored as `<unk>`.
   int64_t unknown_count = 0;
   // Sum over the tokens of ln p.
   double log_probability = 0;

@@ -107,6 +107,17 @@ struct TrainingSample {
   bool operator==(const TrainingSample&) const = default;
 };
 
+// Which words a model knows whose tokens are words: the most frequent ones of the corpus.
+struct WordSettings {
+  // Tokens at most, `<unk>` included: up to 65,536 with an embedding, 1,024 without; default
+  // 10,000, or 1,024. In replies how many there are.
+  std::optional<int32_t> max_vocabulary;
+  // Those that the corpus has so often; default 1.
+  std::optional<int64_t> min_count;
+
+  bool operator==(const WordSettings&) const = default;
+};
+
 // What to train, on what, and how. Unset fields mean the server's defaults; in replies they are
 // resolved.
 // Which tokens are held out for validation.
@@ -172,6 +183,8 @@ struct TrainingSpec {
   bool recover_from_divergence = false;
   // Default: no text is drawn.
   std::optional<TrainingSample> sample;
+  // Only when tokens are words.
+  std::optional<WordSettings> words;
 
   bool operator==(const TrainingSpec&) const = default;
 };

@@ -15,9 +15,10 @@ constexpr EnumPairs<Cell, v1::Cell, 4> kCells{{{Cell::kVanillaTanh, v1::CELL_VAN
                                                {Cell::kVanillaRelu, v1::CELL_VANILLA_RELU},
                                                {Cell::kGru, v1::CELL_GRU},
                                                {Cell::kLstm, v1::CELL_LSTM}}};
-constexpr EnumPairs<Tokenization, v1::Tokenization, 2> kTokenizations{
+constexpr EnumPairs<Tokenization, v1::Tokenization, 3> kTokenizations{
     {{Tokenization::kCharacters, v1::TOKENIZATION_CHARACTERS},
-     {Tokenization::kBytes, v1::TOKENIZATION_BYTES}}};
+     {Tokenization::kBytes, v1::TOKENIZATION_BYTES},
+     {Tokenization::kWords, v1::TOKENIZATION_WORDS}}};
 constexpr EnumPairs<Precision, v1::Precision, 4> kPrecisions{
     {{Precision::kF32, v1::PRECISION_F32},
      {Precision::kBf16, v1::PRECISION_BF16},
@@ -324,6 +325,10 @@ v1::GenerateRequest ToProto(const GenerateOptions& from) {
                                             from.sampling.allowed_tokens.end());
   sampling.mutable_banned_tokens()->Assign(from.sampling.banned_tokens.begin(),
                                            from.sampling.banned_tokens.end());
+  sampling.mutable_allowed_texts()->Assign(from.sampling.allowed_texts.begin(),
+                                           from.sampling.allowed_texts.end());
+  sampling.mutable_banned_texts()->Assign(from.sampling.banned_texts.begin(),
+                                          from.sampling.banned_texts.end());
   DERIN_WRITE(from, to, seed);
   to.set_per_token(from.per_token);
   return to;

@@ -115,6 +115,18 @@ void WriteSample(const TrainingSample& from, v1::TrainingSample& to) {
   if (from.interval.has_value()) *to.mutable_interval() = FromDuration(*from.interval);
 }
 
+WordSettings ReadWords(const v1::WordSettings& from) {
+  WordSettings to;
+  DERIN_READ(from, to, max_vocabulary);
+  DERIN_READ(from, to, min_count);
+  return to;
+}
+
+void WriteWords(const WordSettings& from, v1::WordSettings& to) {
+  DERIN_WRITE(from, to, max_vocabulary);
+  DERIN_WRITE(from, to, min_count);
+}
+
 }  // namespace
 
 TrainingSpec FromProto(const v1::TrainingSpec& from) {
@@ -151,6 +163,7 @@ TrainingSpec FromProto(const v1::TrainingSpec& from) {
   DERIN_READ(from, to, dropout);
   to.recover_from_divergence = from.recover_from_divergence();
   if (from.has_sample()) to.sample = ReadSample(from.sample());
+  if (from.has_words()) to.words = ReadWords(from.words());
   return to;
 }
 
@@ -289,6 +302,7 @@ v1::TrainingSpec ToProto(const TrainingSpec& from) {
   DERIN_WRITE(from, to, dropout);
   to.set_recover_from_divergence(from.recover_from_divergence);
   if (from.sample.has_value()) WriteSample(*from.sample, *to.mutable_sample());
+  if (from.words.has_value()) WriteWords(*from.words, *to.mutable_words());
   return to;
 }
 

@@ -99,6 +99,10 @@ TEST_F(GenerateCommand, SendsEveryFlagOfSamplingToItsField) {
             "banned_tokens: 4 banned_tokens: 5");
   Run({"generate", "--model", "m", "--allow-token", "7", "--allow-token=8", "--prompt", "x"});
   EXPECT_EQ(asked_.sampling().ShortDebugString(), "allowed_tokens: 7 allowed_tokens: 8");
+  Run({"generate", "--model", "m", "--allow-text", "the", "--allow-text= a", "--prompt", "x"});
+  EXPECT_EQ(asked_.sampling().ShortDebugString(), "allowed_texts: \"the\" allowed_texts: \" a\"");
+  Run({"generate", "--model", "m", "--ban-text", "the", "--prompt", "x"});
+  EXPECT_EQ(asked_.sampling().ShortDebugString(), "banned_texts: \"the\"");
   EXPECT_EQ(asked_.prompt(), "x");
 }
 
@@ -195,7 +199,7 @@ TEST_F(GenerateCommand, NotesWhatBecameUnknown) {
   const Result result = Run({"generate", "--model", "m", "--prompt", "é"});
   EXPECT_EQ(result.out, "hello");
   EXPECT_EQ(result.err,
-            "note: 3 characters of the prompt became <unk>, since the model's vocabulary lacks: "
+            "note: 3 tokens of the prompt became <unk>, since the model's vocabulary lacks: "
             "'é'\n");
 }
 

@@ -69,6 +69,21 @@ TEST(JobText, SaysWhatEndsATraining) {
             "a better one");
 }
 
+TEST(JobText, SaysWhichWordsAModelKnows) {
+  client::TrainingJob job = Example();
+  std::ostringstream out;
+  PrintSpec(job, out);
+  EXPECT_EQ(out.str().find("words"), std::string::npos);
+  job.spec.config.tokenization = client::Tokenization::kWords;
+  job.spec.words = client::WordSettings{.max_vocabulary = 10000, .min_count = 2};
+  PrintSpec(job, out);
+  EXPECT_NE(out.str().find("lstm 2 x 256 on words"), std::string::npos) << out.str();
+  EXPECT_NE(
+      out.str().find("10,000 known, <unk> included, seen 2 times or more; perplexity is per word"),
+      std::string::npos)
+      << out.str();
+}
+
 TEST(JobText, PrintsASpecification) {
   client::TrainingJob job = Example();
   job.spec.max_tokens = 10000;

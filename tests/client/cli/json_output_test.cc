@@ -131,5 +131,14 @@ TEST(JsonOutput, SurvivesBytesThatAreNotUtf8) {
   EXPECT_EQ(out.str(), "{\"text\":\"\xef\xbf\xbd\"}\n");
 }
 
+TEST(JsonOutput, AJobHasItsWordsWhereItHasSome) {
+  client::TrainingJob job;
+  EXPECT_FALSE(ToJson(job)["spec"].contains("words"));
+  job.spec.config.tokenization = client::Tokenization::kWords;
+  job.spec.words = client::WordSettings{.max_vocabulary = 10000, .min_count = 2};
+  EXPECT_EQ(ToJson(job)["spec"]["words"].dump(), R"({"max_vocabulary":10000,"min_count":2})");
+  EXPECT_EQ(ToJson(job)["spec"]["config"]["tokenization"], "words");
+}
+
 }  // namespace
 }  // namespace derin::cli

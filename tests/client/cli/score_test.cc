@@ -54,8 +54,7 @@ TEST_F(ScoreCommand, TellsThePerplexityOfAFile) {
   EXPECT_THAT(result.out, HasSubstr("models/a/versions/3"));
   EXPECT_THAT(result.out, HasSubstr("3.2500"));
   EXPECT_THAT(result.out, HasSubstr("1,234"));
-  EXPECT_EQ(result.err,
-            "note: 2 characters that the model's vocabulary lacks are scored as <unk>\n");
+  EXPECT_EQ(result.err, "note: 2 tokens that the model's vocabulary lacks are scored as <unk>\n");
 }
 
 TEST_F(ScoreCommand, ReadsStandardInputInASessionsContext) {

@@ -136,6 +136,19 @@ TEST_F(TrainCommand, SendsEveryFlagToItsField) {
       "validation_block: 300");
 }
 
+TEST_F(TrainCommand, SendsWhichWordsToKnow) {
+  const auto spec = [this](std::vector<std::string> flags) {
+    std::vector<std::string> words = {"train", "--corpus", "a", "--model", "b", "--detach"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    EXPECT_EQ(Run(words).status, kSuccess);
+    return asked_.training_job().spec();
+  };
+  const auto both = spec({"--tokens", "words", "--max-vocabulary", "5000", "--min-count", "3"});
+  EXPECT_EQ(both.config().tokenization(), v1::TOKENIZATION_WORDS);
+  EXPECT_EQ(both.words().ShortDebugString(), "max_vocabulary: 5000 min_count: 3");
+  EXPECT_FALSE(spec({"--tokens", "words"}).has_words());
+}
+
 TEST_F(TrainCommand, AFlagOfOneOptimizerAsksForIt) {
   const auto optimizer = [this](std::vector<std::string> flags) {
     std::vector<std::string> words = {"train", "--corpus", "a", "--model", "b", "--detach"};

@@ -24,12 +24,22 @@ ModelFile ByteModel() {
   return {config, Tokenizer::Bytes(), Normalization::kRaw, InitialParameters(config, 7)};
 }
 
+ModelFile WordModel() {
+  const StackConfig config{.cell = Cell::kGru, .layers = 1, .hidden = 2, .vocabulary = 5};
+  return {config,
+          Tokenizer::Words(*WordVocabulary::FromWords({" the", "The", "\n", " na\xC3\xAFve"})),
+          Normalization::kNfc, InitialParameters(config, 7)};
+}
+
 void ExpectSame(const ModelFile& got, const ModelFile& wanted) {
   EXPECT_EQ(got.config, wanted.config);
   EXPECT_EQ(got.tokenizer.tokenization(), wanted.tokenizer.tokenization());
   if (wanted.tokenizer.vocabulary() != nullptr) {
     EXPECT_EQ(got.tokenizer.vocabulary()->characters(),
               wanted.tokenizer.vocabulary()->characters());
+  }
+  if (wanted.tokenizer.words() != nullptr) {
+    EXPECT_EQ(got.tokenizer.words()->words(), wanted.tokenizer.words()->words());
   }
   EXPECT_EQ(got.normalization, wanted.normalization);
   EXPECT_EQ(got.parameters.values, wanted.parameters.values);
@@ -60,6 +70,40 @@ TEST(ModelFile, ComesBackAsItWas) {
   const auto decoded = DecodeModelFile(EncodeModelFile(ByteModel()).value());
   ASSERT_TRUE(decoded.ok()) << decoded.status();
   ExpectSame(*decoded, ByteModel());
+}
+
+TEST(ModelFile, OfWordsComesBackAsItWas) {
+  const std::string bytes = EncodeModelFile(WordModel()).value();
+  const Safetensors file = DecodeSafetensors(bytes).value();
+  EXPECT_EQ(file.metadata.at("derin.format"), "6");
+  EXPECT_EQ(file.metadata.at("derin.tokenization"), "words");
+  EXPECT_EQ(file.metadata.at("derin.vocabulary"), "[\" the\",\"The\",\"\\n\",\" na\xC3\xAFve\"]");
+  const auto decoded = DecodeModelFile(bytes);
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  ExpectSame(*decoded, WordModel());
+}
+
+TEST(ModelFile, OfWordsWithABadVocabularyIsRefused) {
+  const auto with = [](const char* vocabulary) {
+    return StatusAfter([&](Safetensors& file) { file.metadata["derin.vocabulary"] = vocabulary; },
+                       WordModel());
+  };
+  EXPECT_EQ(with(R"(["a"," b","c","."])"), absl::OkStatus());
+  for (const char* vocabulary :
+       {"", "{}", "[]", "[1,2,3,4]", R"([["a"]])", R"(["a","b","c","two words"])",
+        R"(["a","b","c",""])", R"(["a","b","c","a"])", R"(["a","b","c","d "])",
+        R"(["a","b","c","  d"])", R"(["a","b","c"])", R"(["a","b","c","d","e"])",
+        R"(["a","b","c","\ud800"])"}) {
+    EXPECT_EQ(with(vocabulary).code(), absl::StatusCode::kDataLoss) << vocabulary;
+  }
+  const absl::Status status = with(R"(["a","b","c","two words"])");
+  EXPECT_THAT(
+      std::string(status.message()),
+      HasSubstr("derin.vocabulary: token 4 of the vocabulary is \"two words\", wanted one word"));
+  EXPECT_EQ(
+      StatusAfter([](Safetensors& file) { file.metadata.erase("derin.vocabulary"); }, WordModel())
+          .code(),
+      absl::StatusCode::kDataLoss);
 }
 
 // With an embedding of as many elements as a layer has units, its own head or a tied one.
@@ -160,11 +204,11 @@ TEST(ModelFile, WithAnyBitFlippedIsRefusedOrTheSameModel) {
 }
 
 TEST(ModelFile, OfANewerFormatIsUnimplemented) {
-  const absl::Status status = StatusWith("derin.format", "6");
+  const absl::Status status = StatusWith("derin.format", "7");
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("format version 6; this program reads 1 to 5"));
-  EXPECT_EQ(StatusWith("derin.format", "5"), absl::OkStatus());
+              HasSubstr("format version 7; this program reads 1 to 6"));
+  EXPECT_EQ(StatusWith("derin.format", "6"), absl::OkStatus());
   for (const char* format : {"0", "-1", "one", "", "1.5", "99999999999"}) {
     EXPECT_EQ(StatusWith("derin.format", format).code(), absl::StatusCode::kDataLoss) << format;
   }
@@ -249,7 +293,7 @@ TEST(ModelFile, WithABadVocabularyIsRefused) {
         << vocabulary;
   }
   EXPECT_EQ(StatusWith("derin.vocabulary", R"(["d","c","b","a"])"), absl::OkStatus());
-  EXPECT_EQ(StatusWith("derin.tokenization", "words").code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(StatusWith("derin.tokenization", "syllables").code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(StatusWith("derin.normalization", "lower").code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(
       StatusAfter([](Safetensors& file) { file.metadata["derin.vocabulary"] = "[]"; }, ByteModel())

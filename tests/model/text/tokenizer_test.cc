@@ -33,7 +33,7 @@ TEST(Tokenizer, CountsUnknownCharactersAndListsEachOnce) {
       "bXX");
   EXPECT_THAT(encoded.tokens, ElementsAre(1, 0, 0, 2, 0, 0));
   EXPECT_EQ(encoded.unknown_count, 4);
-  EXPECT_THAT(encoded.unknown_characters, ElementsAre(U'X', U'ü'));
+  EXPECT_THAT(encoded.unknown, ElementsAre("X", "\xC3\xBC"));
   EXPECT_EQ(Decode(tokenizer, {1, 0, 2}),
             "a\xEF\xBF\xBD"
             "b");
@@ -45,7 +45,7 @@ TEST(Tokenizer, ListsAtMost32UnknownCharacters) {
   for (char c = '!'; c < '!' + 40; ++c) text += c;
   const Tokenizer::Encoded encoded = tokenizer.Encode(text);
   EXPECT_EQ(encoded.unknown_count, 40);
-  EXPECT_THAT(encoded.unknown_characters, SizeIs(32));
+  EXPECT_THAT(encoded.unknown, SizeIs(32));
 }
 
 TEST(Tokenizer, TurnsBytesIntoIdsAndBack) {
@@ -77,10 +77,74 @@ TEST(Tokenizer, CountsABrokenByteAsUnknown) {
 }
 
 TEST(Tokenizer, NamesParseBack) {
-  for (const Tokenization each : {Tokenization::kCharacters, Tokenization::kBytes}) {
+  for (const Tokenization each :
+       {Tokenization::kCharacters, Tokenization::kBytes, Tokenization::kWords}) {
     EXPECT_EQ(ParseTokenization(TokenizationName(each)).value(), each);
   }
-  EXPECT_EQ(ParseTokenization("words").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ParseTokenization("syllables").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+Tokenizer WordsOf(std::vector<std::string> words) {
+  return Tokenizer::Words(*WordVocabulary::FromWords(std::move(words)));
+}
+
+TEST(Tokenizer, TurnsWordsIntoIdsAndBack) {
+  const Tokenizer tokenizer = WordsOf({"The", " time", ",", " traveller", "\n"});
+  const std::string text = "The time, traveller\n";
+  const Tokenizer::Encoded encoded = tokenizer.Encode(text);
+  EXPECT_THAT(encoded.tokens, ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_EQ(Decode(tokenizer, encoded.tokens), text);
+  EXPECT_EQ(tokenizer.vocabulary_size(), 6);
+  EXPECT_EQ(tokenizer.longest_token_bytes(), 10);
+  EXPECT_EQ(tokenizer.vocabulary(), nullptr);
+  EXPECT_EQ(tokenizer.tokenization(), Tokenization::kWords);
+  EXPECT_THAT(tokenizer.Encode(text, 2).tokens, ElementsAre(1, 2));
+}
+
+TEST(Tokenizer, MakesUnknownWordsOneTokenEachAndListsThem) {
+  const Tokenizer tokenizer = WordsOf({"The", " time"});
+  const Tokenizer::Encoded encoded = tokenizer.Encode("The machine time machine!");
+  EXPECT_THAT(encoded.tokens, ElementsAre(1, 0, 2, 0, 0));
+  EXPECT_EQ(encoded.unknown_count, 3);
+  EXPECT_THAT(encoded.unknown, ElementsAre(" machine", "!"));
+  EXPECT_EQ(Decode(tokenizer, encoded.tokens), "The\xEF\xBF\xBD time\xEF\xBF\xBD\xEF\xBF\xBD");
+}
+
+TEST(Tokenizer, TakesAPromptsFirstWordWithASpaceWhereItIsKnownOnlySo) {
+  const Tokenizer tokenizer = WordsOf({"The", " time", " machine", " The"});
+  EXPECT_THAT(tokenizer.EncodePrompt("time machine").tokens, ElementsAre(2, 3));
+  EXPECT_THAT(tokenizer.EncodePrompt("The time").tokens, ElementsAre(1, 2));
+  EXPECT_THAT(tokenizer.EncodePrompt(" time").tokens, ElementsAre(2));
+  EXPECT_THAT(tokenizer.EncodePrompt("morlock time").tokens, ElementsAre(0, 2));
+  EXPECT_THAT(tokenizer.Encode("time machine").tokens, ElementsAre(0, 3));
+  EXPECT_THAT(tokenizer.EncodePrompt("").tokens, IsEmpty());
+}
+
+TEST(Tokenizer, KnowsWhichTokensOfAPartAreCertain) {
+  const Tokenizer words = WordsOf({"a"});
+  EXPECT_EQ(words.CertainBytes("The time"), 3);
+  EXPECT_EQ(words.CertainBytes("The time "), 8);
+  EXPECT_EQ(words.CertainBytes("don'"), 0);
+  EXPECT_EQ(words.CertainBytes("don' "), 4);
+  EXPECT_EQ(words.CertainBytes("Yes."), 4);
+  EXPECT_EQ(Tokenizer::Bytes().CertainBytes("The time"), 8);
+}
+
+TEST(Tokenizer, KnowsWhichTokensATextAloneIs) {
+  const Tokenizer words = WordsOf({"The", " time", " The", " ", "."});
+  EXPECT_THAT(words.TokensOf("The"), ElementsAre(1, 3));
+  EXPECT_THAT(words.TokensOf(" The"), ElementsAre(3));
+  EXPECT_THAT(words.TokensOf("time"), ElementsAre(2));
+  EXPECT_THAT(words.TokensOf(" "), ElementsAre(4));
+  EXPECT_THAT(words.TokensOf("."), ElementsAre(5));
+  for (const char* none : {"", "The time", "machine"}) {
+    EXPECT_THAT(words.TokensOf(none), IsEmpty()) << none;
+  }
+  const Tokenizer characters = Tokenizer::Characters(Vocabulary::FromText("ab"));
+  EXPECT_THAT(characters.TokensOf("b"), ElementsAre(2));
+  EXPECT_THAT(characters.TokensOf("ab"), IsEmpty());
+  EXPECT_THAT(characters.TokensOf("c"), IsEmpty());
+  EXPECT_THAT(Tokenizer::Bytes().TokensOf("a"), ElementsAre('a' + 1));
 }
 
 }  // namespace

@@ -45,5 +45,18 @@ TEST(ModelDigest, DependsOnAllThatMakesItsText) {
   EXPECT_EQ(digests.size(), 6u);
 }
 
+TEST(ModelDigest, DependsOnWhereWordsEnd) {
+  const auto of_words = [](std::vector<std::string> words) {
+    ModelFile model = Model();
+    model.tokenizer = Tokenizer::Words(*WordVocabulary::FromWords(std::move(words)));
+    return ModelSha256(model);
+  };
+  std::set<std::string> digests{of_words({"a", "b", "cd"}), of_words({"ab", "c", "d"}),
+                                of_words({"a", "bc", "d"}), of_words({"cd", "b", "a"}),
+                                ModelSha256(Model())};
+  EXPECT_EQ(digests.size(), 5u);
+  EXPECT_EQ(of_words({"ab", "c", "d"}), of_words({"ab", "c", "d"}));
+}
+
 }  // namespace
 }  // namespace derin::server

@@ -122,7 +122,9 @@ TEST(Conversion, WritesAllOfAGenerateRequest) {
                       .penalty_window = 4,
                       .logit_bias = {{5, -1.0}},
                       .allowed_tokens = {6, 7},
-                      .banned_tokens = {8}};
+                      .banned_tokens = {8},
+                      .allowed_texts = {"the"},
+                      .banned_texts = {"a", "b"}};
   options.seed = 0;
   options.per_token = true;
   options.echo = true;
@@ -152,6 +154,8 @@ TEST(Conversion, WritesAllOfAGenerateRequest) {
   EXPECT_EQ(request.sampling().logit_bias().at(5), -1.0);
   EXPECT_EQ(request.sampling().allowed_tokens_size(), 2);
   EXPECT_EQ(request.sampling().banned_tokens(0), 8);
+  EXPECT_EQ(request.sampling().allowed_texts(0), "the");
+  EXPECT_EQ(request.sampling().banned_texts(1), "b");
   EXPECT_TRUE(request.echo());
   EXPECT_EQ(request.min_tokens(), 3);
   EXPECT_EQ(request.stop_strings_size(), 2);
