@@ -87,8 +87,9 @@ TEST_F(JobsCommand, UpdateSaysWhatTheJobHasNow) {
     job = request.training_job();
     return grpc::Status::OK;
   };
-  EXPECT_EQ(Run({"jobs", "update", "a", "--priority", "5", "--share", "7", "--label", "team=verse"}).out,
-            "trainingJobs/a has priority 5, share 7 and labels team=verse\n");
+  EXPECT_EQ(
+      Run({"jobs", "update", "a", "--priority", "5", "--share", "7", "--label", "team=verse"}).out,
+      "trainingJobs/a has priority 5, share 7 and labels team=verse\n");
   EXPECT_EQ(Run({"jobs", "update", "a", "--remove-label", "team"}).out,
             "trainingJobs/a has priority 0, share 1 and labels none\n");
   EXPECT_EQ(asked.update_mask().paths(0), "labels.team");

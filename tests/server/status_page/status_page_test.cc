@@ -112,9 +112,8 @@ TEST(StatusPage, ShowsARunningJobWithItsCurve) {
 TEST(StatusPage, ShowsAJobThatNeverRanWithoutFigures) {
   StatusFigures figures = Figures();
   figures.jobs.push_back({.id = "later", .model = "sea", .owner = "", .state = "queued"});
-  EXPECT_THAT(Text(StatusPage(figures)),
-              AllOf(HasSubstr("later queued trains the model sea"), Not(HasSubstr("epoch")),
-                    Not(HasSubstr("Waits"))));
+  EXPECT_THAT(Text(StatusPage(figures)), AllOf(HasSubstr("later queued trains the model sea"),
+                                               Not(HasSubstr("epoch")), Not(HasSubstr("Waits"))));
   figures.jobs[0].waits = "1 job runs.";
   EXPECT_THAT(Text(StatusPage(figures)), HasSubstr("Waits: 1 job runs."));
 }
