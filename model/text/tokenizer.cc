@@ -57,7 +57,7 @@ Tokenizer::Encoded EncodeWords(const WordVocabulary& vocabulary, std::string_vie
                                int64_t max_tokens) {
   Tokenizer::Encoded encoded;
   while (!text.empty() && static_cast<int64_t>(encoded.tokens.size()) < max_tokens) {
-    const size_t bytes = *WordTokenBytes(text, /*last=*/true);
+    const size_t bytes = WordTokenBytes(text, /*last=*/true).value_or(text.size());
     const std::string_view word = text.substr(0, bytes);
     const int32_t id = vocabulary.Id(word);
     if (id == Vocabulary::kUnknown) NoteUnknown(word, encoded);
@@ -119,7 +119,8 @@ Tokenizer::Encoded Tokenizer::Encode(std::string_view text, int64_t max_tokens) 
 
 Tokenizer::Encoded Tokenizer::EncodePrompt(std::string_view text) const {
   if (words() != nullptr && !text.empty() && text.front() != ' ') {
-    const std::string_view first = text.substr(0, *WordTokenBytes(text, /*last=*/true));
+    const std::string_view first =
+        text.substr(0, WordTokenBytes(text, /*last=*/true).value_or(text.size()));
     const std::string spaced = absl::StrFormat(" %s", std::string(first));
     if (words()->Id(first) == Vocabulary::kUnknown && words()->Id(spaced) != Vocabulary::kUnknown) {
       return Encode(absl::StrFormat(" %s", std::string(text)));

@@ -75,7 +75,7 @@ absl::Status WordCounter::Count(bool last) {
   while (!rest.empty()) {
     // A character that the piece's end cuts is whole with the next.
     if (!last && rest.size() < 2 * kMostTokenBytes) break;
-    const size_t bytes = *WordTokenBytes(rest, /*last=*/true);
+    const size_t bytes = WordTokenBytes(rest, /*last=*/true).value_or(rest.size());
     const absl::string_view word = Key(rest.substr(0, bytes));
     if (auto found = counts_.find(word); found != counts_.end()) {
       ++found->second;
