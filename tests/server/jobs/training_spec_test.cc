@@ -60,7 +60,7 @@ TEST_F(TrainingSpecTest, DefaultsAreThoseOfTheRecipe) {
   EXPECT_EQ(config.early_ends.target_perplexity, 0);
   EXPECT_EQ(config.early_ends.patience_epochs, 0);
   EXPECT_EQ(plan->max_training_time, absl::InfiniteDuration());
-  EXPECT_EQ(config.validation_share, 0);
+  EXPECT_EQ(config.held_out_tokens, 0);
   EXPECT_EQ(config.seed, 99u);
   EXPECT_EQ(plan->token_count, 10'000);
   // 10,000 tokens fill 8 windows in each of 32 rows, whatever the offset.
@@ -144,7 +144,7 @@ TEST_F(TrainingSpecTest, TakesWhatIsGiven) {
   EXPECT_EQ(config.model,
             (StackConfig{.cell = Cell::kGru, .layers = 3, .hidden = 17, .vocabulary = 257}));
   EXPECT_EQ(plan->token_count, 5'000);
-  EXPECT_EQ(config.validation_share, 0.2);
+  EXPECT_EQ(config.held_out_tokens, 1000);
   EXPECT_EQ(config.batch, 4);
   EXPECT_EQ(config.steps, 9);
   EXPECT_EQ(config.partition, Partition::kRandom);

@@ -30,7 +30,7 @@ class TrainingsBesideTest : public testing::Test {
         .batch = 4,
         .steps = 5,
         .epochs = 2,
-        .validation_share = 0.1,
+        .held_out_tokens = 40,
         .dropout = 0.2,
         .seed = 3};
   }
