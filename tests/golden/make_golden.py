@@ -87,9 +87,14 @@ def flat(tensor):
     return tensor.detach().reshape(-1).tolist()
 
 
+def outcome(tensor):
+    """The same to 13 digits, a thousand times finer than what they are compared with."""
+    return [float(f"{value:.13g}") for value in flat(tensor)]
+
+
 def stacked(state):
-    """[S, L, B, H], flat."""
-    return flat(torch.stack(state) if isinstance(state, tuple) else state)
+    """[S, L, B, H]."""
+    return torch.stack(state) if isinstance(state, tuple) else state
 
 
 def philox(counter, key):
@@ -142,8 +147,8 @@ def with_dropout(model, tokens, targets, state):
                  else torch.cat(states))
     # Numbers beyond 2^53 as text, which every reader of JSON takes whole.
     return {"share": DROPOUT["share"], "seed": str(DROPOUT["seed"]), "step": str(DROPOUT["step"]),
-            "logits": flat(logits), "loss": loss.item(), "state_out": stacked(state_out),
-            "gradients": {name: flat(p.grad) for name, p in model.named_parameters()}}
+            "logits": outcome(logits), "loss": loss.item(), "state_out": outcome(stacked(state_out)),
+            "gradients": {name: outcome(p.grad) for name, p in model.named_parameters()}}
 
 
 def with_embedding(cell, initial, tied, tokens, targets, state):
@@ -160,8 +165,8 @@ def with_embedding(cell, initial, tied, tokens, targets, state):
     loss, logits, state_out = loss_of(model, tokens, targets, state)
     loss.backward()
     return {"embedding": model.embedding.embedding_dim, "parameters": own,
-            "logits": flat(logits), "loss": loss.item(), "state_out": stacked(state_out),
-            "gradients": {name: flat(p.grad) for name, p in model.named_parameters()}}
+            "logits": outcome(logits), "loss": loss.item(), "state_out": outcome(stacked(state_out)),
+            "gradients": {name: outcome(p.grad) for name, p in model.named_parameters()}}
 
 
 def make(cell):
@@ -185,10 +190,10 @@ def make(cell):
         "steps": STEPS, "batch": BATCH, "hidden": HIDDEN, "layers": LAYERS,
         "vocabulary": VOCABULARY,
         "tokens": flat(tokens), "targets": flat(targets),
-        "state_in": stacked(state),
+        "state_in": flat(stacked(state)),
         "parameters": {name: flat(p) for name, p in initial.items()},
-        "logits": flat(logits), "loss": loss.item(), "state_out": stacked(state_out),
-        "gradients": {name: flat(p.grad) for name, p in model.named_parameters()},
+        "logits": outcome(logits), "loss": loss.item(), "state_out": outcome(stacked(state_out)),
+        "gradients": {name: outcome(p.grad) for name, p in model.named_parameters()},
     }
     for name, settings, make_optimizer in (
             ("sgd", SGD, lambda p: torch.optim.SGD(p, lr=SGD["lr"])),
