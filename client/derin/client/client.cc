@@ -50,9 +50,9 @@ absl::StatusOr<ServerInfo> Client::GetServerInfo() {
 
 absl::StatusOr<std::vector<Usage>> Client::ListUsage() {
   derin::v1::ListUsageRequest request;
-  return internal::ListAll(
-      *connection_, connection_->server(), &derin::v1::ServerService::Stub::ListUsage, request,
-      [](const auto& reply) -> const auto& { return reply.usage(); });
+  return internal::ListAll(*connection_, connection_->server(),
+                           &derin::v1::ServerService::Stub::ListUsage, request,
+                           [](const auto& reply) -> const auto& { return reply.usage(); });
 }
 
 }  // namespace derin::client

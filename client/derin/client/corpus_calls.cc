@@ -61,9 +61,9 @@ absl::StatusOr<Corpus> Client::GetCorpus(const std::string& name) {
 
 absl::StatusOr<std::vector<Corpus>> Client::ListCorpora() {
   derin::v1::ListCorporaRequest request;
-  return internal::ListAll(
-      *connection_, connection_->corpora(), &derin::v1::CorpusService::Stub::ListCorpora, request,
-      [](const auto& reply) -> const auto& { return reply.corpora(); });
+  return internal::ListAll(*connection_, connection_->corpora(),
+                           &derin::v1::CorpusService::Stub::ListCorpora, request,
+                           [](const auto& reply) -> const auto& { return reply.corpora(); });
 }
 
 absl::Status Client::DeleteCorpus(const std::string& name) {

@@ -150,9 +150,9 @@ absl::StatusOr<Session> Client::GetSession(const std::string& name) {
 
 absl::StatusOr<std::vector<Session>> Client::ListSessions() {
   derin::v1::ListSessionsRequest request;
-  return internal::ListAll(
-      *connection_, connection_->generation(), &derin::v1::GenerationService::Stub::ListSessions,
-      request, [](const auto& reply) -> const auto& { return reply.sessions(); });
+  return internal::ListAll(*connection_, connection_->generation(),
+                           &derin::v1::GenerationService::Stub::ListSessions, request,
+                           [](const auto& reply) -> const auto& { return reply.sessions(); });
 }
 
 absl::StatusOr<Session> Client::ForkSession(const std::string& name, const ForkOptions& options) {

@@ -25,9 +25,9 @@ absl::StatusOr<Model> Client::GetModel(const std::string& name) {
 
 absl::StatusOr<std::vector<Model>> Client::ListModels() {
   derin::v1::ListModelsRequest request;
-  return internal::ListAll(
-      *connection_, connection_->models(), &derin::v1::ModelService::Stub::ListModels, request,
-      [](const auto& reply) -> const auto& { return reply.models(); });
+  return internal::ListAll(*connection_, connection_->models(),
+                           &derin::v1::ModelService::Stub::ListModels, request,
+                           [](const auto& reply) -> const auto& { return reply.models(); });
 }
 
 absl::StatusOr<ModelVersion> Client::GetModelVersion(const std::string& name) {
@@ -42,9 +42,9 @@ absl::StatusOr<ModelVersion> Client::GetModelVersion(const std::string& name) {
 absl::StatusOr<std::vector<ModelVersion>> Client::ListModelVersions(const std::string& model) {
   derin::v1::ListModelVersionsRequest request;
   request.set_parent(model);
-  return internal::ListAll(
-      *connection_, connection_->models(), &derin::v1::ModelService::Stub::ListModelVersions,
-      request, [](const auto& reply) -> const auto& { return reply.model_versions(); });
+  return internal::ListAll(*connection_, connection_->models(),
+                           &derin::v1::ModelService::Stub::ListModelVersions, request,
+                           [](const auto& reply) -> const auto& { return reply.model_versions(); });
 }
 
 absl::StatusOr<ModelAlias> Client::SetModelAlias(const std::string& name,

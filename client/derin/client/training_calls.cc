@@ -112,9 +112,9 @@ absl::StatusOr<std::vector<TrainingJob>> Client::ListTrainingJobs(
     const std::map<std::string, std::string>& labels) {
   derin::v1::ListTrainingJobsRequest request;
   request.mutable_labels()->insert(labels.begin(), labels.end());
-  return internal::ListAll(
-      *connection_, connection_->training(), &derin::v1::TrainingService::Stub::ListTrainingJobs,
-      request, [](const auto& reply) -> const auto& { return reply.training_jobs(); });
+  return internal::ListAll(*connection_, connection_->training(),
+                           &derin::v1::TrainingService::Stub::ListTrainingJobs, request,
+                           [](const auto& reply) -> const auto& { return reply.training_jobs(); });
 }
 
 absl::StatusOr<TrainingJob> Client::UpdateTrainingJob(const std::string& name,
