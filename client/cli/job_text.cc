@@ -52,7 +52,7 @@ std::string WordsText(const client::TrainingSpec& spec) {
 
 Fields SpecFields(const client::TrainingJob& job) {
   const client::TrainingSpec& spec = job.spec;
-  std::string text = spec.corpus;
+  std::string text = CorporaText(spec);
   if (spec.max_tokens.has_value()) {
     absl::StrAppend(&text, ", first ", WholeNumber(*spec.max_tokens), " tokens");
   }
@@ -116,6 +116,15 @@ std::string StateText(const client::TrainingJob& job) {
 }
 
 }  // namespace
+
+std::string CorporaText(const client::TrainingSpec& spec) {
+  if (spec.more_corpora.empty()) return spec.corpus;
+  std::string text = absl::StrCat(spec.corpus, " = ", Shortest(spec.corpus_weight.value_or(1)));
+  for (const client::WeightedCorpus& more : spec.more_corpora) {
+    absl::StrAppend(&text, ", ", more.corpus, " = ", Shortest(more.weight.value_or(1)));
+  }
+  return text;
+}
 
 std::string LabelsText(const std::map<std::string, std::string>& labels) {
   return absl::StrJoin(labels, ", ", absl::PairFormatter("="));

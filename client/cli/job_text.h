@@ -10,6 +10,9 @@
 // Training jobs and their parts as people read them.
 namespace derin::cli {
 
+// "corpora/a", or of several "corpora/a = 3, corpora/b = 1", with their weights.
+std::string CorporaText(const client::TrainingSpec& spec);
+
 // "lstm 2 x 256": the cell, layers x units.
 std::string NetworkText(const client::ModelConfig& config);
 

@@ -96,6 +96,13 @@ Json ToJson(const client::WordSettings& words) {
 Json ToJson(const client::TrainingSpec& spec) {
   Json json;
   json["corpus"] = spec.corpus;
+  for (const client::WeightedCorpus& more : spec.more_corpora) {
+    Json corpus;
+    corpus["corpus"] = more.corpus;
+    Put(corpus, "weight", more.weight);
+    json["more_corpora"].push_back(std::move(corpus));
+  }
+  Put(json, "corpus_weight", spec.corpus_weight);
   json["model"] = spec.model;
   json["config"] = ToJson(spec.config);
   Put(json, "max_tokens", spec.max_tokens);

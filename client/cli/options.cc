@@ -149,6 +149,20 @@ void AddNumbers(CLI::App& command, const std::string& flag, std::map<int32_t, do
   });
 }
 
+void AddWeighted(CLI::App& command, const std::string& flag, std::vector<Weighted>& values,
+                 const std::string& help) {
+  AddRepeated(
+      command, flag, "NAME[=WEIGHT]", help, "NAME or NAME=WEIGHT",
+      [&values](const std::string& text) {
+        const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
+        Weighted value{.name = parts[0]};
+        if (parts.size() == 2) value.weight = ParseReal(parts[1]);
+        const bool good = !value.name.empty() && value.weight.has_value() == (parts.size() == 2);
+        if (good) values.push_back(std::move(value));
+        return good;
+      });
+}
+
 void AddLabels(CLI::App& command, const std::string& flag,
                std::map<std::string, std::string>& labels, const std::string& help) {
   AddRepeated(command, flag, "KEY=VALUE", help, "KEY=VALUE", [&labels](const std::string& text) {

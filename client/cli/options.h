@@ -48,6 +48,14 @@ void AddNumbers(CLI::App& command, const std::string& flag, std::vector<int32_t>
 void AddNumbers(CLI::App& command, const std::string& flag, std::map<int32_t, double>& values,
                 const std::string& help);
 
+// `NAME` or `NAME=WEIGHT`, as often as wanted.
+struct Weighted {
+  std::string name;
+  std::optional<double> weight{};
+};
+void AddWeighted(CLI::App& command, const std::string& flag, std::vector<Weighted>& values,
+                 const std::string& help);
+
 // A flag that may be repeated: each sets the value of a key, as KEY=VALUE.
 void AddLabels(CLI::App& command, const std::string& flag,
                std::map<std::string, std::string>& labels, const std::string& help);

@@ -2,6 +2,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
@@ -21,7 +22,7 @@ namespace {
 
 struct TrainOptions {
   // As typed, without the collections.
-  std::string corpus;
+  std::vector<Weighted> corpora;
   std::string model;
   std::string start_from;
   bool weights_only = false;
@@ -37,6 +38,8 @@ struct TrainOptions {
 
 constexpr FieldFlag kFlags[] = {
     {"training_job.spec.corpus", "--corpus"},
+    {"training_job.spec.more_corpora", "--corpus"},
+    {"training_job.spec.corpus_weight", "--corpus"},
     {"training_job.spec.model", "--model"},
     {"training_job.spec.config.cell", "--cell"},
     {"training_job.spec.config.layers", "--layers"},
@@ -96,11 +99,10 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
     for (size_t i = before; i < all.size(); ++i) all[i]->group(group);
   };
   in("What", [&] {
-    command
-        .add_option("--corpus", options.corpus,
-                    "text to train on, as `derin corpus list` shows; required unless --start-from "
-                    "names a checkpoint")
-        ->type_name("NAME");
+    AddWeighted(command, "--corpus", options.corpora,
+                "text to train on, as `derin corpus list` shows; required unless --start-from "
+                "names a checkpoint; may be repeated: each text then gets rows of every minibatch "
+                "in proportion to its weight [1]");
     command
         .add_option("--model", options.model,
                     "name to publish under; a version is added when it exists; required unless "
@@ -231,7 +233,7 @@ std::string_view Mistake(const TrainOptions& options) {
     return "--sample-tokens, --sample-temperature and --sample-seconds want --sample";
   }
   if (FromCheckpoint(options)) return "";
-  if (options.corpus.empty()) return "--corpus is required";
+  if (options.corpora.empty()) return "--corpus is required";
   if (options.model.empty()) return "--model is required";
   return options.weights_only ? "--weights-only wants --start-from with a checkpoint" : "";
 }
@@ -249,7 +251,15 @@ client::StartFrom StartOf(const TrainOptions& options) {
 absl::Status Train(CommandContext& context, client::Client& client, const TrainOptions& options) {
   Console& console = context.console();
   client::TrainingSpec spec = options.spec;
-  if (!options.corpus.empty()) spec.corpus = ResourceName("corpora", options.corpus);
+  for (const auto& [typed, weight] : options.corpora) {
+    const std::string name = ResourceName("corpora", typed);
+    if (spec.corpus.empty()) {
+      spec.corpus = name;
+      spec.corpus_weight = weight;
+    } else {
+      spec.more_corpora.push_back({.corpus = name, .weight = weight});
+    }
+  }
   if (!options.model.empty()) spec.model = ResourceName("models", options.model);
   if (!options.start_from.empty()) spec.start_from = StartOf(options);
   spec.optimizer = OptimizerOf(options.optimizer);
@@ -260,10 +270,15 @@ absl::Status Train(CommandContext& context, client::Client& client, const TrainO
   create.share = options.share.value_or(1);
   const auto job = client.CreateTrainingJob(spec, create);
   if (!job.ok()) {
-    const absl::Status refused = WithFlag(job.status(), kFlags);
-    return FromCheckpoint(options)
-               ? WithNearestJob(refused, spec.start_from->training_checkpoint, client)
-               : WithNearestCorpus(refused, spec.corpus, client);
+    absl::Status refused = WithFlag(job.status(), kFlags);
+    if (FromCheckpoint(options)) {
+      return WithNearestJob(refused, spec.start_from->training_checkpoint, client);
+    }
+    refused = WithNearestCorpus(refused, spec.corpus, client);
+    for (const client::WeightedCorpus& more : spec.more_corpora) {
+      refused = WithNearestCorpus(refused, more.corpus, client);
+    }
+    return refused;
   }
   if (options.create.validate_only) {
     if (context.json()) {
@@ -285,7 +300,7 @@ absl::Status Train(CommandContext& context, client::Client& client, const TrainO
   }
   if (!context.json()) {
     console.err << job->name << ": " << NetworkText(job->spec.config) << " ("
-                << WholeNumber(job->parameter_count) << " parameters) on " << job->spec.corpus
+                << WholeNumber(job->parameter_count) << " parameters) on " << CorporaText(job->spec)
                 << ", ends " << EndsText(job->spec) << '\n';
   }
   return WatchJob(context, client, job->name, /*since_sequence=*/0);
@@ -301,6 +316,7 @@ void AddTrainCommand(CLI::App& app, CommandContext& context) {
       "  derin train --corpus timemachine --model timemachine\n"
       "  derin train --corpus books --model books --cell gru --optimizer adam --epochs 20 "
       "--validation-share 0.1\n"
+      "  derin train --corpus verse=3 --corpus prose --model both --optimizer adam --epochs 20\n"
       "  derin train --corpus timemachine --model timemachine --detach --id tm-1\n"
       "  derin train --start-from tm-1/checkpoints/1200 --model slower --lr 0.5");
   auto options = std::make_shared<TrainOptions>();

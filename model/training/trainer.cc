@@ -10,18 +10,22 @@
 
 namespace derin {
 
+BatchMixConfig Trainer::BatchesOf(const TrainingConfig& config, int64_t trained) {
+  return {
+      .parts = config.parts.empty() ? std::vector{BatchPart{trained, config.batch}} : config.parts,
+      .steps = config.steps,
+      .partition = config.partition,
+      .seed = config.seed};
+}
+
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Backend& backend,
                                                          const TrainingConfig& config,
                                                          absl::Span<const int32_t> tokens,
                                                          const Parameters& initial) {
   const int64_t trained = static_cast<int64_t>(tokens.size()) - config.held_out_tokens;
-  const BatchConfig batches{.token_count = trained,
-                            .batch = config.batch,
-                            .steps = config.steps,
-                            .partition = config.partition,
-                            .seed = config.seed};
-  if (absl::Status status = BatchIterator::Validate(batches); !status.ok()) return status;
-  auto trainer = std::unique_ptr<Trainer>(new Trainer(backend, config, BatchIterator(batches)));
+  const BatchMixConfig batches = BatchesOf(config, trained);
+  if (absl::Status status = BatchMix::Validate(batches); !status.ok()) return status;
+  auto trainer = std::unique_ptr<Trainer>(new Trainer(backend, config, BatchMix(batches)));
   trainer->total_steps_ =
       config.early_ends.LastStep(trainer->batches_.StepsInEpochs(config.epochs));
   if (absl::Status status = trainer->Allocate(tokens.first(trained), initial); !status.ok()) {
@@ -35,7 +39,7 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Backend& backend,
   return trainer;
 }
 
-Trainer::Trainer(Backend& backend, const TrainingConfig& config, BatchIterator batches)
+Trainer::Trainer(Backend& backend, const TrainingConfig& config, BatchMix batches)
     : backend_(backend),
       config_(config),
       layout_(config.model),

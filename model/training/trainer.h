@@ -11,7 +11,7 @@
 #include "absl/types/span.h"
 #include "model/backend/backend.h"
 #include "model/network/parameters.h"
-#include "model/text/batch_iterator.h"
+#include "model/text/batch_mix.h"
 #include "model/training/evaluator.h"
 #include "model/training/learning_rate.h"
 #include "model/training/loss_total.h"
@@ -26,6 +26,9 @@ struct TrainingConfig {
   int batch = 32;  // B
   int steps = 35;  // T
   Partition partition = Partition::kSequential;
+  // The texts that are trained on, one behind the other, and how many rows read each, B in all.
+  // Empty: one text.
+  std::vector<BatchPart> parts;
   int64_t epochs = 500;
   EarlyEnds early_ends;
   // So many tokens at the end of the text are held out for validation: 0, or 2 and more.
@@ -86,7 +89,10 @@ struct TrainerSnapshot {
 // Trains one model on one text. One thread at a time.
 class Trainer {
  public:
-  // FAILED_PRECONDITION when `tokens` are too few (see BatchIterator::Validate); RESOURCE_EXHAUSTED
+  // How minibatches are cut from so many tokens that are trained on.
+  static BatchMixConfig BatchesOf(const TrainingConfig& config, int64_t trained);
+
+  // FAILED_PRECONDITION when `tokens` are too few (see BatchMix::Validate); RESOURCE_EXHAUSTED
   // with the bytes wanted and free.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(Backend& backend,
                                                          const TrainingConfig& config,
@@ -137,7 +143,7 @@ class Trainer {
   absl::StatusOr<Parameters> PublishableParameters();
 
  private:
-  Trainer(Backend& backend, const TrainingConfig& config, BatchIterator batches);
+  Trainer(Backend& backend, const TrainingConfig& config, BatchMix batches);
   absl::Status Allocate(absl::Span<const int32_t> tokens, const Parameters& initial);
   // The stack with an earlier choice, or one of its own.
   absl::Status MakeStack(std::string_view saved_choice);
@@ -158,7 +164,7 @@ class Trainer {
   Backend& backend_;
   const TrainingConfig config_;
   const ParameterLayout layout_;
-  BatchIterator batches_;
+  BatchMix batches_;
   int64_t total_steps_ = 0;
   TrainerState state_;
 

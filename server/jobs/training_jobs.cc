@@ -114,21 +114,21 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
     spec = FillFromStart(spec, *found);
     start = *std::move(found);
   }
-  auto corpus_id = ParseResourceName(kCorpora, spec.corpus(), "training_job.spec.corpus");
-  if (!corpus_id.ok()) return corpus_id.status();
-  auto corpus = parts_.store.GetCorpus(*corpus_id);
-  if (!corpus.ok()) return corpus.status();
+  auto corpora = FindCorpora(spec, parts_.store);
+  if (!corpora.ok()) return corpora.status();
   std::optional<int> vocabulary;
   std::optional<JobStart> job_start;
   if (start.has_value()) {
-    absl::Status agrees = CheckAgainstStart(spec, *corpus, *start);
+    absl::Status agrees = CheckAgainstStart(spec, corpora->joined, *start);
     if (!agrees.ok()) return agrees;
     vocabulary = start->model.tokenizer.vocabulary_size();
     job_start = std::move(start->blobs);
+  } else if (corpora->several()) {
+    if (auto text = JoinTexts(*corpora, parts_.blobs); !text.ok()) return text.status();
   }
-  const auto words = ResolveWords(*corpus, start ? &*start : nullptr, parts_.blobs, spec);
+  const auto words = ResolveWords(corpora->joined, start ? &*start : nullptr, parts_.blobs, spec);
   if (!words.ok()) return words.status();
-  auto plan = ResolveTrainingSpec(spec, *corpus, parts_.backend, RandomBits(), vocabulary, *words);
+  auto plan = ResolveTrainingSpec(spec, *corpora, parts_.backend, RandomBits(), vocabulary, *words);
   if (!plan.ok()) return plan.status();
   // It can wait until those that run have ended.
   if (absl::Status fits = CheckMemory(*plan, parts_.backend, runner_.MemoryInUse()); !fits.ok()) {

@@ -30,14 +30,6 @@ constexpr absl::Duration kLongestTimeLeft = absl::Hours(24 * 365 * 100);
 // Of the learning rate, once a training has diverged.
 constexpr double kRateFactorAfterDivergence = 0.1;
 
-absl::StatusOr<std::string> ReadText(BlobStore& blobs, const v1::Corpus& corpus) {
-  absl::StatusOr<std::string> text = blobs.Read(corpus.sha256());
-  if (text.ok() || !absl::IsDataLoss(text.status())) return text;
-  return Refusal(
-      absl::StatusCode::kDataLoss, "CORPUS_DAMAGED",
-      absl::StrCat("the text of ", corpus.name(), " is damaged: ", text.status().message()));
-}
-
 absl::StatusOr<Tokenizer> TokenizerOf(const v1::TrainingSpec& spec, std::string_view text) {
   switch (spec.config().tokenization()) {
     case v1::TOKENIZATION_BYTES:
@@ -74,8 +66,9 @@ void SweepBlobs(MetadataStore& store, BlobStore& blobs) {
 
 absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundings& surroundings,
                                                                  const v1::TrainingJob& job) {
-  auto corpus = surroundings.store.GetCorpus(IdOf(job.spec().corpus()));
-  if (!corpus.ok()) return corpus.status();
+  v1::TrainingSpec spec = job.spec();
+  auto corpora = FindCorpora(spec, surroundings.store);
+  if (!corpora.ok()) return corpora.status();
   const auto start = surroundings.store.GetTrainingStart(IdOf(job.name()));
   if (!start.ok()) return start.status();
   std::optional<ModelFile> first;  // what it begins with, where that is not drawn
@@ -84,23 +77,24 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundi
     if (!model.ok()) return CheckpointError(model.status(), NameOf(job.spec().start_from()));
     first = *std::move(model);
   }
+  // First, since it says which vocabulary several texts have together.
+  auto text = JoinTexts(*corpora, surroundings.blobs);
+  if (!text.ok()) return text.status();
   auto plan =
-      ResolveTrainingSpec(job.spec(), *corpus, surroundings.backend, job.spec().seed(),
+      ResolveTrainingSpec(job.spec(), *corpora, surroundings.backend, job.spec().seed(),
                           first ? std::optional(first->tokenizer.vocabulary_size()) : std::nullopt,
                           ResolvedWords(job.spec()));
   if (!plan.ok()) return plan.status();
   if (absl::Status fits = CheckMemory(*plan, surroundings.backend); !fits.ok()) return fits;
-  auto normalization = FromProto(corpus->normalization(), "normalization");
+  auto normalization = FromProto(corpora->joined.normalization(), "normalization");
   if (!normalization.ok()) return normalization.status();
-  auto text = ReadText(surroundings.blobs, *corpus);
-  if (!text.ok()) return text.status();
 
   auto tokenizer = first ? first->tokenizer : TokenizerOf(job.spec(), *text);
   if (!tokenizer.ok()) return tokenizer.status();
   std::vector<int32_t> tokens = tokenizer->Encode(*text, plan->token_count).tokens;
   MoveBehind(plan->held_out, tokens);
-  std::unique_ptr<TrainingRun> run(new TrainingRun(surroundings, job, *std::move(plan),
-                                                   *std::move(tokenizer), *corpus, *normalization));
+  std::unique_ptr<TrainingRun> run(new TrainingRun(
+      surroundings, job, *std::move(plan), *std::move(tokenizer), corpora->joined, *normalization));
   const TrainingConfig& config = run->plan_.config;
   Parameters initial =
       first ? std::move(first->parameters) : InitialParameters(config.model, config.seed);

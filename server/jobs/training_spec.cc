@@ -112,6 +112,31 @@ absl::Status ResolveBatches(TrainingPlan& plan) {
   return absl::OkStatus();
 }
 
+// Which rows of a minibatch read which of several texts.
+absl::Status ResolveParts(const TrainingCorpora& corpora, TrainingPlan& plan) {
+  if (!corpora.several()) return absl::OkStatus();
+  const v1::Tokenization tokenization = plan.spec.config().tokenization();
+  int64_t all = 0;
+  for (const v1::Corpus& corpus : corpora.corpora) {
+    plan.config.parts.push_back({.token_count = TokensOf(corpus, tokenization)});
+    all += plan.config.parts.back().token_count;
+  }
+  if (plan.token_count != all) {
+    return InvalidField(SpecField("max_tokens"),
+                        absl::StrFormat("got %d, wanted none with %s", plan.spec.max_tokens(),
+                                        SpecField("more_corpora")));
+  }
+  const auto texts = static_cast<int>(corpora.corpora.size());
+  if (texts > plan.config.batch) {
+    return InvalidField(SpecField("batch"),
+                        absl::StrFormat("got %d, wanted at least a row for each of the %d corpora",
+                                        plan.config.batch, texts));
+  }
+  const std::vector<int> rows = RowsByWeight(corpora.weights, plan.config.batch);
+  for (size_t i = 0; i < rows.size(); ++i) plan.config.parts[i].rows = rows[i];
+  return absl::OkStatus();
+}
+
 absl::Status ResolveDropout(TrainingPlan& plan) {
   v1::TrainingSpec& spec = plan.spec;
   if (!spec.has_dropout()) spec.set_dropout(0);
@@ -244,17 +269,14 @@ absl::Status ResolveEarlyEnds(TrainingPlan& plan) {
 // What no field decides alone: whether the text fills a minibatch, and the warm-up fits.
 absl::Status CheckTogether(TrainingPlan& plan) {
   const TrainingConfig& config = plan.config;
-  const BatchConfig batches{.token_count = plan.token_count - config.held_out_tokens,
-                            .batch = config.batch,
-                            .steps = config.steps,
-                            .partition = config.partition,
-                            .seed = config.seed};
-  if (absl::Status status = BatchIterator::Validate(batches); !status.ok()) {
+  const BatchMixConfig batches =
+      Trainer::BatchesOf(config, plan.token_count - config.held_out_tokens);
+  if (absl::Status status = BatchMix::Validate(batches); !status.ok()) {
     return Refusal(absl::StatusCode::kFailedPrecondition, "CORPUS_TOO_SHORT",
                    absl::StrFormat("%s gives too few tokens for %s and %s: %s", plan.spec.corpus(),
                                    SpecField("batch"), SpecField("steps"), status.message()));
   }
-  const BatchIterator iterator(batches);
+  const BatchMix iterator(batches);
   const int64_t all_steps = iterator.StepsInEpochs(config.epochs);
   plan.total_steps = config.early_ends.LastStep(all_steps);
   const bool all = plan.total_steps == all_steps;
@@ -290,19 +312,22 @@ int64_t DeviceBytes(const TrainingPlan& plan, const Backend& backend) {
 }  // namespace
 
 absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
-                                                 const v1::Corpus& corpus, const Backend& backend,
-                                                 uint64_t seed, std::optional<int> vocabulary,
+                                                 const TrainingCorpora& corpora,
+                                                 const Backend& backend, uint64_t seed,
+                                                 std::optional<int> vocabulary,
                                                  std::optional<int64_t> words) {
   TrainingPlan plan;
   plan.spec = spec;
   if (!spec.has_seed()) plan.spec.set_seed(seed);
   plan.config.seed = plan.spec.seed();
   if (absl::Status status = ResolveNames(plan.spec); !status.ok()) return status;
-  if (absl::Status status = ResolveModel(corpus, backend, vocabulary, words, plan); !status.ok()) {
+  if (absl::Status status = ResolveModel(corpora.joined, backend, vocabulary, words, plan);
+      !status.ok()) {
     return status;
   }
   if (absl::Status status = ResolveBatches(plan); !status.ok()) return status;
-  if (absl::Status status = ResolveValidationSplit(corpus, plan); !status.ok()) return status;
+  if (absl::Status status = ResolveParts(corpora, plan); !status.ok()) return status;
+  if (absl::Status status = ResolveValidationSplit(corpora, plan); !status.ok()) return status;
   if (absl::Status status = ResolveOptimizer(plan.spec, plan.config.optimizer); !status.ok())
     return status;
   if (absl::Status status =

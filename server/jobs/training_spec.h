@@ -11,6 +11,7 @@
 #include "model/text/held_out.h"
 #include "model/training/trainer.h"
 #include "server/jobs/drawn_text.h"
+#include "server/jobs/training_corpora.h"
 
 namespace derin::server {
 
@@ -33,15 +34,15 @@ struct TrainingPlan {
 };
 
 // Puts the documented defaults in place of what `spec` leaves unset (`seed` for its seed) and
-// checks every field, alone and with the others, against `corpus` and what `backend` can do. A
+// checks every field, alone and with the others, against `corpora` and what `backend` can do. A
 // resolved spec resolves to itself. INVALID_ARGUMENT names the field at fault, such as
 // `training_job.spec.batch`; FAILED_PRECONDITION, reason CORPUS_TOO_SHORT, when the text does not
 // fill one minibatch. Says nothing about memory. `vocabulary` is how many tokens the weights know
 // that the training begins with, where they are not drawn; else it is the corpus's. Where tokens
 // are words it is that of the resolved `spec.words`, and `words` how many the corpus has.
 absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
-                                                 const v1::Corpus& corpus, const Backend& backend,
-                                                 uint64_t seed,
+                                                 const TrainingCorpora& corpora,
+                                                 const Backend& backend, uint64_t seed,
                                                  std::optional<int> vocabulary = std::nullopt,
                                                  std::optional<int64_t> words = std::nullopt);
 

@@ -100,7 +100,15 @@ absl::Status CheckGoesOn(const v1::TrainingSpec& spec, const v1::Corpus& corpus,
                                         "start_from.weights_only",
                                         Quoted(spec.corpus()), start.name));
   }
-  absl::Status status = Expect(start, "max_tokens", spec.max_tokens(), job.max_tokens());
+  const auto weights = [](const v1::TrainingSpec& of) {
+    std::string text = absl::StrCat(of.corpus_weight());
+    for (const v1::WeightedCorpus& more : of.more_corpora()) {
+      absl::StrAppend(&text, ", ", more.corpus(), " ", more.weight());
+    }
+    return text;
+  };
+  absl::Status status = Expect(start, "more_corpora", weights(spec), weights(job));
+  status.Update(Expect(start, "max_tokens", spec.max_tokens(), job.max_tokens()));
   status.Update(Expect(start, "validation_share", spec.validation_share(), job.validation_share()));
   // A job of before these fields has neither.
   const auto split = [](const v1::TrainingSpec& of) {
@@ -153,6 +161,11 @@ v1::TrainingSpec FillFromStart(const v1::TrainingSpec& asked, const TrainingStar
   if (start.job_spec.has_value()) spec = *start.job_spec;
   const v1::TrainingSpec of_start = spec;
   *spec.mutable_config() = ToProto(start.model.config, start.model.tokenizer.tokenization());
+  // Further texts go with the first.
+  if (!asked.corpus().empty() || !asked.more_corpora().empty()) {
+    spec.clear_more_corpora();
+    spec.clear_corpus_weight();
+  }
   spec.MergeFrom(asked);
   *spec.mutable_start_from() = asked.start_from();
   if (start.name != asked.start_from().training_checkpoint()) {

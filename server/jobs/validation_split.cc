@@ -14,25 +14,26 @@ namespace {
 
 constexpr int32_t kDefaultBlock = 1024, kLeastBlock = 256, kMostBlock = 1 << 30;
 
-absl::Status HoldOutBlocks(TrainingPlan& plan) {
-  v1::TrainingSpec& spec = plan.spec;
-  if (!spec.has_validation_block()) spec.set_validation_block(kDefaultBlock);
+// A text of the training: all of it, or what max_tokens leaves.
+struct Text {
+  const v1::Corpus& corpus;
+  int64_t token_count;
+  uint64_t seed;
+};
+using Ranges = absl::StatusOr<std::vector<TokenRange>>;
+
+Ranges HoldOutBlocks(const v1::TrainingSpec& spec, const Text& text) {
   const int32_t block = spec.validation_block();
-  if (absl::Status status = CheckInteger("validation_block", block, kLeastBlock, kMostBlock);
-      !status.ok()) {
-    return status;
-  }
-  if (block >= plan.token_count) {
+  if (block >= text.token_count) {
     return InvalidField(SpecField("validation_block"),
-                        absl::StrFormat("got %d, wanted fewer than the %d tokens that there are",
-                                        block, plan.token_count));
+                        absl::StrFormat("got %d, wanted fewer than the %d tokens that %s gives",
+                                        block, text.token_count, text.corpus.name()));
   }
-  plan.held_out = HeldOutBlocks(plan.token_count, spec.validation_share(), block, plan.config.seed);
-  return absl::OkStatus();
+  return HeldOutBlocks(text.token_count, spec.validation_share(), block, text.seed);
 }
 
-absl::Status HoldOutDocuments(const v1::Corpus& corpus, TrainingPlan& plan) {
-  const v1::Tokenization tokenization = plan.spec.config().tokenization();
+Ranges HoldOutDocuments(const v1::TrainingSpec& spec, const Text& text) {
+  const v1::Tokenization tokenization = spec.config().tokenization();
   if (tokenization != v1::TOKENIZATION_CHARACTERS && tokenization != v1::TOKENIZATION_BYTES) {
     return InvalidField(
         SpecField("validation_split"),
@@ -41,8 +42,8 @@ absl::Status HoldOutDocuments(const v1::Corpus& corpus, TrainingPlan& plan) {
                         v1::Tokenization_Name(tokenization)));
   }
   std::vector<int64_t> sizes;
-  int64_t rest = plan.token_count;  // those behind max_tokens do not count
-  for (const v1::CorpusDocument& document : corpus.documents()) {
+  int64_t rest = text.token_count;  // those behind max_tokens do not count
+  for (const v1::CorpusDocument& document : text.corpus.documents()) {
     const int64_t size =
         std::min(rest, tokenization == v1::TOKENIZATION_BYTES ? document.size_bytes()
                                                               : document.character_count());
@@ -55,56 +56,80 @@ absl::Status HoldOutDocuments(const v1::Corpus& corpus, TrainingPlan& plan) {
         SpecField("validation_split"),
         absl::StrFormat("got VALIDATION_SPLIT_DOCUMENTS, wanted another one, or a corpus of two "
                         "documents or more: of %s %d are read",
-                        corpus.name(), sizes.size()));
+                        text.corpus.name(), sizes.size()));
   }
-  plan.held_out = HeldOutDocuments(sizes, plan.spec.validation_share(), plan.config.seed);
-  if (const int64_t held_out = CountOf(plan.held_out); held_out < 2) {
+  std::vector<TokenRange> ranges = HeldOutDocuments(sizes, spec.validation_share(), text.seed);
+  if (const int64_t held_out = CountOf(ranges); held_out < 2) {
     return InvalidField(SpecField("validation_split"),
                         absl::StrFormat("got VALIDATION_SPLIT_DOCUMENTS, which holds out a "
                                         "document of %d tokens, wanted at least 2",
                                         held_out));
   }
-  return absl::OkStatus();
+  return ranges;
 }
 
-absl::Status HoldOut(const v1::Corpus& corpus, TrainingPlan& plan) {
-  v1::TrainingSpec& spec = plan.spec;
-  if (spec.validation_split() == v1::VALIDATION_SPLIT_UNSPECIFIED) {
-    spec.set_validation_split(v1::VALIDATION_SPLIT_POSITION);
-  } else if (spec.validation_share() == 0 &&
-             spec.validation_split() != v1::VALIDATION_SPLIT_POSITION) {
-    return InvalidField(SpecField("validation_split"),
-                        absl::StrFormat("got %s, wanted none, since %s is 0",
-                                        v1::ValidationSplit_Name(spec.validation_split()),
-                                        SpecField("validation_share")));
-  }
-  if (spec.has_validation_block() && spec.validation_split() != v1::VALIDATION_SPLIT_BLOCKS) {
-    return InvalidField(
-        SpecField("validation_block"),
-        absl::StrFormat("got %d, wanted none, since %s is not VALIDATION_SPLIT_BLOCKS",
-                        spec.validation_block(), SpecField("validation_split")));
-  }
+Ranges HoldOut(const v1::TrainingSpec& spec, const Text& text) {
   switch (spec.validation_split()) {
-    case v1::VALIDATION_SPLIT_POSITION:
-      if (spec.validation_share() > 0) {
-        plan.held_out = HeldOutEnd(plan.token_count, spec.validation_share());
-      }
-      return absl::OkStatus();
     case v1::VALIDATION_SPLIT_DOCUMENTS:
-      return HoldOutDocuments(corpus, plan);
+      return HoldOutDocuments(spec, text);
     case v1::VALIDATION_SPLIT_BLOCKS:
-      return HoldOutBlocks(plan);
+      return HoldOutBlocks(spec, text);
+    default:
+      return HeldOutEnd(text.token_count, spec.validation_share());
+  }
+}
+
+// The fields by themselves.
+absl::Status ResolveFields(v1::TrainingSpec& spec) {
+  switch (spec.validation_split()) {
+    case v1::VALIDATION_SPLIT_UNSPECIFIED:
+      spec.set_validation_split(v1::VALIDATION_SPLIT_POSITION);
+      break;
+    case v1::VALIDATION_SPLIT_POSITION:
+      break;
+    case v1::VALIDATION_SPLIT_DOCUMENTS:
+    case v1::VALIDATION_SPLIT_BLOCKS:
+      if (spec.validation_share() > 0) break;
+      return InvalidField(SpecField("validation_split"),
+                          absl::StrFormat("got %s, wanted none, since %s is 0",
+                                          v1::ValidationSplit_Name(spec.validation_split()),
+                                          SpecField("validation_share")));
     default:
       return UnknownValue("validation_split", spec.validation_split(),
                           "VALIDATION_SPLIT_POSITION, _DOCUMENTS or _BLOCKS");
   }
+  if (spec.validation_split() == v1::VALIDATION_SPLIT_BLOCKS) {
+    if (!spec.has_validation_block()) spec.set_validation_block(kDefaultBlock);
+    return CheckInteger("validation_block", spec.validation_block(), kLeastBlock, kMostBlock);
+  }
+  if (!spec.has_validation_block()) return absl::OkStatus();
+  return InvalidField(
+      SpecField("validation_block"),
+      absl::StrFormat("got %d, wanted none, since %s is not VALIDATION_SPLIT_BLOCKS",
+                      spec.validation_block(), SpecField("validation_split")));
 }
 
 }  // namespace
 
-absl::Status ResolveValidationSplit(const v1::Corpus& corpus, TrainingPlan& plan) {
-  if (absl::Status status = HoldOut(corpus, plan); !status.ok()) return status;
-  plan.config.held_out_tokens = CountOf(plan.held_out);
+absl::Status ResolveValidationSplit(const TrainingCorpora& corpora, TrainingPlan& plan) {
+  TrainingConfig& config = plan.config;
+  if (absl::Status status = ResolveFields(plan.spec); !status.ok()) return status;
+  if (plan.spec.validation_share() == 0) return absl::OkStatus();
+  int64_t begin = 0;
+  for (size_t i = 0; i < corpora.corpora.size(); ++i) {
+    const Text text{
+        .corpus = corpora.corpora[i],
+        .token_count = corpora.several() ? config.parts[i].token_count : plan.token_count,
+        .seed = config.seed + i};
+    const Ranges ranges = HoldOut(plan.spec, text);
+    if (!ranges.ok()) return ranges.status();
+    for (const TokenRange& range : *ranges) {
+      plan.held_out.push_back({begin + range.begin, begin + range.end});
+    }
+    if (corpora.several()) config.parts[i].token_count -= CountOf(*ranges);
+    begin += text.token_count;
+  }
+  config.held_out_tokens = CountOf(plan.held_out);
   return absl::OkStatus();
 }
 

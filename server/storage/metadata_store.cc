@@ -252,6 +252,10 @@ absl::StatusOr<InsertedJob> MetadataStore::InsertTrainingJob(const NewTrainingJo
         const v1::TrainingJob& wanted = job.update.job;
         const auto corpus = corpus_table::Get(database, IdOf(wanted.spec().corpus()));
         if (!corpus.ok()) return corpus.status();
+        for (const v1::WeightedCorpus& more : wanted.spec().more_corpora()) {
+          const auto further = corpus_table::Get(database, IdOf(more.corpus()));
+          if (!further.ok()) return further.status();
+        }
         if (job.start.has_value()) {
           absl::Status there = CheckStart(database, wanted.spec().start_from(), *job.start);
           if (!there.ok()) return there;

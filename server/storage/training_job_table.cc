@@ -245,8 +245,21 @@ absl::StatusOr<std::optional<std::string>> FindUserOfCorpus(Database& database,
                          "look for the jobs of a corpus");
   const absl::StatusOr<bool> found = select.Bind(corpus_id).Step();
   if (!found.ok()) return found.status();
-  if (!*found) return std::nullopt;
-  return select.Text(0);
+  if (*found) return select.Text(0);
+  // Those of several texts are few, and deletions are rare: no table of theirs is worth it.
+  SqliteStatement all(database,
+                      "SELECT id, record FROM training_jobs WHERE NOT over ORDER BY number",
+                      "look for the jobs of a corpus");
+  for (;;) {
+    const absl::StatusOr<bool> row = all.Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return std::nullopt;
+    v1::TrainingJob job;
+    if (absl::Status read = all.Message(1, job); !read.ok()) return read;
+    for (const v1::WeightedCorpus& more : job.spec().more_corpora()) {
+      if (IdOf(more.corpus()) == corpus_id) return all.Text(0);
+    }
+  }
 }
 
 }  // namespace training_job_table

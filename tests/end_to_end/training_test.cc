@@ -197,6 +197,35 @@ TEST_F(TrainingTest, HoldsOutAWholeDocument) {
   EXPECT_LT(*blocks.progress->validation_perplexity, 8);
 }
 
+TEST_F(TrainingTest, TrainsOnSeveralTextsByTheirWeights) {
+  Upload("sea");
+  std::string other;
+  for (int i = 0; i < 150; ++i) other += "0123456789 is what they count. ";
+  ASSERT_TRUE(client_->UploadCorpus({.corpus_id = "numbers"}, client::TextSource(other)).ok());
+  client::TrainingSpec spec = SmallSpec();
+  spec.more_corpora = {{.corpus = "corpora/numbers", .weight = 3}};
+  spec.epochs = 40;
+  const auto job = client_->CreateTrainingJob(spec);
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->spec.corpus_weight, 1);
+  const absl::Status used = client_->DeleteCorpus("corpora/numbers");
+  EXPECT_EQ(ErrorReason(used), "CORPUS_IN_USE") << used;
+  ASSERT_TRUE(client_->WatchTrainingJob(job->name, {}, {}).ok());
+  ASSERT_EQ(client_->GetTrainingJob(job->name)->state, JobState::kSucceeded);
+  EXPECT_TRUE(client_->DeleteCorpus("corpora/numbers").ok());
+  // One model speaks both, each behind its own words.
+  const auto after = [this](const char* prompt) {
+    return Generate({.model = "models/sea",
+                     .prompt = prompt,
+                     .max_tokens = 12,
+                     .sampling = {.temperature = 0},
+                     .seed = 1})
+        .text;
+  };
+  EXPECT_EQ(after("the sea is calm and "), "the lamp is ");
+  EXPECT_EQ(after("what they count. 012"), "3456789 is w");
+}
+
 TEST_F(TrainingTest, ACancelledJobEndsAndPublishesNothing) {
   Upload("sea");
   const auto job = client_->CreateTrainingJob(LongSpec());

@@ -132,9 +132,24 @@ enum class ValidationSplit {
   kBlocks,
 };
 
+// A text among several that a model is trained on.
+struct WeightedCorpus {
+  // `corpora/ID`; required.
+  std::string corpus;
+  // Above 0 and at most 1,000,000; default 1.
+  std::optional<double> weight;
+
+  bool operator==(const WeightedCorpus&) const = default;
+};
+
 struct TrainingSpec {
   // `corpora/ID`; required.
   std::string corpus;
+  // Further texts; each has rows of every minibatch in proportion to its weight. 63 at most.
+  std::vector<WeightedCorpus> more_corpora;
+  // That of `corpus` beside those. Above 0 and at most 1,000,000; default 1 with more_corpora, else
+  // none.
+  std::optional<double> corpus_weight;
   // `models/ID`; required. Made when the job is created, unless it exists.
   std::string model;
   ModelConfig config;

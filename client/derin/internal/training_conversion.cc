@@ -132,6 +132,12 @@ void WriteWords(const WordSettings& from, v1::WordSettings& to) {
 TrainingSpec FromProto(const v1::TrainingSpec& from) {
   TrainingSpec to;
   to.corpus = from.corpus();
+  for (const v1::WeightedCorpus& more : from.more_corpora()) {
+    WeightedCorpus& corpus = to.more_corpora.emplace_back();
+    corpus.corpus = more.corpus();
+    DERIN_READ(more, corpus, weight);
+  }
+  DERIN_READ(from, to, corpus_weight);
   to.model = from.model();
   to.config = FromProto(from.config());
   DERIN_READ(from, to, max_tokens);
@@ -265,6 +271,12 @@ TrainingEvent FromProto(const v1::TrainingEvent& from) {
 v1::TrainingSpec ToProto(const TrainingSpec& from) {
   v1::TrainingSpec to;
   to.set_corpus(from.corpus);
+  for (const WeightedCorpus& more : from.more_corpora) {
+    v1::WeightedCorpus& corpus = *to.add_more_corpora();
+    corpus.set_corpus(more.corpus);
+    DERIN_WRITE(more, corpus, weight);
+  }
+  DERIN_WRITE(from, to, corpus_weight);
   to.set_model(from.model);
   *to.mutable_config() = ToProto(from.config);
   DERIN_WRITE(from, to, max_tokens);

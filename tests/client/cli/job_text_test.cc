@@ -84,6 +84,14 @@ TEST(JobText, SaysWhichWordsAModelKnows) {
       << out.str();
 }
 
+TEST(JobText, NamesEachTextWithItsWeight) {
+  client::TrainingSpec spec = Example().spec;
+  EXPECT_EQ(CorporaText(spec), "corpora/tm");
+  spec.corpus_weight = 0.5;
+  spec.more_corpora = {{.corpus = "corpora/a", .weight = 3}, {.corpus = "corpora/b"}};
+  EXPECT_EQ(CorporaText(spec), "corpora/tm = 0.5, corpora/a = 3, corpora/b = 1");
+}
+
 TEST(JobText, PrintsASpecification) {
   client::TrainingJob job = Example();
   job.spec.max_tokens = 10000;

@@ -149,6 +149,20 @@ TEST_F(TrainCommand, SendsWhichWordsToKnow) {
   EXPECT_FALSE(spec({"--tokens", "words"}).has_words());
 }
 
+TEST_F(TrainCommand, SeveralTextsHaveWeights) {
+  EXPECT_EQ(Run({"train", "--corpus", "a=3", "--corpus", "corpora/b", "--corpus", "c=0.5",
+                 "--model", "m", "--detach"})
+                .status,
+            kSuccess);
+  const v1::TrainingSpec& spec = asked_.training_job().spec();
+  EXPECT_EQ(spec.corpus(), "corpora/a");
+  EXPECT_EQ(spec.corpus_weight(), 3);
+  ASSERT_EQ(spec.more_corpora_size(), 2);
+  EXPECT_EQ(spec.more_corpora(0).ShortDebugString(), "corpus: \"corpora/b\"");
+  EXPECT_EQ(spec.more_corpora(1).ShortDebugString(), "corpus: \"corpora/c\" weight: 0.5");
+  EXPECT_EQ(Run({"train", "--corpus", "a=x", "--model", "m", "--detach"}).status, kBadUsage);
+}
+
 TEST_F(TrainCommand, AFlagOfOneOptimizerAsksForIt) {
   const auto optimizer = [this](std::vector<std::string> flags) {
     std::vector<std::string> words = {"train", "--corpus", "a", "--model", "b", "--detach"};

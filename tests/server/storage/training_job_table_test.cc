@@ -191,5 +191,16 @@ TEST_F(TrainingJobTableTest, ACorpusIsUsedUntilItsLastJobIsOver) {
   EXPECT_EQ(*training_job_table::FindUserOfCorpus(*database_, "text"), std::nullopt);
 }
 
+TEST_F(TrainingJobTableTest, SoIsEachOfSeveralCorpora) {
+  NewTrainingJob job = TestJob("a");
+  job.update.job.mutable_spec()->add_more_corpora()->set_corpus("corpora/further");
+  ASSERT_TRUE(training_job_table::Insert(*database_, job).ok());
+  EXPECT_EQ(*training_job_table::FindUserOfCorpus(*database_, "text"), "a");
+  EXPECT_EQ(*training_job_table::FindUserOfCorpus(*database_, "further"), "a");
+  EXPECT_EQ(*training_job_table::FindUserOfCorpus(*database_, "other"), std::nullopt);
+  Update(InState(job.update.job, v1::TrainingJob::STATE_SUCCEEDED));
+  EXPECT_EQ(*training_job_table::FindUserOfCorpus(*database_, "further"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace derin::server
