@@ -41,6 +41,15 @@ std::string CheckpointName(const std::string& job, int64_t step) {
   return absl::StrCat(ResourceName(kCollection, job), "/checkpoints/", step);
 }
 
+// "sea", or of several texts "sea, guide".
+std::string CorporaIds(const client::TrainingSpec& spec) {
+  std::string ids = ResourceId("corpora", spec.corpus);
+  for (const client::WeightedCorpus& more : spec.more_corpora) {
+    absl::StrAppend(&ids, ", ", ResourceId("corpora", more.corpus));
+  }
+  return ids;
+}
+
 void Print(const std::vector<client::TrainingJob>& jobs, Console& console) {
   Table table({{"JOB"},
                {"STATE"},
@@ -61,9 +70,8 @@ void Print(const std::vector<client::TrainingJob>& jobs, Console& console) {
       done = absl::StrCat(static_cast<int>(job.progress->fraction_done * 100), " %");
     }
     table.AddRow({ResourceId(kCollection, job.name), std::string(Name(job.state)),
-                  ResourceId("models", job.spec.model), ResourceId("corpora", job.spec.corpus),
-                  epoch, perplexity, done, absl::StrCat(job.share),
-                  LocalTime(job.create_time, console.time_zone)});
+                  ResourceId("models", job.spec.model), CorporaIds(job.spec), epoch, perplexity,
+                  done, absl::StrCat(job.share), LocalTime(job.create_time, console.time_zone)});
   }
   table.Print(console.out);
   for (const client::TrainingJob& job : jobs) {

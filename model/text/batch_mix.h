@@ -29,11 +29,11 @@ struct BatchMixConfig {
 // Where the windows of each minibatch start, for one text or for several.
 //
 // One text is read as BatchIterator says. Of several each has rows of its own, the first ones the
-// first text's, and is read in them as if it were trained on alone with so many rows: pass after
-// pass, each from an offset or in an order of its own, drawn with the seed plus the text's number.
-// A text of a large weight begins its next pass while others are in the middle of theirs, and a
-// pass goes on where the last epoch left it. An epoch is as many minibatches as all texts together
-// fill once.
+// first text's, and its windows there are those of a training on it alone with so many rows: pass
+// after pass, each from an offset or in an order of its own, drawn with the seed plus the text's
+// number. A text of a large weight begins its next pass while others are in the middle of theirs,
+// and a pass goes on where the last epoch left it. An epoch is as many minibatches as all texts
+// together fill once.
 class BatchMix {
  public:
   // As BatchIterator::Validate, of each part.

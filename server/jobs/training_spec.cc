@@ -267,14 +267,19 @@ absl::Status ResolveEarlyEnds(TrainingPlan& plan) {
 }
 
 // What no field decides alone: whether the text fills a minibatch, and the warm-up fits.
-absl::Status CheckTogether(TrainingPlan& plan) {
+absl::Status CheckTogether(const TrainingCorpora& corpora, TrainingPlan& plan) {
   const TrainingConfig& config = plan.config;
   const BatchMixConfig batches =
       Trainer::BatchesOf(config, plan.token_count - config.held_out_tokens);
-  if (absl::Status status = BatchMix::Validate(batches); !status.ok()) {
-    return Refusal(absl::StatusCode::kFailedPrecondition, "CORPUS_TOO_SHORT",
-                   absl::StrFormat("%s gives too few tokens for %s and %s: %s", plan.spec.corpus(),
-                                   SpecField("batch"), SpecField("steps"), status.message()));
+  for (size_t text = 0; text < batches.parts.size(); ++text) {
+    BatchMixConfig of_text = batches;
+    of_text.parts = {batches.parts[text]};
+    if (absl::Status status = BatchMix::Validate(of_text); !status.ok()) {
+      return Refusal(
+          absl::StatusCode::kFailedPrecondition, "CORPUS_TOO_SHORT",
+          absl::StrFormat("%s gives too few tokens for %s and %s: %s", corpora.corpora[text].name(),
+                          SpecField("batch"), SpecField("steps"), status.message()));
+    }
   }
   const BatchMix iterator(batches);
   const int64_t all_steps = iterator.StepsInEpochs(config.epochs);
@@ -339,7 +344,7 @@ absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
   if (absl::Status status = ResolveInitialWeights(plan); !status.ok()) return status;
   if (absl::Status status = ResolveCheckpoints(plan); !status.ok()) return status;
   if (absl::Status status = ResolveSample(plan); !status.ok()) return status;
-  if (absl::Status status = CheckTogether(plan); !status.ok()) return status;
+  if (absl::Status status = CheckTogether(corpora, plan); !status.ok()) return status;
   plan.device_bytes = DeviceBytes(plan, backend);
   return plan;
 }

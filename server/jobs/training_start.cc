@@ -1,5 +1,6 @@
 #include "server/jobs/training_start.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -199,9 +200,12 @@ v1::TrainingSpec FillFromStart(const v1::TrainingSpec& asked, const TrainingStar
   if (spec.validation_split() != of_start.validation_split() && !asked.has_validation_block()) {
     spec.clear_validation_block();
   }
-  if (spec.corpus() != of_start.corpus() && !start.state && !asked.has_max_tokens()) {
-    spec.clear_max_tokens();
-  }
+  const bool same_texts =
+      spec.corpus() == of_start.corpus() &&
+      std::equal(spec.more_corpora().begin(), spec.more_corpora().end(),
+                 of_start.more_corpora().begin(), of_start.more_corpora().end(),
+                 [](const auto& a, const auto& b) { return a.corpus() == b.corpus(); });
+  if (!same_texts && !start.state && !asked.has_max_tokens()) spec.clear_max_tokens();
   return spec;
 }
 

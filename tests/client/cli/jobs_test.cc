@@ -16,6 +16,7 @@ TEST_F(JobsCommand, ListShowsWhereEachJobStands) {
     running.set_state(v1::TrainingJob::STATE_RUNNING);
     running.mutable_spec()->set_model("models/tm");
     running.mutable_spec()->set_corpus("corpora/book");
+    running.mutable_spec()->add_more_corpora()->set_corpus("corpora/b");
     running.mutable_progress()->set_epoch(12);
     running.mutable_progress()->set_epochs(50);
     running.mutable_progress()->set_training_perplexity(5.31);
@@ -29,9 +30,9 @@ TEST_F(JobsCommand, ListShowsWhereEachJobStands) {
     return grpc::Status::OK;
   };
   EXPECT_EQ(Run({"jobs", "list"}).out,
-            "JOB     STATE    MODEL  CORPUS  EPOCH  PERPLEXITY  DONE  SHARE  CREATED\n"
-            "second  running  tm     book    12/50        5.31  23 %      3  1970-01-01 00:01:00\n"
-            "first   queued                      -           -     -      1  -\n");
+            "JOB     STATE    MODEL  CORPUS   EPOCH  PERPLEXITY  DONE  SHARE  CREATED\n"
+            "second  running  tm     book, b  12/50        5.31  23 %      3  1970-01-01 00:01:00\n"
+            "first   queued                       -           -     -      1  -\n");
   EXPECT_EQ(Run({"jobs", "list"}).err, "first waits: 1 job runs.\n");
 }
 

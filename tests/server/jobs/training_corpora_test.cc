@@ -87,6 +87,14 @@ TEST_F(TrainingCorporaTest, RowsGoByWeightAndEachHoldsOutItsEnd) {
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_TRUE(Same(again->spec, plan->spec));
 
+  spec.mutable_more_corpora(0)->set_weight(1);
+  spec.set_steps(60);
+  auto of_equals = FindCorpora(spec, *store);
+  const absl::Status short_one = ResolveTrainingSpec(spec, *of_equals, *backend, 1).status();
+  EXPECT_EQ(ErrorReason(short_one), "CORPUS_TOO_SHORT");
+  EXPECT_THAT(std::string(short_one.message()), HasSubstr("corpora/vowels gives too few tokens"));
+  spec.clear_steps();
+
   spec.set_max_tokens(500);
   EXPECT_EQ(ErrorField(ResolveTrainingSpec(spec, *found, *backend, 1).status()),
             "training_job.spec.max_tokens");

@@ -57,6 +57,35 @@ struct TrainingStartTest : TrainingGround {
   }
 };
 
+TEST_F(TrainingStartTest, FurtherTextsGoWithTheFirst) {
+  ASSERT_TRUE(AddCorpus("more", std::string(200, 'a')).ok());
+  v1::TrainingSpec asked = Fork();
+  asked.set_corpus("corpora/text");
+  asked.add_more_corpora()->set_corpus("corpora/more");
+  EXPECT_EQ(Filled(asked).more_corpora_size(), 1);
+  // What is read is another text then, and not as long.
+  asked.mutable_start_from()->set_weights_only(true);
+  EXPECT_FALSE(Filled(asked).has_max_tokens());
+  const auto job = jobs->Create(Request("fork", asked));
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->spec().max_tokens(), 600);
+  Tale(*jobs, "fork").AwaitEnd();
+
+  // That job's texts are all that a fork of it has, unless it says otherwise.
+  v1::TrainingSpec again;
+  again.mutable_start_from()->set_training_checkpoint(
+      jobs->ListCheckpoints("fork")->front().name());
+  EXPECT_EQ(Filled(again).more_corpora_size(), 1);
+  again.set_corpus("corpora/text");
+  EXPECT_EQ(Filled(again).more_corpora_size(), 0);
+  EXPECT_FALSE(Filled(again).has_corpus_weight());
+  again.add_more_corpora()->set_corpus("corpora/more");
+  again.mutable_more_corpora(0)->set_weight(5);
+  again.set_epochs(100);
+  const absl::Status refused = jobs->Create(Request("heavier", again)).status();
+  EXPECT_EQ(ErrorField(refused), "training_job.spec.more_corpora") << refused;
+}
+
 TEST_F(TrainingStartTest, WhatIsNotSaidIsTheSourcesOwn) {
   v1::TrainingSpec wanted = source;
   wanted.mutable_start_from()->set_training_checkpoint(checkpoint);
