@@ -64,6 +64,7 @@ BatchMix::BatchMix(const BatchMixConfig& config) {
     tokens += config.parts[part].token_count;
     rows += config.parts[part].rows;
   }
+  DERIN_CHECK(rows > 0 && config.steps > 0);
   // Each part fills a minibatch of its rows, so all of them fill one of all rows.
   if (texts_.size() > 1) steps_of_several_ = tokens / (rows * config.steps);
 }
