@@ -1,24 +1,12 @@
 #include "model/text/batch_iterator.h"
 
 #include <limits>
-#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "model/check.h"
-#include "model/sampling/philox.h"
+#include "model/text/partition_draw.h"
 
 namespace derin {
-namespace {
-
-// Draw number `number` of an epoch: an integer below `bound`.
-int64_t DrawBelow(uint64_t seed, int64_t epoch, uint32_t number, int64_t bound) {
-  const auto word = static_cast<uint64_t>(epoch);
-  const PhiloxBlock random = Philox4x32(RandomPurpose::kPartition, static_cast<uint32_t>(word),
-                                        static_cast<uint32_t>(word >> 32), number, seed);
-  return IntegerBelow(random.word[0], static_cast<uint32_t>(bound));
-}
-
-}  // namespace
 
 absl::Status BatchIterator::Validate(const BatchConfig& config) {
   if (config.batch < 1 || config.steps < 1) {
@@ -77,11 +65,7 @@ void BatchIterator::StartEpoch(int64_t epoch) {
   for (size_t i = 0; i < windows_.size(); ++i) {
     windows_[i] = offset_ + static_cast<int64_t>(i) * config_.steps;
   }
-  uint32_t number = 0;
-  for (size_t last = windows_.size() - 1; last > 0; --last) {
-    const int64_t other = DrawBelow(config_.seed, epoch, ++number, static_cast<int64_t>(last) + 1);
-    std::swap(windows_[last], windows_[static_cast<size_t>(other)]);
-  }
+  Shuffle(config_.seed, epoch, 1, windows_);  // draw 0 was the offset
 }
 
 void BatchIterator::Starts(int64_t index, absl::Span<int64_t> starts) const {

@@ -5,23 +5,27 @@
 #include <numeric>
 
 #include "model/check.h"
-#include "model/sampling/philox.h"
+#include "model/text/partition_draw.h"
 
 namespace derin {
 namespace {
 
-// The numbers below `count` in an order drawn by `seed`. Drawn as for a partition, of an epoch that
-// never comes: -1.
+// The numbers below `count` in an order drawn by `seed`: that of a partition's epoch that never
+// comes.
 std::vector<int64_t> Shuffled(int64_t count, uint64_t seed) {
   std::vector<int64_t> order(static_cast<size_t>(count));
   std::iota(order.begin(), order.end(), int64_t{0});
-  uint32_t number = 0;
-  for (size_t last = order.size() - 1; last > 0; --last) {
-    const PhiloxBlock random =
-        Philox4x32(RandomPurpose::kPartition, 0xffffffff, 0xffffffff, number++, seed);
-    std::swap(order[last], order[IntegerBelow(random.word[0], static_cast<uint32_t>(last) + 1)]);
-  }
+  Shuffle(seed, /*epoch=*/-1, 0, order);
   return order;
+}
+
+// Adds a range behind the others, which becomes one with the last where they touch.
+void Add(const TokenRange& range, std::vector<TokenRange>& ranges) {
+  if (!ranges.empty() && ranges.back().end == range.begin) {
+    ranges.back().end = range.end;
+  } else {
+    ranges.push_back(range);
+  }
 }
 
 }  // namespace
@@ -41,12 +45,7 @@ std::vector<TokenRange> HeldOutBlocks(int64_t tokens, double share, int64_t bloc
   std::sort(drawn.begin(), drawn.end());
   std::vector<TokenRange> ranges;
   for (const int64_t one : drawn) {
-    const TokenRange range = {one * block, std::min((one + 1) * block, tokens)};
-    if (!ranges.empty() && ranges.back().end == range.begin) {
-      ranges.back().end = range.end;
-    } else {
-      ranges.push_back(range);
-    }
+    Add({one * block, std::min((one + 1) * block, tokens)}, ranges);
   }
   // A last block of a single token is too little to measure.
   if (CountOf(ranges) < 2) --ranges.front().begin;
@@ -74,13 +73,7 @@ std::vector<TokenRange> HeldOutDocuments(absl::Span<const int64_t> tokens, doubl
   int64_t begin = 0;
   for (size_t i = 0; i < tokens.size(); ++i) {
     const int64_t end = begin + tokens[i];
-    if (held_out[i]) {
-      if (!ranges.empty() && ranges.back().end == begin) {
-        ranges.back().end = end;
-      } else {
-        ranges.push_back({begin, end});
-      }
-    }
+    if (held_out[i]) Add({begin, end}, ranges);
     begin = end;
   }
   return ranges;

@@ -19,10 +19,6 @@ using v1::TrainingJob;
 
 namespace {
 
-// How long to wait before the store is tried again: it fails when the disk is full, and nothing
-// here can help that.
-constexpr absl::Duration kStoreRetry = absl::Seconds(5);
-
 void LogBeginning(const TrainingJob& job) {
   std::vector<LogField> fields = {{"training_job", std::string(IdOf(job.name()))},
                                   {"attempt", int64_t{job.attempt()}}};

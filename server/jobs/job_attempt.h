@@ -9,6 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "server/jobs/device_shares.h"
 #include "server/jobs/job_ledger.h"
 #include "server/jobs/job_watchers.h"
@@ -21,6 +22,10 @@ namespace derin::server {
 // thread; all else for any.
 class JobAttempt {
  public:
+  // How long to wait before the store is tried again: it fails when the disk is full, and nothing
+  // here can help that.
+  static constexpr absl::Duration kStoreRetry = absl::Seconds(5);
+
   // All outlive the attempt.
   struct Surroundings {
     const TrainingRun::Surroundings& training;

@@ -15,9 +15,6 @@ using v1::TrainingJob;
 
 namespace {
 
-// How long to wait before the store is tried again: it fails when the disk is full, and nothing
-// here can help that.
-constexpr absl::Duration kStoreRetry = absl::Seconds(5);
 // Generation frees memory too, and tells nobody.
 constexpr absl::Duration kRoomRetry = absl::Seconds(1);
 
@@ -136,7 +133,7 @@ void JobRunner::Loop() {
     const absl::StatusOr<bool> began = BeginNext();
     if (!began.ok()) {
       spdlog::error("The next training job cannot begin: {}", Text(began.status().message()));
-      stop_.WaitForNotificationWithTimeout(kStoreRetry);
+      stop_.WaitForNotificationWithTimeout(JobAttempt::kStoreRetry);
     } else if (!*began) {
       AwaitWork();
     }

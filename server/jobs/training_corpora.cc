@@ -117,8 +117,4 @@ absl::StatusOr<std::string> JoinTexts(TrainingCorpora& corpora, const BlobStore&
   return joined;
 }
 
-int64_t TokensOf(const v1::Corpus& corpus, v1::Tokenization tokenization) {
-  return tokenization == v1::TOKENIZATION_BYTES ? corpus.size_bytes() : corpus.character_count();
-}
-
 }  // namespace derin::server

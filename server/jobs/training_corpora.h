@@ -37,7 +37,10 @@ absl::StatusOr<TrainingCorpora> FindCorpora(v1::TrainingSpec& spec, MetadataStor
 // Their texts, one behind the other. DATA_LOSS, reason CORPUS_DAMAGED.
 absl::StatusOr<std::string> JoinTexts(TrainingCorpora& corpora, const BlobStore& blobs);
 
-// How many tokens `corpus` has, where they are no words.
-int64_t TokensOf(const v1::Corpus& corpus, v1::Tokenization tokenization);
+// How many tokens a v1::Corpus or v1::CorpusDocument has, where they are no words.
+template <typename Text>
+int64_t TokensOf(const Text& text, v1::Tokenization tokenization) {
+  return tokenization == v1::TOKENIZATION_BYTES ? text.size_bytes() : text.character_count();
+}
 
 }  // namespace derin::server

@@ -61,7 +61,7 @@ absl::Status ResolveModel(const v1::Corpus& corpus, const Backend& backend,
   plan.parameter_count = ParameterLayout(*model).count();
   *spec.mutable_config() = ToProto(*model, *tokenization);
 
-  plan.token_count = words.value_or(bytes ? corpus.size_bytes() : corpus.character_count());
+  plan.token_count = words.value_or(TokensOf(corpus, spec.config().tokenization()));
   if (spec.has_max_tokens()) {
     if (absl::Status status =
             CheckInteger("max_tokens", spec.max_tokens(), 2, std::numeric_limits<int64_t>::max());

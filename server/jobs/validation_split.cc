@@ -44,9 +44,7 @@ Ranges HoldOutDocuments(const v1::TrainingSpec& spec, const Text& text) {
   std::vector<int64_t> sizes;
   int64_t rest = text.token_count;  // those behind max_tokens do not count
   for (const v1::CorpusDocument& document : text.corpus.documents()) {
-    const int64_t size =
-        std::min(rest, tokenization == v1::TOKENIZATION_BYTES ? document.size_bytes()
-                                                              : document.character_count());
+    const int64_t size = std::min(rest, TokensOf(document, tokenization));
     if (size == 0) break;
     sizes.push_back(size);
     rest -= size;
