@@ -54,7 +54,9 @@ Fields SpecFields(const client::TrainingJob& job) {
   const client::TrainingSpec& spec = job.spec;
   std::string text = CorporaText(spec);
   if (spec.max_tokens.has_value()) {
-    absl::StrAppend(&text, ", first ", WholeNumber(*spec.max_tokens), " tokens");
+    const bool several = !spec.more_corpora.empty();
+    absl::StrAppend(&text, several ? ", up to " : ", ", WholeNumber(*spec.max_tokens),
+                    several ? " tokens of each" : " tokens");
   }
   if (const double share = spec.validation_share.value_or(0); share > 0) {
     absl::StrAppend(&text, ", ", Shortest(share * 100), " % held out");

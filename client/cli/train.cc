@@ -119,7 +119,7 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
         "--weights-only", options.weights_only,
         "of that checkpoint take the weights alone, with a fresh optimiser from step 0");
     AddNumber(command, "--max-tokens", spec.max_tokens,
-              "train on the first N tokens only, held-out ones included [all]");
+              "train on the first N tokens of each corpus only, held-out ones included [all]");
     AddNumber(command, "--validation-share", spec.validation_share,
               "share of the tokens that is held out for validation, 0 to 0.5 [0]");
     AddEnum(command, "--validation-split", spec.validation_split, kValidationSplitNames,

@@ -85,20 +85,4 @@ int64_t CountOf(absl::Span<const TokenRange> ranges) {
   return count;
 }
 
-void MoveBehind(absl::Span<const TokenRange> ranges, std::vector<int32_t>& tokens) {
-  std::vector<int32_t> moved;
-  moved.reserve(static_cast<size_t>(CountOf(ranges)));
-  auto to = tokens.begin();
-  int64_t from = 0;
-  for (const TokenRange& range : ranges) {
-    DERIN_CHECK(range.begin >= from && range.end <= static_cast<int64_t>(tokens.size()));
-    // In place: what is written is never behind what is read.
-    to = std::copy(tokens.begin() + from, tokens.begin() + range.begin, to);
-    moved.insert(moved.end(), tokens.begin() + range.begin, tokens.begin() + range.end);
-    from = range.end;
-  }
-  to = std::copy(tokens.begin() + from, tokens.end(), to);
-  std::copy(moved.begin(), moved.end(), to);
-}
-
 }  // namespace derin

@@ -8,8 +8,8 @@
 namespace derin {
 
 // Which tokens of a text are held out for validation. The rest is joined and trained on, and they
-// are joined and measured: where two parts meet it is as where one document ends and the next
-// begins.
+// are joined and measured (see training_tokens.h): where two parts meet it is as where one document
+// ends and the next begins.
 
 // Tokens [begin, end) of a text.
 struct TokenRange {
@@ -36,8 +36,5 @@ std::vector<TokenRange> HeldOutDocuments(absl::Span<const int64_t> tokens, doubl
 
 // How many tokens they are.
 int64_t CountOf(absl::Span<const TokenRange> ranges);
-
-// Moves them, which are in order, behind all other tokens; both stay in their order.
-void MoveBehind(absl::Span<const TokenRange> ranges, std::vector<int32_t>& tokens);
 
 }  // namespace derin

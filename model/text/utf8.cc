@@ -1,5 +1,7 @@
 #include "model/text/utf8.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_format.h"
 
 namespace derin {
@@ -53,6 +55,16 @@ std::optional<DecodedCharacter> DecodeCharacter(std::string_view text) {
   const Beginning beginning = Examine(text);
   if (beginning.found != Found::kWhole) return std::nullopt;
   return DecodedCharacter{beginning.code_point, beginning.length};
+}
+
+size_t WholeCharacterBytes(std::string_view text) {
+  // The last lead byte is among the last four.
+  for (size_t back = 1; back <= std::min<size_t>(text.size(), 4); ++back) {
+    const size_t at = text.size() - back;
+    if ((static_cast<uint8_t>(text[at]) & 0xC0) == 0x80) continue;
+    return Examine(text.substr(at)).found == Found::kCut ? at : text.size();
+  }
+  return text.size();
 }
 
 void AppendCharacter(char32_t code_point, std::string& out) {

@@ -19,6 +19,10 @@ struct DecodedCharacter {
 // Empty when `text` does not start with a whole valid character.
 std::optional<DecodedCharacter> DecodeCharacter(std::string_view text);
 
+// How many bytes at the front of `text`, which is valid but may end inside a character, are whole
+// characters.
+size_t WholeCharacterBytes(std::string_view text);
+
 // Appends `code_point` as UTF-8.
 void AppendCharacter(char32_t code_point, std::string& out);
 

@@ -1,10 +1,8 @@
 #include "model/text/vocabulary.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "model/text/utf8.h"
 
 namespace derin {
 
@@ -15,22 +13,14 @@ Vocabulary::Vocabulary(std::vector<char32_t> characters) : characters_(std::move
   }
 }
 
-Vocabulary Vocabulary::FromText(std::string_view text) {
-  absl::flat_hash_map<char32_t, int64_t> counts;
-  while (const auto character = DecodeCharacter(text)) {
-    ++counts[character->code_point];
-    text.remove_prefix(character->length);
-  }
-  std::vector<std::pair<int64_t, char32_t>>
-      order;  // the negative count, so that the least is first
-  order.reserve(counts.size());
-  for (const auto& [character, count] : counts) order.emplace_back(-count, character);
-  std::sort(order.begin(), order.end());
+Vocabulary Vocabulary::Of(const CharacterCounter& characters) {
+  return Vocabulary(characters.ByFrequency());
+}
 
-  std::vector<char32_t> characters;
-  characters.reserve(order.size());
-  for (const auto& [count, character] : order) characters.push_back(character);
-  return Vocabulary(std::move(characters));
+Vocabulary Vocabulary::FromText(std::string_view text) {
+  CharacterCounter characters;
+  characters.Append(text);
+  return Of(characters);
 }
 
 absl::StatusOr<Vocabulary> Vocabulary::FromCharacters(std::vector<char32_t> characters) {

@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "model/text/character_counter.h"
 
 namespace derin {
 
@@ -16,7 +17,9 @@ class Vocabulary {
  public:
   static constexpr int32_t kUnknown = 0;
 
-  // Of the characters of `text`, which is valid UTF-8.
+  // Of the characters that were counted.
+  static Vocabulary Of(const CharacterCounter& characters);
+  // Of those of `text`, which is valid UTF-8.
   static Vocabulary FromText(std::string_view text);
   // As stored: `characters[i]` is the character with id i + 1. INVALID_ARGUMENT when one is there
   // twice or is not a Unicode scalar value.

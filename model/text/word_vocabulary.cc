@@ -58,39 +58,30 @@ int32_t WordVocabulary::Id(std::string_view word) const {
 }
 
 absl::Status WordCounter::Append(std::string_view piece) {
-  constexpr size_t kAtOnce = 65'536;  // so that a text of any size is not copied whole
-  while (!piece.empty()) {
-    const size_t bytes = std::min(piece.size(), kAtOnce);
-    held_ += piece.substr(0, bytes);
-    piece.remove_prefix(bytes);
-    if (absl::Status status = Count(/*last=*/false); !status.ok()) return status;
-  }
-  return absl::OkStatus();
+  reader_.Append(piece, [this](std::string_view word) { Count(word); });
+  return TooMany();
 }
 
-absl::Status WordCounter::Finish() { return Count(/*last=*/true); }
+absl::Status WordCounter::Finish() {
+  reader_.Finish([this](std::string_view word) { Count(word); });
+  return TooMany();
+}
 
-absl::Status WordCounter::Count(bool last) {
-  std::string_view rest = held_;
-  while (!rest.empty()) {
-    // A character that the piece's end cuts is whole with the next.
-    if (!last && rest.size() < 2 * kMostTokenBytes) break;
-    const size_t bytes = WordTokenBytes(rest, /*last=*/true).value_or(rest.size());
-    const absl::string_view word = Key(rest.substr(0, bytes));
-    if (auto found = counts_.find(word); found != counts_.end()) {
-      ++found->second;
-    } else if (static_cast<int64_t>(counts_.size()) < most_distinct_) {
-      counts_.emplace(word, 1);
-    } else {
-      return absl::InvalidArgumentError(
-          absl::StrFormat("the text has more than %d different words, which are too many to count",
-                          most_distinct_));
-    }
-    ++token_count_;
-    rest.remove_prefix(bytes);
+void WordCounter::Count(std::string_view word) {
+  ++token_count_;
+  if (const auto found = counts_.find(Key(word)); found != counts_.end()) {
+    ++found->second;
+  } else if (static_cast<int64_t>(counts_.size()) < most_distinct_) {
+    counts_.emplace(word, 1);
+  } else {
+    too_many_ = true;
   }
-  held_.erase(0, held_.size() - rest.size());
-  return absl::OkStatus();
+}
+
+absl::Status WordCounter::TooMany() const {
+  if (!too_many_) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "the text has more than %d different words, which are too many to count", most_distinct_));
 }
 
 int32_t WordCounter::VocabularySize(int32_t max_vocabulary, int64_t min_count) const {

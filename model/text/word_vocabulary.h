@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "model/text/word_reader.h"
 
 namespace derin {
 
@@ -59,10 +60,12 @@ class WordCounter {
   WordVocabulary Vocabulary(int32_t max_vocabulary, int64_t min_count) const;
 
  private:
-  absl::Status Count(bool last);
+  void Count(std::string_view word);
+  absl::Status TooMany() const;
 
-  const int64_t most_distinct_;
-  std::string held_;  // the beginning of a token
+  int64_t most_distinct_;
+  WordReader reader_;
+  bool too_many_ = false;
   int64_t token_count_ = 0;
   absl::flat_hash_map<std::string, int64_t> counts_;
 };

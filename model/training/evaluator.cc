@@ -6,16 +6,15 @@
 
 namespace derin {
 
-Evaluator::Evaluator(Backend& backend, const StackConfig& config)
-    : backend_(backend), layout_(config) {}
+Evaluator::Evaluator(Backend& backend, const StackConfig& config, View corpus)
+    : backend_(backend), layout_(config), corpus_(corpus) {}
 
 absl::StatusOr<std::unique_ptr<Evaluator>> Evaluator::Create(Backend& backend,
-                                                             const StackConfig& config,
-                                                             absl::Span<const int32_t> tokens,
+                                                             const StackConfig& config, View tokens,
                                                              int steps, int batch) {
-  DERIN_CHECK(tokens.size() >= 2);
-  auto evaluator = std::unique_ptr<Evaluator>(new Evaluator(backend, config));
-  const auto targets = static_cast<int64_t>(tokens.size()) - 1;
+  DERIN_CHECK(tokens.count >= 2);
+  auto evaluator = std::unique_ptr<Evaluator>(new Evaluator(backend, config, tokens));
+  const auto targets = static_cast<int64_t>(tokens.count) - 1;
   evaluator->rows_ = static_cast<int>(std::clamp<int64_t>(targets / steps, 1, batch));
   evaluator->row_length_ = targets / evaluator->rows_;
   evaluator->steps_ = static_cast<int>(std::min<int64_t>(steps, evaluator->row_length_));
@@ -24,7 +23,6 @@ absl::StatusOr<std::unique_ptr<Evaluator>> Evaluator::Create(Backend& backend,
   const ElementType real = StateType(config.precision);
   const size_t state = B * StateElements(config);
   const std::pair<Buffer*, std::pair<ElementType, size_t>> wanted[] = {
-      {&evaluator->corpus_, {ElementType::kI32, tokens.size()}},
       {&evaluator->starts_, {ElementType::kI64, B}},
       {&evaluator->tokens_, {ElementType::kI32, window}},
       {&evaluator->targets_, {ElementType::kI32, window}},
@@ -37,10 +35,6 @@ absl::StatusOr<std::unique_ptr<Evaluator>> Evaluator::Create(Backend& backend,
     if (!allocated.ok()) return allocated.status();
     *buffer = *std::move(allocated);
   }
-  auto queue = backend.NewQueue(QueuePriority::kTraining);
-  if (!queue.ok()) return queue.status();
-  backend.Upload(**queue, tokens.data(), evaluator->corpus_.view());
-  if (absl::Status status = (*queue)->Finish(); !status.ok()) return status;
   return evaluator;
 }
 
@@ -59,7 +53,7 @@ absl::StatusOr<LossTotal> Evaluator::Evaluate(Queue& queue, RecurrentStack& stac
     const View tokens = tokens_.view().Slice(0, T * B), targets = targets_.view().Slice(0, T * B),
                top = top_.view().Slice(0, T * B * H);
     backend_.Upload(queue, starts.data(), starts_.view());
-    backend_.GatherWindow(queue, corpus_.view(), starts_.view(), tokens, targets);
+    backend_.GatherWindow(queue, corpus_, starts_.view(), tokens, targets);
     stack.Forward(queue, ForwardMode::kInference, static_cast<int>(T), rows_, tokens, state_.view(),
                   state_out_.view(), top);
     backend_.ProjectAndLoss(queue, top, head, targets, loss_.view(), View{}, HeadViews{});

@@ -4,7 +4,6 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 #include "model/backend/backend.h"
 #include "model/network/parameters.h"
 #include "model/training/loss_total.h"
@@ -16,10 +15,10 @@ namespace derin {
 // there are rows are left out at the end.
 class Evaluator {
  public:
-  // `tokens` are at least 2; `steps` and `batch` bound the windows.
+  // `tokens`, i32 on `backend`, are at least 2 and outlive it; `steps` and `batch` bound the
+  // windows.
   static absl::StatusOr<std::unique_ptr<Evaluator>> Create(Backend& backend,
-                                                           const StackConfig& config,
-                                                           absl::Span<const int32_t> tokens,
+                                                           const StackConfig& config, View tokens,
                                                            int steps, int batch);
 
   // Cross-entropy of the model with `parameters` (flat, as ParameterLayout) through `stack`, which
@@ -27,14 +26,15 @@ class Evaluator {
   absl::StatusOr<LossTotal> Evaluate(Queue& queue, RecurrentStack& stack, View parameters);
 
  private:
-  Evaluator(Backend& backend, const StackConfig& config);
+  Evaluator(Backend& backend, const StackConfig& config, View corpus);
 
   Backend& backend_;
   const ParameterLayout layout_;
   int steps_ = 0;  // T
   int rows_ = 0;   // B
   int64_t row_length_ = 0;
-  Buffer corpus_, starts_, tokens_, targets_, state_, state_out_, top_, loss_;
+  const View corpus_;
+  Buffer starts_, tokens_, targets_, state_, state_out_, top_, loss_;
 };
 
 }  // namespace derin

@@ -22,16 +22,26 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Backend& backend,
                                                          const TrainingConfig& config,
                                                          absl::Span<const int32_t> tokens,
                                                          const Parameters& initial) {
-  const int64_t trained = static_cast<int64_t>(tokens.size()) - config.held_out_tokens;
-  const BatchMixConfig batches = BatchesOf(config, trained);
+  const auto count = static_cast<int64_t>(tokens.size());
+  const BatchMixConfig batches = BatchesOf(config, count - config.held_out_tokens);
   if (absl::Status status = BatchMix::Validate(batches); !status.ok()) return status;
-  auto trainer = std::unique_ptr<Trainer>(new Trainer(backend, config, BatchMix(batches)));
-  trainer->total_steps_ =
-      config.early_ends.LastStep(trainer->batches_.StepsInEpochs(config.epochs));
-  if (absl::Status status = trainer->Allocate(tokens.first(trained), initial); !status.ok()) {
-    return status;
-  }
-  if (const auto held_out = tokens.subspan(trained); !held_out.empty()) {
+  auto uploaded = TrainingTokens::Of(backend, tokens, config.held_out_tokens);
+  if (!uploaded.ok()) return uploaded.status();
+  return Create(backend, config, *std::move(uploaded), initial);
+}
+
+absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Backend& backend,
+                                                         const TrainingConfig& config,
+                                                         TrainingTokens tokens,
+                                                         const Parameters& initial) {
+  const View held_out = tokens.held_out().view();
+  DERIN_CHECK(static_cast<int64_t>(held_out.count) == config.held_out_tokens);
+  const BatchMixConfig batches =
+      BatchesOf(config, static_cast<int64_t>(tokens.trained().view().count));
+  if (absl::Status status = BatchMix::Validate(batches); !status.ok()) return status;
+  auto trainer = std::unique_ptr<Trainer>(new Trainer(backend, config, batches, std::move(tokens)));
+  if (absl::Status status = trainer->Allocate(initial); !status.ok()) return status;
+  if (!held_out.empty()) {
     auto evaluator = Evaluator::Create(backend, config.model, held_out, config.steps, config.batch);
     if (!evaluator.ok()) return evaluator.status();
     trainer->evaluator_ = *std::move(evaluator);
@@ -39,14 +49,17 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Backend& backend,
   return trainer;
 }
 
-Trainer::Trainer(Backend& backend, const TrainingConfig& config, BatchMix batches)
+Trainer::Trainer(Backend& backend, const TrainingConfig& config, const BatchMixConfig& batches,
+                 TrainingTokens tokens)
     : backend_(backend),
       config_(config),
       layout_(config.model),
-      batches_(std::move(batches)),
+      batches_(batches),
+      total_steps_(config.early_ends.LastStep(batches_.StepsInEpochs(config.epochs))),
+      text_(std::move(tokens)),
       starts_on_host_(config.batch) {}
 
-absl::Status Trainer::Allocate(absl::Span<const int32_t> tokens, const Parameters& initial) {
+absl::Status Trainer::Allocate(const Parameters& initial) {
   const StackConfig& model = config_.model;
   const ElementType real = StateType(model.precision);
   const size_t B = config_.batch, window = B * config_.steps, H = model.hidden;
@@ -68,7 +81,6 @@ absl::Status Trainer::Allocate(absl::Span<const int32_t> tokens, const Parameter
       {&state_.hidden, real, state},
       {&hidden_out_, real, state},
       {&gradients_, real, parameters},
-      {&corpus_, ElementType::kI32, tokens.size()},
       {&starts_, ElementType::kI64, B},
       {&learning_rate_, ElementType::kF64, 1},
       {&dropout_, ElementType::kI64, config_.dropout > 0 ? 2u : 0u},
@@ -88,7 +100,6 @@ absl::Status Trainer::Allocate(absl::Span<const int32_t> tokens, const Parameter
   if (!queue.ok()) return queue.status();
   queue_ = *std::move(queue);
 
-  backend_.Upload(*queue_, tokens.data(), corpus_.view());
   UploadReals(backend_, *queue_, initial.values, state_.parameters.view());
   if (const View scale = state_.loss_scale.view(); !scale.empty()) {
     const double first[] = {LossScale::kFirst, 0};
@@ -145,7 +156,8 @@ void Trainer::EnqueueStep(Queue& queue) {
   const HeadViews head = Head(parameters), d_head = Head(gradients);
   const size_t stack_count = layout_.stack_count();
 
-  backend_.GatherWindow(queue, corpus_.view(), starts_.view(), tokens_.view(), targets_.view());
+  backend_.GatherWindow(queue, text_.trained().view(), starts_.view(), tokens_.view(),
+                        targets_.view());
   if (config_.partition == Partition::kRandom) backend_.Zero(queue, state_.hidden.view());
   stack_->Forward(queue, ForwardMode::kTraining, config_.steps, config_.batch, tokens_.view(),
                   state_.hidden.view(), hidden_out_.view(), top_.view(), dropout_.view());

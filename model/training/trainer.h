@@ -16,6 +16,7 @@
 #include "model/training/learning_rate.h"
 #include "model/training/loss_total.h"
 #include "model/training/training_end.h"
+#include "model/training/training_tokens.h"
 
 namespace derin {
 
@@ -26,12 +27,13 @@ struct TrainingConfig {
   int batch = 32;  // B
   int steps = 35;  // T
   Partition partition = Partition::kSequential;
-  // The texts that are trained on, one behind the other, and how many rows read each, B in all.
+  // The texts that are trained on, one behind the other, without what is held out, and how many
+  // rows read each, B in all.
   // Empty: one text.
   std::vector<BatchPart> parts;
   int64_t epochs = 500;
   EarlyEnds early_ends;
-  // So many tokens at the end of the text are held out for validation: 0, or 2 and more.
+  // So many tokens of the text are held out for validation: 0, or 2 and more.
   int64_t held_out_tokens = 0;
   // Share of each layer's output, but the last one's, that a step drops, in [0, 1).
   double dropout = 0;
@@ -92,8 +94,14 @@ class Trainer {
   // How minibatches are cut from so many tokens that are trained on.
   static BatchMixConfig BatchesOf(const TrainingConfig& config, int64_t trained);
 
-  // FAILED_PRECONDITION when `tokens` are too few (see BatchMix::Validate); RESOURCE_EXHAUSTED
-  // with the bytes wanted and free.
+  // `tokens` are on `backend`, and as many of them held out as `config` says. FAILED_PRECONDITION
+  // when they are too few (see BatchMix::Validate); RESOURCE_EXHAUSTED with the bytes wanted and
+  // free.
+  static absl::StatusOr<std::unique_ptr<Trainer>> Create(Backend& backend,
+                                                         const TrainingConfig& config,
+                                                         TrainingTokens tokens,
+                                                         const Parameters& initial);
+  // The same of tokens on the host, the last of which are held out.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(Backend& backend,
                                                          const TrainingConfig& config,
                                                          absl::Span<const int32_t> tokens,
@@ -143,8 +151,9 @@ class Trainer {
   absl::StatusOr<Parameters> PublishableParameters();
 
  private:
-  Trainer(Backend& backend, const TrainingConfig& config, BatchMix batches);
-  absl::Status Allocate(absl::Span<const int32_t> tokens, const Parameters& initial);
+  Trainer(Backend& backend, const TrainingConfig& config, const BatchMixConfig& batches,
+          TrainingTokens tokens);
+  absl::Status Allocate(const Parameters& initial);
   // The stack with an earlier choice, or one of its own.
   absl::Status MakeStack(std::string_view saved_choice);
   void EnqueueStep(Queue& queue);
@@ -167,12 +176,12 @@ class Trainer {
   BatchMix batches_;
   int64_t total_steps_ = 0;
   TrainerState state_;
+  const TrainingTokens text_;
 
   std::unique_ptr<Queue> queue_;
   std::unique_ptr<RecurrentStack> stack_;
   std::unique_ptr<Recording> recorded_step_;
   std::unique_ptr<Evaluator> evaluator_;  // null when nothing is held out
-  Buffer corpus_;                         // i32, all tokens trained on
   // What changes from step to step; the last is i64 [2], of RecurrentStack::Forward, or empty.
   Buffer starts_, learning_rate_, dropout_;
   Buffer tokens_, targets_, top_, d_top_, hidden_out_, gradients_, step_figures_;

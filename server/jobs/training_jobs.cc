@@ -7,6 +7,7 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/jobs/checkpoint_files.h"
+#include "server/jobs/text_reading.h"
 #include "server/jobs/training_spec.h"
 #include "server/jobs/training_start.h"
 #include "server/jobs/word_spec.h"
@@ -114,21 +115,17 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
     spec = FillFromStart(spec, *found);
     start = *std::move(found);
   }
-  auto corpora = FindCorpora(spec, parts_.store);
-  if (!corpora.ok()) return corpora.status();
-  std::optional<int> vocabulary;
-  std::optional<JobStart> job_start;
+  auto texts = FindTexts(spec, parts_.store);
+  if (!texts.ok()) return texts.status();
   if (start.has_value()) {
-    absl::Status agrees = CheckAgainstStart(spec, corpora->joined, *start);
+    absl::Status agrees = CheckAgainstStart(spec, *texts, *start);
     if (!agrees.ok()) return agrees;
-    vocabulary = start->model.tokenizer.vocabulary_size();
-    job_start = std::move(start->blobs);
-  } else if (corpora->several()) {
-    if (auto text = JoinTexts(*corpora, parts_.blobs); !text.ok()) return text.status();
   }
-  const auto words = ResolveWords(corpora->joined, start ? &*start : nullptr, parts_.blobs, spec);
-  if (!words.ok()) return words.status();
-  auto plan = ResolveTrainingSpec(spec, *corpora, parts_.backend, RandomBits(), vocabulary, *words);
+  absl::Status status = ResolveWordSettings(start ? &*start : nullptr, spec);
+  if (!status.ok()) return status;
+  status = CountTexts(spec, start ? &start->model.tokenizer : nullptr, parts_.blobs, *texts);
+  if (!status.ok()) return status;
+  auto plan = ResolveTrainingSpec(spec, *texts, parts_.backend, RandomBits());
   if (!plan.ok()) return plan.status();
   // It can wait until those that run have ended.
   if (absl::Status fits = CheckMemory(*plan, parts_.backend, runner_.MemoryInUse()); !fits.ok()) {
@@ -142,7 +139,7 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
        .request_id = request.request_id(),
        .request_sha256 = digest,
        .validate_only = request.validate_only(),
-       .start = std::move(job_start),
+       .start = start ? std::optional(std::move(start->blobs)) : std::nullopt,
        .owner = owner,
        .priority = request.training_job().priority(),
        .share = ShareOf(request.training_job()),

@@ -14,7 +14,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "model/network/parameters.h"
 #include "server/jobs/checkpoint_files.h"
-#include "server/jobs/word_spec.h"
+#include "server/jobs/text_reading.h"
 #include "server/registry/proto_conversion.h"
 #include "server/status/error.h"
 #include "server/storage/resource_name.h"
@@ -30,18 +30,14 @@ constexpr absl::Duration kLongestTimeLeft = absl::Hours(24 * 365 * 100);
 // Of the learning rate, once a training has diverged.
 constexpr double kRateFactorAfterDivergence = 0.1;
 
-absl::StatusOr<Tokenizer> TokenizerOf(const v1::TrainingSpec& spec, std::string_view text) {
-  switch (spec.config().tokenization()) {
-    case v1::TOKENIZATION_BYTES:
-      return Tokenizer::Bytes();
-    case v1::TOKENIZATION_WORDS: {
-      auto words = WordsOf(spec, text);
-      if (!words.ok()) return words.status();
-      return Tokenizer::Words(*std::move(words));
-    }
-    default:
-      return Tokenizer::Characters(Vocabulary::FromText(text));
-  }
+// That of the weights that a training begins with, else one of the texts, which are counted then.
+absl::StatusOr<Tokenizer> TokenizerOf(const v1::TrainingSpec& spec,
+                                      const std::optional<ModelFile>& first, const BlobStore& blobs,
+                                      TrainingTexts& texts) {
+  if (!first.has_value()) return MakeTokenizer(spec, blobs, texts);
+  absl::Status counted = CountTexts(spec, &first->tokenizer, blobs, texts);
+  if (!counted.ok()) return counted;
+  return first->tokenizer;
 }
 
 // What a trainer's error means.
@@ -67,8 +63,8 @@ void SweepBlobs(MetadataStore& store, BlobStore& blobs) {
 absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundings& surroundings,
                                                                  const v1::TrainingJob& job) {
   v1::TrainingSpec spec = job.spec();
-  auto corpora = FindCorpora(spec, surroundings.store);
-  if (!corpora.ok()) return corpora.status();
+  auto texts = FindTexts(spec, surroundings.store);
+  if (!texts.ok()) return texts.status();
   const auto start = surroundings.store.GetTrainingStart(IdOf(job.name()));
   if (!start.ok()) return start.status();
   std::optional<ModelFile> first;  // what it begins with, where that is not drawn
@@ -77,29 +73,26 @@ absl::StatusOr<std::unique_ptr<TrainingRun>> TrainingRun::Create(const Surroundi
     if (!model.ok()) return CheckpointError(model.status(), NameOf(job.spec().start_from()));
     first = *std::move(model);
   }
-  // First, since it says which vocabulary several texts have together.
-  auto text = JoinTexts(*corpora, surroundings.blobs);
-  if (!text.ok()) return text.status();
-  auto plan =
-      ResolveTrainingSpec(job.spec(), *corpora, surroundings.backend, job.spec().seed(),
-                          first ? std::optional(first->tokenizer.vocabulary_size()) : std::nullopt,
-                          ResolvedWords(job.spec()));
+  auto tokenizer = TokenizerOf(spec, first, surroundings.blobs, *texts);
+  if (!tokenizer.ok()) return tokenizer.status();
+  auto plan = ResolveTrainingSpec(spec, *texts, surroundings.backend, spec.seed());
   if (!plan.ok()) return plan.status();
   if (absl::Status fits = CheckMemory(*plan, surroundings.backend); !fits.ok()) return fits;
-  auto normalization = FromProto(corpora->joined.normalization(), "normalization");
+  auto normalization = FromProto(texts->texts.front().corpus.normalization(), "normalization");
   if (!normalization.ok()) return normalization.status();
 
-  auto tokenizer = first ? first->tokenizer : TokenizerOf(job.spec(), *text);
-  if (!tokenizer.ok()) return tokenizer.status();
-  std::vector<int32_t> tokens = tokenizer->Encode(*text, plan->token_count).tokens;
-  MoveBehind(plan->held_out, tokens);
+  auto tokens = TrainingTokens::Create(surroundings.backend, plan->token_count, plan->held_out);
+  if (!tokens.ok()) return tokens.status();
+  absl::Status encoded =
+      EncodeTexts(*texts, *tokenizer, plan->spec.max_tokens(), surroundings.blobs, *tokens);
+  if (!encoded.ok()) return encoded;
   std::unique_ptr<TrainingRun> run(new TrainingRun(
-      surroundings, job, *std::move(plan), *std::move(tokenizer), corpora->joined, *normalization));
+      surroundings, job, *std::move(plan), *std::move(tokenizer), texts->sha256, *normalization));
   const TrainingConfig& config = run->plan_.config;
   Parameters initial =
       first ? std::move(first->parameters) : InitialParameters(config.model, config.seed);
   if (run->plan_.forget_bias) SetForgetBias(config.model, *run->plan_.forget_bias, initial);
-  auto trainer = Trainer::Create(surroundings.backend, config, tokens, initial);
+  auto trainer = Trainer::Create(surroundings.backend, config, *std::move(tokens), initial);
   if (!trainer.ok()) return trainer.status();
   run->trainer_ = *std::move(trainer);
   const absl::StatusOr<bool> has_checkpoint = run->GoOnFromNewest();
@@ -127,14 +120,14 @@ absl::Status TrainingRun::StartFigures() {
 }
 
 TrainingRun::TrainingRun(const Surroundings& surroundings, const v1::TrainingJob& job,
-                         TrainingPlan plan, Tokenizer tokenizer, const v1::Corpus& corpus,
+                         TrainingPlan plan, Tokenizer tokenizer, std::string texts_sha256,
                          Normalization normalization)
     : surroundings_(surroundings),
       job_id_(IdOf(job.name())),
       attempt_(job.attempt()),
       plan_(std::move(plan)),
       tokenizer_(std::move(tokenizer)),
-      corpus_sha256_(corpus.sha256()),
+      texts_sha256_(std::move(texts_sha256)),
       normalization_(normalization),
       trained_tokens_(surroundings.metrics.training_tokens.With(IdOf(job.spec().model()))),
       account_(surroundings.usage != nullptr && !job.owner().empty()
@@ -238,7 +231,7 @@ absl::Status TrainingRun::TryWriteCheckpoint() {
   *checkpoint.mutable_create_time() = ToTimestamp(surroundings_.wall_clock());
   checkpoint.set_size_bytes(model_blob->size_bytes + state_blob->size_bytes);
   checkpoint.set_engine_id(engine_id());
-  checkpoint.set_corpus_sha256(corpus_sha256_);
+  checkpoint.set_corpus_sha256(texts_sha256_);
   *checkpoint.mutable_training_time() = ToProtoDuration(training_time_);
   if (const auto progress = Progress(); progress.has_value()) {
     checkpoint.set_training_perplexity(progress->training_perplexity());

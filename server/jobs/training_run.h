@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "derin/v1/corpus.pb.h"
 #include "derin/v1/training.pb.h"
 #include "model/backend/backend.h"
 #include "model/checkpoint/trainer_state_file.h"
@@ -100,7 +99,7 @@ class TrainingRun {
 
  private:
   TrainingRun(const Surroundings& surroundings, const v1::TrainingJob& job, TrainingPlan plan,
-              Tokenizer tokenizer, const v1::Corpus& corpus, Normalization normalization);
+              Tokenizer tokenizer, std::string texts_sha256, Normalization normalization);
   // Of a job that has no checkpoint of its own yet: `start` is what it begins with.
   absl::Status Begin(const v1::StartFrom& from, const std::optional<JobStart>& start);
   // Whether what counts towards an end goes on from where a checkpoint has it.
@@ -128,7 +127,7 @@ class TrainingRun {
   const int attempt_;
   const TrainingPlan plan_;
   const Tokenizer tokenizer_;
-  const std::string corpus_sha256_;
+  const std::string texts_sha256_;
   const Normalization normalization_;
   std::unique_ptr<Trainer> trainer_;
   std::shared_ptr<TrainingCurve> curve_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <string_view>
 
@@ -42,35 +43,46 @@ absl::Status CheckOffered(Precision precision, const Backend& backend) {
   return InvalidField(SpecField("config.precision"), std::string(status.message()));
 }
 
-// The network, and how many tokens there are for it.
-absl::Status ResolveModel(const v1::Corpus& corpus, const Backend& backend,
-                          std::optional<int> vocabulary, std::optional<int64_t> words,
-                          TrainingPlan& plan) {
+// The network.
+absl::Status ResolveModel(const TrainingTexts& texts, const Backend& backend, TrainingPlan& plan) {
   v1::TrainingSpec& spec = plan.spec;
   auto tokenization = FromProto(spec.config().tokenization(), SpecField("config.tokenization"));
   if (!tokenization.ok()) return tokenization.status();
-  const bool bytes = *tokenization == Tokenization::kBytes;
-  if (words.has_value()) vocabulary = spec.words().max_vocabulary();
-  auto model = FromProto(
-      spec.config(),
-      bytes ? Tokenizer::Bytes().vocabulary_size() : vocabulary.value_or(corpus.vocabulary_size()),
-      SpecField("config"));
+  int vocabulary = texts.vocabulary_size;
+  if (*tokenization == Tokenization::kBytes) vocabulary = Tokenizer::Bytes().vocabulary_size();
+  if (*tokenization == Tokenization::kWords) {
+    if (vocabulary < 2) {
+      return InvalidField(
+          SpecField("words.min_count"),
+          absl::StrFormat("got %d, and the text has no word so often", spec.words().min_count()));
+    }
+    spec.mutable_words()->set_max_vocabulary(vocabulary);
+  }
+  auto model = FromProto(spec.config(), vocabulary, SpecField("config"));
   if (!model.ok()) return model.status();
   if (absl::Status status = CheckOffered(model->precision, backend); !status.ok()) return status;
   plan.config.model = *model;
   plan.parameter_count = ParameterLayout(*model).count();
   *spec.mutable_config() = ToProto(*model, *tokenization);
+  return absl::OkStatus();
+}
 
-  plan.token_count = words.value_or(TokensOf(corpus, spec.config().tokenization()));
+// How many tokens there are for it.
+absl::Status ResolveTokens(const TrainingTexts& texts, TrainingPlan& plan) {
+  v1::TrainingSpec& spec = plan.spec;
+  int64_t most = std::numeric_limits<int64_t>::max();
   if (spec.has_max_tokens()) {
-    if (absl::Status status =
-            CheckInteger("max_tokens", spec.max_tokens(), 2, std::numeric_limits<int64_t>::max());
-        !status.ok()) {
-      return status;
-    }
-    plan.token_count = std::min(plan.token_count, spec.max_tokens());
+    absl::Status status = CheckInteger("max_tokens", spec.max_tokens(), 2, most);
+    if (!status.ok()) return status;
+    most = spec.max_tokens();
   }
-  spec.set_max_tokens(plan.token_count);
+  for (const TrainingText& text : texts.texts) {
+    const std::vector<int64_t> documents = text.DocumentTokens(spec.config().tokenization());
+    const int64_t all = std::accumulate(documents.begin(), documents.end(), int64_t{0});
+    plan.text_tokens.push_back(std::min(all, most));
+    plan.token_count += plan.text_tokens.back();
+  }
+  spec.set_max_tokens(*std::max_element(plan.text_tokens.begin(), plan.text_tokens.end()));
   return absl::OkStatus();
 }
 
@@ -113,27 +125,20 @@ absl::Status ResolveBatches(TrainingPlan& plan) {
 }
 
 // Which rows of a minibatch read which of several texts.
-absl::Status ResolveParts(const TrainingCorpora& corpora, TrainingPlan& plan) {
-  if (!corpora.several()) return absl::OkStatus();
-  const v1::Tokenization tokenization = plan.spec.config().tokenization();
-  int64_t all = 0;
-  for (const v1::Corpus& corpus : corpora.corpora) {
-    plan.config.parts.push_back({.token_count = TokensOf(corpus, tokenization)});
-    all += plan.config.parts.back().token_count;
-  }
-  if (plan.token_count != all) {
-    return InvalidField(SpecField("max_tokens"),
-                        absl::StrFormat("got %d, wanted none with %s", plan.spec.max_tokens(),
-                                        SpecField("more_corpora")));
-  }
-  const auto texts = static_cast<int>(corpora.corpora.size());
-  if (texts > plan.config.batch) {
+absl::Status ResolveParts(const TrainingTexts& texts, TrainingPlan& plan) {
+  if (!texts.several()) return absl::OkStatus();
+  const auto count = static_cast<int>(texts.texts.size());
+  if (count > plan.config.batch) {
     return InvalidField(SpecField("batch"),
                         absl::StrFormat("got %d, wanted at least a row for each of the %d corpora",
-                                        plan.config.batch, texts));
+                                        plan.config.batch, count));
   }
-  const std::vector<int> rows = RowsByWeight(corpora.weights, plan.config.batch);
-  for (size_t i = 0; i < rows.size(); ++i) plan.config.parts[i].rows = rows[i];
+  std::vector<double> weights;
+  for (const TrainingText& text : texts.texts) weights.push_back(text.weight);
+  const std::vector<int> rows = RowsByWeight(weights, plan.config.batch);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    plan.config.parts.push_back({.token_count = plan.text_tokens[i], .rows = rows[i]});
+  }
   return absl::OkStatus();
 }
 
@@ -267,7 +272,7 @@ absl::Status ResolveEarlyEnds(TrainingPlan& plan) {
 }
 
 // What no field decides alone: whether the text fills a minibatch, and the warm-up fits.
-absl::Status CheckTogether(const TrainingCorpora& corpora, TrainingPlan& plan) {
+absl::Status CheckTogether(const TrainingTexts& texts, TrainingPlan& plan) {
   const TrainingConfig& config = plan.config;
   const BatchMixConfig batches =
       Trainer::BatchesOf(config, plan.token_count - config.held_out_tokens);
@@ -275,10 +280,10 @@ absl::Status CheckTogether(const TrainingCorpora& corpora, TrainingPlan& plan) {
     BatchMixConfig of_text = batches;
     of_text.parts = {batches.parts[text]};
     if (absl::Status status = BatchMix::Validate(of_text); !status.ok()) {
-      return Refusal(
-          absl::StatusCode::kFailedPrecondition, "CORPUS_TOO_SHORT",
-          absl::StrFormat("%s gives too few tokens for %s and %s: %s", corpora.corpora[text].name(),
-                          SpecField("batch"), SpecField("steps"), status.message()));
+      return Refusal(absl::StatusCode::kFailedPrecondition, "CORPUS_TOO_SHORT",
+                     absl::StrFormat("%s gives too few tokens for %s and %s: %s",
+                                     texts.texts[text].corpus.name(), SpecField("batch"),
+                                     SpecField("steps"), status.message()));
     }
   }
   const BatchMix iterator(batches);
@@ -317,22 +322,18 @@ int64_t DeviceBytes(const TrainingPlan& plan, const Backend& backend) {
 }  // namespace
 
 absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
-                                                 const TrainingCorpora& corpora,
-                                                 const Backend& backend, uint64_t seed,
-                                                 std::optional<int> vocabulary,
-                                                 std::optional<int64_t> words) {
+                                                 const TrainingTexts& texts, const Backend& backend,
+                                                 uint64_t seed) {
   TrainingPlan plan;
   plan.spec = spec;
   if (!spec.has_seed()) plan.spec.set_seed(seed);
   plan.config.seed = plan.spec.seed();
   if (absl::Status status = ResolveNames(plan.spec); !status.ok()) return status;
-  if (absl::Status status = ResolveModel(corpora.joined, backend, vocabulary, words, plan);
-      !status.ok()) {
-    return status;
-  }
+  if (absl::Status status = ResolveModel(texts, backend, plan); !status.ok()) return status;
+  if (absl::Status status = ResolveTokens(texts, plan); !status.ok()) return status;
   if (absl::Status status = ResolveBatches(plan); !status.ok()) return status;
-  if (absl::Status status = ResolveParts(corpora, plan); !status.ok()) return status;
-  if (absl::Status status = ResolveValidationSplit(corpora, plan); !status.ok()) return status;
+  if (absl::Status status = ResolveParts(texts, plan); !status.ok()) return status;
+  if (absl::Status status = ResolveValidationSplit(texts, plan); !status.ok()) return status;
   if (absl::Status status = ResolveOptimizer(plan.spec, plan.config.optimizer); !status.ok())
     return status;
   if (absl::Status status =
@@ -344,7 +345,7 @@ absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
   if (absl::Status status = ResolveInitialWeights(plan); !status.ok()) return status;
   if (absl::Status status = ResolveCheckpoints(plan); !status.ok()) return status;
   if (absl::Status status = ResolveSample(plan); !status.ok()) return status;
-  if (absl::Status status = CheckTogether(corpora, plan); !status.ok()) return status;
+  if (absl::Status status = CheckTogether(texts, plan); !status.ok()) return status;
   plan.device_bytes = DeviceBytes(plan, backend);
   return plan;
 }

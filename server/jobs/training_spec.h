@@ -5,13 +5,12 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "derin/v1/corpus.pb.h"
 #include "derin/v1/training.pb.h"
 #include "model/backend/backend.h"
 #include "model/text/held_out.h"
 #include "model/training/trainer.h"
 #include "server/jobs/drawn_text.h"
-#include "server/jobs/training_corpora.h"
+#include "server/jobs/training_texts.h"
 
 namespace derin::server {
 
@@ -19,7 +18,8 @@ namespace derin::server {
 struct TrainingPlan {
   v1::TrainingSpec spec;  // nothing that has a default is left unset
   TrainingConfig config;
-  int64_t token_count = 0;           // of the text that is read, held-out tokens included
+  std::vector<int64_t> text_tokens;  // that are read of each text, held-out tokens included
+  int64_t token_count = 0;           // of all of them
   std::vector<TokenRange> held_out;  // of those
   int64_t total_epochs = 0;          // begun at most
   int64_t total_steps = 0;           // at most
@@ -34,17 +34,13 @@ struct TrainingPlan {
 };
 
 // Puts the documented defaults in place of what `spec` leaves unset (`seed` for its seed) and
-// checks every field, alone and with the others, against `corpora` and what `backend` can do. A
-// resolved spec resolves to itself. INVALID_ARGUMENT names the field at fault, such as
-// `training_job.spec.batch`; FAILED_PRECONDITION, reason CORPUS_TOO_SHORT, when the text does not
-// fill one minibatch. Says nothing about memory. `vocabulary` is how many tokens the weights know
-// that the training begins with, where they are not drawn; else it is the corpus's. Where tokens
-// are words it is that of the resolved `spec.words`, and `words` how many the corpus has.
+// checks every field, alone and with the others, against `texts`, which were counted (see
+// text_reading.h), and what `backend` can do. A resolved spec resolves to itself. INVALID_ARGUMENT
+// names the field at fault, such as `training_job.spec.batch`; FAILED_PRECONDITION, reason
+// CORPUS_TOO_SHORT, when a text does not fill its rows of one minibatch. Says nothing about memory.
 absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
-                                                 const TrainingCorpora& corpora,
-                                                 const Backend& backend, uint64_t seed,
-                                                 std::optional<int> vocabulary = std::nullopt,
-                                                 std::optional<int64_t> words = std::nullopt);
+                                                 const TrainingTexts& texts, const Backend& backend,
+                                                 uint64_t seed);
 
 // RESOURCE_EXHAUSTED, reason DEVICE_MEMORY_FULL, with the bytes wanted and free when `plan` does
 // not fit now; with `passing_bytes`, not even once those are free too.

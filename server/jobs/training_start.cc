@@ -90,11 +90,11 @@ absl::Status CheckNetwork(const v1::ModelConfig& got, const TrainingStart& start
 }
 
 // What the place in the text and the optimiser's moments depend on.
-absl::Status CheckGoesOn(const v1::TrainingSpec& spec, const v1::Corpus& corpus,
+absl::Status CheckGoesOn(const v1::TrainingSpec& spec, const TrainingTexts& texts,
                          const TrainingStart& start) {
   const v1::TrainingSpec& job = *start.job_spec;
   const bool same_text = start.corpus_sha256.empty() ? spec.corpus() == job.corpus()
-                                                     : corpus.sha256() == start.corpus_sha256;
+                                                     : texts.sha256 == start.corpus_sha256;
   if (!same_text) {
     return InvalidField(absl::StrCat(kSpec, "corpus"),
                         absl::StrFormat("got %s, wanted the text that %s was trained on, or "
@@ -209,10 +209,10 @@ v1::TrainingSpec FillFromStart(const v1::TrainingSpec& asked, const TrainingStar
   return spec;
 }
 
-absl::Status CheckAgainstStart(const v1::TrainingSpec& spec, const v1::Corpus& corpus,
+absl::Status CheckAgainstStart(const v1::TrainingSpec& spec, const TrainingTexts& texts,
                                const TrainingStart& start) {
   if (absl::Status status = CheckNetwork(spec.config(), start); !status.ok()) return status;
-  const auto normalization = FromProto(corpus.normalization(), "normalization");
+  const auto normalization = FromProto(texts.texts.front().corpus.normalization(), "normalization");
   if (!normalization.ok()) return normalization.status();
   if (*normalization != start.model.normalization) {
     return InvalidField(
@@ -222,7 +222,7 @@ absl::Status CheckAgainstStart(const v1::TrainingSpec& spec, const v1::Corpus& c
                         NormalizationName(*normalization),
                         NormalizationName(start.model.normalization), start.name));
   }
-  return start.state.has_value() ? CheckGoesOn(spec, corpus, start) : absl::OkStatus();
+  return start.state.has_value() ? CheckGoesOn(spec, texts, start) : absl::OkStatus();
 }
 
 }  // namespace derin::server

@@ -5,10 +5,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "derin/v1/corpus.pb.h"
 #include "derin/v1/training.pb.h"
 #include "model/checkpoint/model_file.h"
 #include "model/checkpoint/trainer_state_file.h"
+#include "server/jobs/training_texts.h"
 #include "server/storage/blob_store.h"
 #include "server/storage/metadata_store.h"
 
@@ -34,7 +34,7 @@ v1::TrainingSpec FillFromStart(const v1::TrainingSpec& asked, const TrainingStar
 
 // INVALID_ARGUMENT naming the field of `spec`, which FillFromStart gave, that does not go with
 // `start`.
-absl::Status CheckAgainstStart(const v1::TrainingSpec& spec, const v1::Corpus& corpus,
+absl::Status CheckAgainstStart(const v1::TrainingSpec& spec, const TrainingTexts& texts,
                                const TrainingStart& start);
 
 }  // namespace derin::server

@@ -14,11 +14,13 @@ namespace {
 
 constexpr int32_t kDefaultBlock = 1024, kLeastBlock = 256, kMostBlock = 1 << 30;
 
-// A text of the training: all of it, or what max_tokens leaves.
+// A text of the training, and how much of it is read.
 struct Text {
-  const v1::Corpus& corpus;
+  const TrainingText& text;
   int64_t token_count;
   uint64_t seed;
+
+  const std::string& name() const { return text.corpus.name(); }
 };
 using Ranges = absl::StatusOr<std::vector<TokenRange>>;
 
@@ -27,24 +29,16 @@ Ranges HoldOutBlocks(const v1::TrainingSpec& spec, const Text& text) {
   if (block >= text.token_count) {
     return InvalidField(SpecField("validation_block"),
                         absl::StrFormat("got %d, wanted fewer than the %d tokens that %s gives",
-                                        block, text.token_count, text.corpus.name()));
+                                        block, text.token_count, text.name()));
   }
   return HeldOutBlocks(text.token_count, spec.validation_share(), block, text.seed);
 }
 
 Ranges HoldOutDocuments(const v1::TrainingSpec& spec, const Text& text) {
-  const v1::Tokenization tokenization = spec.config().tokenization();
-  if (tokenization != v1::TOKENIZATION_CHARACTERS && tokenization != v1::TOKENIZATION_BYTES) {
-    return InvalidField(
-        SpecField("validation_split"),
-        absl::StrFormat("got VALIDATION_SPLIT_DOCUMENTS with %s, wanted characters or bytes, of "
-                        "which it is known how many a document has",
-                        v1::Tokenization_Name(tokenization)));
-  }
   std::vector<int64_t> sizes;
   int64_t rest = text.token_count;  // those behind max_tokens do not count
-  for (const v1::CorpusDocument& document : text.corpus.documents()) {
-    const int64_t size = std::min(rest, TokensOf(document, tokenization));
+  for (const int64_t tokens : text.text.DocumentTokens(spec.config().tokenization())) {
+    const int64_t size = std::min(rest, tokens);
     if (size == 0) break;
     sizes.push_back(size);
     rest -= size;
@@ -54,7 +48,7 @@ Ranges HoldOutDocuments(const v1::TrainingSpec& spec, const Text& text) {
         SpecField("validation_split"),
         absl::StrFormat("got VALIDATION_SPLIT_DOCUMENTS, wanted another one, or a corpus of two "
                         "documents or more: of %s %d are read",
-                        text.corpus.name(), sizes.size()));
+                        text.name(), sizes.size()));
   }
   std::vector<TokenRange> ranges = HeldOutDocuments(sizes, spec.validation_share(), text.seed);
   if (const int64_t held_out = CountOf(ranges); held_out < 2) {
@@ -109,23 +103,21 @@ absl::Status ResolveFields(v1::TrainingSpec& spec) {
 
 }  // namespace
 
-absl::Status ResolveValidationSplit(const TrainingCorpora& corpora, TrainingPlan& plan) {
+absl::Status ResolveValidationSplit(const TrainingTexts& texts, TrainingPlan& plan) {
   TrainingConfig& config = plan.config;
   if (absl::Status status = ResolveFields(plan.spec); !status.ok()) return status;
   if (plan.spec.validation_share() == 0) return absl::OkStatus();
   int64_t begin = 0;
-  for (size_t i = 0; i < corpora.corpora.size(); ++i) {
-    const Text text{
-        .corpus = corpora.corpora[i],
-        .token_count = corpora.several() ? config.parts[i].token_count : plan.token_count,
-        .seed = config.seed + i};
-    const Ranges ranges = HoldOut(plan.spec, text);
+  for (size_t i = 0; i < texts.texts.size(); ++i) {
+    const int64_t token_count = plan.text_tokens[i];
+    const Ranges ranges = HoldOut(
+        plan.spec, {.text = texts.texts[i], .token_count = token_count, .seed = config.seed + i});
     if (!ranges.ok()) return ranges.status();
     for (const TokenRange& range : *ranges) {
       plan.held_out.push_back({begin + range.begin, begin + range.end});
     }
-    if (corpora.several()) config.parts[i].token_count -= CountOf(*ranges);
-    begin += text.token_count;
+    if (texts.several()) config.parts[i].token_count -= CountOf(*ranges);
+    begin += token_count;
   }
   config.held_out_tokens = CountOf(plan.held_out);
   return absl::OkStatus();

@@ -145,7 +145,7 @@ absl::Status CorpusUpload::BeginDocument(std::string_view name) {
   document_names_.emplace(std::string(name));
   corpus_.add_documents()->set_name(std::string(name));
   normalizer_ = Normalizer(normalization_);
-  document_statistics_ = TextStatistics();
+  document_characters_ = CharacterCounter();
   return absl::OkStatus();
 }
 
@@ -160,8 +160,8 @@ absl::Status CorpusUpload::EndDocument() {
         absl::StrFormat("nothing of the document %s is there after normalization %s",
                         Quoted(last.name()), std::string(NormalizationName(normalization_))));
   }
-  last.set_character_count(document_statistics_.character_count());
-  last.set_vocabulary_size(document_statistics_.distinct_characters() + 1);
+  last.set_character_count(document_characters_.character_count());
+  last.set_vocabulary_size(document_characters_.distinct_characters() + 1);
   return absl::OkStatus();
 }
 
@@ -193,11 +193,11 @@ absl::Status CorpusUpload::Take(std::string_view chunk) {
 }
 
 absl::Status CorpusUpload::WriteNormalized() {
-  statistics_.Append(normalized_);
+  characters_.Append(normalized_);
   if (!corpus_.documents().empty()) {
     v1::CorpusDocument& last = *corpus_.mutable_documents()->rbegin();
     last.set_size_bytes(last.size_bytes() + static_cast<int64_t>(normalized_.size()));
-    document_statistics_.Append(normalized_);
+    document_characters_.Append(normalized_);
   }
   absl::Status status = writer_.Append(normalized_);
   normalized_.clear();
@@ -230,9 +230,9 @@ absl::StatusOr<Blob> CorpusUpload::Close(absl::Time now) {
   *corpus_.mutable_create_time() = ToTimestamp(now);
   corpus_.set_size_bytes(blob->size_bytes);
   corpus_.set_sha256(blob->sha256);
-  corpus_.set_character_count(statistics_.character_count());
-  corpus_.set_vocabulary_size(statistics_.distinct_characters() + 1);
-  for (auto& [character, count] : statistics_.MostFrequent(kMostFrequent)) {
+  corpus_.set_character_count(characters_.character_count());
+  corpus_.set_vocabulary_size(characters_.distinct_characters() + 1);
+  for (auto& [character, count] : characters_.MostFrequent(kMostFrequent)) {
     v1::CharacterCount& one = *corpus_.add_most_frequent();
     one.set_character(std::move(character));
     one.set_count(count);

@@ -11,7 +11,6 @@
 #include "absl/time/time.h"
 #include "derin/v1/corpus.pb.h"
 #include "model/text/normalization.h"
-#include "server/rpc/text_statistics.h"
 #include "server/storage/blob_store.h"
 #include "server/storage/metadata_store.h"
 #include "server/storage/sha256.h"
@@ -83,8 +82,8 @@ class CorpusUpload {
   const int64_t max_bytes_;
   Sha256 sent_sha256_;
   int64_t sent_bytes_ = 0;
-  TextStatistics statistics_;
-  TextStatistics document_statistics_;  // of the last document
+  CharacterCounter characters_;
+  CharacterCounter document_characters_;  // of the last document
   absl::flat_hash_set<std::string> document_names_;
   std::string normalized_;              // not written yet
   std::unique_ptr<UploadLease> lease_;  // null: it ends with the call

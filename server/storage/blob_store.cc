@@ -84,6 +84,8 @@ absl::StatusOr<BlobReader> BlobStore::NewReader(std::string_view sha256) const {
   std::ifstream file(folder_ / sha256, std::ios::binary | std::ios::ate);
   if (!file.is_open()) return Damaged(sha256, "is missing");
   const auto size_bytes = static_cast<int64_t>(file.tellg());
+  // Of nothing no last piece would tell.
+  if (size_bytes == 0 && sha256 != Sha256Hex("")) return Damaged(sha256, "is damaged: it is empty");
   file.seekg(0);
   return BlobReader(std::string(sha256), std::move(file), size_bytes);
 }

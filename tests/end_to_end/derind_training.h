@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "derin/v1/corpus.grpc.pb.h"
 #include "derin/v1/model.grpc.pb.h"
@@ -16,17 +17,31 @@ namespace derin::server {
 // Small trainings of a derind, from outside.
 class DerindTrainingTest : public DerindTest {
  protected:
+  // The corpus that SpecOf trains on.
   void Upload(const std::shared_ptr<grpc::Channel>& channel) {
+    std::string text;
+    for (int i = 0; i < 40; ++i) text += "abcdefghi ";
+    Upload(channel, "text", {{"", text}});
+  }
+  struct Document {
+    std::string name, text;  // no name: the text is all of the corpus
+  };
+  void Upload(const std::shared_ptr<grpc::Channel>& channel, const std::string& id,
+              const std::vector<Document>& documents) {
     TestContext context;
     v1::Corpus corpus;
     const auto writer = v1::CorpusService::NewStub(channel)->UploadCorpus(&context, &corpus);
     v1::UploadCorpusRequest message;
-    message.mutable_header()->set_corpus_id("text");
+    message.mutable_header()->set_corpus_id(id);
     writer->Write(message);
-    std::string text;
-    for (int i = 0; i < 40; ++i) text += "abcdefghi ";
-    message.set_chunk(text);
-    writer->Write(message);
+    for (const Document& document : documents) {
+      if (!document.name.empty()) {
+        message.mutable_document()->set_name(document.name);
+        writer->Write(message);
+      }
+      message.set_chunk(document.text);
+      writer->Write(message);
+    }
     writer->WritesDone();
     ASSERT_TRUE(writer->Finish().ok());
   }

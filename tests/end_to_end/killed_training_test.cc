@@ -51,6 +51,54 @@ TEST_F(KilledTrainingTest, GoesOnFromItsLastCheckpointToTheSameWeights) {
   }
 }
 
+// Words of two texts, of one of which they hold out whole documents: all that is not kept and has
+// to be made from the texts again.
+TEST_F(KilledTrainingTest, SeveralTextsOfWordsAreReadAgainAsTheyWere) {
+  v1::TrainingSpec spec = SpecOf(/*epochs=*/2000);
+  spec.mutable_config()->set_tokenization(v1::TOKENIZATION_WORDS);
+  spec.mutable_config()->set_layers(2);
+  spec.mutable_config()->set_embedding(8);
+  spec.set_dropout(0.2);
+  spec.set_corpus("corpora/shelf");
+  v1::WeightedCorpus& more = *spec.add_more_corpora();
+  more.set_corpus("corpora/notes");
+  more.set_weight(3);
+  spec.set_batch(4);
+  spec.set_steps(5);
+  spec.set_max_tokens(300);
+  spec.set_validation_split(v1::VALIDATION_SPLIT_DOCUMENTS);
+  std::string sea, shore, note;
+  for (int i = 0; i < 40; ++i) sea += " the sea rises and the lamp turns" + std::to_string(i % 7);
+  for (int i = 0; i < 20; ++i) shore += " a boat is on the shore" + std::to_string(i % 5);
+  for (int i = 0; i < 30; ++i) note += " oil for the lamp, and rope" + std::to_string(i % 3);
+  const std::vector<Document> shelf = {{"sea", sea}, {"shore", shore}, {"late", "never read"}};
+  const std::vector<Document> notes = {{"first", note}, {"second", note + " at sea"}};
+  {
+    Derind derind(Arguments());
+    derind.AwaitOutput("serves on");
+    const auto channel = NewChannel();
+    Upload(channel, "shelf", shelf);
+    Upload(channel, "notes", notes);
+    Create(channel, "killed", spec);
+    while (Checkpoints(channel, "killed") == 0) sched_yield();
+    derind.Kill(SIGKILL);
+    EXPECT_EQ(derind.ExitStatus(), -1);
+  }
+  Derind derind(Arguments());
+  derind.AwaitOutput("serves on");
+  const auto channel = NewChannel();
+  Create(channel, "whole", spec);
+  bool resumed = false;
+  Watch(channel, "killed", [&](const v1::WatchTrainingJobResponse& response) {
+    resumed = resumed || response.event().kind() == v1::TrainingEvent::KIND_RESUMED;
+    return false;
+  });
+  EXPECT_TRUE(resumed);
+  Watch(channel, "whole", [](const auto&) { return false; });
+  EXPECT_NE(WeightsOf(channel, "whole"), "");
+  EXPECT_EQ(WeightsOf(channel, "killed"), WeightsOf(channel, "whole"));
+}
+
 // Six trainings that have every pair of: a cell and an optimiser, schedule, precision or partition;
 // and any two of these four.
 std::vector<v1::TrainingSpec> AllPairs(bool has_bf16, v1::TrainingSpec spec) {

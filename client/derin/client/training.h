@@ -107,7 +107,7 @@ struct TrainingSample {
   bool operator==(const TrainingSample&) const = default;
 };
 
-// Which words a model knows whose tokens are words: the most frequent ones of the corpus.
+// Which words a model knows whose tokens are words: the most frequent ones of its corpora.
 struct WordSettings {
   // Tokens at most, `<unk>` included: up to 65,536 with an embedding, 1,024 without; default
   // 10,000, or 1,024. In replies how many there are.
@@ -153,7 +153,8 @@ struct TrainingSpec {
   // `models/ID`; required. Made when the job is created, unless it exists.
   std::string model;
   ModelConfig config;
-  // Train on the first so many tokens only, held-out ones included; at least 2. Default: all.
+  // Train on the first so many tokens of each corpus only, held-out ones included; at least 2.
+  // Default: all.
   std::optional<int64_t> max_tokens;
   // Share of those tokens that is held out for validation, in [0, 0.5]; default 0.
   std::optional<double> validation_share;

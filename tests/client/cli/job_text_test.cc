@@ -104,7 +104,7 @@ TEST(JobText, PrintsASpecification) {
   std::ostringstream out;
   PrintSpec(job, out);
   EXPECT_EQ(out.str(),
-            "corpus       corpora/tm, first 10,000 tokens, 10 % held out in blocks of 1,024\n"
+            "corpus       corpora/tm, 10,000 tokens, 10 % held out in blocks of 1,024\n"
             "model        models/tm\n"
             "network      lstm 2 x 256 on characters, 800,284 parameters\n"
             "dropout      0.25\n"

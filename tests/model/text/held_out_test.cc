@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <numeric>
 #include <set>
 
 namespace derin {
@@ -83,17 +82,6 @@ TEST(HeldOutDocuments, AreThoseThatTheShareHasRoomFor) {
 
 TEST(HeldOutDocuments, AreTheShortestWhereTheShareHasRoomForNone) {
   EXPECT_THAT(HeldOutDocuments({500, 200, 300}, 0.1, 7), ElementsAre(TokenRange{500, 700}));
-}
-
-TEST(MoveBehind, KeepsTheOrderOfBoth) {
-  std::vector<int32_t> tokens(10);
-  std::iota(tokens.begin(), tokens.end(), 0);
-  MoveBehind({{1, 3}, {6, 7}}, tokens);
-  EXPECT_THAT(tokens, ElementsAre(0, 3, 4, 5, 7, 8, 9, 1, 2, 6));
-  const std::vector<int32_t> before = tokens;
-  MoveBehind({{7, 10}}, tokens);
-  MoveBehind({}, tokens);
-  EXPECT_EQ(tokens, before) << "they are there";
 }
 
 }  // namespace

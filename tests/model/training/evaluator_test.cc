@@ -6,6 +6,7 @@
 #include "gtest/gtest.h"
 #include "model/backend/backend_list.h"
 #include "model/backend/host_transfer.h"
+#include "model/training/training_tokens.h"
 
 namespace derin {
 namespace {
@@ -21,7 +22,8 @@ LossTotal Measure(const std::vector<int32_t>& tokens, int steps, int batch) {
   Buffer flat = *backend->Allocate(ElementType::kF32, parameters.values.size());
   UploadReals(*backend, *queue, parameters.values, flat.view());
   stack->SetParameters(*queue, flat.view().Slice(0, parameters.layout.stack_count()));
-  auto evaluator = *Evaluator::Create(*backend, kConfig, tokens, steps, batch);
+  const auto text = *TrainingTokens::Of(*backend, tokens, static_cast<int64_t>(tokens.size()));
+  auto evaluator = *Evaluator::Create(*backend, kConfig, text.held_out().view(), steps, batch);
   return *evaluator->Evaluate(*queue, *stack, flat.view());
 }
 

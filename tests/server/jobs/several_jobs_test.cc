@@ -63,30 +63,6 @@ struct SeveralJobsTest : TrainingGround {
     return std::make_unique<Tale>(
         [&](std::function<void()> on_news) { return watchers->Watch(id, 0, std::move(on_news)); });
   }
-  TrainingJob Job(const std::string& id) { return *store->GetTrainingJob(id); }
-  // Of the version that the job published.
-  std::string Weights(const std::string& id) {
-    const std::string version = Job(id).model_version();
-    if (version.empty()) return Job(id).message();
-    return store->GetModelVersion({"tiny", std::stoi(version.substr(version.rfind('/') + 1))})
-        ->sha256();
-  }
-  // Different trainings: of another cell, optimiser, and with validation.
-  static v1::TrainingSpec Spec(int kind, int epochs) {
-    v1::TrainingSpec spec = TinySpec();
-    spec.set_epochs(epochs);
-    spec.set_seed(static_cast<uint64_t>(kind) + 1);
-    spec.mutable_checkpoint_interval()->set_seconds(1);
-    if (kind % 3 == 0) spec.mutable_config()->set_cell(v1::CELL_GRU);
-    if (kind % 3 == 1) {
-      spec.mutable_config()->set_layers(2);
-      spec.set_dropout(0.2);
-      spec.mutable_optimizer()->mutable_adamw();
-      spec.mutable_learning_rate()->set_peak(0.01);
-    }
-    if (kind % 2 == 1) spec.set_validation_share(0.2);
-    return spec;
-  }
 };
 
 TEST_F(SeveralJobsTest, TwoAtOnceEndWithTheSameWeightsAsEachAlone) {
@@ -103,11 +79,11 @@ TEST_F(SeveralJobsTest, TwoAtOnceEndWithTheSameWeightsAsEachAlone) {
     const std::vector<std::string> beside = {name + "-beside-0", name + "-beside-1"};
     NewRunner(1);
     runner->Start();
-    for (int i = 0; i < 2; ++i) Add(alone[i], Spec(i, 200));
+    for (int i = 0; i < 2; ++i) Add(alone[i], SpecOfKind(i, 200));
     for (const std::string& id : alone) Watch(id)->AwaitEnd();
 
     NewRunner(2);
-    for (int i = 0; i < 2; ++i) Add(beside[i], Spec(i, 200), 0, 1 + 2 * i);
+    for (int i = 0; i < 2; ++i) Add(beside[i], SpecOfKind(i, 200), 0, 1 + 2 * i);
     runner->Start();
     for (const std::string& id : beside) Watch(id)->AwaitEnd();
     for (int i = 0; i < 2; ++i) EXPECT_EQ(Weights(alone[i]), Weights(beside[i]));
@@ -242,7 +218,7 @@ TEST_F(SeveralJobsTest, WhateverHappensToThemTheyEndAsIfEachHadRunAlone) {
   std::vector<std::string> wanted;
   for (int i = 0; i < kJobs; ++i) {
     const std::string id = "alone-" + std::to_string(i);
-    Add(id, Spec(i, 200));
+    Add(id, SpecOfKind(i, 200));
     Watch(id)->AwaitEnd();
     wanted.push_back(Weights(id));
   }
@@ -255,7 +231,7 @@ TEST_F(SeveralJobsTest, WhateverHappensToThemTheyEndAsIfEachHadRunAlone) {
     };
     NewRunner(2);
     for (int i = 0; i < kJobs; ++i) {
-      Add(id_of(i), Spec(i, 200), i == 2 ? kHuge : 1, 1 + static_cast<int32_t>(random() % 5));
+      Add(id_of(i), SpecOfKind(i, 200), i == 2 ? kHuge : 1, 1 + static_cast<int32_t>(random() % 5));
     }
     runner->Start();
     for (int deed = 0; deed < 60; ++deed) {
@@ -303,16 +279,7 @@ TEST_F(SeveralJobsTest, WhateverHappensToThemTheyEndAsIfEachHadRunAlone) {
     for (int i = 0; i < kJobs; ++i) {
       Watch(id_of(i))->AwaitEnd();
       EXPECT_EQ(Weights(id_of(i)), wanted[i]) << id_of(i);
-      TrainingJob::State before = TrainingJob::STATE_UNSPECIFIED;
-      const auto events = *store->ListTrainingEvents(id_of(i), 0);
-      for (size_t k = 0; k < events.size(); ++k) {
-        ASSERT_EQ(events[k].sequence(), static_cast<int64_t>(k) + 1);
-        if (events[k].kind() != v1::TrainingEvent::KIND_STATE_CHANGED) continue;
-        EXPECT_TRUE(k == 0 || CanBecome(before, events[k].state()))
-            << StateName(before) << " to " << StateName(events[k].state());
-        before = events[k].state();
-      }
-      EXPECT_EQ(before, TrainingJob::STATE_SUCCEEDED);
+      ExpectLegalStory(id_of(i), TrainingJob::STATE_SUCCEEDED);
     }
   }
 }

@@ -12,6 +12,7 @@
 #include "absl/synchronization/mutex.h"
 #include "model/backend/backend_list.h"
 #include "model/text/vocabulary.h"
+#include "server/jobs/job_state.h"
 #include "server/jobs/training_jobs.h"
 #include "server/storage/resource_name.h"
 #include "tests/server/storage/stored_resources.h"
@@ -70,11 +71,49 @@ class TrainingGround : public testing::Test {
     spec.set_epochs(1'000'000);
     return spec;
   }
+  // Different trainings: of another cell, optimiser, and with validation.
+  static v1::TrainingSpec SpecOfKind(int kind, int epochs) {
+    v1::TrainingSpec spec = TinySpec();
+    spec.set_epochs(epochs);
+    spec.set_seed(static_cast<uint64_t>(kind) + 1);
+    spec.mutable_checkpoint_interval()->set_seconds(1);
+    if (kind % 3 == 0) spec.mutable_config()->set_cell(v1::CELL_GRU);
+    if (kind % 3 == 1) {
+      spec.mutable_config()->set_layers(2);
+      spec.set_dropout(0.2);
+      spec.mutable_optimizer()->mutable_adamw();
+      spec.mutable_learning_rate()->set_peak(0.01);
+    }
+    if (kind % 2 == 1) spec.set_validation_share(0.2);
+    return spec;
+  }
   static v1::CreateTrainingJobRequest Request(const std::string& id, const v1::TrainingSpec& spec) {
     v1::CreateTrainingJobRequest request;
     request.set_training_job_id(id);
     *request.mutable_training_job()->mutable_spec() = spec;
     return request;
+  }
+
+  v1::TrainingJob Job(const std::string& id) { return *store->GetTrainingJob(id); }
+  // SHA-256 of the version that the job published.
+  std::string Weights(const std::string& id) {
+    const std::string version = Job(id).model_version();
+    if (version.empty()) return Job(id).message();
+    return store->GetModelVersion({"tiny", std::stoi(version.substr(version.rfind('/') + 1))})
+        ->sha256();
+  }
+  // Its events have no gap, each state may follow the one before, and the last is `end`.
+  void ExpectLegalStory(const std::string& id, v1::TrainingJob::State end) {
+    v1::TrainingJob::State state = v1::TrainingJob::STATE_UNSPECIFIED;
+    int64_t sequence = 0;
+    for (const v1::TrainingEvent& event : *store->ListTrainingEvents(id, 0)) {
+      EXPECT_EQ(event.sequence(), ++sequence) << id;
+      if (event.kind() != v1::TrainingEvent::KIND_STATE_CHANGED) continue;
+      EXPECT_TRUE(sequence == 1 || CanBecome(state, event.state()))
+          << id << ": " << StateName(state) << " to " << StateName(event.state());
+      state = event.state();
+    }
+    EXPECT_EQ(state, end) << id;
   }
 
   // Times stored are seconds that count up.

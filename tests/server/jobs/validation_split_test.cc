@@ -106,7 +106,7 @@ TEST_F(ValidationSplitTest, OfDocumentsKnowsTheFirstTokensAlone) {
 TEST_F(ValidationSplitTest, OfDocumentsWantsSome) {
   corpus.clear_documents();
   spec.set_validation_split(v1::VALIDATION_SPLIT_DOCUMENTS);
-  ExpectRefused("validation_split", "of corpora/text 0 are read");
+  ExpectRefused("validation_split", "of corpora/text 1 are read");
 }
 
 TEST_F(ValidationSplitTest, BlocksHaveBounds) {
