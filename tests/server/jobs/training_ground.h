@@ -106,7 +106,8 @@ class TrainingGround : public testing::Test {
   void ExpectLegalStory(const std::string& id, v1::TrainingJob::State end) {
     v1::TrainingJob::State state = v1::TrainingJob::STATE_UNSPECIFIED;
     int64_t sequence = 0;
-    for (const v1::TrainingEvent& event : *store->ListTrainingEvents(id, 0)) {
+    const auto events = *store->ListTrainingEvents(id, 0);
+    for (const v1::TrainingEvent& event : events) {
       EXPECT_EQ(event.sequence(), ++sequence) << id;
       if (event.kind() != v1::TrainingEvent::KIND_STATE_CHANGED) continue;
       EXPECT_TRUE(sequence == 1 || CanBecome(state, event.state()))

@@ -68,7 +68,7 @@ TEST_F(TrainingStartTest, FurtherTextsGoWithTheFirst) {
   EXPECT_FALSE(Filled(asked).has_max_tokens());
   const auto job = jobs->Create(Request("fork", asked));
   ASSERT_TRUE(job.ok()) << job.status();
-  EXPECT_EQ(job->spec().max_tokens(), 600);
+  EXPECT_EQ(job->spec().max_tokens(), 400);
   Tale(*jobs, "fork").AwaitEnd();
 
   // That job's texts are all that a fork of it has, unless it says otherwise.
