@@ -19,8 +19,10 @@ using Fields = std::vector<std::pair<std::string, std::string>>;
 // How often checkpoints are written; nothing where the server does not say.
 std::string SavedText(const client::TrainingSpec& spec) {
   if (!spec.checkpoint_interval.has_value()) return "";
+  const int best = spec.best_checkpoints_to_keep.value_or(0);
   return absl::StrCat("every ", ShortDuration(*spec.checkpoint_interval), ", the newest ",
-                      spec.checkpoints_to_keep.value_or(0), " kept");
+                      spec.checkpoints_to_keep.value_or(0), " kept",
+                      best > 0 ? absl::StrCat(", and the best ", best) : "");
 }
 
 // What it begins with; nothing where that is drawn.

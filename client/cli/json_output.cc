@@ -123,6 +123,7 @@ Json ToJson(const client::TrainingSpec& spec) {
   PutSeed(json, spec.seed);
   PutSeconds(json, "checkpoint_interval_seconds", spec.checkpoint_interval);
   Put(json, "checkpoints_to_keep", spec.checkpoints_to_keep);
+  Put(json, "best_checkpoints_to_keep", spec.best_checkpoints_to_keep);
   if (spec.start_from.has_value()) json["start_from"] = ToJson(*spec.start_from);
   Put(json, "forget_bias", spec.forget_bias);
   Put(json, "dropout", spec.dropout);
@@ -204,6 +205,7 @@ Json ToJson(const client::TrainingCheckpoint& checkpoint) {
   json["engine_id"] = checkpoint.engine_id;
   Put(json, "training_perplexity", checkpoint.training_perplexity);
   Put(json, "validation_perplexity", checkpoint.validation_perplexity);
+  Put(json, "epoch_perplexity", checkpoint.epoch_perplexity);
   if (!checkpoint.corpus_sha256.empty()) json["corpus_sha256"] = checkpoint.corpus_sha256;
   PutSeconds(json, "training_time_seconds", checkpoint.training_time);
   return json;

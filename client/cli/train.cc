@@ -75,6 +75,7 @@ constexpr FieldFlag kFlags[] = {
     {"training_job.spec.dropout", "--dropout"},
     {"training_job.spec.checkpoint_interval", "--checkpoint-seconds"},
     {"training_job.spec.checkpoints_to_keep", "--keep-checkpoints"},
+    {"training_job.spec.best_checkpoints_to_keep", "--keep-best"},
     {"training_job.spec.seed", "--seed"},
     {"training_job.spec.start_from", "--start-from"},
     {"training_job.spec.start_from.training_checkpoint", "--start-from"},
@@ -206,6 +207,9 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
             "time of training between two checkpoints, 1s to 24h [1m]");
     AddNumber(command, "--keep-checkpoints", spec.checkpoints_to_keep,
               "how many of them are kept, the newest ones, 1 to 100 [2]");
+    AddNumber(command, "--keep-best", spec.best_checkpoints_to_keep,
+              "and how many of the best, each written after an epoch with a lower perplexity than "
+              "all before, 0 to 100 [0]");
     AddNumber(command, "--priority", options.priority,
               "of the jobs that wait the one with the highest begins first, -100 to 100 [0]");
     AddNumber(command, "--share", options.share,

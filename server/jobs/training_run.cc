@@ -195,7 +195,7 @@ absl::StatusOr<TrainerStateFile> TrainingRun::ReadCheckpoint(const StoredCheckpo
 }
 
 bool TrainingRun::CheckpointIsDue() const {
-  return now_ - last_checkpoint_ >= plan_.checkpoint_interval;
+  return best_is_due_ || now_ - last_checkpoint_ >= plan_.checkpoint_interval;
 }
 
 absl::Status TrainingRun::WriteCheckpoint() {
@@ -209,6 +209,7 @@ absl::Status TrainingRun::WriteCheckpoint() {
   // From its end on, so that there is training in between however long it takes; also after a
   // failure, so that a full disk is not tried at each step.
   last_checkpoint_ = surroundings_.clock();
+  best_is_due_ = false;
   return status;
 }
 
@@ -216,6 +217,7 @@ absl::Status TrainingRun::TryWriteCheckpoint() {
   absl::StatusOr<TrainerSnapshot> snapshot = trainer_->Snapshot();
   if (!snapshot.ok()) return snapshot.status();
   const int64_t step = snapshot->step;
+  const std::optional<double> epoch_perplexity = EpochPerplexity(*snapshot);
   Parameters parameters{ParameterLayout(plan_.config.model), std::move(snapshot->parameters)};
   const absl::StatusOr<Blob> model_blob = WriteBlob(EncodeModelFile(FileOf(std::move(parameters))));
   if (!model_blob.ok()) return model_blob.status();
@@ -239,6 +241,7 @@ absl::Status TrainingRun::TryWriteCheckpoint() {
       checkpoint.set_validation_perplexity(progress->validation_perplexity());
     }
   }
+  if (epoch_perplexity) checkpoint.set_epoch_perplexity(*epoch_perplexity);
   // The losses of all steps are back, so the curve ends where the checkpoint is.
   AddToCurve();
   if (absl::Status status = surroundings_.store.InsertTrainingCheckpoint(
@@ -248,6 +251,12 @@ absl::Status TrainingRun::TryWriteCheckpoint() {
   }
   SweepBlobs(surroundings_.store, surroundings_.blobs);  // the files of those that were dropped
   return absl::OkStatus();
+}
+
+std::optional<double> TrainingRun::EpochPerplexity(const TrainerSnapshot& snapshot) const {
+  if (snapshot.step_in_epoch > 0 || snapshot.epoch == 0) return std::nullopt;
+  const TrainerProgress& known = snapshot.progress;
+  return plan_.held_out.empty() ? known.epoch_perplexity : known.validation_perplexity;
 }
 
 absl::StatusOr<Blob> TrainingRun::WriteBlob(const absl::StatusOr<std::string>& content) const {
@@ -264,6 +273,7 @@ ModelFile TrainingRun::FileOf(Parameters parameters) const {
 
 absl::Status TrainingRun::Step() {
   const absl::Duration start = surroundings_.clock();
+  const int64_t epochs_before = trainer_->progress().epoch;
   absl::Status status = trainer_->Step();
   now_ = surroundings_.clock();
   step_time_ = now_ - start + std::exchange(awaited_, absl::ZeroDuration());
@@ -282,6 +292,10 @@ absl::Status TrainingRun::Step() {
   counted_tokens_ = tokens;
   throughput_.Add(now_, tokens, trainer_->FractionDone());
   AddToCurve();
+  const TrainerProgress& known = trainer_->progress();
+  if (known.epoch > epochs_before && known.epochs_without_better == 0) {
+    best_is_due_ = plan_.checkpoints_to_keep.best > 0;
+  }
   return OrDiverged(status);
 }
 

@@ -71,7 +71,7 @@ class TrainingRun {
   const std::string& resumed_message() const { return resumed_message_; }
 
   // Whether the job's interval has passed since the last checkpoint was tried, or since the run
-  // began.
+  // began; or an epoch is over that is the best so far, and those are to be kept.
   bool CheckpointIsDue() const;
   // Waits for the device, writes both files and stores the record; checkpoints beyond those to keep
   // are gone then. RESOURCE_EXHAUSTED when the disk or the memory is full: all is as before.
@@ -117,6 +117,8 @@ class TrainingRun {
   bool time_is_up() const { return training_time_ >= plan_.max_training_time; }
   double FractionDone() const;
   std::optional<absl::Duration> TimeLeft() const;
+  // That the checkpoint of now is to be judged by; nullopt within an epoch.
+  std::optional<double> EpochPerplexity(const TrainerSnapshot& snapshot) const;
   absl::Status TryWriteCheckpoint();
   void AddToCurve();
   absl::StatusOr<Blob> WriteBlob(const absl::StatusOr<std::string>& content) const;
@@ -140,6 +142,7 @@ class TrainingRun {
   std::optional<TrainerSnapshot> beginning_;  // to recover from, where no checkpoint was there
   std::optional<v1::DrawnSample> sample_;     // the newest
   absl::Duration last_checkpoint_;
+  bool best_is_due_ = false;
   absl::Duration last_sample_;
   absl::Duration step_time_;  // of the last step
   absl::Duration awaited_;    // since the last step, for steps to be done

@@ -224,12 +224,15 @@ absl::Status ResolveCheckpoints(TrainingPlan& plan) {
   }
   if (!spec.has_checkpoints_to_keep()) spec.set_checkpoints_to_keep(kDefaultCheckpoints);
   plan.checkpoint_interval = FromProtoDuration(spec.checkpoint_interval());
-  plan.checkpoints_to_keep = spec.checkpoints_to_keep();
-  if (absl::Status status = CheckInterval("checkpoint_interval", plan.checkpoint_interval);
-      !status.ok()) {
-    return status;
+  if (!spec.has_best_checkpoints_to_keep()) spec.set_best_checkpoints_to_keep(0);
+  plan.checkpoints_to_keep = {.newest = spec.checkpoints_to_keep(),
+                              .best = spec.best_checkpoints_to_keep()};
+  for (const absl::Status& status :
+       {CheckInterval("checkpoint_interval", plan.checkpoint_interval),
+        CheckInteger("checkpoints_to_keep", plan.checkpoints_to_keep.newest, 1, 100)}) {
+    if (!status.ok()) return status;
   }
-  return CheckInteger("checkpoints_to_keep", plan.checkpoints_to_keep, 1, 100);
+  return CheckInteger("best_checkpoints_to_keep", plan.checkpoints_to_keep.best, 0, 100);
 }
 
 // The steps that another training had done where this one goes on from it.

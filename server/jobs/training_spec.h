@@ -11,6 +11,7 @@
 #include "model/training/trainer.h"
 #include "server/jobs/drawn_text.h"
 #include "server/jobs/training_texts.h"
+#include "server/storage/training_checkpoint_table.h"
 
 namespace derin::server {
 
@@ -28,7 +29,7 @@ struct TrainingPlan {
   absl::Duration max_training_time = absl::InfiniteDuration();
   std::optional<float> forget_bias;  // that the weights begin with
   absl::Duration checkpoint_interval;
-  int checkpoints_to_keep = 0;
+  CheckpointsToKeep checkpoints_to_keep;
   std::optional<DrawnTextOptions> sample;
   absl::Duration sample_interval = absl::InfiniteDuration();
 };

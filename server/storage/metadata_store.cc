@@ -305,9 +305,9 @@ absl::StatusOr<JobUpdate> MetadataStore::UpdateTrainingJob(JobUpdate update) {
         absl::StatusOr<JobUpdate> updated = training_job_table::Update(database, std::move(update));
         if (!updated.ok()) return updated;
         if (updated->job.state() == v1::TrainingJob::STATE_CANCELLED) {
-          absl::Status kept = training_checkpoint_table::KeepNewest(
-              database, IdOf(updated->job.name()), /*keep=*/1);
-          if (!kept.ok()) return kept;
+          absl::Status removed = training_checkpoint_table::RemoveOthers(
+              database, IdOf(updated->job.name()), {.newest = 1});
+          if (!removed.ok()) return removed;
         }
         return updated;
       });
@@ -382,7 +382,8 @@ absl::StatusOr<std::vector<v1::TrainingEvent>> MetadataStore::ListTrainingEvents
 }
 
 absl::Status MetadataStore::InsertTrainingCheckpoint(std::string_view job_id,
-                                                     const StoredCheckpoint& checkpoint, int keep,
+                                                     const StoredCheckpoint& checkpoint,
+                                                     const CheckpointsToKeep& keep,
                                                      const v1::ListTrainingMetricsResponse& curve) {
   absl::MutexLock lock(&mutex_);
   return InTransaction(*database_, "store a checkpoint", [&](Database& database) -> absl::Status {

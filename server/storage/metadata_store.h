@@ -145,10 +145,10 @@ class MetadataStore {
                                                                     int64_t after);
 
   // Stores a checkpoint as the newest of a job: removes those with more steps, which are of a
-  // training that was cut back, and of the others all but the newest `keep`. `curve` takes the
-  // place of the job's. NOT_FOUND.
+  // training that was cut back, and of the others all but `keep`. `curve` takes the place of the
+  // job's. NOT_FOUND.
   absl::Status InsertTrainingCheckpoint(std::string_view job_id, const StoredCheckpoint& checkpoint,
-                                        int keep,
+                                        const CheckpointsToKeep& keep,
                                         const v1::ListTrainingMetricsResponse& curve = {});
   // The curve up to the newest checkpoint, or to the job's end; empty when there is none yet.
   absl::StatusOr<v1::ListTrainingMetricsResponse> GetTrainingCurve(std::string_view job_id);

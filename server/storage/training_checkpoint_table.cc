@@ -1,5 +1,9 @@
 #include "server/storage/training_checkpoint_table.h"
 
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_format.h"
 #include "server/status/error.h"
 #include "server/storage/resource_name.h"
@@ -8,15 +12,6 @@
 
 namespace derin::server::training_checkpoint_table {
 namespace {
-
-absl::Status RemoveOld(Database& database, int64_t job_number, int keep) {
-  SqliteStatement old(database,
-                      "DELETE FROM training_checkpoints WHERE job_number = ? AND step NOT IN"
-                      " (SELECT step FROM training_checkpoints WHERE job_number = ?"
-                      " ORDER BY step DESC LIMIT ?)",
-                      "remove old checkpoints");
-  return old.Bind(job_number).Bind(job_number).Bind(int64_t{keep}).Run();
-}
 
 // Columns of a SELECT of record, model_sha256, state_sha256.
 absl::Status Read(const SqliteStatement& row, StoredCheckpoint& stored) {
@@ -29,7 +24,7 @@ absl::Status Read(const SqliteStatement& row, StoredCheckpoint& stored) {
 }  // namespace
 
 absl::Status Insert(Database& database, std::string_view job_id, const StoredCheckpoint& stored,
-                    int keep) {
+                    const CheckpointsToKeep& keep) {
   const absl::StatusOr<int64_t> job = training_job_table::NumberOf(database, job_id);
   if (!job.ok()) return job.status();
   SqliteStatement insert(database,
@@ -52,13 +47,30 @@ absl::Status Insert(Database& database, std::string_view job_id, const StoredChe
       !removed.ok()) {
     return removed;
   }
-  return RemoveOld(database, *job, keep);
+  return RemoveOthers(database, job_id, keep);
 }
 
-absl::Status KeepNewest(Database& database, std::string_view job_id, int keep) {
-  const absl::StatusOr<int64_t> job = training_job_table::NumberOf(database, job_id);
-  if (!job.ok()) return job.status();
-  return RemoveOld(database, *job, keep);
+absl::Status RemoveOthers(Database& database, std::string_view job_id,
+                          const CheckpointsToKeep& keep) {
+  const auto stored = List(database, job_id);
+  if (!stored.ok()) return stored.status();
+  absl::flat_hash_set<int64_t> kept;
+  std::vector<std::pair<double, int64_t>> by_perplexity;  // and by step
+  for (const StoredCheckpoint& one : *stored) {
+    if (static_cast<int>(kept.size()) < keep.newest) kept.insert(one.checkpoint.step());
+    if (!one.checkpoint.has_epoch_perplexity()) continue;
+    by_perplexity.emplace_back(one.checkpoint.epoch_perplexity(), one.checkpoint.step());
+  }
+  std::sort(by_perplexity.begin(), by_perplexity.end());
+  for (size_t i = 0; i < std::min(by_perplexity.size(), static_cast<size_t>(keep.best)); ++i) {
+    kept.insert(by_perplexity[i].second);
+  }
+  for (const StoredCheckpoint& one : *stored) {
+    const int64_t step = one.checkpoint.step();
+    if (kept.contains(step)) continue;
+    if (absl::Status removed = Delete(database, job_id, step); !removed.ok()) return removed;
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<StoredCheckpoint> Get(Database& database, std::string_view job_id, int64_t step) {

@@ -19,14 +19,21 @@ struct StoredCheckpoint {
   std::string state_sha256;  // all else that the next step depends on: a trainer state file
 };
 
+// Which checkpoints of a job stay: so many of the newest, and so many of those with the lowest
+// epoch_perplexity, of two alike the older one.
+struct CheckpointsToKeep {
+  int newest = 1;
+  int best = 0;
+};
+
 // Rows of the table `training_checkpoints`; MetadataStore says what the operations mean. All are
 // called within a transaction or a lock of its.
 namespace training_checkpoint_table {
 
 absl::Status Insert(Database& database, std::string_view job_id, const StoredCheckpoint& stored,
-                    int keep);
-// Removes all but the newest `keep`.
-absl::Status KeepNewest(Database& database, std::string_view job_id, int keep);
+                    const CheckpointsToKeep& keep);
+absl::Status RemoveOthers(Database& database, std::string_view job_id,
+                          const CheckpointsToKeep& keep);
 absl::StatusOr<StoredCheckpoint> Get(Database& database, std::string_view job_id, int64_t step);
 absl::Status Delete(Database& database, std::string_view job_id, int64_t step);
 absl::StatusOr<std::vector<StoredCheckpoint>> List(Database& database, std::string_view job_id);

@@ -188,6 +188,9 @@ struct TrainingSpec {
   std::optional<absl::Duration> checkpoint_interval;
   // How many of them are kept, the newest ones; 1 to 100, default 2.
   std::optional<int32_t> checkpoints_to_keep;
+  // Besides those the best ones, each written after an epoch that is better than all before; 0 to
+  // 100, default 0.
+  std::optional<int32_t> best_checkpoints_to_keep;
   // Default: drawn weights. From a checkpoint, `corpus` and `model` are not required.
   std::optional<StartFrom> start_from;
   // Only of an LSTM whose weights are drawn: what the forget gates' biases begin with, -100 to 100.
@@ -347,6 +350,8 @@ struct TrainingCheckpoint {
   // Over the held-out tokens, after the last whole epoch or at an end within one; unset when there
   // are none, and during the first.
   std::optional<double> validation_perplexity;
+  // Of the epoch that `step` ends, over the held-out tokens where there are any; unset within one.
+  std::optional<double> epoch_perplexity;
   // Of the text that it was trained on, as in Corpus::sha256.
   std::string corpus_sha256;
   // That the job's training took up to `step`; unset where the server does not say.

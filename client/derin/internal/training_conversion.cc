@@ -160,6 +160,7 @@ TrainingSpec FromProto(const v1::TrainingSpec& from) {
     to.checkpoint_interval = ToDuration(from.checkpoint_interval());
   }
   DERIN_READ(from, to, checkpoints_to_keep);
+  DERIN_READ(from, to, best_checkpoints_to_keep);
   if (from.has_start_from()) {
     to.start_from = StartFrom{.training_checkpoint = from.start_from().training_checkpoint(),
                               .model_version = from.start_from().model_version(),
@@ -183,6 +184,7 @@ TrainingCheckpoint FromProto(const v1::TrainingCheckpoint& from) {
   to.engine_id = from.engine_id();
   DERIN_READ(from, to, training_perplexity);
   DERIN_READ(from, to, validation_perplexity);
+  DERIN_READ(from, to, epoch_perplexity);
   to.corpus_sha256 = from.corpus_sha256();
   if (from.has_training_time()) to.training_time = ToDuration(from.training_time());
   return to;
@@ -301,6 +303,7 @@ v1::TrainingSpec ToProto(const TrainingSpec& from) {
     *to.mutable_checkpoint_interval() = FromDuration(*from.checkpoint_interval);
   }
   DERIN_WRITE(from, to, checkpoints_to_keep);
+  DERIN_WRITE(from, to, best_checkpoints_to_keep);
   if (from.start_from.has_value()) {
     v1::StartFrom& start = *to.mutable_start_from();
     if (!from.start_from->training_checkpoint.empty()) {

@@ -100,6 +100,7 @@ TEST(JobText, PrintsASpecification) {
   job.spec.validation_block = 1024;
   job.spec.checkpoint_interval = absl::Seconds(90);
   job.spec.checkpoints_to_keep = 3;
+  job.spec.best_checkpoints_to_keep = 2;
   job.spec.dropout = 0.25;
   std::ostringstream out;
   PrintSpec(job, out);
@@ -113,7 +114,7 @@ TEST(JobText, PrintsASpecification) {
             "optimizer    sgd, rate 2, clip 1\n"
             "ends         after 500 epochs\n"
             "seed         7\n"
-            "saved        every 1m30s, the newest 3 kept\n");
+            "saved        every 1m30s, the newest 3 kept, and the best 2\n");
 }
 
 TEST(JobText, SaysWhatATrainingBeginsWith) {

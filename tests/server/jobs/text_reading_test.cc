@@ -64,8 +64,9 @@ struct TextReadingTest : TrainingGround {
     return said;
   }
   void Damage(const std::string& id) {
-    const std::string sha256 = store->GetCorpus(id)->sha256();
-    std::ofstream(folder.path() / "blobs" / sha256) << "something else";
+    const std::filesystem::path file = folder.path() / "blobs" / store->GetCorpus(id)->sha256();
+    std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+    WriteTestFile(file, "something else");
   }
 };
 

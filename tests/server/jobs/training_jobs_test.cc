@@ -305,7 +305,7 @@ TEST_F(TrainingJobsTest, DoesNotPublishWhatIsUntrainedDamagedOrNotThere) {
     StoredCheckpoint stored{.model_sha256 = Sha256Hex("gone"), .state_sha256 = Sha256Hex("too")};
     stored.checkpoint.set_name(CheckpointName("a", step));
     stored.checkpoint.set_step(step);
-    ASSERT_TRUE(store->InsertTrainingCheckpoint("a", stored, 2).ok());
+    ASSERT_TRUE(store->InsertTrainingCheckpoint("a", stored, {.newest = 2}).ok());
   }
   const auto reason = [this](int64_t step) {
     return ErrorReason(jobs->PublishCheckpoint({.job_id = "a", .step = step}).status());

@@ -440,6 +440,44 @@ TEST_F(CheckpointTest, TheNewestAreKeptAndTheFilesOfOthersAreGone) {
               blobs->Read(store->GetCorpus("text")->sha256()).ok());
 }
 
+TEST_F(CheckpointTest, TheBestIsWrittenAndKeptWhereThatIsAsked) {
+  job.mutable_spec()->mutable_checkpoint_interval()->set_seconds(3600);
+  job.mutable_spec()->set_checkpoints_to_keep(1);
+  job.mutable_spec()->set_best_checkpoints_to_keep(1);
+  job.mutable_spec()->set_validation_share(0.2);
+  job.mutable_spec()->set_epochs(12);
+  // So high that it does not fall from epoch to epoch.
+  job.mutable_spec()->mutable_learning_rate()->set_peak(20);
+  auto run = Create();
+  ASSERT_TRUE(run.ok()) << run.status();
+  int better = 0, worse = 0;
+  double best = std::numeric_limits<double>::infinity();
+  int64_t best_step = 0;
+  while (!(*run)->done()) {
+    ASSERT_TRUE((*run)->Step().ok());
+    const auto progress = *(*run)->Progress();
+    if (progress.best_perplexity() > 0 && progress.best_perplexity() < best) {
+      best = progress.best_perplexity();
+      best_step = (*run)->steps_done();
+      ++better;
+      EXPECT_TRUE((*run)->CheckpointIsDue());
+      ASSERT_TRUE((*run)->WriteCheckpoint().ok());
+    } else if (progress.validation_perplexity() > best) {
+      ++worse;
+    }
+    EXPECT_FALSE((*run)->CheckpointIsDue());
+  }
+  ASSERT_TRUE((*run)->WriteCheckpoint().ok());
+  ASSERT_GT(better, 0);
+  ASSERT_GT(worse, 0);
+  const auto kept = *store->ListTrainingCheckpoints("j");
+  ASSERT_EQ(kept.size(), 2u) << "the newest and the best";
+  EXPECT_EQ(kept[0].checkpoint.step(), (*run)->steps_done());
+  EXPECT_EQ(kept[1].checkpoint.step(), best_step);
+  EXPECT_EQ(kept[1].checkpoint.epoch_perplexity(), best);
+  EXPECT_EQ(kept[1].checkpoint.validation_perplexity(), best);
+}
+
 TEST_F(CheckpointTest, ADamagedOneIsPassedOverForTheOneBefore) {
   for (const bool of_model : {true, false}) {
     const auto run = Begin();

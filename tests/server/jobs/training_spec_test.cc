@@ -339,6 +339,8 @@ const BadField kBadFields[] = {
      [](auto& s) { s.mutable_checkpoint_interval()->set_seconds(86'401); }},
     {"checkpoints_to_keep", "0", [](auto& s) { s.set_checkpoints_to_keep(0); }},
     {"checkpoints_to_keep", "101", [](auto& s) { s.set_checkpoints_to_keep(101); }},
+    {"best_checkpoints_to_keep", "-1", [](auto& s) { s.set_best_checkpoints_to_keep(-1); }},
+    {"best_checkpoints_to_keep", "101", [](auto& s) { s.set_best_checkpoints_to_keep(101); }},
 };
 
 TEST_F(TrainingSpecTest, NamesTheFieldAtFault) {
@@ -397,6 +399,7 @@ TEST_F(TrainingSpecTest, TakesEachBoundItself) {
            Change([](auto& s) { s.mutable_checkpoint_interval()->set_seconds(1); }),
            Change([](auto& s) { s.mutable_checkpoint_interval()->set_seconds(86'400); }),
            Change([](auto& s) { s.set_checkpoints_to_keep(100); }),
+           Change([](auto& s) { s.set_best_checkpoints_to_keep(100); }),
            Change([](auto& s) { s.set_max_steps(1); }),
            Change([](auto& s) { s.set_max_steps(1'000'000'000'000); }),
            Change([](auto& s) { s.mutable_max_training_time()->set_seconds(1); }),

@@ -136,7 +136,7 @@ TEST_F(BackupTest, ATrainingThatReplacesItsCheckpointsIsCopiedInTheEnd) {
     const Blob state = *blobs_.Write(absl::StrCat("state ", step));
     StoredCheckpoint stored{.model_sha256 = model.sha256, .state_sha256 = state.sha256};
     stored.checkpoint.set_step(step);
-    ASSERT_TRUE(store_->InsertTrainingCheckpoint("job", stored, /*keep=*/1).ok());
+    ASSERT_TRUE(store_->InsertTrainingCheckpoint("job", stored, {.newest = 1}).ok());
     ASSERT_TRUE(blobs_.Sweep([this] { return store_->DigestsInUse(); }).ok());
   };
   checkpoint();

@@ -250,7 +250,7 @@ TEST_F(MetadataStoreTest, ADeletedJobLeavesNothingButItsVersions) {
   job.request_id = "r";
   job.request_sha256 = Sha256Hex("request");
   const v1::TrainingJob inserted = Insert(job);
-  ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), 2).ok());
+  ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), {.newest = 2}).ok());
   const auto published = Publish(inserted);
   ASSERT_TRUE(published.ok()) << published.status();
   Insert(TestJob("b"));
@@ -272,7 +272,7 @@ TEST_F(MetadataStoreTest, ADeletedJobLeavesNothingButItsVersions) {
 TEST_F(MetadataStoreTest, TheCheckpointThatAJobGoesOnFromStays) {
   const v1::TrainingJob job = Insert(TestJob("a"));
   for (const int64_t step : {5, 10}) {
-    ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(step), 2).ok());
+    ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(step), {.newest = 2}).ok());
   }
   const absl::Status in_use = store_->DeleteTrainingCheckpoint("a", 10);
   EXPECT_EQ(in_use.code(), absl::StatusCode::kFailedPrecondition);
@@ -291,7 +291,7 @@ TEST_F(MetadataStoreTest, ACancelledJobKeepsItsNewestCheckpointAndAFailedOneAll)
                                         {"b", v1::TrainingJob::STATE_FAILED, 2}}) {
     const v1::TrainingJob job = Insert(TestJob(id));
     for (const int64_t step : {5, 10}) {
-      ASSERT_TRUE(store_->InsertTrainingCheckpoint(id, CheckpointAt(step), 2).ok());
+      ASSERT_TRUE(store_->InsertTrainingCheckpoint(id, CheckpointAt(step), {.newest = 2}).ok());
     }
     ASSERT_TRUE(store_->UpdateTrainingJob(InState(job, state)).ok());
     const auto checkpoints = store_->ListTrainingCheckpoints(id);
@@ -302,7 +302,7 @@ TEST_F(MetadataStoreTest, ACancelledJobKeepsItsNewestCheckpointAndAFailedOneAll)
 
 TEST_F(MetadataStoreTest, WhatAForkBeginsWithStaysWhenItsSourceGoes) {
   Insert(TestJob("a"));
-  ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), 2).ok());
+  ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), {.newest = 2}).ok());
   NewTrainingJob fork = TestJob("b");
   fork.update.job.mutable_spec()->mutable_start_from()->set_training_checkpoint(
       "trainingJobs/a/checkpoints/5");
@@ -315,7 +315,7 @@ TEST_F(MetadataStoreTest, WhatAForkBeginsWithStaysWhenItsSourceGoes) {
   fork.update.job.set_name("trainingJobs/c");
   EXPECT_EQ(ErrorReason(store_->InsertTrainingJob(fork).status()), "JOB_NOT_FOUND");
   Insert(TestJob("a"));
-  ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), 2).ok());
+  ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), {.newest = 2}).ok());
   fork.start->model_sha256 = Sha256Hex("other weights");
   EXPECT_EQ(ErrorReason(store_->InsertTrainingJob(fork).status()), "CHECKPOINT_NOT_FOUND");
   EXPECT_EQ(ErrorReason(store_->GetTrainingJob("c").status()), "JOB_NOT_FOUND");
@@ -329,7 +329,7 @@ TEST_F(MetadataStoreTest, ACurveIsStoredWithACheckpointAndWithTheEnd) {
   };
   const v1::TrainingJob job = Insert(TestJob("a"));
   EXPECT_EQ(store_->GetTrainingCurve("a")->training_metrics_size(), 0);
-  ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), 2, curve(5)).ok());
+  ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), {.newest = 2}, curve(5)).ok());
   EXPECT_TRUE(Same(*store_->GetTrainingCurve("a"), curve(5)));
   JobUpdate running = InState(job, v1::TrainingJob::STATE_RUNNING);
   ASSERT_TRUE(store_->UpdateTrainingJob(running).ok());
@@ -343,7 +343,7 @@ TEST_F(MetadataStoreTest, ACurveIsStoredWithACheckpointAndWithTheEnd) {
 
 TEST_F(MetadataStoreTest, ACheckpointIsPublishedOnceAndTheJobGoesOn) {
   const v1::TrainingJob job = Insert(TestJob("a"));
-  ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), 2).ok());
+  ASSERT_TRUE(store_->InsertTrainingCheckpoint("a", CheckpointAt(5), {.newest = 2}).ok());
   v1::TrainingEvent event;
   event.set_kind(v1::TrainingEvent::KIND_PUBLISHED);
   const v1::ModelVersion weights = TestVersion("weights at 5");

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "server/status/error.h"
 #include "server/storage/corpus_table.h"
 #include "server/storage/model_table.h"
@@ -32,8 +34,12 @@ class TrainingCheckpointTableTest : public ::testing::Test {
     stored.checkpoint.set_engine_id("cpu/f32/1");
     return stored;
   }
-  void Insert(const std::string& job, int64_t step, int keep) {
-    const absl::Status status = training_checkpoint_table::Insert(*database_, job, At(step), keep);
+  void Insert(const std::string& job, int64_t step, int keep, int keep_best = 0,
+              std::optional<double> perplexity = std::nullopt) {
+    StoredCheckpoint stored = At(step);
+    if (perplexity.has_value()) stored.checkpoint.set_epoch_perplexity(*perplexity);
+    const absl::Status status = training_checkpoint_table::Insert(
+        *database_, job, stored, {.newest = keep, .best = keep_best});
     EXPECT_TRUE(status.ok()) << status;
   }
   std::vector<int64_t> Steps(const std::string& job) {
@@ -68,6 +74,19 @@ TEST_F(TrainingCheckpointTableTest, KeepsTheNewestOfEachJob) {
   EXPECT_THAT(Steps("b"), ElementsAre(5));
 }
 
+TEST_F(TrainingCheckpointTableTest, KeepsTheBestBesides) {
+  Insert("a", 10, 1, 2, 9);
+  Insert("a", 20, 1, 2, 7);
+  Insert("a", 25, 1, 2);
+  Insert("a", 30, 1, 2, 8);
+  Insert("a", 40, 1, 2, 7);
+  EXPECT_THAT(Steps("a"), ElementsAre(40, 20)) << "the newest is one of them";
+  Insert("a", 50, 1, 2, 9);
+  EXPECT_THAT(Steps("a"), ElementsAre(50, 40, 20));
+  Insert("a", 60, 1, 1);
+  EXPECT_THAT(Steps("a"), ElementsAre(60, 20)) << "of two alike the older one";
+}
+
 TEST_F(TrainingCheckpointTableTest, OneOfATrainingThatWasCutBackIsTheNewest) {
   for (const int64_t step : {10, 20, 30}) Insert("a", step, 5);
   Insert("a", 15, 5);
@@ -84,7 +103,7 @@ TEST_F(TrainingCheckpointTableTest, DeletesOneOrAllButTheNewest) {
   EXPECT_EQ(training_checkpoint_table::Get(*database_, "a", 10)->state_sha256, "s10");
   EXPECT_EQ(ErrorReason(training_checkpoint_table::Get(*database_, "a", 20).status()),
             "CHECKPOINT_NOT_FOUND");
-  ASSERT_TRUE(training_checkpoint_table::KeepNewest(*database_, "a", 1).ok());
+  ASSERT_TRUE(training_checkpoint_table::RemoveOthers(*database_, "a", {.newest = 1}).ok());
   EXPECT_THAT(Steps("a"), ElementsAre(30));
   EXPECT_THAT(Steps("b"), ElementsAre(20));
 }
@@ -92,7 +111,7 @@ TEST_F(TrainingCheckpointTableTest, DeletesOneOrAllButTheNewest) {
 TEST_F(TrainingCheckpointTableTest, AnUnknownJobHasNone) {
   EXPECT_EQ(training_checkpoint_table::List(*database_, "c").status().code(),
             absl::StatusCode::kNotFound);
-  EXPECT_EQ(training_checkpoint_table::Insert(*database_, "c", At(1), 1).code(),
+  EXPECT_EQ(training_checkpoint_table::Insert(*database_, "c", At(1), {}).code(),
             absl::StatusCode::kNotFound);
 }
 
