@@ -81,7 +81,11 @@ Fields SpecFields(const client::TrainingJob& job) {
           {"batches", absl::StrCat(spec.batch.value_or(0), " rows x ", spec.steps.value_or(0),
                                    " steps, ", std::string(Name(spec.partition)))},
           {"optimizer", OptimizerText(spec)},
+          {"epoch", job.tokens_per_epoch == 0 ? "" : WholeNumber(job.tokens_per_epoch) + " tokens"},
           {"ends", EndsText(spec)},
+          {"time", job.estimated_training_time.has_value()
+                       ? absl::StrCat("about ", ShortDuration(*job.estimated_training_time))
+                       : ""},
           {"seed", spec.seed.has_value() ? absl::StrCat(*spec.seed) : ""},
           {"diverging", spec.recover_from_divergence ? "goes on once, at a tenth of the rate" : ""},
           {"saved", SavedText(spec)},

@@ -249,6 +249,8 @@ Json ToJson(const client::TrainingJob& job) {
   json["share"] = job.share;
   if (!job.waiting_reason.empty()) json["waiting_reason"] = job.waiting_reason;
   json["memory_bytes"] = job.memory_bytes;
+  json["tokens_per_epoch"] = job.tokens_per_epoch;
+  PutSeconds(json, "estimated_training_time_seconds", job.estimated_training_time);
   Put(json, "queue_time", job.queue_time);
   if (!job.trace_id.empty()) json["trace_id"] = job.trace_id;
   return json;

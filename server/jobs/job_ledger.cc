@@ -62,6 +62,7 @@ absl::StatusOr<TrainingJob> JobLedger::Add(const NewJob& new_job, int max_queued
   job.set_priority(new_job.priority);
   job.set_share(new_job.share);
   job.set_memory_bytes(new_job.memory_bytes);
+  job.set_tokens_per_epoch(new_job.tokens_per_epoch);
   *job.mutable_labels() = new_job.labels;
   job.set_trace_id(new_job.trace_id);
   const JobUpdate update =

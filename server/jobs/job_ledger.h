@@ -62,6 +62,7 @@ class JobLedger {
     int32_t priority = 0;
     int32_t share = 1;
     int64_t memory_bytes = 0;
+    int64_t tokens_per_epoch = 0;
     JobLabels labels{};
     std::string trace_id{};
   };

@@ -1,5 +1,7 @@
 #include "server/jobs/training_jobs.h"
 
+#include <spdlog/spdlog.h>
+
 #include <utility>
 #include <vector>
 
@@ -8,11 +10,13 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/jobs/checkpoint_files.h"
 #include "server/jobs/text_reading.h"
+#include "server/jobs/time_estimate.h"
 #include "server/jobs/training_spec.h"
 #include "server/jobs/training_start.h"
 #include "server/jobs/word_spec.h"
 #include "server/logging/log_line.h"
 #include "server/status/error.h"
+#include "server/storage/proto_time.h"
 #include "server/storage/random_id.h"
 #include "server/storage/resource_name.h"
 #include "server/storage/sha256.h"
@@ -144,14 +148,29 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
        .priority = request.training_job().priority(),
        .share = ShareOf(request.training_job()),
        .memory_bytes = plan->device_bytes,
+       .tokens_per_epoch = plan->tokens_per_epoch,
        .labels = request.training_job().labels(),
        .trace_id = trace_id},
       options_.max_queued_jobs);
-  if (job.ok() && !request.validate_only()) {
+  if (!job.ok()) return job;
+  if (request.validate_only()) {
+    SetEstimate(*plan, *job);
+  } else {
     LogCreation(*job);
     runner_.Wake();
   }
   return job;
+}
+
+void TrainingJobs::SetEstimate(const TrainingPlan& plan, v1::TrainingJob& job) {
+  if (!CheckMemory(plan, parts_.backend).ok()) return;
+  const auto time = EstimateTrainingTime(plan, parts_.backend, options_.monotonic_clock);
+  if (time.ok()) {
+    *job.mutable_estimated_training_time() = ToProtoDuration(*time);
+  } else {
+    spdlog::debug("The time of a training cannot be estimated: {}",
+                  std::string(time.status().message()));
+  }
 }
 
 absl::StatusOr<v1::TrainingJob> TrainingJobs::Get(std::string_view id) {

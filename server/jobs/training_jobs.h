@@ -13,6 +13,7 @@
 #include "server/jobs/job_ledger.h"
 #include "server/jobs/job_runner.h"
 #include "server/jobs/job_watchers.h"
+#include "server/jobs/training_spec.h"
 #include "server/metrics/server_metrics.h"
 #include "server/registry/model_registry.h"
 #include "server/storage/blob_store.h"
@@ -90,6 +91,8 @@ class TrainingJobs {
   absl::StatusOr<JobLedger::Counts> Count() { return ledger_.Count(); }
 
  private:
+  // How long it would take, where that can be tried.
+  void SetEstimate(const TrainingPlan& plan, v1::TrainingJob& job);
   // What the store does not have of it.
   void AddNews(v1::TrainingJob& job);
 

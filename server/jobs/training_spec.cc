@@ -290,6 +290,7 @@ absl::Status CheckTogether(const TrainingTexts& texts, TrainingPlan& plan) {
     }
   }
   const BatchMix iterator(batches);
+  plan.tokens_per_epoch = iterator.StepsInEpoch(0) * config.batch * config.steps;
   const int64_t all_steps = iterator.StepsInEpochs(config.epochs);
   plan.total_steps = config.early_ends.LastStep(all_steps);
   const bool all = plan.total_steps == all_steps;

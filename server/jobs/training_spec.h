@@ -24,6 +24,7 @@ struct TrainingPlan {
   std::vector<TokenRange> held_out;  // of those
   int64_t total_epochs = 0;          // begun at most
   int64_t total_steps = 0;           // at most
+  int64_t tokens_per_epoch = 0;      // targets of the first
   int64_t parameter_count = 0;
   int64_t device_bytes = 0;  // what training will allocate
   absl::Duration max_training_time = absl::InfiniteDuration();

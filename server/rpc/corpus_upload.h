@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "derin/v1/corpus.pb.h"
+#include "model/text/character_counter.h"
 #include "model/text/normalization.h"
 #include "server/storage/blob_store.h"
 #include "server/storage/metadata_store.h"

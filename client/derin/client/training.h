@@ -318,6 +318,11 @@ struct TrainingJob {
   std::string waiting_reason;
   // Of the device, that its training takes at most; 0 where the server does not say.
   int64_t memory_bytes = 0;
+  // Target tokens of the first epoch; 0 where the server does not say.
+  int64_t tokens_per_epoch = 0;
+  // That its training will take; only of a job that was only to be validated, and where the device
+  // had room to try.
+  std::optional<absl::Duration> estimated_training_time;
   // Of the W3C trace that the call which created it belonged to; empty where it named none.
   std::string trace_id;
 };

@@ -254,6 +254,10 @@ TrainingJob FromProto(const v1::TrainingJob& from) {
   if (from.has_share()) to.share = from.share();
   to.waiting_reason = from.waiting_reason();
   to.memory_bytes = from.memory_bytes();
+  to.tokens_per_epoch = from.tokens_per_epoch();
+  if (from.has_estimated_training_time()) {
+    to.estimated_training_time = ToDuration(from.estimated_training_time());
+  }
   to.trace_id = from.trace_id();
   return to;
 }

@@ -102,6 +102,8 @@ TEST(JobText, PrintsASpecification) {
   job.spec.checkpoints_to_keep = 3;
   job.spec.best_checkpoints_to_keep = 2;
   job.spec.dropout = 0.25;
+  job.tokens_per_epoch = 8960;
+  job.estimated_training_time = absl::Minutes(65);
   std::ostringstream out;
   PrintSpec(job, out);
   EXPECT_EQ(out.str(),
@@ -112,7 +114,9 @@ TEST(JobText, PrintsASpecification) {
             "precision    bf16\n"
             "batches      32 rows x 35 steps, sequential\n"
             "optimizer    sgd, rate 2, clip 1\n"
+            "epoch        8,960 tokens\n"
             "ends         after 500 epochs\n"
+            "time         about 1h5m\n"
             "seed         7\n"
             "saved        every 1m30s, the newest 3 kept, and the best 2\n");
 }

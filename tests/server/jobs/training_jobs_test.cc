@@ -106,6 +106,8 @@ TEST_F(TrainingJobsTest, ValidatingStoresNothing) {
   ASSERT_TRUE(job.ok()) << job.status();
   EXPECT_EQ(job->name(), "trainingJobs/a");
   EXPECT_TRUE(job->spec().has_clip());
+  EXPECT_EQ(job->tokens_per_epoch(), 19 * 4 * 5);
+  EXPECT_GT(job->estimated_training_time().nanos(), 0);
   EXPECT_EQ(jobs->Get("a").status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(store->GetModel("tiny").status().code(), absl::StatusCode::kNotFound);
   ASSERT_TRUE(jobs->Create(Request("a", TinySpec())).ok());

@@ -1,0 +1,60 @@
+#include "server/jobs/time_estimate.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "model/network/parameters.h"
+
+namespace derin::server {
+namespace {
+
+constexpr absl::Duration kMeasured = absl::Milliseconds(250);
+constexpr int64_t kMostSteps = 20;
+// Of a step, for as many tokens: validation goes forward only, and a step about twice as far back.
+constexpr double kValidationShare = 1.0 / 3;
+
+// A training of the same shape that never ends, on the least text that has some minibatches.
+TrainingConfig TryoutOf(const TrainingConfig& config) {
+  TrainingConfig tryout = config;
+  tryout.parts.clear();
+  tryout.early_ends = {};
+  tryout.held_out_tokens = 0;
+  tryout.epochs = 1'000'000;
+  return tryout;
+}
+
+}  // namespace
+
+absl::StatusOr<absl::Duration> EstimateTrainingTime(const TrainingPlan& plan, Backend& backend,
+                                                    const MonotonicClock& clock) {
+  constexpr int64_t kMinibatches = 8;
+  const TrainingConfig config = TryoutOf(plan.config);
+  const std::vector<int32_t> tokens(
+      static_cast<size_t>((kMinibatches * config.batch + 1) * config.steps));
+  auto trainer =
+      Trainer::Create(backend, config, tokens, InitialParameters(config.model, config.seed));
+  if (!trainer.ok()) return trainer.status();
+  const auto step = [&trainer]() -> absl::Status {
+    absl::Status status = (*trainer)->Step();
+    if (status.ok()) status = (*trainer)->AwaitSteps();
+    return status;
+  };
+  // The first one also prepares what the others find ready.
+  if (absl::Status first = step(); !first.ok()) return first;
+  const absl::Duration begin = clock();
+  absl::Duration elapsed;
+  int64_t steps = 0;
+  do {
+    if (absl::Status next = step(); !next.ok()) return next;
+    ++steps;
+    elapsed = clock() - begin;
+  } while (elapsed < kMeasured && steps < kMostSteps);
+  const absl::Duration per_step = elapsed / steps;
+  const double validated = static_cast<double>(plan.total_epochs * plan.config.held_out_tokens);
+  const double tokens_per_step = static_cast<double>(config.batch) * config.steps;
+  const absl::Duration all = per_step * static_cast<double>(plan.total_steps) +
+                             per_step * (kValidationShare * validated / tokens_per_step);
+  return std::min(all, plan.max_training_time);
+}
+
+}  // namespace derin::server

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "model/backend/backend.h"
+#include "server/jobs/training_spec.h"
+#include "server/metrics/monotonic_clock.h"
+
+namespace derin::server {
+
+// How long the training that `plan` describes takes on `backend` as it is now: measured by some
+// steps of one like it, whose tokens are of no text. Takes a quarter of a second at most, or two
+// steps where they are slow. RESOURCE_EXHAUSTED where there is no room to try.
+absl::StatusOr<absl::Duration> EstimateTrainingTime(const TrainingPlan& plan, Backend& backend,
+                                                    const MonotonicClock& clock);
+
+}  // namespace derin::server
