@@ -283,6 +283,12 @@ void Server::Parts::PublishFacts() {
     return Samples{{{"free"}, static_cast<double>(backend->FreeBytes())},
                    {{"total"}, static_cast<double>(backend->capabilities().memory_bytes)}};
   });
+  metrics.device_turn_seconds.Bind([this] {
+    const auto time = backend->TimeOnDevice();
+    if (!time.has_value()) return Samples();
+    return Samples{{{"training"}, absl::ToDoubleSeconds(time->training)},
+                   {{"generation"}, absl::ToDoubleSeconds(time->generation)}};
+  });
   metrics.device_lost.BindValue([this] { return backend->health().ok() ? 0.0 : 1.0; });
   metrics.data_disk_bytes.Bind([this] {
     std::error_code error;

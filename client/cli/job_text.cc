@@ -67,6 +67,9 @@ Fields SpecFields(const client::TrainingJob& job) {
     } else if (spec.validation_split == client::ValidationSplit::kBlocks) {
       absl::StrAppend(&text, " in blocks of ", WholeNumber(spec.validation_block.value_or(0)));
     }
+    if (const int64_t interval = spec.validation_interval.value_or(0); interval > 0) {
+      absl::StrAppend(&text, ", measured every ", WholeNumber(interval), " steps");
+    }
   }
   return {{"corpus", text},
           {"model", spec.model},
@@ -165,6 +168,9 @@ std::string EndsText(const client::TrainingSpec& spec) {
   std::string text = absl::StrCat("after ", WholeNumber(spec.epochs.value_or(0)), " epochs");
   if (const int64_t steps = spec.max_steps.value_or(0); steps > 0) {
     absl::StrAppend(&text, " or ", WholeNumber(steps), " steps");
+  }
+  if (const int64_t tokens = spec.max_trained_tokens.value_or(0); tokens > 0) {
+    absl::StrAppend(&text, " or ", WholeNumber(tokens), " tokens");
   }
   const absl::Duration time = spec.max_training_time.value_or(absl::ZeroDuration());
   if (time > absl::ZeroDuration()) absl::StrAppend(&text, " or ", ShortDuration(time));

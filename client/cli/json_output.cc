@@ -117,6 +117,8 @@ Json ToJson(const client::TrainingSpec& spec) {
   Put(json, "clip", spec.clip);
   Put(json, "epochs", spec.epochs);
   Put(json, "max_steps", spec.max_steps);
+  Put(json, "max_trained_tokens", spec.max_trained_tokens);
+  Put(json, "validation_interval", spec.validation_interval);
   PutSeconds(json, "max_training_time_seconds", spec.max_training_time);
   Put(json, "target_perplexity", spec.target_perplexity);
   Put(json, "patience_epochs", spec.patience_epochs);
@@ -205,7 +207,7 @@ Json ToJson(const client::TrainingCheckpoint& checkpoint) {
   json["engine_id"] = checkpoint.engine_id;
   Put(json, "training_perplexity", checkpoint.training_perplexity);
   Put(json, "validation_perplexity", checkpoint.validation_perplexity);
-  Put(json, "epoch_perplexity", checkpoint.epoch_perplexity);
+  Put(json, "measured_perplexity", checkpoint.measured_perplexity);
   if (!checkpoint.corpus_sha256.empty()) json["corpus_sha256"] = checkpoint.corpus_sha256;
   PutSeconds(json, "training_time_seconds", checkpoint.training_time);
   return json;

@@ -69,6 +69,8 @@ constexpr FieldFlag kFlags[] = {
     {"training_job.spec.clip", "--clip"},
     {"training_job.spec.epochs", "--epochs"},
     {"training_job.spec.max_steps", "--max-steps"},
+    {"training_job.spec.max_trained_tokens", "--max-trained-tokens"},
+    {"training_job.spec.validation_interval", "--validation-interval"},
     {"training_job.spec.max_training_time", "--max-time"},
     {"training_job.spec.target_perplexity", "--target-perplexity"},
     {"training_job.spec.patience_epochs", "--patience"},
@@ -128,6 +130,8 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
             "[position]");
     AddNumber(command, "--validation-block", spec.validation_block,
               "tokens of such a block, 256 and more [1024]");
+    AddNumber(command, "--validation-interval", spec.validation_interval,
+              "measure them every N optimiser steps, too, not only after each epoch [none]");
   });
   in("Network", [&] {
     AddEnum(command, "--cell", spec.config.cell, kCellNames, "recurrent cell [lstm]");
@@ -192,10 +196,12 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
   in("End, besides --epochs; whichever comes first", [&] {
     AddNumber(command, "--max-steps", spec.max_steps,
               "after N optimiser steps; a cosine then ends there, too [none]");
+    AddNumber(command, "--max-trained-tokens", spec.max_trained_tokens,
+              "after the step with which it has trained on N tokens; so does a cosine [none]");
     AddTime(command, "--max-time", spec.max_training_time,
             "after so long of training, pauses not counted, 1s to 10000h [none]");
     AddNumber(command, "--target-perplexity", spec.target_perplexity,
-              "after the epoch that is at it, on the held-out tokens if there are any, from 1 "
+              "where it is measured to be there, on the held-out tokens if there are any, from 1 "
               "[none]");
     AddNumber(command, "--patience", spec.patience_epochs,
               "after N epochs in a row without a lower perplexity, up to 1000000 [none]");
@@ -208,8 +214,8 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
     AddNumber(command, "--keep-checkpoints", spec.checkpoints_to_keep,
               "how many of them are kept, the newest ones, 1 to 100 [2]");
     AddNumber(command, "--keep-best", spec.best_checkpoints_to_keep,
-              "and how many of the best, each written after an epoch with a lower perplexity than "
-              "all before, 0 to 100 [0]");
+              "and how many of the best, each written where the perplexity is measured to be lower "
+              "than ever before, 0 to 100 [0]");
     AddNumber(command, "--priority", options.priority,
               "of the jobs that wait the one with the highest begins first, -100 to 100 [0]");
     AddNumber(command, "--share", options.share,

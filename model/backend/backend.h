@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "model/backend/capabilities.h"
 #include "model/backend/queue.h"
 #include "model/backend/recurrent_stack.h"
@@ -74,6 +76,11 @@ class Recording {
   virtual void Run(Queue& queue) = 0;
 };
 
+// How long operations of each priority have had a device to themselves, all together.
+struct DeviceTime {
+  absl::Duration training, generation;
+};
+
 // One device: its memory, its queues and the coarse operations that models are made of. Operations
 // enqueue on their queue and return; Queue says how errors come back. Real elements have the
 // model's StateType. Any thread may call it; a queue belongs to one thread at a time.
@@ -85,6 +92,8 @@ class Backend {
   // What results depend on: equal ids promise equal bits. Such as `reference/f32/1`.
   virtual std::string EngineId(Precision precision) const = 0;
   virtual int64_t FreeBytes() const = 0;
+  // Empty where operations of both priorities share the device, or nobody counts.
+  virtual std::optional<DeviceTime> TimeOnDevice() const { return std::nullopt; }
   // Ok while the device works. UNAVAILABLE, with the call that failed, once it is of no use to this
   // process any more; then so fails whatever is asked of it.
   virtual absl::Status health() const { return absl::OkStatus(); }

@@ -62,7 +62,8 @@ template <typename Snapshot>
 auto OptionalIntegersOf(Snapshot& snapshot) {
   using Value = decltype(&snapshot.step);
   return std::vector<std::pair<const char*, Value>>{
-      {"epochs_without_better", &snapshot.progress.epochs_without_better}};
+      {"epochs_without_better", &snapshot.progress.epochs_without_better},
+      {"better_in_epoch", &snapshot.progress.better_in_epoch}};
 }
 
 template <typename Snapshot>

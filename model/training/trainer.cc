@@ -145,7 +145,7 @@ absl::Status Trainer::Step() {
   ++state_.step;
   ++state_.step_in_epoch;
   if (state_.step_in_epoch == batches_.steps_in_epoch()) return EndEpoch();
-  if (done()) return EndHere();
+  if (state_.step == total_steps_ || AreMeasured()) return ValidateWithinEpoch();
   return CollectFigures(backend_.capabilities().synchronous ? state_.step : state_.step - 2);
 }
 
@@ -208,14 +208,30 @@ absl::Status Trainer::EndEpoch() {
   const double judged = JudgedPerplexity();
   const bool better = !best_before || judged < *best_before;
   if (better) progress.best_perplexity = judged;
-  progress.epochs_without_better = better ? 0 : progress.epochs_without_better + 1;
+  progress.epochs_without_better =
+      better || progress.better_in_epoch > 0 ? 0 : progress.epochs_without_better + 1;
+  progress.better_in_epoch = 0;
   return absl::OkStatus();
 }
 
+bool Trainer::AreMeasured() const {
+  if (state_.step == 0) return false;
+  if (state_.step_in_epoch == 0) return true;
+  if (evaluator_ == nullptr) return false;
+  const int64_t interval = config_.validation_interval;
+  return state_.step == total_steps_ || (interval > 0 && state_.step % interval == 0);
+}
+
 absl::Status Trainer::EndHere() {
-  if (state_.step_in_epoch == 0) return absl::OkStatus();
+  return AreMeasured() || state_.step == 0 ? absl::OkStatus() : ValidateWithinEpoch();
+}
+
+absl::Status Trainer::ValidateWithinEpoch() {
   if (absl::Status status = CollectFigures(state_.step); !status.ok()) return status;
-  return Validate();
+  const std::optional<double> best_before = state_.progress.best_perplexity;
+  absl::Status status = Validate();
+  if (state_.progress.best_perplexity != best_before) ++state_.progress.better_in_epoch;
+  return status;
 }
 
 absl::Status Trainer::Validate() {
@@ -246,9 +262,10 @@ double Trainer::JudgedPerplexity() const {
 
 TrainingEnd Trainer::end() const {
   const EarlyEnds& ends = config_.early_ends;
-  // One that this training has trained in: what it goes on from is no end of its own.
-  const bool epoch_is_over = state_.step_in_epoch == 0 && state_.step > ends.first_step;
-  if (epoch_is_over && JudgedPerplexity() <= ends.target_perplexity) {
+  // What this training goes on from is no end of its own.
+  const bool has_trained = state_.step > ends.first_step;
+  const bool epoch_is_over = has_trained && state_.step_in_epoch == 0;
+  if (has_trained && AreMeasured() && JudgedPerplexity() <= ends.target_perplexity) {
     return TrainingEnd::kTargetReached;
   }
   if (state_.epoch == config_.epochs) return TrainingEnd::kEpochs;

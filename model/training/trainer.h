@@ -35,6 +35,8 @@ struct TrainingConfig {
   EarlyEnds early_ends;
   // So many tokens of the text are held out for validation: 0, or 2 and more.
   int64_t held_out_tokens = 0;
+  // Steps between two validations besides those after each epoch; 0: there are none.
+  int64_t validation_interval = 0;
   // Share of each layer's output, but the last one's, that a step drops, in [0, 1).
   double dropout = 0;
   uint64_t seed = 0;  // of offsets, shuffles and what is dropped
@@ -48,10 +50,11 @@ struct TrainerProgress {
   LossTotal epoch_loss;  // of the epoch under way
   std::optional<double> epoch_perplexity;  // of the last whole epoch's own training pass
   std::optional<double>
-      validation_perplexity;  // over the held-out tokens, after the last whole epoch, or at the end
+      validation_perplexity;  // over the held-out tokens, when they were last measured
   std::optional<double>
       best_perplexity;  // lowest of validation where tokens are held out, else of whole epochs
   int64_t epochs_without_better = 0;  // whole ones in a row up to the last, that left it as it was
+  int64_t better_in_epoch = 0;        // validations within the epoch under way that lowered it
   // Of the epoch whose weights PublishableParameters() gives: its own training pass.
   std::optional<double> publishable_perplexity;
   double learning_rate = 0;  // of the last step
@@ -107,11 +110,11 @@ class Trainer {
                                                          absl::Span<const int32_t> tokens,
                                                          const Parameters& initial);
 
-  // One minibatch: forward, loss, backward, clip, update. After the last one of an epoch or of the
-  // training also the validation. Losses come back at most two steps late, and all at an epoch's
-  // end. OUT_OF_RANGE with the step when the loss or the gradient is not finite: the training
-  // diverged. With a loss scale that can still fall, a gradient that is not finite is a step that
-  // was skipped.
+  // One minibatch: forward, loss, backward, clip, update. After the last one of an epoch, of the
+  // training, or of an interval between validations also the validation. Losses come back at most
+  // two steps late, and all at an epoch's end. OUT_OF_RANGE with the step when the loss or the
+  // gradient is not finite: the training diverged. With a loss scale that can still fall, a
+  // gradient that is not finite is a step that was skipped.
   absl::Status Step();
   bool done() const { return end() != TrainingEnd::kNone; }
   // What has ended the training; of several, the first that TrainingEnd names. Follows from the
@@ -120,6 +123,9 @@ class Trainer {
   // The caller ends the training here: the validation, unless the step before made it, and all
   // losses.
   absl::Status EndHere();
+  // Whether the weights are those that progress() has the perplexity of: of the held-out tokens, or
+  // where there are none of a whole epoch.
+  bool AreMeasured() const;
   // Waits for all that is enqueued; the figures of all steps have come back then. Errors as Step's.
   absl::Status AwaitSteps() { return CollectFigures(state_.step); }
 
@@ -160,9 +166,10 @@ class Trainer {
   absl::Status CheckSnapshot(const TrainerSnapshot& snapshot) const;
   void BeginEpoch();
   absl::Status EndEpoch();
+  absl::Status ValidateWithinEpoch();
   // Measures the weights on the held-out tokens, if there are any, and keeps the best.
   absl::Status Validate();
-  // What the last whole epoch is judged by.
+  // What the weights are judged by that were measured last.
   double JudgedPerplexity() const;
   // Waits for the figures of steps below `until_step` and adds them to the progress.
   absl::Status CollectFigures(int64_t until_step);

@@ -11,7 +11,7 @@ struct EarlyEnds {
   int64_t first_step = 0;
   int64_t max_steps = 0;
   // The judged perplexity is that over the held-out tokens, or the epoch's own where there are
-  // none. A training ends with the epoch after which it is at or under this...
+  // none. A training ends where it is measured to be at or under this...
   double target_perplexity = 0;
   // ...or once so many epochs in a row gave none that is lower than the best before.
   int64_t patience_epochs = 0;

@@ -19,6 +19,7 @@ TrainingConfig TryoutOf(const TrainingConfig& config) {
   tryout.parts.clear();
   tryout.early_ends = {};
   tryout.held_out_tokens = 0;
+  tryout.validation_interval = 0;
   tryout.epochs = 1'000'000;
   return tryout;
 }
@@ -50,7 +51,10 @@ absl::StatusOr<absl::Duration> EstimateTrainingTime(const TrainingPlan& plan, Ba
     elapsed = clock() - begin;
   } while (elapsed < kMeasured && steps < kMostSteps);
   const absl::Duration per_step = elapsed / steps;
-  const double validated = static_cast<double>(plan.total_epochs * plan.config.held_out_tokens);
+  const int64_t interval = plan.config.validation_interval;
+  const int64_t validations = plan.total_epochs + (interval > 0 ? plan.total_steps / interval : 0);
+  const double validated =
+      static_cast<double>(validations) * static_cast<double>(plan.config.held_out_tokens);
   const double tokens_per_step = static_cast<double>(config.batch) * config.steps;
   const absl::Duration all = per_step * static_cast<double>(plan.total_steps) +
                              per_step * (kValidationShare * validated / tokens_per_step);

@@ -275,8 +275,11 @@ absl::StatusOr<v1::ModelVersion> TrainingJobs::PublishCheckpoint(
   version.set_size_bytes(static_cast<int64_t>(bytes->size()));
   version.set_sha256(stored->model_sha256);
   version.set_training_perplexity(stored->checkpoint.training_perplexity());
-  // At the beginning of an epoch the validation is that of these weights.
-  if (state->snapshot.step_in_epoch == 0 && stored->checkpoint.has_validation_perplexity()) {
+  // That of these weights, or none. One of before measured_perplexity has it where an epoch is
+  // over.
+  const bool measured =
+      stored->checkpoint.has_measured_perplexity() || state->snapshot.step_in_epoch == 0;
+  if (measured && stored->checkpoint.has_validation_perplexity()) {
     version.set_validation_perplexity(stored->checkpoint.validation_perplexity());
   }
   return ledger_.PublishCheckpoint(reference, std::move(version));

@@ -217,7 +217,7 @@ absl::Status TrainingRun::TryWriteCheckpoint() {
   absl::StatusOr<TrainerSnapshot> snapshot = trainer_->Snapshot();
   if (!snapshot.ok()) return snapshot.status();
   const int64_t step = snapshot->step;
-  const std::optional<double> epoch_perplexity = EpochPerplexity(*snapshot);
+  const std::optional<double> measured = MeasuredPerplexity();
   Parameters parameters{ParameterLayout(plan_.config.model), std::move(snapshot->parameters)};
   const absl::StatusOr<Blob> model_blob = WriteBlob(EncodeModelFile(FileOf(std::move(parameters))));
   if (!model_blob.ok()) return model_blob.status();
@@ -241,7 +241,7 @@ absl::Status TrainingRun::TryWriteCheckpoint() {
       checkpoint.set_validation_perplexity(progress->validation_perplexity());
     }
   }
-  if (epoch_perplexity) checkpoint.set_epoch_perplexity(*epoch_perplexity);
+  if (measured) checkpoint.set_measured_perplexity(*measured);
   // The losses of all steps are back, so the curve ends where the checkpoint is.
   AddToCurve();
   if (absl::Status status = surroundings_.store.InsertTrainingCheckpoint(
@@ -253,9 +253,9 @@ absl::Status TrainingRun::TryWriteCheckpoint() {
   return absl::OkStatus();
 }
 
-std::optional<double> TrainingRun::EpochPerplexity(const TrainerSnapshot& snapshot) const {
-  if (snapshot.step_in_epoch > 0 || snapshot.epoch == 0) return std::nullopt;
-  const TrainerProgress& known = snapshot.progress;
+std::optional<double> TrainingRun::MeasuredPerplexity() const {
+  if (!trainer_->AreMeasured()) return std::nullopt;
+  const TrainerProgress& known = trainer_->progress();
   return plan_.held_out.empty() ? known.epoch_perplexity : known.validation_perplexity;
 }
 
@@ -273,7 +273,7 @@ ModelFile TrainingRun::FileOf(Parameters parameters) const {
 
 absl::Status TrainingRun::Step() {
   const absl::Duration start = surroundings_.clock();
-  const int64_t epochs_before = trainer_->progress().epoch;
+  const std::optional<double> best_before = trainer_->progress().best_perplexity;
   absl::Status status = trainer_->Step();
   now_ = surroundings_.clock();
   step_time_ = now_ - start + std::exchange(awaited_, absl::ZeroDuration());
@@ -292,8 +292,7 @@ absl::Status TrainingRun::Step() {
   counted_tokens_ = tokens;
   throughput_.Add(now_, tokens, trainer_->FractionDone());
   AddToCurve();
-  const TrainerProgress& known = trainer_->progress();
-  if (known.epoch > epochs_before && known.epochs_without_better == 0) {
+  if (trainer_->progress().best_perplexity != best_before) {
     best_is_due_ = plan_.checkpoints_to_keep.best > 0;
   }
   return OrDiverged(status);

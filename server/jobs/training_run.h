@@ -71,7 +71,7 @@ class TrainingRun {
   const std::string& resumed_message() const { return resumed_message_; }
 
   // Whether the job's interval has passed since the last checkpoint was tried, or since the run
-  // began; or an epoch is over that is the best so far, and those are to be kept.
+  // began; or the weights were measured to be the best so far, and those are to be kept.
   bool CheckpointIsDue() const;
   // Waits for the device, writes both files and stores the record; checkpoints beyond those to keep
   // are gone then. RESOURCE_EXHAUSTED when the disk or the memory is full: all is as before.
@@ -117,8 +117,8 @@ class TrainingRun {
   bool time_is_up() const { return training_time_ >= plan_.max_training_time; }
   double FractionDone() const;
   std::optional<absl::Duration> TimeLeft() const;
-  // That the checkpoint of now is to be judged by; nullopt within an epoch.
-  std::optional<double> EpochPerplexity(const TrainerSnapshot& snapshot) const;
+  // Of the weights as they are; nullopt where they were not measured.
+  std::optional<double> MeasuredPerplexity() const;
   absl::Status TryWriteCheckpoint();
   void AddToCurve();
   absl::StatusOr<Blob> WriteBlob(const absl::StatusOr<std::string>& content) const;

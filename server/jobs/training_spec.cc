@@ -26,6 +26,7 @@ constexpr int kDefaultCheckpoints = 2;
 constexpr absl::Duration kDefaultSampleInterval = absl::Seconds(10);
 constexpr size_t kMaxSamplePromptBytes = 1024;
 constexpr int64_t kMostSteps = 1'000'000'000'000;
+constexpr int64_t kMostTrainedTokens = 1'000'000'000'000'000;
 constexpr absl::Duration kLongestTraining = absl::Hours(10'000);
 
 absl::Status ResolveNames(v1::TrainingSpec& spec) {
@@ -101,6 +102,22 @@ absl::Status ResolvePartition(TrainingPlan& plan) {
       return UnknownValue("partition", spec.partition(),
                           "PARTITION_SEQUENTIAL or PARTITION_RANDOM");
   }
+}
+
+// When what is held out is measured, besides after each epoch.
+absl::Status ResolveValidationInterval(TrainingPlan& plan) {
+  v1::TrainingSpec& spec = plan.spec;
+  if (!spec.has_validation_interval()) spec.set_validation_interval(0);
+  const int64_t interval = spec.validation_interval();
+  plan.config.validation_interval = interval;
+  if (absl::Status status = CheckInteger("validation_interval", interval, 0, kMostSteps);
+      !status.ok()) {
+    return status;
+  }
+  if (interval == 0 || spec.validation_share() > 0) return absl::OkStatus();
+  return InvalidField(SpecField("validation_interval"),
+                      absl::StrFormat("got %d, wanted none, since %s is 0", interval,
+                                      SpecField("validation_share")));
 }
 
 // How minibatches are cut from the text.
@@ -249,6 +266,7 @@ absl::Status ResolveEarlyEnds(TrainingPlan& plan) {
   v1::TrainingSpec& spec = plan.spec;
   EarlyEnds& ends = plan.config.early_ends;
   if (!spec.has_max_steps()) spec.set_max_steps(ends.max_steps);
+  if (!spec.has_max_trained_tokens()) spec.set_max_trained_tokens(0);
   if (!spec.has_max_training_time()) spec.mutable_max_training_time();
   if (!spec.has_target_perplexity()) spec.set_target_perplexity(ends.target_perplexity);
   if (!spec.has_patience_epochs()) spec.set_patience_epochs(ends.patience_epochs);
@@ -261,9 +279,16 @@ absl::Status ResolveEarlyEnds(TrainingPlan& plan) {
   const double target = ends.target_perplexity;
   for (const absl::Status& status :
        {CheckInteger("max_steps", ends.max_steps, 0, kMostSteps),
+        CheckInteger("max_trained_tokens", spec.max_trained_tokens(), 0, kMostTrainedTokens),
         CheckReal("target_perplexity", target, target == 0 || target >= 1, "0 or 1 and more"),
         CheckInteger("patience_epochs", ends.patience_epochs, 0, 1'000'000)}) {
     if (!status.ok()) return status;
+  }
+  if (spec.max_trained_tokens() > 0) {
+    const int64_t per_step = int64_t{plan.config.batch} * plan.config.steps;
+    const int64_t steps = (spec.max_trained_tokens() + per_step - 1) / per_step;
+    plan.ends_by_tokens = ends.max_steps == 0 || steps < ends.max_steps;
+    if (plan.ends_by_tokens) ends.max_steps = steps;
   }
   const absl::Duration time = FromProtoDuration(spec.max_training_time());
   if (time == absl::ZeroDuration()) return absl::OkStatus();
@@ -296,11 +321,11 @@ absl::Status CheckTogether(const TrainingTexts& texts, TrainingPlan& plan) {
   const bool all = plan.total_steps == all_steps;
   plan.total_epochs = all ? config.epochs : iterator.EpochsWithSteps(plan.total_steps);
   if (config.learning_rate.warmup_steps > plan.total_steps) {
-    return InvalidField(SpecField("learning_rate.warmup_steps"),
-                        absl::StrFormat("got %d, wanted at most the %d steps that %s %d have",
-                                        config.learning_rate.warmup_steps, plan.total_steps,
-                                        SpecField(all ? "epochs" : "max_steps"),
-                                        all ? config.epochs : config.early_ends.max_steps));
+    const char* end = all ? "epochs" : plan.ends_by_tokens ? "max_trained_tokens" : "max_steps";
+    return InvalidField(
+        SpecField("learning_rate.warmup_steps"),
+        absl::StrFormat("got %d, wanted at most the %d steps until %s end it",
+                        config.learning_rate.warmup_steps, plan.total_steps, SpecField(end)));
   }
   return absl::OkStatus();
 }
@@ -337,6 +362,7 @@ absl::StatusOr<TrainingPlan> ResolveTrainingSpec(const v1::TrainingSpec& spec,
   if (absl::Status status = ResolveTokens(texts, plan); !status.ok()) return status;
   if (absl::Status status = ResolveBatches(plan); !status.ok()) return status;
   if (absl::Status status = ResolveParts(texts, plan); !status.ok()) return status;
+  if (absl::Status status = ResolveValidationInterval(plan); !status.ok()) return status;
   if (absl::Status status = ResolveValidationSplit(texts, plan); !status.ok()) return status;
   if (absl::Status status = ResolveOptimizer(plan.spec, plan.config.optimizer); !status.ok())
     return status;

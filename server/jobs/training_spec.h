@@ -25,6 +25,7 @@ struct TrainingPlan {
   int64_t total_epochs = 0;          // begun at most
   int64_t total_steps = 0;           // at most
   int64_t tokens_per_epoch = 0;      // targets of the first
+  bool ends_by_tokens = false;       // max_trained_tokens sets early_ends.max_steps
   int64_t parameter_count = 0;
   int64_t device_bytes = 0;  // what training will allocate
   absl::Duration max_training_time = absl::InfiniteDuration();

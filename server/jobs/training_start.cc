@@ -197,6 +197,10 @@ v1::TrainingSpec FillFromStart(const v1::TrainingSpec& asked, const TrainingStar
       asked.validation_split() == v1::VALIDATION_SPLIT_UNSPECIFIED) {
     spec.clear_validation_split();
   }
+  if (asked.has_validation_share() && asked.validation_share() == 0 &&
+      !asked.has_validation_interval()) {
+    spec.clear_validation_interval();
+  }
   if (spec.validation_split() != of_start.validation_split() && !asked.has_validation_block()) {
     spec.clear_validation_block();
   }

@@ -153,6 +153,12 @@ struct ServerMetrics {
       {"work"}};
   TimeCounter& training_busy = device_busy_seconds.With("training");
   TimeCounter& generation_busy = device_busy_seconds.With("generation");
+  // Of the engine for processors, where one operation at a time has all of the workers.
+  CallbackGauge device_turn_seconds{all,
+                                    {"derin_device_turn_seconds_total",
+                                     "Time in which that work had the device to itself", "seconds"},
+                                    {"work"},
+                                    prometheus::MetricType::Counter};
   // Of a GPU, by NVML: of all that runs on it, other processes among them.
   CallbackGauge device_used_memory_bytes{
       all, {"derin_device_used_memory_bytes", "Memory of the GPU that is in use", "bytes"}};

@@ -58,8 +58,8 @@ absl::Status RemoveOthers(Database& database, std::string_view job_id,
   std::vector<std::pair<double, int64_t>> by_perplexity;  // and by step
   for (const StoredCheckpoint& one : *stored) {
     if (static_cast<int>(kept.size()) < keep.newest) kept.insert(one.checkpoint.step());
-    if (!one.checkpoint.has_epoch_perplexity()) continue;
-    by_perplexity.emplace_back(one.checkpoint.epoch_perplexity(), one.checkpoint.step());
+    if (!one.checkpoint.has_measured_perplexity()) continue;
+    by_perplexity.emplace_back(one.checkpoint.measured_perplexity(), one.checkpoint.step());
   }
   std::sort(by_perplexity.begin(), by_perplexity.end());
   for (size_t i = 0; i < std::min(by_perplexity.size(), static_cast<size_t>(keep.best)); ++i) {

@@ -20,7 +20,7 @@ struct StoredCheckpoint {
 };
 
 // Which checkpoints of a job stay: so many of the newest, and so many of those with the lowest
-// epoch_perplexity, of two alike the older one.
+// measured_perplexity, of two alike the older one.
 struct CheckpointsToKeep {
   int newest = 1;
   int best = 0;

@@ -161,6 +161,9 @@ struct TrainingSpec {
   ValidationSplit validation_split = ValidationSplit::kUnspecified;
   // 256 to 2^30; default 1,024 with ValidationSplit::kBlocks, else none.
   std::optional<int32_t> validation_block;
+  // Optimiser steps between two validations besides those after each epoch, up to 1e12; default 0:
+  // there are none.
+  std::optional<int64_t> validation_interval;
   // Rows of a minibatch, 1 to 512; default 32.
   std::optional<int32_t> batch;
   // Time steps of a window through which gradients flow, 1 to 1,024; default 35.
@@ -176,6 +179,8 @@ struct TrainingSpec {
   // What else ends the training, whichever comes first. 0, the default, means no such end.
   // Optimiser steps of this job, up to 1e12.
   std::optional<int64_t> max_steps;
+  // Target tokens that this job trains on, up to 1e15.
+  std::optional<int64_t> max_trained_tokens;
   // Time of training of this job, all attempts together, 1 s to 10,000 h.
   std::optional<absl::Duration> max_training_time;
   // The perplexity after an epoch, over the held-out tokens where there are any; at least 1.
@@ -355,8 +360,9 @@ struct TrainingCheckpoint {
   // Over the held-out tokens, after the last whole epoch or at an end within one; unset when there
   // are none, and during the first.
   std::optional<double> validation_perplexity;
-  // Of the epoch that `step` ends, over the held-out tokens where there are any; unset within one.
-  std::optional<double> epoch_perplexity;
+  // Of these very weights, over the held-out tokens where there are any, else of the epoch that
+  // `step` ends; unset where they were not measured.
+  std::optional<double> measured_perplexity;
   // Of the text that it was trained on, as in Corpus::sha256.
   std::string corpus_sha256;
   // That the job's training took up to `step`; unset where the server does not say.

@@ -152,6 +152,8 @@ TrainingSpec FromProto(const v1::TrainingSpec& from) {
   DERIN_READ(from, to, clip);
   DERIN_READ(from, to, epochs);
   DERIN_READ(from, to, max_steps);
+  DERIN_READ(from, to, max_trained_tokens);
+  DERIN_READ(from, to, validation_interval);
   if (from.has_max_training_time()) to.max_training_time = ToDuration(from.max_training_time());
   DERIN_READ(from, to, target_perplexity);
   DERIN_READ(from, to, patience_epochs);
@@ -184,7 +186,7 @@ TrainingCheckpoint FromProto(const v1::TrainingCheckpoint& from) {
   to.engine_id = from.engine_id();
   DERIN_READ(from, to, training_perplexity);
   DERIN_READ(from, to, validation_perplexity);
-  DERIN_READ(from, to, epoch_perplexity);
+  DERIN_READ(from, to, measured_perplexity);
   to.corpus_sha256 = from.corpus_sha256();
   if (from.has_training_time()) to.training_time = ToDuration(from.training_time());
   return to;
@@ -297,6 +299,8 @@ v1::TrainingSpec ToProto(const TrainingSpec& from) {
   DERIN_WRITE(from, to, clip);
   DERIN_WRITE(from, to, epochs);
   DERIN_WRITE(from, to, max_steps);
+  DERIN_WRITE(from, to, max_trained_tokens);
+  DERIN_WRITE(from, to, validation_interval);
   if (from.max_training_time.has_value()) {
     *to.mutable_max_training_time() = FromDuration(*from.max_training_time);
   }

@@ -32,6 +32,8 @@ class CpuBackend : public HostBackend {
     return "cpu/" + std::string(PrecisionName(precision)) + "/1";
   }
 
+  std::optional<DeviceTime> TimeOnDevice() const override { return device_->turns.TimeHeld(); }
+
   absl::StatusOr<std::unique_ptr<Queue>> NewQueue(QueuePriority priority) override {
     return std::make_unique<CpuQueue>(*device_, priority);
   }

@@ -54,10 +54,16 @@ void DeviceTurns::Begin(QueuePriority priority) {
   begin_ = clock_();
 }
 
+DeviceTime DeviceTurns::TimeHeld() const {
+  absl::MutexLock lock(&mutex_);
+  return held_;
+}
+
 void DeviceTurns::EndLocked() {
   DERIN_CHECK(busy_);
   busy_ = false;
   const absl::Duration now = clock_(), held = now - begin_;
+  (holder_ == QueuePriority::kTraining ? held_.training : held_.generation) += held;
   if (holder_ == QueuePriority::kTraining) {
     owed_ = std::max(absl::ZeroDuration(), owed_ - held);
     training_ended_ = now;

@@ -6,6 +6,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "model/backend/backend.h"
 #include "model/backend/queue.h"
 
 namespace derin::cpu {
@@ -28,6 +29,9 @@ class DeviceTurns {
   void Begin(QueuePriority priority) ABSL_LOCKS_EXCLUDED(mutex_);
   void End() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Of all turns that have ended.
+  DeviceTime TimeHeld() const ABSL_LOCKS_EXCLUDED(mutex_);
+
   // To be called by training during its turn, where its work can wait: lets generation go before.
   void Yield() ABSL_LOCKS_EXCLUDED(mutex_) {
     if (generation_waits_.load(std::memory_order_relaxed)) EndAndBegin();
@@ -42,10 +46,11 @@ class DeviceTurns {
   void AwaitGenerationsTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Clock clock_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   bool busy_ ABSL_GUARDED_BY(mutex_) = false;
   QueuePriority holder_ ABSL_GUARDED_BY(mutex_) = QueuePriority::kTraining;
   absl::Duration begin_ ABSL_GUARDED_BY(mutex_);
+  DeviceTime held_ ABSL_GUARDED_BY(mutex_);
   int waiting_generation_ ABSL_GUARDED_BY(mutex_) = 0;
   int waiting_training_ ABSL_GUARDED_BY(mutex_) = 0;
   // What training is owed for the time that it waited for generation.

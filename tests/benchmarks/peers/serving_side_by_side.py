@@ -100,9 +100,15 @@ class Derind(Server):
         for precision in precisions:
             self.call("train", "--corpus", "letters", "--model", precision, "--precision", precision, "--epochs", "1")
 
-    def trained_tokens(self):
+    def training_so_far(self):
+        """Tokens, and seconds that training and generation had the device to themselves."""
         page = urllib.request.urlopen(f"http://{self.metrics}/metrics").read().decode()
-        return sum(float(value) for value in re.findall(r"^derin_training_tokens_total\S* (\S+)$", page, re.M))
+
+        def sum_of(name):
+            return sum(float(value) for value in re.findall(rf"^{re.escape(name)}\S* (\S+)$", page, re.M))
+
+        turns = "derin_device_turn_seconds_total{work=\"%s\"}"
+        return (sum_of("derin_training_tokens_total"), sum_of(turns % "training"), sum_of(turns % "generation"))
 
 
 class Triton(Server):
@@ -269,7 +275,7 @@ def open_loop(derind, options):
 
 
 class TrainingMeter:
-    """Samples how many tokens were trained, to say what training got in any 2 s."""
+    """Samples what was trained and in what time of the device, to say what training got in any 2 s."""
 
     def __init__(self, derind):
         self.derind, self.samples, self.over = derind, [], threading.Event()
@@ -277,7 +283,7 @@ class TrainingMeter:
 
     def run(self):
         while not self.over.wait(0.1):
-            self.samples.append((time.monotonic(), self.derind.trained_tokens()))
+            self.samples.append((time.monotonic(), *self.derind.training_so_far()))
 
     def __enter__(self):
         self.thread.start()
@@ -287,41 +293,54 @@ class TrainingMeter:
         self.over.set()
         self.thread.join()
 
-    def rates(self):
-        """The mean, and the least over any 2 s."""
-        windows = []
-        for begin, before in self.samples:
-            after = next((one for one in self.samples if one[0] >= begin + 2), None)
-            if after:
-                windows.append((after[1] - before) / (after[0] - begin))
-        (first, before), (last, after) = self.samples[0], self.samples[-1]
-        return (after - before) / (last - first), min(windows)
+    def windows(self):
+        """All of the time, and each 2 s of it, as pairs of samples."""
+        for begin in self.samples:
+            end = next((one for one in self.samples if one[0] >= begin[0] + 2), None)
+            if end:
+                yield begin, end
+
+    @staticmethod
+    def rate(begin, end):
+        """Tokens a second."""
+        return (end[1] - begin[1]) / (end[0] - begin[0])
+
+    @staticmethod
+    def share(begin, end):
+        """Of the time that either had the device."""
+        training, generation = end[2] - begin[2], end[3] - begin[3]
+        return training / (training + generation)
 
 
 def beside_training(derind, options):
     derind.call("train", "--corpus", "letters", "--model", "trained", "--max-tokens", "10000", "--epochs", "100000",
                 "--detach", "--id", "beside")
-    rounds, alone, beside, least = [], [], [], []
+    chunkings = {"messages as the server's default has them": (), "a message for each token": ("--per-token",)}
     try:
         time.sleep(2)
-        for _ in range(options.rounds):
-            with TrainingMeter(derind) as meter:
-                time.sleep(3)
-            alone.append(meter.rates()[0])
-            with TrainingMeter(derind) as meter:
-                time.sleep(1)  # the load's warm-up begins
-                rounds.append(drive(derind.address, "f32", max(options.seconds, 5), "--streams", 64, "--output", OUTPUT,
-                                    "--per-token"))
-                meter.samples = [one for one in meter.samples if one[0] >= meter.samples[0][0] + 2]
-            beside.append(meter.rates()[0])
-            least.append(meter.rates()[1])
+        for chunking, flags in chunkings.items():
+            rounds, alone, beside, least, shares = [], [], [], [], []
+            for _ in range(options.rounds):
+                with TrainingMeter(derind) as meter:
+                    time.sleep(3)
+                alone.append(meter.rate(meter.samples[0], meter.samples[-1]))
+                with TrainingMeter(derind) as meter:
+                    time.sleep(1)  # the load's warm-up begins
+                    rounds.append(drive(derind.address, "f32", max(options.seconds, 5), "--streams", 64, "--output",
+                                        OUTPUT, *flags))
+                    meter.samples = [one for one in meter.samples if one[0] >= meter.samples[0][0] + 2]
+                beside.append(meter.rate(meter.samples[0], meter.samples[-1]))
+                least.append(min(meter.rate(*window) for window in meter.windows()))
+                shares.append(min(meter.share(*window) for window in meter.windows()))
+            report_latency(f"Gap between the messages of 64 streams with a training of the seed recipe beside them; {chunking}",
+                           "gap_seconds", rounds)
+            base = statistics.median(alone)
+            print(f"\nTraining alone {base / 1e3:.1f}k tokens/s; beside the streams {statistics.median(beside) / 1e3:.1f}k "
+                  f"({100 * statistics.median(beside) / base:.0f} %), least over any 2 s {min(least) / 1e3:.1f}k "
+                  f"({100 * min(least) / base:.0f} %); least share of the device's time over any 2 s "
+                  f"{100 * min(shares):.0f} %")
     finally:
         derind.call("jobs", "cancel", "beside")
-    report_latency("Step gap of 64 streams with a training of the seed recipe beside them", "gap_seconds", rounds)
-    base = statistics.median(alone)
-    print(f"\nTraining alone {base / 1e3:.1f}k tokens/s; beside the streams {statistics.median(beside) / 1e3:.1f}k "
-          f"({100 * statistics.median(beside) / base:.0f} %), least over any 2 s {min(least) / 1e3:.1f}k "
-          f"({100 * min(least) / base:.0f} %)")
 
 
 def start_servers(folder, options):

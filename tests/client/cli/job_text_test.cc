@@ -98,6 +98,7 @@ TEST(JobText, PrintsASpecification) {
   job.spec.validation_share = 0.1;
   job.spec.validation_split = client::ValidationSplit::kBlocks;
   job.spec.validation_block = 1024;
+  job.spec.validation_interval = 500;
   job.spec.checkpoint_interval = absl::Seconds(90);
   job.spec.checkpoints_to_keep = 3;
   job.spec.best_checkpoints_to_keep = 2;
@@ -107,7 +108,9 @@ TEST(JobText, PrintsASpecification) {
   std::ostringstream out;
   PrintSpec(job, out);
   EXPECT_EQ(out.str(),
-            "corpus       corpora/tm, 10,000 tokens, 10 % held out in blocks of 1,024\n"
+            "corpus       corpora/tm, 10,000 tokens, 10 % held out in blocks of 1,024, measured "
+            "every 500 "
+            "steps\n"
             "model        models/tm\n"
             "network      lstm 2 x 256 on characters, 800,284 parameters\n"
             "dropout      0.25\n"
@@ -116,7 +119,7 @@ TEST(JobText, PrintsASpecification) {
             "optimizer    sgd, rate 2, clip 1\n"
             "epoch        8,960 tokens\n"
             "ends         after 500 epochs\n"
-            "time         about 1h5m\n"
+            "time         about 1h05m\n"
             "seed         7\n"
             "saved        every 1m30s, the newest 3 kept, and the best 2\n");
 }

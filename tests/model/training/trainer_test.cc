@@ -204,6 +204,7 @@ void ExpectSameEnd(Trainer& got, Trainer& wanted) {
   EXPECT_EQ(p.validation_perplexity, q.validation_perplexity);
   EXPECT_EQ(p.best_perplexity, q.best_perplexity);
   EXPECT_EQ(p.epochs_without_better, q.epochs_without_better);
+  EXPECT_EQ(p.better_in_epoch, q.better_in_epoch);
   EXPECT_EQ(p.publishable_perplexity, q.publishable_perplexity);
   EXPECT_EQ(p.gradient_norm, q.gradient_norm);
   EXPECT_EQ(got.PublishableParameters()->values, wanted.PublishableParameters()->values);
@@ -418,6 +419,59 @@ TEST_F(TrainerTest, MeasuresHeldOutTextWhereItsStepsEnd) {
   EXPECT_EQ(trainer->PublishableParameters()->values, trainer->Snapshot()->parameters);
 }
 
+TEST_F(TrainerTest, MeasuresHeldOutTextAtIntervalsToo) {
+  TrainingConfig config = SmallConfig();
+  config.held_out_tokens = 200;
+  config.epochs = 3;
+  auto seldom = Make(config);
+  Finish(*seldom);
+  config.validation_interval = 7;
+  auto trainer = Make(config);
+  std::vector<int64_t> measured_at;
+  double best = std::numeric_limits<double>::infinity();
+  std::vector<float> best_weights;
+  while (!trainer->done()) {
+    const std::optional<double> before = trainer->progress().validation_perplexity;
+    ASSERT_TRUE(trainer->Step().ok());
+    const TrainerProgress& progress = trainer->progress();
+    EXPECT_EQ(trainer->AreMeasured(), progress.validation_perplexity != before);
+    if (!trainer->AreMeasured()) continue;
+    measured_at.push_back(trainer->steps_enqueued());
+    EXPECT_EQ(progress.step, measured_at.back()) << "all losses are there";
+    if (*progress.validation_perplexity >= best) continue;
+    best = *progress.validation_perplexity;
+    best_weights = trainer->Snapshot()->parameters;
+  }
+  // An epoch has 19 steps.
+  EXPECT_THAT(measured_at, testing::ElementsAre(7, 14, 19, 21, 28, 35, 38, 42, 49, 56, 57));
+  EXPECT_EQ(trainer->progress().best_perplexity, best);
+  EXPECT_EQ(trainer->PublishableParameters()->values, best_weights);
+  EXPECT_EQ(trainer->Snapshot()->parameters, seldom->Snapshot()->parameters)
+      << "measuring changes nothing";
+}
+
+TEST_F(TrainerTest, AnEpochIsBetterWhereAMeasurementWithinItWas) {
+  TrainingConfig config = SmallConfig();
+  config.held_out_tokens = 200;
+  config.epochs = 12;
+  config.learning_rate.peak = 50;  // so that it gets worse
+  config.validation_interval = 3;
+  auto trainer = Make(config);
+  std::optional<double> best_before_epoch;
+  int64_t epoch = 0, without = 0;
+  while (!trainer->done()) {
+    ASSERT_TRUE(trainer->Step().ok());
+    const TrainerProgress& progress = trainer->progress();
+    if (progress.epoch == epoch) continue;
+    epoch = progress.epoch;
+    without = progress.best_perplexity == best_before_epoch ? without + 1 : 0;
+    EXPECT_EQ(progress.epochs_without_better, without) << epoch;
+    EXPECT_EQ(progress.better_in_epoch, 0);
+    best_before_epoch = progress.best_perplexity;
+  }
+  EXPECT_GT(without, 0);
+}
+
 TEST_F(TrainerTest, ACosineEndsWithTheStepsThatMayBe) {
   TrainingConfig config = SmallConfig();
   config.learning_rate = {.peak = 0.5, .schedule = LearningRateSchedule::kCosine};
@@ -478,11 +532,13 @@ TEST_F(TrainerTest, AResumedTrainingEndsWhereOneThatWasNeverInterruptedDoes) {
   config.epochs = 30;
   config.learning_rate.peak = 50;
   config.held_out_tokens = 200;
-  TrainingConfig patient = config, limited = config, aimed = config;
+  TrainingConfig patient = config, limited = config, aimed = config, measured = config;
   patient.early_ends.patience_epochs = 2;
   limited.early_ends.max_steps = 50;
   aimed.early_ends.target_perplexity = Judged(*Make(config), true)[1];
-  for (const TrainingConfig& one : {patient, limited, aimed}) {
+  measured.validation_interval = 4;
+  measured.early_ends.patience_epochs = 3;
+  for (const TrainingConfig& one : {patient, limited, aimed, measured}) {
     auto whole = Make(one);
     Finish(*whole);
     ASSERT_NE(whole->end(), TrainingEnd::kEpochs);

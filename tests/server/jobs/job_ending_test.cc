@@ -23,6 +23,9 @@ TEST(JobEnding, SaysWhichEndCameFirst) {
   };
   EXPECT_EQ(message(TrainingEnd::kEpochs, "COMPLETED"), "The training is complete.");
   EXPECT_THAT(message(TrainingEnd::kMaxSteps, "MAX_STEPS"), HasSubstr("120 steps"));
+  plan.spec.set_max_trained_tokens(9000);
+  plan.ends_by_tokens = true;
+  EXPECT_THAT(message(TrainingEnd::kMaxSteps, "MAX_TRAINED_TOKENS"), HasSubstr("9000 tokens"));
   EXPECT_THAT(message(TrainingEnd::kNone, "MAX_TRAINING_TIME"), HasSubstr("1m30s"));
   EXPECT_THAT(message(TrainingEnd::kNoImprovement, "NO_IMPROVEMENT"),
               AllOf(HasSubstr("4 epochs"), HasSubstr("3.125")));

@@ -39,20 +39,26 @@ struct TimeEstimateTest : testing::Test {
 };
 
 TEST_F(TimeEstimateTest, IsThatOfAllSteps) {
-  EXPECT_EQ(Estimate(), total_steps * absl::Milliseconds(50));
+  const absl::Duration estimated = Estimate();
+  EXPECT_EQ(estimated, total_steps * absl::Milliseconds(50));
   EXPECT_EQ(now, absl::Milliseconds(300)) << "five steps were measured";
 }
 
 TEST_F(TimeEstimateTest, QuickStepsNeedNoQuarterOfASecond) {
   clock = [this] { return now += absl::Milliseconds(1); };
-  EXPECT_EQ(Estimate(), total_steps * absl::Milliseconds(1));
+  const absl::Duration estimated = Estimate();
+  EXPECT_EQ(estimated, total_steps * absl::Milliseconds(1));
   EXPECT_EQ(now, absl::Milliseconds(21)) << "twenty steps were measured";
 }
 
 TEST_F(TimeEstimateTest, ValidationGoesForwardOnly) {
   spec.set_validation_share(0.3);
   // 300 tokens are those of 30 steps, three times.
-  EXPECT_EQ(Estimate(), (total_steps + 30) * absl::Milliseconds(50));
+  const absl::Duration after_epochs = Estimate();
+  EXPECT_EQ(after_epochs, (total_steps + 30) * absl::Milliseconds(50));
+  spec.set_validation_interval(50);
+  ASSERT_EQ(total_steps / 50, 4);
+  EXPECT_EQ(Estimate(), after_epochs + 4 * 10 * absl::Milliseconds(50));
 }
 
 TEST_F(TimeEstimateTest, IsNoMoreThanTheTimeThatIsAllowed) {

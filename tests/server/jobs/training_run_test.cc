@@ -474,7 +474,7 @@ TEST_F(CheckpointTest, TheBestIsWrittenAndKeptWhereThatIsAsked) {
   ASSERT_EQ(kept.size(), 2u) << "the newest and the best";
   EXPECT_EQ(kept[0].checkpoint.step(), (*run)->steps_done());
   EXPECT_EQ(kept[1].checkpoint.step(), best_step);
-  EXPECT_EQ(kept[1].checkpoint.epoch_perplexity(), best);
+  EXPECT_EQ(kept[1].checkpoint.measured_perplexity(), best);
   EXPECT_EQ(kept[1].checkpoint.validation_perplexity(), best);
 }
 

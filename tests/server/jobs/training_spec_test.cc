@@ -339,6 +339,9 @@ const BadField kBadFields[] = {
      [](auto& s) { s.mutable_checkpoint_interval()->set_seconds(86'401); }},
     {"checkpoints_to_keep", "0", [](auto& s) { s.set_checkpoints_to_keep(0); }},
     {"checkpoints_to_keep", "101", [](auto& s) { s.set_checkpoints_to_keep(101); }},
+    {"max_trained_tokens", "-1", [](auto& s) { s.set_max_trained_tokens(-1); }},
+    {"validation_interval", "-1", [](auto& s) { s.set_validation_interval(-1); }},
+    {"validation_interval", "wanted none", [](auto& s) { s.set_validation_interval(5); }},
     {"best_checkpoints_to_keep", "-1", [](auto& s) { s.set_best_checkpoints_to_keep(-1); }},
     {"best_checkpoints_to_keep", "101", [](auto& s) { s.set_best_checkpoints_to_keep(101); }},
 };
@@ -452,6 +455,27 @@ TEST_F(TrainingSpecTest, TakesWhatElseEndsTheTraining) {
   spec.set_max_steps(1'000'000);
   EXPECT_EQ(Resolve()->total_steps, 500 * 8);
   EXPECT_EQ(Resolve()->total_epochs, 500);
+}
+
+TEST_F(TrainingSpecTest, TrainedTokensAreStepsWhereTheyComeFirst) {
+  // Steps of 32 x 35 tokens.
+  spec.set_max_trained_tokens(20 * 1120 + 1);
+  auto plan = Resolve();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_TRUE(plan->ends_by_tokens);
+  EXPECT_EQ(plan->total_steps, 21);
+  EXPECT_EQ(plan->spec.max_steps(), 0);
+  const auto again = ResolveTrainingSpec(plan->spec, corpus, *backend, 1);
+  EXPECT_EQ(again->total_steps, 21) << "a resolved one resolves to itself";
+  spec.set_max_steps(20);
+  plan = Resolve();
+  EXPECT_FALSE(plan->ends_by_tokens);
+  EXPECT_EQ(plan->total_steps, 20);
+  spec.set_max_steps(22);
+  EXPECT_EQ(Resolve()->total_steps, 21);
+  spec.mutable_learning_rate()->set_warmup_steps(22);
+  EXPECT_THAT(std::string(Resolve().status().message()),
+              AllOf(HasSubstr("21 steps"), HasSubstr("training_job.spec.max_trained_tokens")));
 }
 
 TEST_F(TrainingSpecTest, StepsCountFromTheCheckpointThatTheTrainingGoesOnFrom) {

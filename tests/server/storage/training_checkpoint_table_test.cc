@@ -37,7 +37,7 @@ class TrainingCheckpointTableTest : public ::testing::Test {
   void Insert(const std::string& job, int64_t step, int keep, int keep_best = 0,
               std::optional<double> perplexity = std::nullopt) {
     StoredCheckpoint stored = At(step);
-    if (perplexity.has_value()) stored.checkpoint.set_epoch_perplexity(*perplexity);
+    if (perplexity.has_value()) stored.checkpoint.set_measured_perplexity(*perplexity);
     const absl::Status status = training_checkpoint_table::Insert(
         *database_, job, stored, {.newest = keep, .best = keep_best});
     EXPECT_TRUE(status.ok()) << status;

@@ -96,6 +96,19 @@ TEST_F(DeviceTurnsTest, NobodyWaitsWithoutCompetition) {
   }
 }
 
+TEST_F(DeviceTurnsTest, CountsTheTimeThatEachHasTheDevice) {
+  for (const auto& [priority, time] : {std::pair{kTraining, absl::Seconds(2)},
+                                       {kGeneration, absl::Seconds(3)},
+                                       {kTraining, absl::Seconds(4)}}) {
+    Pass(absl::Seconds(10));
+    turns_.Begin(priority);
+    Pass(time);
+    turns_.End();
+  }
+  EXPECT_EQ(turns_.TimeHeld().training, absl::Seconds(6));
+  EXPECT_EQ(turns_.TimeHeld().generation, absl::Seconds(3));
+}
+
 TEST_F(DeviceTurnsTest, OneHasTheDeviceAtATime) {
   for (const auto& [first, second] : {std::pair{kTraining, kGeneration},
                                       {kGeneration, kTraining},
