@@ -53,8 +53,9 @@ struct ServerMetricsTest : testing::Test {
     metrics.device_memory_bytes.Bind([] {
       return std::vector<CallbackGauge::Sample>{{{"free"}, 1}};
     });
-    metrics.device_turn_seconds.Bind(
-        [] { return std::vector<CallbackGauge::Sample>{{{"training"}, 1}}; });
+    metrics.device_turn_seconds.Bind([] {
+      return std::vector<CallbackGauge::Sample>{{{"training"}, 1}};
+    });
     metrics.data_disk_bytes.Bind([] { return std::vector<CallbackGauge::Sample>{{{"free"}, 1}}; });
     for (CallbackGauge* gauge :
          {&metrics.device_lost, &metrics.device_used_memory_bytes,
