@@ -223,8 +223,10 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
               "it, 1 to 100 [1]");
     AddLabels(command, "--label", options.create.labels,
               "to find the job by, as in `derin jobs list --label`; may be repeated");
-    command.add_flag("--validate-only", options.create.validate_only,
-                     "check the request and show all defaults; nothing is stored");
+    command.add_flag(
+        "--validate-only", options.create.validate_only,
+        "check the request; show all defaults, memory, tokens of an epoch and about how "
+        "long it takes; nothing is stored");
     command.add_flag("--detach", options.detach,
                      "do not wait: write the job's name and leave it to the server");
   });

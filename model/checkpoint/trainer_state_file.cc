@@ -63,7 +63,8 @@ auto OptionalIntegersOf(Snapshot& snapshot) {
   using Value = decltype(&snapshot.step);
   return std::vector<std::pair<const char*, Value>>{
       {"epochs_without_better", &snapshot.progress.epochs_without_better},
-      {"better_in_epoch", &snapshot.progress.better_in_epoch}};
+      {"better_in_epoch", &snapshot.progress.better_in_epoch},
+      {"measured_step", &snapshot.progress.measured_step}};
 }
 
 template <typename Snapshot>

@@ -145,7 +145,7 @@ absl::Status Trainer::Step() {
   ++state_.step;
   ++state_.step_in_epoch;
   if (state_.step_in_epoch == batches_.steps_in_epoch()) return EndEpoch();
-  if (state_.step == total_steps_ || AreMeasured()) return ValidateWithinEpoch();
+  if (ValidationIsDue()) return ValidateWithinEpoch();
   return CollectFigures(backend_.capabilities().synchronous ? state_.step : state_.step - 2);
 }
 
@@ -216,10 +216,13 @@ absl::Status Trainer::EndEpoch() {
 
 bool Trainer::AreMeasured() const {
   if (state_.step == 0) return false;
-  if (state_.step_in_epoch == 0) return true;
-  if (evaluator_ == nullptr) return false;
+  return state_.step_in_epoch == 0 || state_.progress.measured_step == state_.step;
+}
+
+bool Trainer::ValidationIsDue() const {
   const int64_t interval = config_.validation_interval;
-  return state_.step == total_steps_ || (interval > 0 && state_.step % interval == 0);
+  return state_.step == total_steps_ ||
+         (evaluator_ != nullptr && interval > 0 && state_.step % interval == 0);
 }
 
 absl::Status Trainer::EndHere() {
@@ -245,6 +248,7 @@ absl::Status Trainer::Validate() {
   if (!loss.ok()) return loss.status();
   const double perplexity = loss->Perplexity();
   progress.validation_perplexity = perplexity;
+  progress.measured_step = state_.step;
   if (progress.best_perplexity && perplexity >= *progress.best_perplexity) return absl::OkStatus();
   progress.best_perplexity = perplexity;
   progress.publishable_perplexity = progress.epoch_loss.Perplexity();

@@ -55,7 +55,8 @@ struct TrainerProgress {
       best_perplexity;  // lowest of validation where tokens are held out, else of whole epochs
   int64_t epochs_without_better = 0;  // whole ones in a row up to the last, that left it as it was
   int64_t better_in_epoch = 0;        // validations within the epoch under way that lowered it
-  // Of the epoch whose weights PublishableParameters() gives: its own training pass.
+  int64_t measured_step = 0;          // after which the held-out tokens were measured last
+  // Of the epoch whose weights PublishableParameters() gives: its own training pass up to them.
   std::optional<double> publishable_perplexity;
   double learning_rate = 0;  // of the last step
   double gradient_norm = 0;  // of the last step, before clipping
@@ -152,8 +153,8 @@ class Trainer {
 
   // The weights as they are.
   absl::StatusOr<Parameters> LastParameters() { return ParametersFrom(state_.parameters); }
-  // What is worth publishing now: the weights of the best validation perplexity where tokens are
-  // held out and an epoch is over, else the last.
+  // What is worth publishing now: the weights of the best validation perplexity where held-out
+  // tokens were measured, else the last.
   absl::StatusOr<Parameters> PublishableParameters();
 
  private:
@@ -166,6 +167,7 @@ class Trainer {
   absl::Status CheckSnapshot(const TrainerSnapshot& snapshot) const;
   void BeginEpoch();
   absl::Status EndEpoch();
+  bool ValidationIsDue() const;
   absl::Status ValidateWithinEpoch();
   // Measures the weights on the held-out tokens, if there are any, and keeps the best.
   absl::Status Validate();

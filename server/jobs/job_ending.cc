@@ -22,9 +22,10 @@ JobEnding EndingOf(TrainingEnd end, const TrainingPlan& plan,
       return {"COMPLETED", "The training is complete."};
     case TrainingEnd::kMaxSteps:
       if (plan.ends_by_tokens) {
-        return {"MAX_TRAINED_TOKENS",
-                absl::StrFormat("The training has trained on the %d tokens that it was to at most.",
-                                plan.spec.max_trained_tokens())};
+        return {
+            "MAX_TRAINED_TOKENS",
+            absl::StrFormat("The training has trained on the %d tokens that it was to end with.",
+                            plan.spec.max_trained_tokens())};
       }
       return {"MAX_STEPS",
               absl::StrFormat("The training has done the %d steps that it was to do at most.",

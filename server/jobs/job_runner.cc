@@ -21,6 +21,7 @@ constexpr absl::Duration kRoomRetry = absl::Seconds(1);
 std::string Text(absl::string_view text) { return std::string(text); }
 
 std::string Runs(size_t jobs) {
+  if (jobs == 0) return "what is being tried";
   return jobs == 1 ? "the job that runs" : absl::StrFormat("the %d jobs that run", jobs);
 }
 
@@ -95,6 +96,26 @@ int64_t JobRunner::MemoryInUse() {
   int64_t bytes = 0;
   for (const auto& [id, place] : places_) bytes += place.memory_bytes;
   return bytes;
+}
+
+void JobRunner::Try(absl::FunctionRef<void()> tryout) {
+  absl::MutexLock one_at_a_time(&tryout_mutex_);
+  {
+    absl::MutexLock lock(&mutex_);
+    trying_ = true;
+    for (auto& [id, place] : places_) place.attempt->MeetCompany();
+  }
+  {
+    DeviceShares::Seat seat(shares_, /*share=*/1);
+    while (!seat.Begin()) {
+    }
+    tryout();
+    seat.End();
+  }
+  absl::MutexLock lock(&mutex_);
+  trying_ = false;
+  no_room_for_.clear();
+  wake_ = true;
 }
 
 std::string JobRunner::WhyWaiting(const TrainingJob& job) {
@@ -189,7 +210,7 @@ bool JobRunner::HasRoom(const TrainingJob& job) {
   std::string why;
   {
     absl::MutexLock lock(&mutex_);
-    if (places_.empty() || (job.memory_bytes() <= free && no_room_for_ != id)) {
+    if ((places_.empty() && !trying_) || (job.memory_bytes() <= free && no_room_for_ != id)) {
       blocked_.reset();
       return true;
     }
@@ -212,7 +233,7 @@ absl::StatusOr<bool> JobRunner::Begin(const TrainingJob& next) {
   {
     // Before the job is RUNNING, so that no cancellation of a running job is missed.
     absl::MutexLock lock(&mutex_);
-    if (!places_.empty()) attempt->MeetCompany();
+    if (!places_.empty() || trying_) attempt->MeetCompany();
     for (auto& [other_id, other] : places_) other.attempt->MeetCompany();
     told_.erase(id);
     place = &places_[id];  // stays where it is

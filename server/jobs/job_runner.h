@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "server/jobs/device_shares.h"
@@ -55,6 +56,9 @@ class JobRunner {
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Of the device, by all jobs that run, at most.
   int64_t MemoryInUse() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Calls `tryout`, which uses the device for a moment, once it has the turn that a job would have.
+  // One at a time. A job that finds no memory meanwhile waits.
+  void Try(absl::FunctionRef<void()> tryout) ABSL_LOCKS_EXCLUDED(tryout_mutex_, mutex_);
   // Why a queued job does not run, a sentence; empty for any other, and for one that is about to.
   std::string WhyWaiting(const v1::TrainingJob& job) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -94,7 +98,9 @@ class JobRunner {
   const size_t max_running_;
   DeviceShares shares_;
   absl::Notification stop_;
+  absl::Mutex tryout_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   absl::Mutex mutex_;
+  bool trying_ ABSL_GUARDED_BY(mutex_) = false;
   bool wake_ ABSL_GUARDED_BY(mutex_) = false;
   bool lost_ ABSL_GUARDED_BY(mutex_) = false;  // the device, so that no job begins any more
   std::map<std::string, Place> places_ ABSL_GUARDED_BY(mutex_);  // by id

@@ -51,13 +51,17 @@ absl::StatusOr<absl::Duration> EstimateTrainingTime(const TrainingPlan& plan, Ba
     elapsed = clock() - begin;
   } while (elapsed < kMeasured && steps < kMostSteps);
   const absl::Duration per_step = elapsed / steps;
+  // What it goes on from is done.
+  const auto left = static_cast<double>(plan.total_steps - plan.config.early_ends.first_step);
   const int64_t interval = plan.config.validation_interval;
-  const int64_t validations = plan.total_epochs + (interval > 0 ? plan.total_steps / interval : 0);
-  const double validated =
-      static_cast<double>(validations) * static_cast<double>(plan.config.held_out_tokens);
+  const double epochs_left =
+      static_cast<double>(plan.total_epochs) * left / static_cast<double>(plan.total_steps);
+  const double validations =
+      epochs_left + (interval > 0 ? left / static_cast<double>(interval) : 0);
+  const double validated = validations * static_cast<double>(plan.config.held_out_tokens);
   const double tokens_per_step = static_cast<double>(config.batch) * config.steps;
-  const absl::Duration all = per_step * static_cast<double>(plan.total_steps) +
-                             per_step * (kValidationShare * validated / tokens_per_step);
+  const absl::Duration all =
+      per_step * left + per_step * (kValidationShare * validated / tokens_per_step);
   return std::min(all, plan.max_training_time);
 }
 

@@ -8,9 +8,9 @@
 
 namespace derin::server {
 
-// How long the training that `plan` describes takes on `backend` as it is now: measured by some
-// steps of one like it, whose tokens are of no text. Takes a quarter of a second at most, or two
-// steps where they are slow. RESOURCE_EXHAUSTED where there is no room to try.
+// How long the training that `plan` describes takes on `backend`: measured by some steps of one
+// like it, whose tokens are of no text: one, and what a quarter of a second has room for, at least
+// one. RESOURCE_EXHAUSTED where there is no memory to try.
 absl::StatusOr<absl::Duration> EstimateTrainingTime(const TrainingPlan& plan, Backend& backend,
                                                     const MonotonicClock& clock);
 

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -163,8 +164,18 @@ absl::StatusOr<v1::TrainingJob> TrainingJobs::Create(const v1::CreateTrainingJob
 }
 
 void TrainingJobs::SetEstimate(const TrainingPlan& plan, v1::TrainingJob& job) {
-  if (!CheckMemory(plan, parts_.backend).ok()) return;
-  const auto time = EstimateTrainingTime(plan, parts_.backend, options_.monotonic_clock);
+  absl::StatusOr<absl::Duration> time = absl::UnknownError("it was not tried");
+  runner_.Try([&] {
+    if (absl::Status fits = CheckMemory(plan, parts_.backend); !fits.ok()) {
+      time = fits;
+      return;
+    }
+    try {
+      time = EstimateTrainingTime(plan, parts_.backend, options_.monotonic_clock);
+    } catch (const std::bad_alloc&) {
+      time = absl::ResourceExhaustedError("there is no memory for it");
+    }
+  });
   if (time.ok()) {
     *job.mutable_estimated_training_time() = ToProtoDuration(*time);
   } else {

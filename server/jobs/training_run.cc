@@ -174,7 +174,10 @@ absl::Status TrainingRun::GoOnFrom(const StoredCheckpoint& stored, std::string_v
                                    Counts counts) {
   auto state = ReadCheckpoint(stored);
   if (!state.ok()) return state.status();
-  if (counts == Counts::kAnew) state->snapshot.progress.epochs_without_better = 0;
+  if (counts == Counts::kAnew) {
+    state->snapshot.progress.epochs_without_better = 0;
+    state->snapshot.progress.better_in_epoch = 0;
+  }
   if (absl::Status status = trainer_->Restore(state->snapshot); !status.ok()) return status;
   training_time_ = FromProtoDuration(stored.checkpoint.training_time());
   resumed_message_ = absl::StrCat("The training goes on from ", std::string(what), ".");

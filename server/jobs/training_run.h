@@ -94,7 +94,7 @@ class TrainingRun {
   // read by other threads.
   std::shared_ptr<const TrainingCurve> curve() const { return curve_; }
 
-  // What is worth publishing now. In the first epoch its perplexity is that of the steps so far.
+  // What is worth publishing now. Its perplexity is that of its epoch up to there.
   absl::StatusOr<TrainedModel> Model();
 
  private:

@@ -84,8 +84,8 @@ struct ModelVersion {
   // `trainingJobs/ID/checkpoints/STEP` whose weights these are; empty where the job published at
   // its end.
   std::string training_checkpoint;
-  // exp(mean cross-entropy in nats per token) of its epoch's own training pass: the last epoch's,
-  // or where text was held out, that of the lowest validation perplexity, whose weights these are.
+  // exp(mean cross-entropy in nats per token) of its epoch's own training pass up to these weights:
+  // the last epoch's, or where text was held out, that of the lowest validation perplexity.
   // 0 of an imported version, whose file does not say.
   double training_perplexity = 0;
   // The same of these weights over the held-out text; unset when nothing was held out.

@@ -183,7 +183,7 @@ struct TrainingSpec {
   std::optional<int64_t> max_trained_tokens;
   // Time of training of this job, all attempts together, 1 s to 10,000 h.
   std::optional<absl::Duration> max_training_time;
-  // The perplexity after an epoch, over the held-out tokens where there are any; at least 1.
+  // The perplexity where it is measured, over the held-out tokens where there are any; at least 1.
   std::optional<double> target_perplexity;
   // Epochs in a row without a lower one, up to 1,000,000.
   std::optional<int64_t> patience_epochs;
@@ -193,8 +193,8 @@ struct TrainingSpec {
   std::optional<absl::Duration> checkpoint_interval;
   // How many of them are kept, the newest ones; 1 to 100, default 2.
   std::optional<int32_t> checkpoints_to_keep;
-  // Besides those the best ones, each written after an epoch that is better than all before; 0 to
-  // 100, default 0.
+  // The best ones are kept, too, each written where it is measured to be better than all before;
+  // 0 to 100, default 0.
   std::optional<int32_t> best_checkpoints_to_keep;
   // Default: drawn weights. From a checkpoint, `corpus` and `model` are not required.
   std::optional<StartFrom> start_from;
@@ -262,8 +262,8 @@ struct TrainingProgress {
   double training_perplexity = 0;
   // Of the last whole epoch's own training pass; unset during the first.
   std::optional<double> epoch_training_perplexity;
-  // Over the held-out tokens after the last whole epoch or at an end within one; unset when there
-  // are none, and during the first.
+  // Over the held-out tokens when they were last measured; unset before the first time, and when
+  // there are none.
   std::optional<double> validation_perplexity;
   // The lowest so far: of validation where tokens are held out, else of whole epochs' training
   // passes.
@@ -357,8 +357,8 @@ struct TrainingCheckpoint {
   std::string engine_id;
   // Of the epoch under way, up to `step`; unset at step 0.
   std::optional<double> training_perplexity;
-  // Over the held-out tokens, after the last whole epoch or at an end within one; unset when there
-  // are none, and during the first.
+  // Over the held-out tokens when they were last measured; unset before the first time, and when
+  // there are none.
   std::optional<double> validation_perplexity;
   // Of these very weights, over the held-out tokens where there are any, else of the epoch that
   // `step` ends; unset where they were not measured.
@@ -385,8 +385,8 @@ struct TrainingMetrics {
   double training_perplexity = 0;
   // Of the last whole epoch's own training pass; unset during the first.
   std::optional<double> epoch_training_perplexity;
-  // Over the held-out tokens after the last whole epoch or at an end within one; unset when there
-  // are none, and during the first.
+  // Over the held-out tokens when they were last measured; unset before the first time, and when
+  // there are none.
   std::optional<double> validation_perplexity;
   // Of the last step.
   double learning_rate = 0;

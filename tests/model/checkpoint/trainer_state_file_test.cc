@@ -33,6 +33,7 @@ TrainerStateFile State() {
                        .best_perplexity = 0.1 + 0.2,
                        .epochs_without_better = 4,
                        .better_in_epoch = 1,
+                       .measured_step = 70,
                        .learning_rate = 1e-300,
                        .gradient_norm = 1.7976931348623157e308};
   return state;
@@ -62,6 +63,7 @@ void ExpectSame(const TrainerStateFile& got, const TrainerStateFile& wanted) {
   EXPECT_EQ(p.best_perplexity, q.best_perplexity);
   EXPECT_EQ(p.epochs_without_better, q.epochs_without_better);
   EXPECT_EQ(p.better_in_epoch, q.better_in_epoch);
+  EXPECT_EQ(p.measured_step, q.measured_step);
   EXPECT_EQ(p.publishable_perplexity, q.publishable_perplexity);
   EXPECT_EQ(p.learning_rate, q.learning_rate);
   EXPECT_EQ(got.snapshot.learning_rate_factor, wanted.snapshot.learning_rate_factor);

@@ -205,6 +205,7 @@ void ExpectSameEnd(Trainer& got, Trainer& wanted) {
   EXPECT_EQ(p.best_perplexity, q.best_perplexity);
   EXPECT_EQ(p.epochs_without_better, q.epochs_without_better);
   EXPECT_EQ(p.better_in_epoch, q.better_in_epoch);
+  EXPECT_EQ(p.measured_step, q.measured_step);
   EXPECT_EQ(p.publishable_perplexity, q.publishable_perplexity);
   EXPECT_EQ(p.gradient_norm, q.gradient_norm);
   EXPECT_EQ(got.PublishableParameters()->values, wanted.PublishableParameters()->values);
@@ -458,18 +459,33 @@ TEST_F(TrainerTest, AnEpochIsBetterWhereAMeasurementWithinItWas) {
   config.validation_interval = 3;
   auto trainer = Make(config);
   std::optional<double> best_before_epoch;
-  int64_t epoch = 0, without = 0;
+  int64_t epoch = 0, without = 0, within = 0;
   while (!trainer->done()) {
     ASSERT_TRUE(trainer->Step().ok());
     const TrainerProgress& progress = trainer->progress();
     if (progress.epoch == epoch) continue;
     epoch = progress.epoch;
     without = progress.best_perplexity == best_before_epoch ? without + 1 : 0;
+    if (without == 0 && *progress.validation_perplexity > *progress.best_perplexity) ++within;
     EXPECT_EQ(progress.epochs_without_better, without) << epoch;
     EXPECT_EQ(progress.better_in_epoch, 0);
     best_before_epoch = progress.best_perplexity;
   }
   EXPECT_GT(without, 0);
+  EXPECT_GT(within, 0) << "some epoch was the best in its middle only";
+}
+
+TEST_F(TrainerTest, ReachesItsTargetAtAnIntervalToo) {
+  TrainingConfig config = SmallConfig();
+  config.held_out_tokens = 200;
+  config.validation_interval = 4;
+  auto longer = Make(config);
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(longer->Step().ok());
+  config.early_ends.target_perplexity = *longer->progress().validation_perplexity;
+  auto trainer = Make(config);
+  Finish(*trainer);
+  EXPECT_EQ(trainer->end(), TrainingEnd::kTargetReached);
+  EXPECT_EQ(trainer->progress().step, 8);
 }
 
 TEST_F(TrainerTest, ACosineEndsWithTheStepsThatMayBe) {
@@ -584,6 +600,14 @@ TEST_F(TrainerTest, MeasuresHeldOutTextWhereItIsEnded) {
   EXPECT_EQ(trainer->progress().step, 1);
   EXPECT_TRUE(trainer->progress().validation_perplexity.has_value());
   EXPECT_FALSE(trainer->progress().epoch_perplexity.has_value());
+  EXPECT_TRUE(trainer->AreMeasured());
+  EXPECT_EQ(trainer->end(), TrainingEnd::kNone);
+  config.early_ends.target_perplexity = *trainer->progress().validation_perplexity;
+  auto aimed = Make(config);
+  ASSERT_TRUE(aimed->Step().ok());
+  EXPECT_FALSE(aimed->AreMeasured());
+  ASSERT_TRUE(aimed->EndHere().ok());
+  EXPECT_EQ(aimed->end(), TrainingEnd::kTargetReached);
   EXPECT_EQ(trainer->PublishableParameters()->values, trainer->Snapshot()->parameters);
 }
 

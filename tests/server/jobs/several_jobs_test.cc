@@ -149,6 +149,30 @@ TEST_F(SeveralJobsTest, WhoWaitsForMemoryHoldsNobodyOnceItIsGone) {
   EXPECT_EQ(large->States(), "QUEUED W CANCELLED");
 }
 
+TEST_F(SeveralJobsTest, WhatIsTriedHasATurnAndNoJobFailsForWantOfItsMemory) {
+  Add("running", EndlessSpec());
+  const auto running = Watch("running");
+  runner->Start();
+  running->AwaitProgress(1);
+  bool tried = false;
+  runner->Try([&tried] { tried = true; });
+  EXPECT_TRUE(tried);
+  EXPECT_EQ(Job("running").state(), kRunning);
+  ASSERT_TRUE(ledger->Cancel("running").ok());
+  runner->Interrupt("running");
+  running->AwaitEnd();
+  // One that would begin, since nothing else runs, waits meanwhile.
+  std::unique_ptr<Tale> large;
+  runner->Try([&] {
+    Add("large", TinySpec(), kHuge);
+    large = Watch("large");
+    large->AwaitEvents(2);
+    EXPECT_EQ(large->States(), "QUEUED W");
+  });
+  large->AwaitEnd();
+  EXPECT_EQ(large->States(), "QUEUED W RUNNING P SUCCEEDED");
+}
+
 TEST_F(SeveralJobsTest, AJobThatYieldsStaysInItsPlaceWhereNobodyWaits) {
   for (const char* id : {"a", "b"}) Add(id, EndlessSpec());
   const auto a = Watch("a"), b = Watch("b");

@@ -84,7 +84,11 @@ class TrainingGround : public testing::Test {
       spec.mutable_optimizer()->mutable_adamw();
       spec.mutable_learning_rate()->set_peak(0.01);
     }
-    if (kind % 2 == 1) spec.set_validation_share(0.2);
+    if (kind % 2 == 1) {
+      spec.set_validation_share(0.2);
+      spec.set_validation_interval(7);
+      spec.set_best_checkpoints_to_keep(1);
+    }
     return spec;
   }
   static v1::CreateTrainingJobRequest Request(const std::string& id, const v1::TrainingSpec& spec) {

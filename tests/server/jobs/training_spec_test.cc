@@ -340,7 +340,11 @@ const BadField kBadFields[] = {
     {"checkpoints_to_keep", "0", [](auto& s) { s.set_checkpoints_to_keep(0); }},
     {"checkpoints_to_keep", "101", [](auto& s) { s.set_checkpoints_to_keep(101); }},
     {"max_trained_tokens", "-1", [](auto& s) { s.set_max_trained_tokens(-1); }},
+    {"max_trained_tokens", "1000000000000001",
+     [](auto& s) { s.set_max_trained_tokens(1'000'000'000'000'001); }},
     {"validation_interval", "-1", [](auto& s) { s.set_validation_interval(-1); }},
+    {"validation_interval", "1000000000001",
+     [](auto& s) { s.set_validation_interval(1'000'000'000'001); }},
     {"validation_interval", "wanted none", [](auto& s) { s.set_validation_interval(5); }},
     {"best_checkpoints_to_keep", "-1", [](auto& s) { s.set_best_checkpoints_to_keep(-1); }},
     {"best_checkpoints_to_keep", "101", [](auto& s) { s.set_best_checkpoints_to_keep(101); }},
@@ -403,6 +407,11 @@ TEST_F(TrainingSpecTest, TakesEachBoundItself) {
            Change([](auto& s) { s.mutable_checkpoint_interval()->set_seconds(86'400); }),
            Change([](auto& s) { s.set_checkpoints_to_keep(100); }),
            Change([](auto& s) { s.set_best_checkpoints_to_keep(100); }),
+           Change([](auto& s) { s.set_max_trained_tokens(1'000'000'000'000'000); }),
+           Change([](auto& s) {
+             s.set_validation_share(0.1);
+             s.set_validation_interval(1'000'000'000'000);
+           }),
            Change([](auto& s) { s.set_max_steps(1); }),
            Change([](auto& s) { s.set_max_steps(1'000'000'000'000); }),
            Change([](auto& s) { s.mutable_max_training_time()->set_seconds(1); }),
