@@ -1,5 +1,7 @@
 #include "model/text/text_encoder.h"
 
+#include <utility>
+
 #include "model/text/utf8.h"
 
 namespace derin {
@@ -13,7 +15,7 @@ std::vector<int32_t> TextEncoder::Append(std::string_view piece) {
   if (tokenizer_.vocabulary() == nullptr) return tokenizer_.Encode(piece).tokens;
   std::string joined;
   if (!character_.empty()) {
-    joined = character_.append(piece);
+    joined = std::move(character_.append(piece));
     piece = joined;
   }
   const size_t whole = WholeCharacterBytes(piece);

@@ -9,6 +9,12 @@
 #include "model/backend/host_transfer.h"
 
 namespace derin {
+namespace {
+
+// Of a measurement that is not there: a snapshot may lack what every epoch leaves.
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+}  // namespace
 
 BatchMixConfig Trainer::BatchesOf(const TrainingConfig& config, int64_t trained) {
   return {
@@ -205,7 +211,7 @@ absl::Status Trainer::EndEpoch() {
   progress.epoch_perplexity = progress.epoch_loss.Perplexity();
   const std::optional<double> best_before = progress.best_perplexity;
   if (absl::Status status = Validate(); !status.ok()) return status;
-  const double judged = JudgedPerplexity();
+  const double judged = MeasuredPerplexity().value_or(kInfinity);
   const bool better = !best_before || judged < *best_before;
   if (better) progress.best_perplexity = judged;
   progress.epochs_without_better =
@@ -256,12 +262,10 @@ absl::Status Trainer::Validate() {
   return absl::OkStatus();
 }
 
-double Trainer::JudgedPerplexity() const {
+std::optional<double> Trainer::MeasuredPerplexity() const {
+  if (!AreMeasured()) return std::nullopt;
   const TrainerProgress& progress = state_.progress;
-  const std::optional<double>& judged =
-      evaluator_ != nullptr ? progress.validation_perplexity : progress.epoch_perplexity;
-  // A snapshot may lack what every epoch leaves.
-  return judged.value_or(std::numeric_limits<double>::infinity());
+  return evaluator_ != nullptr ? progress.validation_perplexity : progress.epoch_perplexity;
 }
 
 TrainingEnd Trainer::end() const {
@@ -269,7 +273,7 @@ TrainingEnd Trainer::end() const {
   // What this training goes on from is no end of its own.
   const bool has_trained = state_.step > ends.first_step;
   const bool epoch_is_over = has_trained && state_.step_in_epoch == 0;
-  if (has_trained && AreMeasured() && JudgedPerplexity() <= ends.target_perplexity) {
+  if (has_trained && MeasuredPerplexity().value_or(kInfinity) <= ends.target_perplexity) {
     return TrainingEnd::kTargetReached;
   }
   if (state_.epoch == config_.epochs) return TrainingEnd::kEpochs;

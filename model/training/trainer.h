@@ -127,6 +127,8 @@ class Trainer {
   // Whether the weights are those that progress() has the perplexity of: of the held-out tokens, or
   // where there are none of a whole epoch.
   bool AreMeasured() const;
+  // That perplexity, by which the weights are judged; empty where they are not measured.
+  std::optional<double> MeasuredPerplexity() const;
   // Waits for all that is enqueued; the figures of all steps have come back then. Errors as Step's.
   absl::Status AwaitSteps() { return CollectFigures(state_.step); }
 
@@ -171,8 +173,6 @@ class Trainer {
   absl::Status ValidateWithinEpoch();
   // Measures the weights on the held-out tokens, if there are any, and keeps the best.
   absl::Status Validate();
-  // What the weights are judged by that were measured last.
-  double JudgedPerplexity() const;
   // Waits for the figures of steps below `until_step` and adds them to the progress.
   absl::Status CollectFigures(int64_t until_step);
   absl::StatusOr<Parameters> ParametersFrom(const Buffer& flat);

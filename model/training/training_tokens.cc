@@ -67,7 +67,10 @@ absl::Status TrainingTokens::Append(absl::Span<const int32_t> tokens) {
 
 absl::Status TrainingTokens::Finish() {
   if (absl::Status status = queue_->Finish(); !status.ok()) return status;
-  if (appended_ == count_) return absl::OkStatus();
+  if (appended_ == count_) {
+    queue_.reset();
+    return absl::OkStatus();
+  }
   return absl::OutOfRangeError(
       absl::StrFormat("the text has %d tokens, of which %d were counted", appended_, count_));
 }

@@ -40,7 +40,7 @@ class TrainingTokens {
   Backend* backend_;
   int64_t count_;
   std::vector<TokenRange> ranges_;  // that are held out
-  std::unique_ptr<Queue> queue_;
+  std::unique_ptr<Queue> queue_;    // until all are there
   Buffer trained_, held_out_;
   int64_t appended_ = 0;
   int64_t appended_held_out_ = 0;  // of those

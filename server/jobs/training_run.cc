@@ -220,7 +220,7 @@ absl::Status TrainingRun::TryWriteCheckpoint() {
   absl::StatusOr<TrainerSnapshot> snapshot = trainer_->Snapshot();
   if (!snapshot.ok()) return snapshot.status();
   const int64_t step = snapshot->step;
-  const std::optional<double> measured = MeasuredPerplexity();
+  const std::optional<double> measured = trainer_->MeasuredPerplexity();
   Parameters parameters{ParameterLayout(plan_.config.model), std::move(snapshot->parameters)};
   const absl::StatusOr<Blob> model_blob = WriteBlob(EncodeModelFile(FileOf(std::move(parameters))));
   if (!model_blob.ok()) return model_blob.status();
@@ -254,12 +254,6 @@ absl::Status TrainingRun::TryWriteCheckpoint() {
   }
   SweepBlobs(surroundings_.store, surroundings_.blobs);  // the files of those that were dropped
   return absl::OkStatus();
-}
-
-std::optional<double> TrainingRun::MeasuredPerplexity() const {
-  if (!trainer_->AreMeasured()) return std::nullopt;
-  const TrainerProgress& known = trainer_->progress();
-  return plan_.held_out.empty() ? known.epoch_perplexity : known.validation_perplexity;
 }
 
 absl::StatusOr<Blob> TrainingRun::WriteBlob(const absl::StatusOr<std::string>& content) const {

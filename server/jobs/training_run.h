@@ -117,8 +117,6 @@ class TrainingRun {
   bool time_is_up() const { return training_time_ >= plan_.max_training_time; }
   double FractionDone() const;
   std::optional<absl::Duration> TimeLeft() const;
-  // Of the weights as they are; nullopt where they were not measured.
-  std::optional<double> MeasuredPerplexity() const;
   absl::Status TryWriteCheckpoint();
   void AddToCurve();
   absl::StatusOr<Blob> WriteBlob(const absl::StatusOr<std::string>& content) const;

@@ -4,6 +4,8 @@
 #include <sched.h>
 #include <signal.h>
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,43 +14,56 @@
 namespace derin::server {
 namespace {
 
-using KilledTrainingTest = DerindTrainingTest;
-
-TEST_F(KilledTrainingTest, GoesOnFromItsLastCheckpointToTheSameWeights) {
-  {
+struct KilledTrainingTest : DerindTrainingTest {
+  using Channel = std::shared_ptr<grpc::Channel>;
+  // Kills a derind that trains `spec` on what was `upload`ed, once it has a checkpoint, and has
+  // another one go on and train the same from its beginning. `compare` looks further at that one.
+  void ExpectTheSameWeights(
+      const v1::TrainingSpec& spec, const std::function<void(const Channel&)>& upload,
+      const std::function<void(const Channel&)>& compare = [](const Channel&) {}) {
+    {
+      Derind derind(Arguments());
+      derind.AwaitOutput("serves on");
+      const Channel channel = NewChannel();
+      upload(channel);
+      Create(channel, "killed", spec);
+      while (Checkpoints(channel, "killed") == 0) sched_yield();
+      derind.Kill(SIGKILL);
+      EXPECT_EQ(derind.ExitStatus(), -1);
+    }
     Derind derind(Arguments());
     derind.AwaitOutput("serves on");
-    const auto channel = NewChannel();
-    Upload(channel);
-    Create(channel, "killed", SpecOf());
-    while (Checkpoints(channel, "killed") == 0) sched_yield();
-    derind.Kill(SIGKILL);
-    EXPECT_EQ(derind.ExitStatus(), -1);
+    const Channel channel = NewChannel();
+    Create(channel, "whole", spec);
+    int64_t resumed_at = 0;
+    Watch(channel, "killed", [&](const v1::WatchTrainingJobResponse& response) {
+      if (response.event().kind() == v1::TrainingEvent::KIND_RESUMED) {
+        resumed_at = response.event().step();
+      }
+      return false;
+    });
+    EXPECT_GT(resumed_at, 0);
+    Watch(channel, "whole", [](const auto&) { return false; });
+    EXPECT_NE(WeightsOf(channel, "whole"), "");
+    EXPECT_EQ(WeightsOf(channel, "killed"), WeightsOf(channel, "whole"));
+    compare(channel);
   }
-  Derind derind(Arguments());
-  derind.AwaitOutput("serves on");
-  const auto channel = NewChannel();
-  Create(channel, "whole", SpecOf());
-  int64_t resumed_at = 0;
-  Watch(channel, "killed", [&](const v1::WatchTrainingJobResponse& response) {
-    if (response.event().kind() == v1::TrainingEvent::KIND_RESUMED) {
-      resumed_at = response.event().step();
-    }
-    return false;
-  });
-  EXPECT_GT(resumed_at, 0);
-  Watch(channel, "whole", [](const auto&) { return false; });
-  EXPECT_NE(WeightsOf(channel, "whole"), "");
-  EXPECT_EQ(WeightsOf(channel, "killed"), WeightsOf(channel, "whole"));
-  // Nor does the curve show that it was killed.
-  const auto killed = CurveOf(channel, "killed"), whole = CurveOf(channel, "whole");
-  ASSERT_GT(whole.training_metrics_size(), 0);
-  ASSERT_EQ(killed.training_metrics_size(), whole.training_metrics_size());
-  for (int i = 0; i < whole.training_metrics_size(); ++i) {
-    EXPECT_EQ(killed.training_metrics(i).step(), whole.training_metrics(i).step());
-    EXPECT_NEAR(killed.training_metrics(i).training_loss(),
-                whole.training_metrics(i).training_loss(), 1e-9);
-  }
+};
+
+TEST_F(KilledTrainingTest, GoesOnFromItsLastCheckpointToTheSameWeights) {
+  ExpectTheSameWeights(
+      SpecOf(), [this](const Channel& channel) { Upload(channel); },
+      [this](const Channel& channel) {
+        // Nor does the curve show that it was killed.
+        const auto killed = CurveOf(channel, "killed"), whole = CurveOf(channel, "whole");
+        ASSERT_GT(whole.training_metrics_size(), 0);
+        ASSERT_EQ(killed.training_metrics_size(), whole.training_metrics_size());
+        for (int i = 0; i < whole.training_metrics_size(); ++i) {
+          EXPECT_EQ(killed.training_metrics(i).step(), whole.training_metrics(i).step());
+          EXPECT_NEAR(killed.training_metrics(i).training_loss(),
+                      whole.training_metrics(i).training_loss(), 1e-9);
+        }
+      });
 }
 
 // Words of two texts, of one of which they hold out whole documents: all that is not kept and has
@@ -73,30 +88,10 @@ TEST_F(KilledTrainingTest, SeveralTextsOfWordsAreReadAgainAsTheyWere) {
   for (int i = 0; i < 30; ++i) note += " oil for the lamp, and rope" + std::to_string(i % 3);
   const std::vector<Document> shelf = {{"sea", sea}, {"shore", shore}, {"late", "never read"}};
   const std::vector<Document> notes = {{"first", note}, {"second", note + " at sea"}};
-  {
-    Derind derind(Arguments());
-    derind.AwaitOutput("serves on");
-    const auto channel = NewChannel();
+  ExpectTheSameWeights(spec, [&](const Channel& channel) {
     Upload(channel, "shelf", shelf);
     Upload(channel, "notes", notes);
-    Create(channel, "killed", spec);
-    while (Checkpoints(channel, "killed") == 0) sched_yield();
-    derind.Kill(SIGKILL);
-    EXPECT_EQ(derind.ExitStatus(), -1);
-  }
-  Derind derind(Arguments());
-  derind.AwaitOutput("serves on");
-  const auto channel = NewChannel();
-  Create(channel, "whole", spec);
-  bool resumed = false;
-  Watch(channel, "killed", [&](const v1::WatchTrainingJobResponse& response) {
-    resumed = resumed || response.event().kind() == v1::TrainingEvent::KIND_RESUMED;
-    return false;
   });
-  EXPECT_TRUE(resumed);
-  Watch(channel, "whole", [](const auto&) { return false; });
-  EXPECT_NE(WeightsOf(channel, "whole"), "");
-  EXPECT_EQ(WeightsOf(channel, "killed"), WeightsOf(channel, "whole"));
 }
 
 // Six trainings that have every pair of: a cell and an optimiser, schedule, precision or partition;
