@@ -59,20 +59,19 @@ CpuStack::CpuStack(Device& device, const StackConfig& config, const StackExtent&
       Hp_(panels_.padded()),
       words_(memory_.bf16 ? 2 : 1),
       k_words_(Hp_ / words_),
-      rows_for_whole_step_(RowsForWholeStep(memory_)),
       cell_forward_(CellForwardOf(kernels_, config.cell)),
-      cell_backward_(CellBackwardOf(kernels_, config.cell)) {
+      cell_backward_(CellBackwardOf(kernels_, config.cell)),
+      step_ways_(extent.step_rows) {
   live_.reserve(extent.step_rows);
 }
 
 CpuStack::Tasks CpuStack::TasksFor(int64_t rows, int panels) const {
   // Panels alone, where they can be shared out evenly; otherwise also the rows, a task's share even
   // since bf16 pairs rows.
-  const int workers = device_.workers.threads();
-  int64_t task_rows = StackMemory::kTaskRows;
-  if (panels % workers != 0) {
-    task_rows = std::min(task_rows, RoundUp(CeilDivide(rows, workers), 2));
-  }
+  const int64_t workers = device_.workers.threads();
+  const int64_t shares = std::max<int64_t>(CeilDivide(rows, StackMemory::kTaskRows),
+                                           panels % workers == 0 ? 1 : workers);
+  const int64_t task_rows = std::max<int64_t>(2, RoundUp(CeilDivide(rows, shares), 2));
   const int64_t blocks = CeilDivide(rows, task_rows);
   return {task_rows, blocks, blocks * panels};
 }

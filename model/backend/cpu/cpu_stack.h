@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "model/backend/backend.h"
+#include "model/backend/cpu/quicker_way.h"
 #include "model/backend/cpu/stack_memory.h"
 #include "model/backend/cpu/turn.h"
 #include "model/backend/dropout.h"
@@ -68,8 +69,6 @@ class CpuStack : public RecurrentStack {
     const int32_t *tokens, *slots;  // [N]
     float *pool, *top;              // [slots, L, S, H], [N, H]
   };
-  // From how many rows for each worker on a task is some rows through all layers.
-  static int64_t RowsForWholeStep(const StackMemory& memory);
   void StepByRows(Turn& turn, const StepViews& views);
   void StepByPanels(Turn& turn, const StepViews& views);
   void GatherStates(const StepViews& views, int64_t first, int64_t count);
@@ -127,7 +126,6 @@ class CpuStack : public RecurrentStack {
   const int64_t Hp_;       // hidden units to a multiple of 16
   const int64_t words_;    // elements of a word: 2 with bf16
   const int64_t k_words_;  // words of a row of h
-  const int64_t rows_for_whole_step_;
   void (*const cell_forward_)(const CellForwardArgs&);
   void (*const cell_backward_)(const CellBackwardArgs&);
 
@@ -138,6 +136,7 @@ class CpuStack : public RecurrentStack {
   bool drops_ = false;  // in the last Forward
   DropoutDraw draw_;    // and what, but for the layer
 
+  QuickerWay step_ways_;       // StepByPanels and StepByRows
   std::vector<int32_t> live_;  // of a Step, the rows that are no padding
 };
 

@@ -2,29 +2,15 @@
 // scattered after the last layer.
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
+#include "absl/time/time.h"
 #include "model/backend/cpu/bf16.h"
 #include "model/backend/cpu/cpu_stack.h"
 #include "model/check.h"
 
 namespace derin::cpu {
-namespace {
-
-// From so many rows for each worker on, a task is some rows through the whole step: nobody waits
-// for anybody between layers, and the rows' states stay with one worker. With fewer rows, reading
-// the weights takes longer than using them; then a task is a panel of columns, so that every worker
-// reads its own part only. Weights that no cache holds want more rows.
-constexpr int64_t kRowsWorthAllWeights = 4, kRowsWorthMemory = 32;
-constexpr int64_t kWeightBytesOfCache = int64_t{8} << 20;
-
-}  // namespace
-
-int64_t CpuStack::RowsForWholeStep(const StackMemory& memory) {
-  return memory.Plan().weight_bytes <= kWeightBytesOfCache ? kRowsWorthAllWeights
-                                                           : kRowsWorthMemory;
-}
-
 void CpuStack::Step(Queue& queue, View tokens, View slots, View pool, View top) {
   DERIN_CHECK(static_cast<int>(tokens.count) <= extent_.step_rows);
   if (!static_cast<CpuQueue&>(queue).ok()) return;
@@ -36,11 +22,20 @@ void CpuStack::Step(Queue& queue, View tokens, View slots, View pool, View top) 
   const StepViews views{tokens.As<int32_t>(), slots.As<int32_t>(), pool.As<float>(),
                         top.As<float>()};
   const auto rows = static_cast<int64_t>(live_.size());
-  if (rows >= rows_for_whole_step_ * turn.workers()) {
+  if (rows < turn.workers()) return StepByPanels(turn, views);
+
+  // Both give the same bits. A task of some rows through the whole step waits for nobody between
+  // layers, and the rows' states stay with one worker; a task of a panel reads its own part of the
+  // weights only, which matters where a core's cache does not hold all of them.
+  const bool by_rows = step_ways_.Choose(rows) == 1;
+  const auto start = std::chrono::steady_clock::now();
+  if (by_rows) {
     StepByRows(turn, views);
   } else {
     StepByPanels(turn, views);
   }
+  if (!step_ways_.Tries(rows)) return;
+  step_ways_.Took(rows, absl::FromChrono(std::chrono::steady_clock::now() - start));
 }
 
 void CpuStack::StepByRows(Turn& turn, const StepViews& views) {
@@ -61,7 +56,16 @@ void CpuStack::StepByRows(Turn& turn, const StepViews& views) {
 
 void CpuStack::StepByPanels(Turn& turn, const StepViews& views) {
   const auto rows = static_cast<int64_t>(live_.size());
-  GatherStates(views, 0, rows);
+  // So few are copied before anybody else has begun.
+  constexpr int64_t kRowsWorthSharing = 8;
+  const int64_t shares = rows < kRowsWorthSharing ? 1 : turn.workers();
+  const auto for_shares = [&](const auto& body) {
+    turn.ForEach(shares, 0, [&](int64_t share, int) {
+      const int64_t first = share * rows / shares;
+      body(first, (share + 1) * rows / shares - first);
+    });
+  };
+  for_shares([&](int64_t first, int64_t count) { GatherStates(views, first, count); });
   const Tasks tasks = TasksFor(rows, panels_.count());
   for (int l = 0; l < config_.layers; ++l) {
     turn.ForEach(tasks.count, 0, [&](int64_t task, int worker) {
@@ -70,7 +74,7 @@ void CpuStack::StepByPanels(Turn& turn, const StepViews& views) {
                 std::min(tasks.rows, rows - first), Sums(worker));
     });
   }
-  ScatterStates(views, 0, rows);
+  for_shares([&](int64_t first, int64_t count) { ScatterStates(views, first, count); });
 }
 
 void CpuStack::GatherStates(const StepViews& views, int64_t first, int64_t count) {
