@@ -57,14 +57,32 @@ __attribute__((target("avx512f,avx512bf16"))) double MultiplyBf16() {
   return 2.0 * 32 * kAccumulators * kRounds;
 }
 
+// Four sums, as many as hide how long one product of tiles takes.
+double MultiplyTiles() {
+  struct alignas(64) {
+    uint8_t palette = 1, reserved[15] = {};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16};
+  } shapes;
+  asm volatile("ldtilecfg %0" ::"m"(shapes));
+  for (int64_t round = 0; round < kRounds; ++round) {
+    asm volatile(
+        "tdpbf16ps %tmm5, %tmm4, %tmm0\n\ttdpbf16ps %tmm5, %tmm4, %tmm1\n\t"
+        "tdpbf16ps %tmm5, %tmm4, %tmm2\n\ttdpbf16ps %tmm5, %tmm4, %tmm3");
+  }
+  asm volatile("tilerelease");
+  return 2.0 * 16 * 16 * 32 * 4 * kRounds;
+}
+
 }  // namespace
 
 double MultiplyAddPeak(Precision precision, int threads) {
   using cpu::InstructionSet;
   const InstructionSet set = cpu::SupportedInstructionSets().back();
-  const auto multiply = set == InstructionSet::kAvx2    ? &MultiplyAvx2
-                        : precision == Precision::kBf16 ? &MultiplyBf16
-                                                        : &MultiplyAvx512;
+  const auto multiply = set == InstructionSet::kAvx2      ? &MultiplyAvx2
+                        : precision != Precision::kBf16   ? &MultiplyAvx512
+                        : set == InstructionSet::kAmxBf16 ? &MultiplyTiles
+                                                          : &MultiplyBf16;
   std::atomic<int> ready = 0;
   std::vector<double> rates(threads);
   const auto measure = [&](int thread) {

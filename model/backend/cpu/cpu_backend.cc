@@ -29,7 +29,10 @@ class CpuBackend : public HostBackend {
       : HostBackend(CapabilitiesOf(*device)), device_(std::move(device)) {}
 
   std::string EngineId(Precision precision) const override {
-    return "cpu/" + std::string(PrecisionName(precision)) + "/1";
+    // The tiles' products of bfloat16 have bits of their own.
+    const bool tiles =
+        precision == Precision::kBf16 && device_->instructions == InstructionSet::kAmxBf16;
+    return (tiles ? "cpu/amx/" : "cpu/") + std::string(PrecisionName(precision)) + "/1";
   }
 
   std::optional<DeviceTime> TimeOnDevice() const override { return device_->turns.TimeHeld(); }

@@ -1,6 +1,26 @@
 #include "model/backend/cpu/instruction_set.h"
 
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 namespace derin::cpu {
+namespace {
+
+// Whether the processor has tiles with products of bfloat16, and this process may use them. g++ 12
+// and clang 16 disagree about the names of these for __builtin_cpu_supports.
+bool HasAmxBf16() {
+  constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  if ((edx & kAmxBf16) == 0 || (edx & kAmxTile) == 0) return false;
+  // From <asm/prctl.h>, which older kernels' headers do not have: that the state of tiles may
+  // become part of this process's.
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+}  // namespace
 
 std::string_view InstructionSetName(InstructionSet set) {
   switch (set) {
@@ -10,6 +30,8 @@ std::string_view InstructionSetName(InstructionSet set) {
       return "avx512";
     case InstructionSet::kAvx512Bf16:
       return "avx512-bf16";
+    case InstructionSet::kAmxBf16:
+      return "amx-bf16";
   }
   return "";
 }
@@ -22,7 +44,9 @@ std::vector<InstructionSet> SupportedInstructionSets() {
                   __builtin_cpu_supports("avx512vl");
   if (!v4) return sets;
   sets.push_back(InstructionSet::kAvx512);
-  if (__builtin_cpu_supports("avx512bf16")) sets.push_back(InstructionSet::kAvx512Bf16);
+  if (!__builtin_cpu_supports("avx512bf16")) return sets;
+  sets.push_back(InstructionSet::kAvx512Bf16);
+  if (HasAmxBf16()) sets.push_back(InstructionSet::kAmxBf16);
   return sets;
 }
 

@@ -14,25 +14,32 @@ namespace derin::cpu {
 const Kernels& Avx2Kernels();
 const Kernels& Avx512Kernels();
 const Kernels& Avx512Bf16Kernels();
+const Kernels& AmxBf16Kernels();
 
 namespace {
 
+constexpr void PutCells(Kernels& kernels) {
+  kernels.lstm_forward = &LstmForward;
+  kernels.gru_forward = &GruForward;
+  kernels.tanh_forward = &VanillaForward<&Tanh>;
+  kernels.relu_forward = &VanillaForward<&Relu>;
+  kernels.lstm_backward = &LstmBackward;
+  kernels.gru_backward = &GruBackward;
+  kernels.tanh_backward = &VanillaBackward<&TanhSlope>;
+  kernels.relu_backward = &VanillaBackward<&ReluSlope>;
+}
+
+// All but the products of bfloat16.
 constexpr Kernels MakeKernels() {
-  return {.product = &ProductWith<F32Factors>,
-          .product_bf16 = nullptr,
-          .logits = &Logits,
-          .lstm_forward = &LstmForward,
-          .gru_forward = &GruForward,
-          .tanh_forward = &VanillaForward<&Tanh>,
-          .relu_forward = &VanillaForward<&Relu>,
-          .lstm_backward = &LstmBackward,
-          .gru_backward = &GruBackward,
-          .tanh_backward = &VanillaBackward<&TanhSlope>,
-          .relu_backward = &VanillaBackward<&ReluSlope>,
-          .exponentials = &Exponentials,
-          .exp = &ForEach<&Exp>,
-          .tanh = &ForEach<&Tanh>,
-          .sigmoid = &ForEach<&Sigmoid>};
+  Kernels kernels = {};
+  kernels.product = &ProductWith<F32Factors>;
+  kernels.logits = &Logits;
+  PutCells(kernels);
+  kernels.exponentials = &Exponentials;
+  kernels.exp = &ForEach<&Exp>;
+  kernels.tanh = &ForEach<&Tanh>;
+  kernels.sigmoid = &ForEach<&Sigmoid>;
+  return kernels;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@ namespace derin::cpu {
 const Kernels& Avx2Kernels();
 const Kernels& Avx512Kernels();
 const Kernels& Avx512Bf16Kernels();
+const Kernels& AmxBf16Kernels();
 
 const Kernels& KernelsFor(InstructionSet set) {
   switch (set) {
@@ -14,6 +15,8 @@ const Kernels& KernelsFor(InstructionSet set) {
       return Avx512Kernels();
     case InstructionSet::kAvx512Bf16:
       return Avx512Bf16Kernels();
+    case InstructionSet::kAmxBf16:
+      return AmxBf16Kernels();
   }
   return Avx2Kernels();
 }

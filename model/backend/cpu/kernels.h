@@ -109,6 +109,10 @@ struct Kernels {
 
   // logits[0 ... count - 1] become exp(logit - highest).
   SoftmaxSum (*exponentials)(float* logits, int64_t count);
+  // Of a thread that has done its products and will wait or do something else: frees what of the
+  // processor they hold. Null where they hold nothing.
+  void (*rest)();
+
   // Element by element; for tests of the functions that the cells use.
   void (*exp)(const float* x, float* y, int64_t count);
   void (*tanh)(const float* x, float* y, int64_t count);

@@ -19,7 +19,10 @@ absl::Duration MonotonicTime() {
 }  // namespace
 
 Device::Device(InstructionSet set, int threads)
-    : instructions(set), kernels(KernelsFor(set)), workers(threads), turns(&MonotonicTime) {}
+    : instructions(set),
+      kernels(KernelsFor(set)),
+      workers(threads, kernels.rest),
+      turns(&MonotonicTime) {}
 
 void* CpuQueue::Scratch(size_t bytes) {
   if (bytes <= scratch_bytes_) return scratch_.get();

@@ -54,7 +54,8 @@ void PinToCore(int core) {
 
 int WorkerPool::AvailableCores() { return static_cast<int>(AvailableCoreNumbers().size()); }
 
-WorkerPool::WorkerPool(int threads) : ranges_(std::make_unique<Range[]>(threads)) {
+WorkerPool::WorkerPool(int threads, void (*rest)())
+    : ranges_(std::make_unique<Range[]>(threads)), rest_(rest) {
   DERIN_CHECK(threads >= 1);
   const std::vector<int> cores = AvailableCoreNumbers();
   const bool pin = threads <= static_cast<int>(cores.size());
@@ -123,6 +124,7 @@ void WorkerPool::Work(int worker) {
       word = range.load(std::memory_order_relaxed);
     }
   }
+  if (rest_ != nullptr) rest_();
 }
 
 void WorkerPool::Help(int worker) {

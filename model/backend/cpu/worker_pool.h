@@ -16,8 +16,9 @@ namespace derin::cpu {
 // takes over tasks that nobody has begun. Denormals are flushed to zero while working.
 class WorkerPool {
  public:
-  // `threads` includes the caller's, at least 1.
-  explicit WorkerPool(int threads);
+  // `threads` includes the caller's, at least 1. Each calls `rest`, where there is one, when it has
+  // done its tasks of a round.
+  explicit WorkerPool(int threads, void (*rest)() = nullptr);
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
@@ -46,6 +47,7 @@ class WorkerPool {
   void Work(int worker);
 
   const std::unique_ptr<Range[]> ranges_;  // one for each worker
+  void (*const rest_)();
   // Written by the caller before it fills the ranges, so who claims a task sees what to do.
   absl::FunctionRef<void(int64_t, int)>* body_ = nullptr;
   std::vector<std::thread> helpers_;

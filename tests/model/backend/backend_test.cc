@@ -205,6 +205,16 @@ TEST_P(BackendTest, EngineIdNamesBackendAndPrecision) {
   EXPECT_THAT(id, testing::HasSubstr("/" + std::string(PrecisionName(GetParam().precision)) + "/"));
 }
 
+// Engines of the same id promise the same bits, which these do not give.
+TEST(CpuBackend, EngineIdTellsTilesFromOtherProductsOfBfloat16) {
+  for (const cpu::InstructionSet set : cpu::SupportedInstructionSets()) {
+    const auto backend = cpu::NewCpuBackend({.threads = 1, .instructions = set});
+    const bool tiles = set == cpu::InstructionSet::kAmxBf16;
+    EXPECT_EQ(backend->EngineId(Precision::kF32), "cpu/f32/1");
+    EXPECT_EQ(backend->EngineId(Precision::kBf16), tiles ? "cpu/amx/bf16/1" : "cpu/bf16/1");
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(AllBackends, BackendTest, testing::ValuesIn(AllEngines()),
                          [](const auto& info) { return EngineName(info.param); });
 

@@ -17,13 +17,16 @@ std::vector<Engine> AllEngines() {
       int threads = 1;
       for (const cpu::InstructionSet set : cpu::SupportedInstructionSets()) {
         engines.push_back({"cpu", Precision::kF32, set, threads++});
+        if (set >= cpu::InstructionSet::kAvx512Bf16) {
+          engines.push_back({"cpu", Precision::kBf16, set, 2});
+        }
       }
+      continue;
     }
     auto backend = NewBackend(name);
     if (!backend.ok()) continue;
     for (const Precision precision : (*backend)->capabilities().precisions) {
-      if (name == "cpu" && precision == Precision::kF32) continue;
-      engines.push_back({std::string(name), precision, cpu::SupportedInstructionSets().back(), 2});
+      engines.push_back({std::string(name), precision});
     }
   }
   return engines;

@@ -24,26 +24,28 @@ std::vector<int32_t> RandomTokens(size_t count, int vocabulary, std::mt19937& ra
   return tokens;
 }
 
-// All instruction sets with 1, 2 and 3 threads; of bf16 only those that have it.
-std::vector<Engine> EnginesOf(Precision precision) {
+struct StackCase {
+  Cell cell;
+  Precision precision;
+  // Of bf16, where each has bits of its own.
+  InstructionSet instructions = InstructionSet::kAvx2;
+};
+
+// In f32 all instruction sets, in bf16 the case's own; each with 1, 2 and 3 threads.
+std::vector<Engine> EnginesOf(const StackCase& of) {
   std::vector<Engine> engines;
   for (const InstructionSet set : SupportedInstructionSets()) {
-    if (precision == Precision::kBf16 && set != InstructionSet::kAvx512Bf16) continue;
-    for (const int threads : {1, 2, 3}) engines.push_back({"cpu", precision, set, threads});
+    if (of.precision == Precision::kBf16 && set != of.instructions) continue;
+    for (const int threads : {1, 2, 3}) engines.push_back({"cpu", of.precision, set, threads});
   }
   return engines;
 }
 
-struct StackCase {
-  Cell cell;
-  Precision precision;
-};
-
 class CpuStackTest : public testing::TestWithParam<StackCase> {
  protected:
   void SetUp() override {
-    engines_ = EnginesOf(GetParam().precision);
-    if (engines_.empty()) GTEST_SKIP() << "this processor has no products of bfloat16";
+    engines_ = EnginesOf(GetParam());
+    if (engines_.empty()) GTEST_SKIP() << "this processor has no such products of bfloat16";
   }
   StackConfig Config(int layers, int hidden, int vocabulary) const {
     return {.cell = GetParam().cell, .layers = layers, .hidden = hidden, .vocabulary = vocabulary};
@@ -324,8 +326,11 @@ TEST_P(CpuStackTest, OnAQueueThatFailedNothingIsTouched) {
 
 std::vector<StackCase> AllStackCases() {
   std::vector<StackCase> cases;
-  for (const Precision precision : {Precision::kF32, Precision::kBf16}) {
-    for (const Cell cell : kCells) cases.push_back({cell, precision});
+  for (const Cell cell : kCells) {
+    cases.push_back({cell, Precision::kF32});
+    for (const InstructionSet set : {InstructionSet::kAvx512Bf16, InstructionSet::kAmxBf16}) {
+      cases.push_back({cell, Precision::kBf16, set});
+    }
   }
   return cases;
 }
@@ -334,6 +339,9 @@ INSTANTIATE_TEST_SUITE_P(Cells, CpuStackTest, testing::ValuesIn(AllStackCases())
                          [](const auto& info) {
                            std::string name(CellName(info.param.cell));
                            name += "_" + std::string(PrecisionName(info.param.precision));
+                           if (info.param.precision == Precision::kBf16) {
+                             name += "_" + std::string(InstructionSetName(info.param.instructions));
+                           }
                            for (char& c : name) c = c == '-' ? '_' : c;
                            return name;
                          });

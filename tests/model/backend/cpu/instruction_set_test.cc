@@ -19,6 +19,7 @@ TEST(InstructionSet, HasAName) {
   EXPECT_EQ(InstructionSetName(InstructionSet::kAvx2), "avx2");
   EXPECT_EQ(InstructionSetName(InstructionSet::kAvx512), "avx512");
   EXPECT_EQ(InstructionSetName(InstructionSet::kAvx512Bf16), "avx512-bf16");
+  EXPECT_EQ(InstructionSetName(InstructionSet::kAmxBf16), "amx-bf16");
 }
 
 }  // namespace

@@ -133,7 +133,7 @@ TEST_P(ProductTest, AProductOfBfloat16PairsIsRightAndARowOfItIsThatOfTheRowAlone
   for (const bool along_rows : {false, true}) {
     for (const Start start : {Start::kZeros, Start::kBias, Start::kContinued}) {
       for (const int columns : {1, 15, 16, 17, 32, 48, 49, 64}) {
-        const int rows = RandomInteger(1, 20, random);
+        const int rows = RandomInteger(1, 70, random);
         SCOPED_TRACE(testing::Message() << rows << " rows, " << columns << " columns");
         RandomProduct product(rows, columns, along_rows, start, random);
         pairs(product.a, random);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <limits>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -161,6 +162,21 @@ TEST(WorkerPool, FlushesDenormalsWhileWorkingAndLeavesTheCallersModeAsItWas) {
     EXPECT_EQ(Mode(), mode);
     EXPECT_GT(smallest * 0.5f, 0);
   }
+}
+
+std::atomic<int> rests = 0;
+thread_local bool busy = false;
+
+TEST(WorkerPool, AThreadRestsWhenItHasDoneItsTasks) {
+  rests = 0;
+  {
+    WorkerPool pool(3, [] {
+      if (std::exchange(busy, false)) ++rests;
+    });
+    // One task each, which nobody leaves before all have begun.
+    ForEachTogether(pool, 1, [](int64_t, int) { busy = true; });
+  }
+  EXPECT_EQ(rests, 3);
 }
 
 TEST(WorkerPool, FindsACoreAtLeast) { EXPECT_GE(WorkerPool::AvailableCores(), 1); }
