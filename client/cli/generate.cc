@@ -155,7 +155,8 @@ void AddFlags(CLI::App& command, GenerateFlags& flags) {
   command.add_flag("--per-token", options.per_token,
                    "one message per token; otherwise --message-interval says");
   AddTime(command, "--message-interval", options.message_interval,
-          "at most one message in so long after the first, 0 to 10s [2ms]");
+          "at most one message in so long after the first, 0 to 10s [2ms to 20ms, by how much the "
+          "server does]");
   AddTime(command, "--time-budget", options.time_budget,
           "end the text at the first token after so long, at most 24h [no end]");
   AddNumber(command, "--log-probabilities", options.log_probabilities,

@@ -58,9 +58,9 @@ struct GenerationRequest {
   std::optional<uint64_t> seed;              // of the session from here on; unset: as it is
   absl::Duration time_budget = absl::InfiniteDuration();  // from the arrival on
   bool per_token = false;                                 // a message for each token
-  absl::Duration message_interval = WriteSchedule::kInterval;
-  absl::Duration arrival;                  // by the engine's clock
-  std::shared_ptr<CallerAccount> account;  // counts its tokens; null: nobody does
+  std::optional<absl::Duration> message_interval;         // WriteSchedule's default
+  absl::Duration arrival;                                 // by the engine's clock
+  std::shared_ptr<CallerAccount> account;                 // counts its tokens; null: nobody does
 };
 
 // `last`, the last call of a session, once more as far as `position`; nothing of it is sent.
@@ -81,8 +81,8 @@ class Generation {
   StreamSink& sink() const { return *sink_; }
   Outbox& outbox() { return outbox_; }
   bool per_token() const { return request_.per_token; }
-  // Of its messages; zero when each goes as soon as the one before is gone.
-  absl::Duration message_interval() const {
+  // Of its messages, as WriteSchedule has it.
+  std::optional<absl::Duration> message_interval() const {
     return request_.per_token ? absl::ZeroDuration() : request_.message_interval;
   }
   // The client left: the call ends before its next step.

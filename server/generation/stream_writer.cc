@@ -1,12 +1,25 @@
 #include "server/generation/stream_writer.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
 namespace derin::server {
 
+namespace {
+
+// A message takes 15 microseconds and more of this process, and as much of its reader, who may be
+// on the same machine: of all processors they get about a tenth to a quarter.
+constexpr double kMessagesPerProcessor = 8'000;
+
+double MessagesPerSecond() {
+  return kMessagesPerProcessor * std::max(1u, std::thread::hardware_concurrency());
+}
+
+}  // namespace
+
 StreamWriter::StreamWriter(std::function<void()> on_room)
-    : on_room_(std::move(on_room)), thread_([this] { Run(); }) {}
+    : on_room_(std::move(on_room)), schedule_(MessagesPerSecond()), thread_([this] { Run(); }) {}
 
 StreamWriter::~StreamWriter() {
   {
@@ -25,10 +38,8 @@ void StreamWriter::Add(std::shared_ptr<Generation> stream) {
 void StreamWriter::Ready(absl::Span<const std::shared_ptr<Generation>> streams) {
   absl::MutexLock lock(&mutex_);
   for (const auto& stream : streams) {
-    // A long interval must not keep waiting who has nothing more to add.
-    const bool settled =
-        stream->message_interval() > WriteSchedule::kInterval && stream->outbox().settled();
-    schedule_.Ready(stream.get(), settled);
+    // Who has nothing more to add does not wait for the interval.
+    schedule_.Ready(stream.get(), stream->outbox().settled());
   }
 }
 

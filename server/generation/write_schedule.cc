@@ -1,15 +1,19 @@
 #include "server/generation/write_schedule.h"
 
+#include <algorithm>
+
 namespace derin::server {
 
-void WriteSchedule::Add(Generation* stream, absl::Duration interval) {
+void WriteSchedule::Add(Generation* stream, std::optional<absl::Duration> interval) {
   streams_[stream] = {.interval = interval};
+  if (!interval.has_value()) ++default_streams_;
 }
 
 void WriteSchedule::Remove(Generation* stream) {
   const auto found = streams_.find(stream);
   if (found == streams_.end()) return;
   waiting_.erase({found->second.due, stream});
+  if (!found->second.interval.has_value()) --default_streams_;
   streams_.erase(found);
 }
 
@@ -19,7 +23,7 @@ void WriteSchedule::Queue(Generation* generation, const Stream& stream) {
 
 void WriteSchedule::Ready(Generation* stream, bool settled) {
   const auto found = streams_.find(stream);
-  if (found == streams_.end()) return;
+  if (found == streams_.end() || (found->second.ready && !settled)) return;
   if (settled) {
     waiting_.erase({found->second.due, stream});
     found->second.due = absl::InfinitePast();
@@ -35,6 +39,11 @@ void WriteSchedule::Written(Generation* stream) {
   Queue(stream, found->second);
 }
 
+absl::Duration WriteSchedule::DefaultInterval() const {
+  return std::clamp(absl::Seconds(default_streams_ / messages_per_second_), kShortestDefault,
+                    kLongestDefault);
+}
+
 std::vector<Generation*> WriteSchedule::TakeDue(absl::Time now) {
   std::vector<Generation*> due;
   while (!waiting_.empty() && waiting_.begin()->first <= now) {
@@ -43,7 +52,8 @@ std::vector<Generation*> WriteSchedule::TakeDue(absl::Time now) {
     Stream& stream = streams_[generation];
     stream.ready = false;
     stream.sending = true;
-    if (stream.interval > absl::ZeroDuration()) stream.due = now + stream.interval;
+    const absl::Duration interval = stream.interval.value_or(DefaultInterval());
+    if (interval > absl::ZeroDuration()) stream.due = now + interval;
     due.push_back(generation);
   }
   return due;

@@ -169,16 +169,16 @@ absl::Status ParseTimes(const v1::GenerateRequest& request, GenerationRequest& p
     }
   }
   if (!request.has_message_interval()) return absl::OkStatus();
-  parsed.message_interval = FromProtoDuration(request.message_interval());
-  if (parsed.message_interval < absl::ZeroDuration() ||
-      parsed.message_interval > kMaxMessageInterval) {
+  const absl::Duration interval = FromProtoDuration(request.message_interval());
+  if (interval < absl::ZeroDuration() || interval > kMaxMessageInterval) {
     return InvalidField("message_interval",
-                        absl::StrCat("got ", absl::FormatDuration(parsed.message_interval),
-                                     ", wanted 0 to ", absl::FormatDuration(kMaxMessageInterval)));
+                        absl::StrCat("got ", absl::FormatDuration(interval), ", wanted 0 to ",
+                                     absl::FormatDuration(kMaxMessageInterval)));
   }
   if (request.per_token()) {
     return InvalidField("message_interval", "makes no sense with per_token: wanted one of the two");
   }
+  parsed.message_interval = interval;
   return absl::OkStatus();
 }
 

@@ -166,7 +166,7 @@ struct GenerateOptions {
   // One message for each token; otherwise the first token at once, then at most one message in each
   // message_interval.
   bool per_token = false;
-  // 0 to 10 seconds; default 2 milliseconds.
+  // 0 to 10 seconds; default 2 milliseconds, up to 20 while the server makes many texts at once.
   std::optional<absl::Duration> message_interval;
   // Report the log-probability of each drawn token, and of so many of the most probable ones, 0 to
   // 20.

@@ -1,5 +1,8 @@
 #include "server/generation/write_schedule.h"
 
+#include <optional>
+#include <vector>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -18,7 +21,21 @@ class WriteScheduleTest : public testing::Test {
   // Streams are told apart by their addresses alone.
   Generation* const first_ = reinterpret_cast<Generation*>(8);
   Generation* const second_ = reinterpret_cast<Generation*>(16);
-  WriteSchedule schedule_;
+  // Alone with 1,000 messages a second, a stream without an interval has the shortest default; five
+  // have 5 ms each.
+  WriteSchedule schedule_{1000};
+
+  // When the next message of `stream` may go, after one at `now`.
+  absl::Time NextAfter(Generation* stream, absl::Time now) {
+    schedule_.Ready(stream);
+    EXPECT_THAT(schedule_.TakeDue(now), ElementsAre(stream));
+    schedule_.Written(stream);
+    schedule_.Ready(stream);
+    const absl::Time next = schedule_.NextDue();
+    schedule_.TakeDue(next);
+    schedule_.Written(stream);
+    return next;
+  }
 };
 
 TEST_F(WriteScheduleTest, TheFirstMessageGoesAtOnce) {
@@ -60,6 +77,21 @@ TEST_F(WriteScheduleTest, EachStreamHasAnIntervalOfItsOwn) {
   }
   EXPECT_THAT(schedule_.TakeDue(At(10)), ElementsAre(second_));
   EXPECT_EQ(schedule_.NextDue(), At(50));
+}
+
+TEST_F(WriteScheduleTest, StreamsWithoutAnIntervalShareOutTheMessagesOfASecond) {
+  std::vector<Generation*> others;
+  for (int i = 0; i < 60; ++i) others.push_back(reinterpret_cast<Generation*>(8 * (i + 3)));
+  schedule_.Add(first_, std::nullopt);
+  schedule_.Add(second_, absl::Milliseconds(7));
+  EXPECT_EQ(NextAfter(first_, At(0)), At(2));
+  for (int i = 0; i < 4; ++i) schedule_.Add(others[i], std::nullopt);
+  EXPECT_EQ(NextAfter(first_, At(100)), At(105));
+  EXPECT_EQ(NextAfter(second_, At(200)), At(207)) << "it has asked for its own";
+  for (int i = 4; i < 60; ++i) schedule_.Add(others[i], std::nullopt);
+  EXPECT_EQ(NextAfter(first_, At(300)), At(320)) << "the longest";
+  for (int i = 2; i < 60; ++i) schedule_.Remove(others[i]);
+  EXPECT_EQ(NextAfter(first_, At(400)), At(403));
 }
 
 TEST_F(WriteScheduleTest, ASettledStreamDoesNotWaitForItsInterval) {
