@@ -3,6 +3,7 @@
 #include <immintrin.h>
 #include <sched.h>
 
+#include <chrono>
 #include <utility>
 
 #include "model/check.h"
@@ -10,9 +11,10 @@
 namespace derin::cpu {
 namespace {
 
-// About 50 microseconds: longer than what a step of generation does between two operations, and
-// well below what a person or a bill would notice.
-constexpr int kSpinsBeforeSleep = 2000;
+// Longer than what mostly lies between two operations of a step of generation, and well below what a
+// person or a bill would notice. Who sleeps lets the core sleep, and waking both takes tens of
+// microseconds.
+constexpr std::chrono::microseconds kAwake(150);
 // Somebody who waits this long, some microseconds, may be in the way of whom it waits for.
 constexpr int kSpinsBeforeYield = 200;
 
@@ -129,9 +131,14 @@ void WorkerPool::Work(int worker) {
 
 void WorkerPool::Help(int worker) {
   for (uint32_t seen = 0; !stop_.load(std::memory_order_relaxed);) {
+    std::chrono::steady_clock::time_point sleeps_at = {};
     for (int spins = 0; round_.load(std::memory_order_acquire) == seen; ++spins) {
       _mm_pause();
-      if (spins < kSpinsBeforeSleep) continue;
+      if (spins < kSpinsBeforeYield) continue;
+      sched_yield();
+      const auto now = std::chrono::steady_clock::now();
+      if (spins == kSpinsBeforeYield) sleeps_at = now + kAwake;
+      if (now < sleeps_at) continue;
       sleeping_.fetch_add(1, std::memory_order_seq_cst);
       round_.wait(seen, std::memory_order_seq_cst);
       sleeping_.fetch_sub(1, std::memory_order_relaxed);
