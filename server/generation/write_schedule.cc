@@ -46,13 +46,20 @@ absl::Duration WriteSchedule::DefaultInterval() const {
 
 std::vector<Generation*> WriteSchedule::TakeDue(absl::Time now) {
   std::vector<Generation*> due;
-  while (!waiting_.empty() && waiting_.begin()->first <= now) {
-    Generation* generation = waiting_.begin()->second;
-    waiting_.erase(waiting_.begin());
+  if (NextDue() > now) return due;
+  const absl::Duration default_interval = DefaultInterval();
+  const absl::Time soon = now + default_interval / 4;
+  for (auto next = waiting_.begin(); next != waiting_.end() && next->first <= soon;) {
+    Generation* generation = next->second;
     Stream& stream = streams_[generation];
+    if (next->first > now && stream.interval.has_value()) {
+      ++next;
+      continue;
+    }
+    next = waiting_.erase(next);
     stream.ready = false;
     stream.sending = true;
-    const absl::Duration interval = stream.interval.value_or(DefaultInterval());
+    const absl::Duration interval = stream.interval.value_or(default_interval);
     if (interval > absl::ZeroDuration()) stream.due = now + interval;
     due.push_back(generation);
   }

@@ -37,7 +37,8 @@ class WriteSchedule {
   // The message that TakeDue gave leave to send is gone.
   void Written(Generation* stream);
 
-  // The streams that may send now; each is then sending until Written.
+  // The streams that may send now; each is then sending until Written. Those of the default
+  // interval that might soon go along, so that their messages wake writer and readers together.
   std::vector<Generation*> TakeDue(absl::Time now);
   // When TakeDue will next have something; infinite future while nobody is waiting.
   absl::Time NextDue() const;

@@ -94,6 +94,28 @@ TEST_F(WriteScheduleTest, StreamsWithoutAnIntervalShareOutTheMessagesOfASecond) 
   EXPECT_EQ(NextAfter(first_, At(400)), At(403));
 }
 
+TEST_F(WriteScheduleTest, StreamsOfTheDefaultIntervalThatAreNearlyDueGoAlong) {
+  Generation* const third = reinterpret_cast<Generation*>(24);
+  Generation* const own = reinterpret_cast<Generation*>(32);
+  WriteSchedule schedule(250);  // 12 ms for three
+  for (Generation* stream : {first_, second_, third}) schedule.Add(stream, std::nullopt);
+  schedule.Add(own, absl::Milliseconds(12));
+  const auto send = [&](Generation* stream, int now) {
+    schedule.Ready(stream);
+    EXPECT_THAT(schedule.TakeDue(At(now)), ElementsAre(stream));
+    schedule.Written(stream);
+  };
+  send(first_, 0);
+  send(own, 1);
+  send(second_, 3);
+  send(third, 4);
+  for (Generation* stream : {first_, second_, third, own}) schedule.Ready(stream);
+  EXPECT_EQ(schedule.NextDue(), At(12));
+  EXPECT_THAT(schedule.TakeDue(At(11)), IsEmpty()) << "nobody is due whom they could go along with";
+  EXPECT_THAT(schedule.TakeDue(At(12)), ElementsAre(first_, second_)) << "due at 12 and 15";
+  EXPECT_THAT(schedule.TakeDue(At(13)), UnorderedElementsAre(own, third)) << "due at 13 and 16";
+}
+
 TEST_F(WriteScheduleTest, ASettledStreamDoesNotWaitForItsInterval) {
   schedule_.Add(first_, absl::Seconds(10));
   schedule_.Ready(first_);
