@@ -8,9 +8,9 @@ namespace derin::server {
 
 namespace {
 
-// A message takes 15 microseconds and more of this process, and as much of its reader, who may be
-// on the same machine: of all processors they get about a tenth to a quarter.
-constexpr double kMessagesPerProcessor = 8'000;
+// A message takes some 25 microseconds of this process and 10 of its reader, who may be on the same
+// machine: of all processors they get a fifth at most.
+constexpr double kMessagesPerProcessor = 5'000;
 
 double MessagesPerSecond() {
   return kMessagesPerProcessor * std::max(1u, std::thread::hardware_concurrency());
