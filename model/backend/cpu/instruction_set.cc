@@ -4,6 +4,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstdint>
+
 namespace derin::cpu {
 namespace {
 
@@ -16,7 +18,7 @@ bool HasAmxBf16() {
   if ((edx & kAmxBf16) == 0 || (edx & kAmxTile) == 0) return false;
   // From <asm/prctl.h>, which older kernels' headers do not have: that the state of tiles may
   // become part of this process's.
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  constexpr int64_t kRequestPermission = 0x1023, kTileData = 18;
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 

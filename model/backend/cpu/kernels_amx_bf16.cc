@@ -1,8 +1,8 @@
-// Built like kernels_avx512_bf16.cc. Products of bfloat16 go through the processor's tiles: 16 rows
-// of 16 words each, of which one instruction multiplies two and adds the result to a third.
+// Built like kernels_avx512_bf16.cc. Products of bfloat16 go through AMX's tiles, 16 rows of 16
+// words each: one instruction adds the product of two tiles to a third.
 //
-// For 16 words of k an output gets one sum of their products, whatever the other rows and columns
-// are: its bits depend on its own row and column alone, but are not those of AVX512_BF16.
+// An output gets the products of 16 words of k as one sum, whatever the other rows and columns are:
+// its bits depend on its own row and column alone, but are not those of AVX512_BF16.
 
 #include <utility>
 
@@ -14,7 +14,8 @@ namespace {
 constexpr int kTileRows = 16, kTileWords = 16;
 constexpr int kTileColumns = kPanelColumns / kTileWords;  // tiles of a panel
 
-// The tiles: sums of two tiles of rows by two of columns or of one by four, and the factors.
+// Which tile holds what: four sums, of two tiles of rows by two of columns or of one by four, two
+// of A and two of B.
 constexpr int kSum = 0, kA = 4, kB = 6;
 
 // What LDTILECFG reads.
@@ -65,10 +66,10 @@ HWY_INLINE __mmask16 First(int64_t count) {
   return static_cast<__mmask16>((1u << std::min<int64_t>(count, 16)) - 1);
 }
 
-// to[j][i] = from[i][j].
+// to[j][i] = row[i][j].
 HWY_INLINE void TransposeTile(__m512i (&row)[kTileRows], TileWords& to) {
   __m512i other[kTileRows];
-  // Pairs of rows, of pairs, of fours and of eights change the halves of their blocks.
+  // Within quarters of a register: of two rows each, then of four.
   for (int i = 0; i < 16; i += 2) {
     other[i] = _mm512_unpacklo_epi32(row[i], row[i + 1]);
     other[i + 1] = _mm512_unpackhi_epi32(row[i], row[i + 1]);
@@ -114,7 +115,8 @@ HWY_NOINLINE void CopyRows(const uint32_t* from, ptrdiff_t from_row, int64_t row
   }
 }
 
-// Some columns of the panel from `first` on: kColumns tiles.
+// Some rows of the product from `row` on, kRowTiles tiles of them, in the panel's columns from
+// `first` on, kColumns tiles.
 template <int kRowTiles, int kColumns, Along kAlong>
 class TileProduct {
  public:
