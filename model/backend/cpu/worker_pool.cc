@@ -11,8 +11,8 @@
 namespace derin::cpu {
 namespace {
 
-// Longer than what mostly lies between two operations of a step of generation, and well below what a
-// person or a bill would notice. Who sleeps lets the core sleep, and waking both takes tens of
+// Longer than what mostly lies between two operations of a step of generation, and well below what
+// a person or a bill would notice. Who sleeps lets the core sleep, and waking both takes tens of
 // microseconds.
 constexpr std::chrono::microseconds kAwake(150);
 // Somebody who waits this long, some microseconds, may be in the way of whom it waits for.
