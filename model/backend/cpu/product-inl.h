@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "model/backend/cpu/kernels.h"
 
@@ -105,6 +106,10 @@ HWY_INLINE void Tile(const ProductArgs& args, int64_t row, int first) {
   for (int64_t k_block = 0; k_block < args.k; k_block += args.block, a_block += args.a_block) {
     const Word* a = a_block;
     for (int64_t k = std::min(args.block, args.k - k_block); k > 0; --k, a += a_k, b += args.b_k) {
+      // A few rows ahead; at each page the processor's own prefetching begins anew.
+      if constexpr (kRegister == kLanes) {
+        for (int v = 0; v < kRegisters; ++v) hwy::Prefetch(b + 8 * args.b_k + v * kRegister);
+      }
       AddProducts<Factors, kRows, kRegisters>(a, a_row, b, sum);
     }
   }
