@@ -4,14 +4,14 @@ An inline function that two objects have is kept once by the linker, from whiche
 kernels_avx512.cc, say, which other processors do not have. So these objects must define no weak symbol, and hold no group
 (COMDAT) that the linker may choose from. And nothing may run before main in them.
 
-    isolated_kernels.py OBJECT...   picks the objects of kernels_avx512*.cc from those given
+    isolated_kernels.py OBJECT...   picks the objects of kernels_a{mx,vx512}*.cc from those given
 """
 
 import pathlib
 import subprocess
 import sys
 
-WANTED = ("kernels_avx512.cc.o", "kernels_avx512_bf16.cc.o")
+WANTED = ("kernels_amx_bf16.cc.o", "kernels_avx512.cc.o", "kernels_avx512_bf16.cc.o")
 # nm's letters for definitions that the linker may drop in favour of another object's.
 SHARED = set("WVu")
 

@@ -11,10 +11,10 @@
 
 namespace derin::cpu {
 
-const Kernels& Avx2Kernels();
-const Kernels& Avx512Kernels();
-const Kernels& Avx512Bf16Kernels();
-const Kernels& AmxBf16Kernels();
+const Kernels& Avx2Kernels() noexcept;
+const Kernels& Avx512Kernels() noexcept;
+const Kernels& Avx512Bf16Kernels() noexcept;
+const Kernels& AmxBf16Kernels() noexcept;
 
 namespace {
 

@@ -295,7 +295,7 @@ void AmxProduct(const ProductArgs& args) {
 
 }  // namespace
 
-const Kernels& AmxBf16Kernels() {
+const Kernels& AmxBf16Kernels() noexcept {
   static const Kernels kKernels = [] {
     Kernels kernels = Avx512Bf16Kernels();
     kernels.product_bf16 = &AmxProduct;

@@ -4,7 +4,7 @@
 
 namespace derin::cpu {
 
-const Kernels& Avx2Kernels() {
+const Kernels& Avx2Kernels() noexcept {
   static constexpr Kernels kKernels = MakeKernels();
   return kKernels;
 }

@@ -5,7 +5,7 @@
 
 namespace derin::cpu {
 
-const Kernels& Avx512Kernels() {
+const Kernels& Avx512Kernels() noexcept {
   static constexpr Kernels kKernels = MakeKernels();
   return kKernels;
 }

@@ -22,7 +22,7 @@ struct Bf16Factors {
 }  // namespace
 
 // What rounds to bfloat16 is quicker here; the rest is as for AVX-512.
-const Kernels& Avx512Bf16Kernels() {
+const Kernels& Avx512Bf16Kernels() noexcept {
   static const Kernels kKernels = [] {
     Kernels kernels = Avx512Kernels();
     kernels.product_bf16 = &ProductWith<Bf16Factors>;
