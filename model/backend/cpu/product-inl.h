@@ -106,8 +106,9 @@ HWY_INLINE void Tile(const ProductArgs& args, int64_t row, int first) {
   for (int64_t k_block = 0; k_block < args.k; k_block += args.block, a_block += args.a_block) {
     const Word* a = a_block;
     for (int64_t k = std::min(args.block, args.k - k_block); k > 0; --k, a += a_k, b += args.b_k) {
-      // A few rows ahead; at each page the processor's own prefetching begins anew.
-      if constexpr (kRegister == kLanes) {
+      // A few rows ahead; at each page the processor's own prefetching begins anew. A single row of
+      // A does nothing but read, and gains nothing.
+      if constexpr (kRegister == kLanes && kRows > 1) {
         for (int v = 0; v < kRegisters; ++v) hwy::Prefetch(b + 8 * args.b_k + v * kRegister);
       }
       AddProducts<Factors, kRows, kRegisters>(a, a_row, b, sum);
