@@ -203,11 +203,12 @@ void Sample(CpuQueue& queue, View logits, const SampleViews& views) {
     RankTokens(of_row, static_cast<int32_t>(V), token, rows[i].ranked, &rankings[i * kRankingSize]);
   };
   // About 20 flops for each token of a vocabulary, one by one: they take the time of 200.
-  if (200.0 * N * V < kFlopsWorthSharing) {
+  const double flops = 200.0 * V;
+  if (flops * N < kFlopsWorthSharing) {
     for (int64_t i = 0; i < N; ++i) sample(i, 0);
     return;
   }
-  Turn(queue).ForEach(N, 20.0 * V, sample);
+  Turn(queue).ForEach(N, flops, sample);
 }
 
 }  // namespace derin::cpu

@@ -9,8 +9,8 @@
 namespace derin::cpu {
 namespace {
 
-// Whether the processor has tiles with products of bfloat16, and this process may use them. g++ 12
-// and clang 16 disagree about the names of these for __builtin_cpu_supports.
+// Whether the processor has tiles with products of bfloat16, and this process may use them. For
+// clang 16 __builtin_cpu_supports has no name of these.
 bool HasAmxBf16() {
   constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24;
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;

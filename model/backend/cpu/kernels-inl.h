@@ -11,11 +11,6 @@
 
 namespace derin::cpu {
 
-const Kernels& Avx2Kernels() noexcept;
-const Kernels& Avx512Kernels() noexcept;
-const Kernels& Avx512Bf16Kernels() noexcept;
-const Kernels& AmxBf16Kernels() noexcept;
-
 namespace {
 
 constexpr void PutCells(Kernels& kernels) {

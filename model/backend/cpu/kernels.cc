@@ -2,11 +2,6 @@
 
 namespace derin::cpu {
 
-const Kernels& Avx2Kernels() noexcept;
-const Kernels& Avx512Kernels() noexcept;
-const Kernels& Avx512Bf16Kernels() noexcept;
-const Kernels& AmxBf16Kernels() noexcept;
-
 const Kernels& KernelsFor(InstructionSet set) {
   switch (set) {
     case InstructionSet::kAvx2:

@@ -121,4 +121,10 @@ struct Kernels {
 
 const Kernels& KernelsFor(InstructionSet set);
 
+// Each in a source of its own. One that may throw would bring symbols that the linker shares out.
+const Kernels& Avx2Kernels() noexcept;
+const Kernels& Avx512Kernels() noexcept;
+const Kernels& Avx512Bf16Kernels() noexcept;
+const Kernels& AmxBf16Kernels() noexcept;
+
 }  // namespace derin::cpu

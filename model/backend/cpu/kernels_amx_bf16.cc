@@ -6,7 +6,7 @@
 
 #include <utility>
 
-#include "model/backend/cpu/kernels-inl.h"
+#include "model/backend/cpu/product-inl.h"
 
 namespace derin::cpu {
 namespace {
@@ -277,10 +277,9 @@ void ReleaseShapes() {
 // Rows are shared out evenly, so that all of them find their tiles shaped.
 template <Along kAlong>
 void AmxProductAlong(const ProductArgs& args) {
-  const int64_t blocks = (args.rows + 2 * kTileRows - 1) / (2 * kTileRows);
-  for (int64_t row = 0, block = 0; block < blocks; ++block) {
-    const int64_t left = args.rows - row;
-    int64_t rows = (left + blocks - block - 1) / (blocks - block);
+  for (int64_t row = 0; row < args.rows;) {
+    const int64_t left = args.rows - row, blocks = (left + 2 * kTileRows - 1) / (2 * kTileRows);
+    const int64_t rows = (left + blocks - 1) / blocks;
     const int first = static_cast<int>(std::min<int64_t>(kTileRows, rows));
     ShapeFor({first, rows > kTileRows ? static_cast<int>(rows) - kTileRows : first});
     RunRows<kAlong>(args, row, rows);
