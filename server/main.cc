@@ -1,5 +1,6 @@
 #include <grpc/support/log.h>
 #include <pthread.h>
+#include <sched.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -115,11 +116,20 @@ int Check(const CommandLine& line) {
   return 0;
 }
 
+// Has no thread of this process preempt another by waking up, as threads that were asleep otherwise
+// do: all workers of a step would wait for the one whose core was taken in the middle of it. Who is
+// ready to run gets its turn when a worker waits, or after a time slice. Only a wish.
+void PreferThroughput() {
+  const sched_param priority = {};
+  sched_setscheduler(0, SCHED_BATCH, &priority);
+}
+
 // `reread` says what the command line and the file that it names are now.
 int Run(CommandLine line, const std::function<std::variant<CommandLine, int>()>& reread) {
   StartLogging(line.log_level, line.log_format);
   if (!line.backup.empty() || !line.restore.empty()) return RunBackupCommand(line);
-  // Before any thread is made: they all inherit it, so that only sigwait gets these.
+  PreferThroughput();  // before any thread is made: they all inherit it
+  // Likewise, so that only sigwait gets these.
   const sigset_t stop_signals = SetOf({SIGINT, SIGTERM});
   const sigset_t signals = SetOf({SIGINT, SIGTERM, SIGHUP});
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);

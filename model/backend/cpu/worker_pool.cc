@@ -31,39 +31,20 @@ class FlushDenormals {
   const unsigned before_;
 };
 
-std::vector<int> AvailableCoreNumbers() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<int> cores;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) {
-    for (int core = 0; core < CPU_SETSIZE; ++core) {
-      if (CPU_ISSET(core, &set)) cores.push_back(core);
-    }
-  }
-  if (cores.empty()) cores.push_back(0);
-  return cores;
-}
-
-// Only a wish: where it is refused, the scheduler decides.
-void PinToCore(int core) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(core, &set);
-  sched_setaffinity(0, sizeof set, &set);
-}
-
 }  // namespace
 
-int WorkerPool::AvailableCores() { return static_cast<int>(AvailableCoreNumbers().size()); }
+int WorkerPool::AvailableCores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return CPU_COUNT(&set);
+}
 
 WorkerPool::WorkerPool(int threads, void (*rest)())
     : ranges_(std::make_unique<Range[]>(threads)), rest_(rest) {
   DERIN_CHECK(threads >= 1);
-  const std::vector<int> cores = AvailableCoreNumbers();
-  const bool pin = threads <= static_cast<int>(cores.size());
   for (int worker = 1; worker < threads; ++worker) {
-    helpers_.emplace_back([this, worker, pin, core = cores[worker % cores.size()]] {
-      if (pin) PinToCore(core);
+    helpers_.emplace_back([this, worker] {
       const FlushDenormals flush;
       Help(worker);
     });
