@@ -14,7 +14,7 @@ namespace {
 
 // Of what goes on without a look at calls that leave or come.
 constexpr int64_t kMostStepsOfTrip = 8;
-constexpr absl::Duration kLongestTrip = absl::Microseconds(1000);
+constexpr absl::Duration kLongestTrip = absl::Milliseconds(2);
 
 // Calls whose caller has used up its tokens are looked at again after a time between these: not for
 // each token by itself, and soon after an operator has changed the limit.

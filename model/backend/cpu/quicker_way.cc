@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace derin::cpu {
 namespace {
@@ -16,15 +17,24 @@ const QuickerWay::Kind& QuickerWay::KindOf(int64_t size) const { return kinds_[B
 
 int QuickerWay::Choose(int64_t size) const {
   const Kind& kind = KindOf(size);
-  if (kind.tries < 2 * kTries) return kind.tries % 2;
-  return kind.least[1] < kind.least[0] ? 1 : 0;
+  if (kind.matches == kMatches) return kind.time[1] < kClearly * kind.time[0] ? 1 : 0;
+  return kind.Compares(size) ? kind.tries / kRun : 0;
 }
 
 void QuickerWay::Took(int64_t size, absl::Duration duration) {
   Kind& kind = kinds_[BitsOf(size)];
-  absl::Duration& least = kind.least[kind.tries % 2];
-  least = std::min(least, duration);
-  ++kind.tries;
+  if (!kind.Compares(size)) {
+    kind.size = size;
+    kind.tries = 0;
+    std::fill_n(kind.time_in_match, 2, absl::ZeroDuration());
+  }
+  kind.time_in_match[kind.tries / kRun] += duration / size;
+  if (++kind.tries < 2 * kRun) return;
+  for (int way = 0; way < 2; ++way) {
+    kind.time[way] += std::exchange(kind.time_in_match[way], absl::ZeroDuration());
+  }
+  kind.tries = 0;
+  ++kind.matches;
 }
 
 }  // namespace derin::cpu

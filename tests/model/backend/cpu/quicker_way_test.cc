@@ -10,32 +10,58 @@ void TryOut(QuickerWay& ways, int64_t size, absl::Duration first, absl::Duration
   while (ways.Tries(size)) ways.Took(size, ways.Choose(size) == 0 ? first : second);
 }
 
-TEST(QuickerWay, TriesBothInTurnAndThenStaysWithTheQuicker) {
+TEST(QuickerWay, TriesRunsOfBothAndThenStaysWithTheQuicker) {
   for (const int quicker : {0, 1}) {
     QuickerWay ways(8);
-    int chosen[2] = {};
-    for (int i = 0; i < 2 * QuickerWay::kTries; ++i) {
+    for (int i = 0; i < QuickerWay::kMatches * 2 * QuickerWay::kRun; ++i) {
       ASSERT_TRUE(ways.Tries(5));
       const int way = ways.Choose(5);
-      EXPECT_EQ(way, i % 2);
-      ++chosen[way];
-      ways.Took(5, absl::Microseconds(way == quicker ? 10 : 11));
+      EXPECT_EQ(way, i / QuickerWay::kRun % 2);
+      ways.Took(5, absl::Microseconds(way == quicker ? 10 : 12));
     }
-    EXPECT_EQ(chosen[0], QuickerWay::kTries);
-    EXPECT_EQ(chosen[1], QuickerWay::kTries);
     EXPECT_FALSE(ways.Tries(5));
     EXPECT_EQ(ways.Choose(5), quicker);
   }
 }
 
-TEST(QuickerWay, TheQuickestTryOfEachCounts) {
+TEST(QuickerWay, TheSecondMustBeClearlyQuicker) {
+  QuickerWay little(1), clearly(1);
+  TryOut(little, 1, absl::Microseconds(100), absl::Microseconds(96));
+  TryOut(clearly, 1, absl::Microseconds(100), absl::Microseconds(94));
+  EXPECT_EQ(little.Choose(1), 0);
+  EXPECT_EQ(clearly.Choose(1), 1);
+}
+
+TEST(QuickerWay, AllTriesCount) {
   QuickerWay ways(1);
   for (int i = 0; ways.Tries(1); ++i) {
-    // The second is mostly slow, but was once the quickest of all.
-    const int way = ways.Choose(1);
-    ways.Took(1, absl::Microseconds(way == 0 ? 10 : i == 7 ? 9 : 500));
+    // The second is mostly the quicker, but now and then much slower.
+    const bool slow = i % QuickerWay::kRun == 3;
+    ways.Took(1, absl::Microseconds(ways.Choose(1) == 0 ? 10 : slow ? 100 : 9));
   }
-  EXPECT_EQ(ways.Choose(1), 1);
+  EXPECT_EQ(ways.Choose(1), 0);
+}
+
+TEST(QuickerWay, OnlyWorkOfOneSizeIsCompared) {
+  QuickerWay ways(127);
+  // More and more to do while the first way is being tried, as when streams begin.
+  for (int64_t size = 64; size < 128; size += 8) {
+    EXPECT_EQ(ways.Choose(size), 0);
+    ways.Took(size, absl::Milliseconds(size));
+  }
+  // Nothing of that stands against the first.
+  TryOut(ways, 64, absl::Microseconds(640), absl::Microseconds(650));
+  EXPECT_EQ(ways.Choose(64), 0);
+}
+
+TEST(QuickerWay, ALittleMoreOrLessIsTheSameSize) {
+  QuickerWay ways(127);
+  for (int i = 0; ways.Tries(100); ++i) {
+    ASSERT_LT(i, QuickerWay::kMatches * 2 * QuickerWay::kRun);
+    const int64_t size = 98 + i % 5;
+    ways.Took(size, absl::Microseconds(ways.Choose(size) == 0 ? 12 : 10));
+  }
+  EXPECT_EQ(ways.Choose(100), 1);
 }
 
 TEST(QuickerWay, WorkOfAnotherSizeIsTriedOnItsOwn) {
