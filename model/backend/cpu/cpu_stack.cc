@@ -63,6 +63,7 @@ CpuStack::CpuStack(Device& device, const StackConfig& config, const StackExtent&
       cell_backward_(CellBackwardOf(kernels_, config.cell)),
       step_ways_(extent.step_rows) {
   live_.reserve(extent.step_rows);
+  live_tokens_.reserve(extent.step_rows);
 }
 
 CpuStack::Tasks CpuStack::TasksFor(int64_t rows, int panels) const {
@@ -176,6 +177,21 @@ void CpuStack::StartStatePart(const Layer& layer, int panel, int64_t rows, float
   }
 }
 
+void CpuStack::ProductFromTokens(int panel, const int32_t* tokens, const FactorRows& own,
+                                 int64_t rows, float* sums) const {
+  const float* starts =
+      memory_.layers[0].start.f32() + int64_t{panel} * config_.vocabulary * kPanelColumns;
+  const int beside = panels_.Recurrent(panel).first_column();
+  for (int64_t row = 0; beside > 0 && row < rows; ++row) {
+    std::copy_n(starts + tokens[row] * kPanelColumns, beside, sums + row * kPanelColumns);
+  }
+  ProductArgs args = PanelProduct(0, panel, Factor::kOwn, own, rows, sums);
+  args.start = starts + beside;
+  args.start_row = kPanelColumns;
+  args.start_rows = tokens;
+  Product(args);
+}
+
 void CpuStack::LoadTokens(const int32_t* tokens) {
   int32_t* to = memory_.tokens.As<int32_t>();
   for (int64_t t = 0; t < steps_; ++t) {
@@ -248,7 +264,7 @@ void CpuStack::InputProducts(Turn& turn, int l) {
 
 void CpuStack::ForwardStep(Turn& turn, int l, int t, ForwardMode mode) {
   const Layer& layer = memory_.layers[l];
-  const int64_t before = t * rows_, after = before + rows_, V = config_.vocabulary;
+  const int64_t before = t * rows_, after = before + rows_;
   const bool training = mode == ForwardMode::kTraining, lstm = config_.cell == Cell::kLstm;
   const int32_t* tokens = memory_.tokens.As<int32_t>() + before;
   const Tasks tasks = TasksFor(rows_, panels_.count());
@@ -257,14 +273,12 @@ void CpuStack::ForwardStep(Turn& turn, int l, int t, ForwardMode mode) {
     const int64_t first = task % tasks.blocks * tasks.rows;
     const int64_t count = std::min(tasks.rows, rows_ - first);
     float* sums = Gates(layer, panel, before + first);
+    const FactorRows own = FactorH(layer, before + first);
     if (l == 0) {
-      const float* starts = layer.start.f32() + panel * V * kPanelColumns;
-      for (int64_t row = 0; row < count; ++row) {
-        std::memcpy(sums + row * kPanelColumns, starts + tokens[first + row] * kPanelColumns,
-                    kPanelColumns * sizeof(float));
-      }
+      ProductFromTokens(panel, tokens + first, own, count, sums);
+    } else {
+      Product(PanelProduct(l, panel, Factor::kOwn, own, count, sums));
     }
-    Product(PanelProduct(l, panel, Factor::kOwn, FactorH(layer, before + first), count, sums));
 
     const int64_t unit = int64_t{panel} * panels_.units();
     const int64_t old = UnitOffset(unit, before + first, h_rows_);

@@ -66,14 +66,13 @@ class CpuStack : public RecurrentStack {
 
   // stack_step.cc
   struct StepViews {
-    const int32_t *tokens, *slots;  // [N]
-    float *pool, *top;              // [slots, L, S, H], [N, H]
+    const int32_t* slots;  // [N]
+    float *pool, *top;     // [slots, L, S, H], [N, H]
   };
   void StepByRows(Turn& turn, const StepViews& views);
   void StepByPanels(Turn& turn, const StepViews& views);
   void GatherStates(const StepViews& views, int64_t first, int64_t count);
-  void StepPanel(int l, int panel, const int32_t* tokens, int64_t first, int64_t count,
-                 float* sums);
+  void StepPanel(int l, int panel, int64_t first, int64_t count, float* sums);
   void ScatterStates(const StepViews& views, int64_t first, int64_t count);
 
   // stack_backward.cc
@@ -92,6 +91,9 @@ class CpuStack : public RecurrentStack {
   enum class Factor { kBelow, kOwn, kBelowAndOwn };
   ProductArgs PanelProduct(int l, int panel, Factor factor, const FactorRows& a, int64_t rows,
                            float* sums) const;
+  // The first layer's sums in place: what its tokens bring, and the product with its own h.
+  void ProductFromTokens(int panel, const int32_t* tokens, const FactorRows& own, int64_t rows,
+                         float* sums) const;
   uint32_t* ForwardWeights(int l, int panel, Factor factor) const;
   void Product(const ProductArgs& args) const {
     (memory_.bf16 ? kernels_.product_bf16 : kernels_.product)(args);
@@ -136,8 +138,9 @@ class CpuStack : public RecurrentStack {
   bool drops_ = false;  // in the last Forward
   DropoutDraw draw_;    // and what, but for the layer
 
-  QuickerWay step_ways_;       // StepByPanels and StepByRows
-  std::vector<int32_t> live_;  // of a Step, the rows that are no padding
+  QuickerWay step_ways_;  // StepByPanels and StepByRows
+  // Of a Step, the rows that are no padding, and their tokens.
+  std::vector<int32_t> live_, live_tokens_;
 };
 
 }  // namespace derin::cpu

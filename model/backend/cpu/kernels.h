@@ -30,6 +30,8 @@ struct ProductArgs {
 
   const float* start = nullptr;  // null: zeros
   ptrdiff_t start_row = 0;       // 0: one row for all, a bias
+  // Row r starts from row start_rows[r] of start; null: from row r.
+  const int32_t* start_rows = nullptr;
   float* c = nullptr;
   ptrdiff_t c_row = 0;
   int64_t rows = 0;

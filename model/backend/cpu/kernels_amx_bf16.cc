@@ -162,12 +162,19 @@ class TileProduct {
   template <int kTile>
   HWY_INLINE void LoadStart(int r, int c) const {
     if (args_.start == nullptr) return ZeroTile<kTile>();
-    const float* start =
-        args_.start + (row_ + r * kTileRows) * args_.start_row + first_ + c * kTileWords;
-    if (ColumnsOf(c) == kTileWords) return LoadTile<kTile>(start, args_.start_row);
+    const int64_t row = row_ + r * kTileRows;
+    const int column = first_ + c * kTileWords;
+    if (args_.start_rows == nullptr && ColumnsOf(c) == kTileWords) {
+      return LoadTile<kTile>(StartOf(args_, row) + column, args_.start_row);
+    }
     TileWords copy;
-    CopyRows(reinterpret_cast<const uint32_t*>(start), args_.start_row, RowsOf(r), ColumnsOf(c),
-             copy);
+    for (int i = 0; i < kTileRows; ++i) {
+      const bool there = i < RowsOf(r);
+      _mm512_store_si512(
+          copy.words[i],
+          there ? _mm512_maskz_loadu_epi32(First(ColumnsOf(c)), StartOf(args_, row + i) + column)
+                : _mm512_setzero_si512());
+    }
     LoadTile<kTile>(copy.words, kTileWords);
   }
 

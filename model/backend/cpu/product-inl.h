@@ -41,6 +41,10 @@ constexpr int MostRows(int registers) {
 // Which of A's strides is 1, known when compiled so that addresses need no multiplication.
 enum class Along { kRows, kK };
 
+HWY_INLINE const float* StartOf(const ProductArgs& args, int64_t row) {
+  return args.start + (args.start_rows == nullptr ? row : args.start_rows[row]) * args.start_row;
+}
+
 HWY_INLINE Vector LoadStart(const float* start, int columns) {
   if (columns >= kRegister) return hn::LoadU(kTag, start);
   if (columns <= 0) return hn::Zero(kTag);
@@ -92,7 +96,7 @@ HWY_INLINE void Tile(const ProductArgs& args, int64_t row, int first) {
     }
   } else {
     HWY_UNROLL(8) for (int r = 0; r < kRows; ++r) {
-      const float* start = args.start + (row + r) * args.start_row + first;
+      const float* start = StartOf(args, row + r) + first;
       HWY_UNROLL(8) for (int v = 0; v < kRegisters; ++v) {
         sum[r][v] = LoadStart(start + v * kRegister, columns - v * kRegister);
       }

@@ -15,12 +15,14 @@ void CpuStack::Step(Queue& queue, View tokens, View slots, View pool, View top) 
   DERIN_CHECK(static_cast<int>(tokens.count) <= extent_.step_rows);
   if (!static_cast<CpuQueue&>(queue).ok()) return;
   live_.clear();
+  live_tokens_.clear();
   for (size_t row = 0; row < slots.count; ++row) {
-    if (slots.As<int32_t>()[row] >= 0) live_.push_back(static_cast<int32_t>(row));
+    if (slots.As<int32_t>()[row] < 0) continue;
+    live_.push_back(static_cast<int32_t>(row));
+    live_tokens_.push_back(tokens.As<int32_t>()[row]);
   }
   Turn turn(static_cast<CpuQueue&>(queue));
-  const StepViews views{tokens.As<int32_t>(), slots.As<int32_t>(), pool.As<float>(),
-                        top.As<float>()};
+  const StepViews views{slots.As<int32_t>(), pool.As<float>(), top.As<float>()};
   const auto rows = static_cast<int64_t>(live_.size());
   if (rows < turn.workers()) return StepByPanels(turn, views);
 
@@ -47,7 +49,7 @@ void CpuStack::StepByRows(Turn& turn, const StepViews& views) {
     GatherStates(views, first, count);
     for (int l = 0; l < config_.layers; ++l) {
       for (int panel = 0; panel < panels_.count(); ++panel) {
-        StepPanel(l, panel, views.tokens, first, count, Sums(worker));
+        StepPanel(l, panel, first, count, Sums(worker));
       }
     }
     ScatterStates(views, first, count);
@@ -70,8 +72,8 @@ void CpuStack::StepByPanels(Turn& turn, const StepViews& views) {
   for (int l = 0; l < config_.layers; ++l) {
     turn.ForEach(tasks.count, 0, [&](int64_t task, int worker) {
       const int64_t first = task % tasks.blocks * tasks.rows;
-      StepPanel(l, static_cast<int>(task / tasks.blocks), views.tokens, first,
-                std::min(tasks.rows, rows - first), Sums(worker));
+      StepPanel(l, static_cast<int>(task / tasks.blocks), first, std::min(tasks.rows, rows - first),
+                Sums(worker));
     });
   }
   for_shares([&](int64_t first, int64_t count) { ScatterStates(views, first, count); });
@@ -96,24 +98,16 @@ void CpuStack::GatherStates(const StepViews& views, int64_t first, int64_t count
 
 // The rows [first, first + count) of a layer's panel: sums from the tokens or the layer below, from
 // the states before, and the cell.
-void CpuStack::StepPanel(int l, int panel, const int32_t* tokens, int64_t first, int64_t count,
-                         float* sums) {
+void CpuStack::StepPanel(int l, int panel, int64_t first, int64_t count, float* sums) {
   const Layer& layer = memory_.layers[l];
   const bool bf16 = memory_.bf16;
   const auto words_of = [&](const Array& h, const Array& h_bf16) {
     return (bf16 ? h_bf16 : h).As<uint32_t>() + first * k_words_;
   };
   const uint32_t* own = words_of(layer.step_h, layer.step_h_bf16);
-  const auto own_product = [&] {
-    Product(PanelProduct(l, panel, Factor::kOwn, {own, k_words_, k_words_, 0}, count, sums));
-  };
+  const FactorRows own_rows{own, k_words_, k_words_, 0};
   if (l == 0) {
-    const float* starts = layer.start.f32() + int64_t{panel} * config_.vocabulary * kPanelColumns;
-    for (int64_t row = 0; row < count; ++row) {
-      std::memcpy(sums + row * kPanelColumns, starts + tokens[live_[first + row]] * kPanelColumns,
-                  kPanelColumns * sizeof(float));
-    }
-    own_product();
+    ProductFromTokens(panel, live_tokens_.data() + first, own_rows, count, sums);
   } else {
     const Layer& layer_below = memory_.layers[l - 1];
     const uint32_t* below = words_of(layer_below.step_new_h, layer_below.step_new_h_bf16);
@@ -125,7 +119,7 @@ void CpuStack::StepPanel(int l, int panel, const int32_t* tokens, int64_t first,
     Product(args);
     if (!both) {
       StartStatePart(layer, panel, count, sums);
-      own_product();
+      Product(PanelProduct(l, panel, Factor::kOwn, own_rows, count, sums));
     }
   }
 

@@ -14,7 +14,10 @@ namespace {
 
 using ProductTest = KernelsTest;
 
-enum class Start { kZeros, kBias, kContinued };
+enum class Start { kZeros, kBias, kContinued, kRowsOfATable };
+
+constexpr Start kStarts[] = {Start::kZeros, Start::kBias, Start::kContinued, Start::kRowsOfATable};
+constexpr int kTableRows = 5;
 
 // A product of random shape in memory that is NaN wherever nothing of it lies.
 struct RandomProduct {
@@ -45,6 +48,13 @@ struct RandomProduct {
     args.c_row = columns + RandomInteger(0, 20, random);
     c.assign(args.c_row * rows, kNan);
     if (start == Start::kBias) bias = RandomFloats(columns, random);
+    if (start == Start::kRowsOfATable) {
+      args.start_row = columns + RandomInteger(0, 9, random);
+      bias = RandomFloats(args.start_row * kTableRows, random);
+      for (int r = 0; r < rows; ++r) {
+        start_rows.push_back(RandomInteger(0, kTableRows - 1, random));
+      }
+    }
     if (start == Start::kContinued) {
       for (int r = 0; r < rows; ++r) {
         const std::vector<float> row = RandomFloats(columns, random);
@@ -59,6 +69,12 @@ struct RandomProduct {
     return a[r * args.a_row + i / args.block * args.a_block + i % args.block * args.a_k];
   }
 
+  float StartOf(int64_t r, int column) const {
+    if (from_c) return c[r * args.c_row + column];
+    if (bias.empty()) return 0;
+    return bias[(start_rows.empty() ? 0 : start_rows[r] * args.start_row) + column];
+  }
+
   // All of C's memory after `product`.
   std::vector<float> Run(void (*product)(const ProductArgs&)) const {
     std::vector<float> result = c;
@@ -66,6 +82,7 @@ struct RandomProduct {
     with.a = a.data();
     with.b = b.data();
     with.c = result.data();
+    with.start_rows = start_rows.empty() ? nullptr : start_rows.data();
     with.start = from_c ? result.data() : bias.empty() ? nullptr : bias.data();
     product(with);
     return result;
@@ -77,7 +94,7 @@ struct RandomProduct {
     for (int64_t r = 0; r < args.rows; ++r) {
       for (int column = 0; column < args.columns; ++column) {
         float& sum = result[r * args.c_row + column];
-        if (!from_c) sum = bias.empty() ? 0 : bias[column];
+        sum = StartOf(r, column);
         for (int64_t i = 0; i < args.k; ++i) {
           sum = std::fma(A(r, i), b[i * args.b_k + column], sum);
         }
@@ -88,13 +105,14 @@ struct RandomProduct {
 
   ProductArgs args;
   std::vector<float> a, b, c, bias;
+  std::vector<int32_t> start_rows;  // of a table in place of the bias
   bool from_c;
 };
 
 TEST_P(ProductTest, AProductIsAChainOfFusedMultiplyAddsInTheOrderOfKAndWritesNothingElse) {
   std::mt19937 random(2);
   for (const bool along_rows : {false, true}) {
-    for (const Start start : {Start::kZeros, Start::kBias, Start::kContinued}) {
+    for (const Start start : kStarts) {
       for (int rows = 1; rows <= 20; ++rows) {
         for (int columns = 1; columns <= kPanelColumns; ++columns) {
           RandomProduct product(rows, columns, along_rows, start, random);
@@ -131,7 +149,7 @@ TEST_P(ProductTest, AProductOfBfloat16PairsIsRightAndARowOfItIsThatOfTheRowAlone
     return static_cast<double>(std::bit_cast<float>(which == 0 ? bits << 16 : bits & 0xffff0000));
   };
   for (const bool along_rows : {false, true}) {
-    for (const Start start : {Start::kZeros, Start::kBias, Start::kContinued}) {
+    for (const Start start : kStarts) {
       for (const int columns : {1, 15, 16, 17, 32, 48, 49, 64}) {
         const int rows = RandomInteger(1, 70, random);
         SCOPED_TRACE(testing::Message() << rows << " rows, " << columns << " columns");
@@ -146,9 +164,7 @@ TEST_P(ProductTest, AProductOfBfloat16PairsIsRightAndARowOfItIsThatOfTheRowAlone
               ASSERT_TRUE(std::isnan(got[at]));
               continue;
             }
-            double sum = product.from_c         ? product.c[at]
-                         : product.bias.empty() ? 0
-                                                : product.bias[column];
+            double sum = product.StartOf(r, column);
             for (int64_t i = 0; i < product.args.k; ++i) {
               for (const int which : {0, 1}) {
                 sum += element(product.A(r, i), which) *
@@ -162,6 +178,7 @@ TEST_P(ProductTest, AProductOfBfloat16PairsIsRightAndARowOfItIsThatOfTheRowAlone
         row.args.rows = 1;
         for (int r = 0; r < rows; ++r) {
           row.a.assign(product.a.begin() + r * product.args.a_row, product.a.end());
+          if (!product.start_rows.empty()) row.start_rows = {product.start_rows[r]};
           row.c.assign(product.c.begin() + r * product.args.c_row,
                        product.c.begin() + (r + 1) * product.args.c_row);
           const auto begin = got.begin() + r * product.args.c_row;
