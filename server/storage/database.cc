@@ -4,6 +4,8 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -85,7 +87,32 @@ absl::StatusOr<std::unique_ptr<Database>> Database::OpenChecked(const std::files
   return database;
 }
 
-Database::~Database() { sqlite3_close_v2(handle_); }
+Database::~Database() {
+  for (sqlite3_stmt* statement : prepared_) sqlite3_finalize(statement);
+  sqlite3_close_v2(handle_);
+}
+
+sqlite3_stmt* Database::TakePrepared(std::string_view sql) {
+  // From the end, where those stand that are in use again and again.
+  const auto found =
+      std::find_if(prepared_.rbegin(), prepared_.rend(),
+                   [sql](sqlite3_stmt* statement) { return sqlite3_sql(statement) == sql; });
+  if (found == prepared_.rend()) return nullptr;
+  sqlite3_stmt* statement = *found;
+  prepared_.erase(std::next(found).base());
+  return statement;
+}
+
+void Database::KeepPrepared(sqlite3_stmt* statement) {
+  constexpr size_t kMostPrepared = 32;
+  sqlite3_reset(statement);
+  sqlite3_clear_bindings(statement);
+  if (prepared_.size() == kMostPrepared) {
+    sqlite3_finalize(prepared_.front());
+    prepared_.erase(prepared_.begin());
+  }
+  prepared_.push_back(statement);
+}
 
 absl::Status Database::Check(std::string_view doing) {
   const auto tables = ReadInteger(*this, "SELECT count(*) FROM sqlite_schema", doing);

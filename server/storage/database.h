@@ -4,11 +4,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 struct sqlite3;
+struct sqlite3_stmt;
 
 namespace derin::server {
 
@@ -31,6 +33,12 @@ class Database {
 
   sqlite3* handle() const { return handle_; }
 
+  // A statement of exactly this text that nobody uses, reset and with nothing bound; null when
+  // there is none. Preparing one takes longer than most of what it does.
+  sqlite3_stmt* TakePrepared(std::string_view sql);
+  // Takes it over for the next who wants its text.
+  void KeepPrepared(sqlite3_stmt* statement);
+
  private:
   explicit Database(sqlite3* handle) : handle_(handle) {}
 
@@ -42,6 +50,7 @@ class Database {
   absl::Status Migrate(std::string_view doing);
 
   sqlite3* handle_;
+  std::vector<sqlite3_stmt*> prepared_;  // those kept last at the end
 };
 
 // All or nothing: rolled back unless Commit was called and went well.

@@ -9,12 +9,15 @@
 namespace derin::server {
 
 SqliteStatement::SqliteStatement(Database& database, std::string_view sql, std::string_view doing)
-    : database_(database), doing_(doing) {
-  Keep(sqlite3_prepare_v2(database_.handle(), sql.data(), static_cast<int>(sql.size()), &statement_,
-                          nullptr));
+    : database_(database), doing_(doing), statement_(database.TakePrepared(sql)) {
+  if (statement_ != nullptr) return;
+  Keep(sqlite3_prepare_v3(database_.handle(), sql.data(), static_cast<int>(sql.size()),
+                          SQLITE_PREPARE_PERSISTENT, &statement_, nullptr));
 }
 
-SqliteStatement::~SqliteStatement() { sqlite3_finalize(statement_); }
+SqliteStatement::~SqliteStatement() {
+  if (statement_ != nullptr) database_.KeepPrepared(statement_);
+}
 
 // The first error says most; those after it follow from it.
 void SqliteStatement::Keep(int code) {

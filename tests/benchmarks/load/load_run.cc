@@ -86,18 +86,16 @@ void LoadRun::RunClosedLoop() {
     }
     Start(*stream, absl::Now());
   }
-  const auto has_thinker = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !thinking_.empty() && thinking_.begin()->first <= absl::Now();
-  };
   while (absl::Now() < end_) {
     LoadStream* stream = nullptr;
     {
       absl::MutexLock lock(&mutex_);
-      absl::Time next = end_;
-      if (!thinking_.empty()) next = std::min(next, thinking_.begin()->first);
-      // Somebody who begins to think may be the next to have done so.
-      next = std::min(next, absl::Now() + absl::Milliseconds(1));
-      if (!mutex_.AwaitWithDeadline(absl::Condition(&has_thinker), next)) continue;
+      const absl::Time next = thinking_.empty() ? end_ : std::min(end_, thinking_.begin()->first);
+      const auto has_earlier = [this, next]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return !thinking_.empty() && thinking_.begin()->first < next;
+      };
+      mutex_.AwaitWithDeadline(absl::Condition(&has_earlier), next);
+      if (thinking_.empty() || thinking_.begin()->first > absl::Now()) continue;
       stream = thinking_.begin()->second;
       thinking_.erase(thinking_.begin());
       CountStart();

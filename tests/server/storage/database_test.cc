@@ -217,6 +217,18 @@ TEST_F(DatabaseTest, ATransactionIsRolledBackUnlessCommitted) {
   EXPECT_EQ(Count(*database, "server"), 1);
 }
 
+TEST_F(DatabaseTest, KeepsStatementsOfManyTextsAndPreparesTheOthersAgain) {
+  const auto database = Open();
+  for (int round = 0; round < 2; ++round) {
+    for (int64_t i = 0; i < 100; ++i) {
+      const std::string sql = absl::StrFormat("SELECT %d", i);
+      SqliteStatement statement(*database, sql, "test");
+      ASSERT_TRUE(*statement.Step());
+      EXPECT_EQ(statement.Integer(0), i);
+    }
+  }
+}
+
 TEST_F(DatabaseTest, OtherErrorsAreInternalWithSqlitesWords) {
   const auto database = Open();
   const absl::Status error = database->Execute("SELECT nonsense", "do this");

@@ -79,6 +79,38 @@ TEST_F(SqliteStatementTest, ARecordThatIsNoMessageIsDataLoss) {
             "cannot read a corpus: a record of 3 bytes is not a derin.v1.Corpus");
 }
 
+TEST_F(SqliteStatementTest, OneThatIsUsedAgainHasNothingOfTheTimeBefore) {
+  const auto insert = [&](bool with_text) {
+    SqliteStatement statement(*database_, "INSERT INTO t (a) VALUES (?)", "test");
+    if (with_text) statement.Bind("text");
+    ASSERT_TRUE(statement.Run().ok());
+  };
+  insert(true);
+  insert(false);
+  for (int i = 0; i < 2; ++i) {  // the first leaves its rows half read
+    SqliteStatement select(*database_, "SELECT a FROM t ORDER BY a DESC", "test");
+    ASSERT_TRUE(*select.Step());
+    EXPECT_EQ(select.Text(0), "text");
+    if (i == 0) continue;
+    ASSERT_TRUE(*select.Step());
+    EXPECT_TRUE(select.IsNull(0));
+  }
+}
+
+TEST_F(SqliteStatementTest, TwoOfTheSameTextAreApart) {
+  constexpr std::string_view kSql = "INSERT INTO t (a) VALUES (?)";
+  SqliteStatement first(*database_, kSql, "test"), second(*database_, kSql, "test");
+  first.Bind("first");
+  second.Bind("second");
+  ASSERT_TRUE(second.Run().ok());
+  ASSERT_TRUE(first.Run().ok());
+  SqliteStatement select(*database_, "SELECT a FROM t ORDER BY rowid", "test");
+  ASSERT_TRUE(*select.Step());
+  EXPECT_EQ(select.Text(0), "second");
+  ASSERT_TRUE(*select.Step());
+  EXPECT_EQ(select.Text(0), "first");
+}
+
 TEST_F(SqliteStatementTest, KeepsTheFirstErrorUntilItIsRun) {
   SqliteStatement broken(*database_, "INSERT INTO nowhere VALUES (?)", "test");
   const absl::Status error = broken.Bind(1).Bind("x").Run();
