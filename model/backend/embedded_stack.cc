@@ -68,8 +68,8 @@ class EmbeddedStack : public RecurrentStack {
                             config_.tied_head ? GradientMode::kAdd : GradientMode::kWrite);
   }
 
-  void Step(Queue& queue, View tokens, View slots, View pool, View top) override {
-    stack_->Step(queue, tokens, slots, pool, top);
+  void Step(Queue& queue, View tokens, View slots, View pool, View top, StepOfRun of) override {
+    stack_->Step(queue, tokens, slots, pool, top, of);
   }
 
  private:

@@ -13,6 +13,13 @@ enum class ForwardMode {
   kInference,
 };
 
+// Where a step stands in a run of steps of the same rows in the same slots of the same pool, which
+// nobody else reads or writes meanwhile; a run of one by default.
+struct StepOfRun {
+  bool first = true;
+  bool last = true;
+};
+
 // The recurrent layers of one model on one device:
 //   H_t^(l) = phi_l( H_t^(l-1) W_xh^(l) + H_{t-1}^(l) W_hh^(l) + b_h^(l) ),   H_t^(0) = X_t
 //   one-hot, or its row of the embedding.
@@ -55,8 +62,12 @@ class RecurrentStack {
   // H]. A row with a negative slot is padding: nothing of it is read or written. Slots of a call
   // are distinct. All old states are read before a new one is written, so a failure leaves all as
   // they were. The result of a row does not depend on the other rows, bit for bit, and equals
-  // Forward's as Capabilities::step_equals_forward says.
-  virtual void Step(Queue& queue, View tokens, View slots, View pool, View top) = 0;
+  // Forward's as Capabilities::step_equals_forward says. Until the last step of a run the pool may
+  // go on having the states from before the first.
+  virtual void Step(Queue& queue, View tokens, View slots, View pool, View top, StepOfRun of) = 0;
+  void Step(Queue& queue, View tokens, View slots, View pool, View top) {
+    Step(queue, tokens, slots, pool, top, StepOfRun{});
+  }
 };
 
 }  // namespace derin

@@ -123,7 +123,8 @@ void LanguageModel::Enqueue(Queue& queue, View pool, size_t rows, int steps) {
   View tokens = inputs.tokens;
   for (int step = 0; step < steps; ++step) {
     const View chosen = next_.view().Slice(step * rows, rows);
-    stack_->Step(queue, tokens, inputs.slots, pool, top);
+    stack_->Step(queue, tokens, inputs.slots, pool, top,
+                 {.first = step == 0, .last = step + 1 == steps});
     backend_.Logits(queue, top, head_, logits);
     backend_.Sample(queue, logits,
                     {.rows = inputs.samples,

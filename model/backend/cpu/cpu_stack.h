@@ -27,7 +27,7 @@ class CpuStack : public RecurrentStack {
   void Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens, View state_in,
                View state_out, View top, View dropout) override;
   void Backward(Queue& queue, View d_top, View loss_scale, View gradients) override;
-  void Step(Queue& queue, View tokens, View slots, View pool, View top) override;
+  void Step(Queue& queue, View tokens, View slots, View pool, View top, StepOfRun of) override;
 
  private:
   using Layer = StackMemory::Layer;
@@ -68,11 +68,13 @@ class CpuStack : public RecurrentStack {
   struct StepViews {
     const int32_t* slots;  // [N]
     float *pool, *top;     // [slots, L, S, H], [N, H]
+    StepOfRun of;
   };
   void StepByRows(Turn& turn, const StepViews& views);
   void StepByPanels(Turn& turn, const StepViews& views);
   void GatherStates(const StepViews& views, int64_t first, int64_t count);
-  void StepPanel(int l, int panel, int64_t first, int64_t count, float* sums);
+  void StepPanel(int l, int panel, const StepViews& views, int64_t first, int64_t count,
+                 float* sums);
   void ScatterStates(const StepViews& views, int64_t first, int64_t count);
 
   // stack_backward.cc

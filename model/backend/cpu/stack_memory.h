@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -70,6 +71,12 @@ struct StackMemory {
     Array step_h, step_c;          // f32 [N, Hp] of Step, the states before
     Array step_new_h, step_new_c;  // and after
     Array step_h_bf16, step_new_h_bf16;
+    // The states after a step are those before the next.
+    void SwapStepStates() {
+      std::swap(step_h, step_new_h);
+      std::swap(step_c, step_new_c);
+      std::swap(step_h_bf16, step_new_h_bf16);
+    }
   };
   std::vector<Layer> layers;
   Array tokens;    // i32 [T, B]

@@ -1,5 +1,5 @@
 // One step of independent sequences through CpuStack: their states are gathered from the pool, and
-// scattered after the last layer.
+// scattered after the last layer; between steps of a run they stay where they are.
 
 #include <algorithm>
 #include <chrono>
@@ -11,7 +11,7 @@
 #include "model/check.h"
 
 namespace derin::cpu {
-void CpuStack::Step(Queue& queue, View tokens, View slots, View pool, View top) {
+void CpuStack::Step(Queue& queue, View tokens, View slots, View pool, View top, StepOfRun of) {
   DERIN_CHECK(static_cast<int>(tokens.count) <= extent_.step_rows);
   if (!static_cast<CpuQueue&>(queue).ok()) return;
   live_.clear();
@@ -22,7 +22,10 @@ void CpuStack::Step(Queue& queue, View tokens, View slots, View pool, View top) 
     live_tokens_.push_back(tokens.As<int32_t>()[row]);
   }
   Turn turn(static_cast<CpuQueue&>(queue));
-  const StepViews views{slots.As<int32_t>(), pool.As<float>(), top.As<float>()};
+  const StepViews views{slots.As<int32_t>(), pool.As<float>(), top.As<float>(), of};
+  if (!of.first) {
+    for (Layer& layer : memory_.layers) layer.SwapStepStates();
+  }
   const auto rows = static_cast<int64_t>(live_.size());
   if (rows < turn.workers()) return StepByPanels(turn, views);
 
@@ -46,13 +49,13 @@ void CpuStack::StepByRows(Turn& turn, const StepViews& views) {
   const int64_t blocks = CeilDivide(rows, workers * StackMemory::kTaskRows) * workers;
   turn.ForEach(blocks, 0, [&](int64_t block, int worker) {
     const int64_t first = block * rows / blocks, count = (block + 1) * rows / blocks - first;
-    GatherStates(views, first, count);
+    if (views.of.first) GatherStates(views, first, count);
     for (int l = 0; l < config_.layers; ++l) {
       for (int panel = 0; panel < panels_.count(); ++panel) {
-        StepPanel(l, panel, first, count, Sums(worker));
+        StepPanel(l, panel, views, first, count, Sums(worker));
       }
     }
-    ScatterStates(views, first, count);
+    if (views.of.last) ScatterStates(views, first, count);
   });
 }
 
@@ -67,16 +70,20 @@ void CpuStack::StepByPanels(Turn& turn, const StepViews& views) {
       body(first, (share + 1) * rows / shares - first);
     });
   };
-  for_shares([&](int64_t first, int64_t count) { GatherStates(views, first, count); });
+  if (views.of.first) {
+    for_shares([&](int64_t first, int64_t count) { GatherStates(views, first, count); });
+  }
   const Tasks tasks = TasksFor(rows, panels_.count());
   for (int l = 0; l < config_.layers; ++l) {
     turn.ForEach(tasks.count, 0, [&](int64_t task, int worker) {
       const int64_t first = task % tasks.blocks * tasks.rows;
-      StepPanel(l, static_cast<int>(task / tasks.blocks), first, std::min(tasks.rows, rows - first),
-                Sums(worker));
+      StepPanel(l, static_cast<int>(task / tasks.blocks), views, first,
+                std::min(tasks.rows, rows - first), Sums(worker));
     });
   }
-  for_shares([&](int64_t first, int64_t count) { ScatterStates(views, first, count); });
+  if (views.of.last) {
+    for_shares([&](int64_t first, int64_t count) { ScatterStates(views, first, count); });
+  }
 }
 
 void CpuStack::GatherStates(const StepViews& views, int64_t first, int64_t count) {
@@ -97,8 +104,9 @@ void CpuStack::GatherStates(const StepViews& views, int64_t first, int64_t count
 }
 
 // The rows [first, first + count) of a layer's panel: sums from the tokens or the layer below, from
-// the states before, and the cell.
-void CpuStack::StepPanel(int l, int panel, int64_t first, int64_t count, float* sums) {
+// the states before, and the cell, whose h goes to the top from the last layer.
+void CpuStack::StepPanel(int l, int panel, const StepViews& views, int64_t first, int64_t count,
+                         float* sums) {
   const Layer& layer = memory_.layers[l];
   const bool bf16 = memory_.bf16;
   const auto words_of = [&](const Array& h, const Array& h_bf16) {
@@ -137,6 +145,12 @@ void CpuStack::StepPanel(int l, int panel, int64_t first, int64_t count, float* 
   cell.rows = count;
   cell.vectors = panels_.UnitVectors(panel);
   cell_forward_(cell);
+  if (l + 1 < config_.layers) return;
+  const int64_t H = config_.hidden, unit = int64_t{panel} * panels_.units();
+  for (int64_t row = 0; row < count; ++row) {
+    std::copy_n(cell.h + row * Hp_, std::min<int64_t>(panels_.units(), H - unit),
+                views.top + live_[first + row] * H + unit);
+  }
 }
 
 void CpuStack::ScatterStates(const StepViews& views, int64_t first, int64_t count) {
@@ -148,7 +162,6 @@ void CpuStack::ScatterStates(const StepViews& views, int64_t first, int64_t coun
       if (S == 2) std::copy_n(layer.step_new_c.f32() + row * Hp_, H, state + H);
       state += S * H;
     }
-    std::copy_n(memory_.layers.back().step_new_h.f32() + row * Hp_, H, views.top + live_[row] * H);
   }
 }
 

@@ -329,7 +329,7 @@ void CudaStack::RunBackward(CudaQueue& queue, View d_top, View loss_scale, View 
                                            .chunk_count = chunk_count_});
 }
 
-void CudaStack::Step(Queue& queue, View tokens, View slots, View pool, View top) {
+void CudaStack::Step(Queue& queue, View tokens, View slots, View pool, View top, StepOfRun) {
   DERIN_CHECK(stepper_ != nullptr);
   if (AsCuda(queue).Begin()) stepper_->Step(AsCuda(queue), tokens, slots, pool, top);
 }

@@ -183,7 +183,7 @@ void ReferenceStack<Real>::Backward(Queue&, View d_top, View loss_scale, View gr
 }
 
 template <typename Real>
-void ReferenceStack<Real>::Step(Queue&, View tokens, View slots, View pool, View top) {
+void ReferenceStack<Real>::Step(Queue&, View tokens, View slots, View pool, View top, StepOfRun) {
   const Index H = config_.hidden, N = tokens.count, rows = PaddedRows(N);
   DERIN_CHECK(N <= extent_.step_rows);
   const int S = StateVectors(config_.cell);

@@ -22,7 +22,7 @@ class ReferenceStack : public RecurrentStack {
   void Forward(Queue& queue, ForwardMode mode, int steps, int batch, View tokens, View state_in,
                View state_out, View top, View dropout) override;
   void Backward(Queue& queue, View d_top, View loss_scale, View gradients) override;
-  void Step(Queue& queue, View tokens, View slots, View pool, View top) override;
+  void Step(Queue& queue, View tokens, View slots, View pool, View top, StepOfRun of) override;
 
  private:
   struct Layer {

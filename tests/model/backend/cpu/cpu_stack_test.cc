@@ -2,6 +2,8 @@
 
 #include "model/backend/cpu/cpu_stack.h"
 
+#include <algorithm>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -184,6 +186,47 @@ TEST_P(CpuStackTest, AStepHasTheSameBitsWithEveryInstructionSetNumberOfThreadsAn
         }
         ASSERT_THAT(got.pool, HasTheBitsOf(pool)) << rows << " rows";
       }
+    }
+  }
+}
+
+TEST_P(CpuStackTest, StepsOfARunHaveTheBitsOfThoseSteps) {
+  constexpr int kRows = 13, kSlots = 20;
+  std::mt19937 random(8);
+  const StackConfig config = Config(2, 37, 11);
+  const auto states = RandomStates(kSlots * StateElements(config), random);
+  std::vector<int32_t> slots(kSlots);
+  std::iota(slots.begin(), slots.end(), 0);
+  std::shuffle(slots.begin(), slots.end(), random);
+  slots.resize(kRows);
+  slots[4] = -1;  // padding
+  for (const Engine& engine : engines_) {
+    SCOPED_TRACE(EngineName(engine));
+    DeviceModel single(engine, config, 1, 1, kRows), run(engine, config, 1, 1, kRows);
+    for (DeviceModel* model : {&single, &run}) model->SetParameters(InitialValues(config, 3));
+    std::vector<double> pool = states;
+    Buffer at = run.Integers(slots), in_run = run.Reals(pool.size()),
+           top = run.Reals(kRows * config.hidden, 0);
+    run.Write(in_run.view(), pool);
+    // So many that both ways of a step are tried.
+    for (int i = 0; i < 20; ++i) {
+      const int steps = 1 + i % 5;
+      for (int step = 0; step < steps; ++step) {
+        const auto tokens = RandomTokens(kRows, config.vocabulary, random);
+        const Stepped wanted = Step(single, pool, tokens, slots);
+        pool = wanted.pool;
+        Buffer ids = run.Integers(tokens);
+        run.stack().Step(run.queue(), ids.view(), at.view(), in_run.view(), top.view(),
+                         {.first = step == 0, .last = step + 1 == steps});
+        std::vector<double> got = run.Read(top.view());
+        for (int row = 0; row < kRows; ++row) {
+          if (slots[row] >= 0) continue;
+          const auto of_row = wanted.top.begin() + row * config.hidden;
+          std::copy_n(of_row, config.hidden, got.begin() + row * config.hidden);
+        }
+        ASSERT_THAT(got, HasTheBitsOf(wanted.top));
+      }
+      ASSERT_THAT(run.Read(in_run.view()), HasTheBitsOf(pool));
     }
   }
 }
