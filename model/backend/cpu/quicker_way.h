@@ -18,10 +18,10 @@ namespace derin::cpu {
 // else wants the machine, too, one way may lose more by that than the other.
 class QuickerWay {
  public:
-  static constexpr int kMatches = 16;
+  static constexpr int kMatches = 32;
   static constexpr int kRun = 8;
   // The second way is chosen when it takes less than so much of the first's time.
-  static constexpr double kClearly = 0.95;
+  static constexpr double kClearly = 0.9;
 
   // For work of up to `most`.
   explicit QuickerWay(int64_t most);

@@ -17,7 +17,7 @@ TEST(QuickerWay, TriesRunsOfBothAndThenStaysWithTheQuicker) {
       ASSERT_TRUE(ways.Tries(5));
       const int way = ways.Choose(5);
       EXPECT_EQ(way, i / QuickerWay::kRun % 2);
-      ways.Took(5, absl::Microseconds(way == quicker ? 10 : 12));
+      ways.Took(5, absl::Microseconds(way == quicker ? 10 : 13));
     }
     EXPECT_FALSE(ways.Tries(5));
     EXPECT_EQ(ways.Choose(5), quicker);
@@ -26,8 +26,8 @@ TEST(QuickerWay, TriesRunsOfBothAndThenStaysWithTheQuicker) {
 
 TEST(QuickerWay, TheSecondMustBeClearlyQuicker) {
   QuickerWay little(1), clearly(1);
-  TryOut(little, 1, absl::Microseconds(100), absl::Microseconds(96));
-  TryOut(clearly, 1, absl::Microseconds(100), absl::Microseconds(94));
+  TryOut(little, 1, absl::Microseconds(100), absl::Microseconds(91));
+  TryOut(clearly, 1, absl::Microseconds(100), absl::Microseconds(89));
   EXPECT_EQ(little.Choose(1), 0);
   EXPECT_EQ(clearly.Choose(1), 1);
 }
