@@ -8,8 +8,8 @@ namespace derin::server {
 
 namespace {
 
-// A message takes some 25 microseconds of this process and 10 of its reader, who may be on the same
-// machine: of all processors they get a fifth at most.
+// A message takes some 11 microseconds of this process and 8 of its reader, who may be on the same
+// machine: of all processors they get a tenth at most.
 constexpr double kMessagesPerProcessor = 5'000;
 
 double MessagesPerSecond() {

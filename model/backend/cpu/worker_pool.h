@@ -12,9 +12,9 @@ namespace derin::cpu {
 
 // Threads that share out tasks: the caller and its helpers. They meet in some 100 ns, for a helper
 // spins a while for the next tasks before it sleeps; a pool without work costs nothing. A helper
-// that has no core just then holds nobody up, since whoever is done takes over tasks that nobody has
-// begun; none is tied to a core, where it would wait behind the caller while another core is idle.
-// Denormals are flushed to zero while working.
+// that has no core just then holds nobody up, since whoever is done takes over tasks that nobody
+// has begun; none is tied to a core, where it would wait behind the caller while another core is
+// idle. Denormals are flushed to zero while working.
 class WorkerPool {
  public:
   // `threads` includes the caller's, at least 1. Each calls `rest`, where there is one, when it has
