@@ -118,8 +118,10 @@ int Check(const CommandLine& line) {
 
 // Has no thread of this process preempt another by waking up, as threads that were asleep otherwise
 // do: all workers of a step would wait for the one whose core was taken in the middle of it. Who is
-// ready to run gets its turn when a worker waits, or after a time slice. Only a wish.
+// ready to run gets its turn when a worker waits, or after a time slice. Only a wish, and not where
+// whoever started the process has chosen something else.
 void PreferThroughput() {
+  if (sched_getscheduler(0) != SCHED_OTHER) return;
   const sched_param priority = {};
   sched_setscheduler(0, SCHED_BATCH, &priority);
 }

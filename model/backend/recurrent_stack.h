@@ -13,8 +13,8 @@ enum class ForwardMode {
   kInference,
 };
 
-// Where a step stands in a run of steps of the same rows in the same slots of the same pool, which
-// nobody else reads or writes meanwhile; a run of one by default.
+// Where a step stands in a run of steps of the same rows in the same slots of the same pool; nobody
+// else reads or writes the states in these slots meanwhile. A run of one by default.
 struct StepOfRun {
   bool first = true;
   bool last = true;

@@ -128,6 +128,17 @@ class Generation {
   // Counts what it did since the last time.
   void Charge();
 
+  // A step that it had part in took so long, with so many calls.
+  void TookPart(absl::Duration step_time, size_t calls) {
+    step_time_ = step_time;
+    step_calls_ = calls;
+  }
+  // What a step of `calls` may take by that; zero before its first.
+  absl::Duration StepTimeWith(size_t calls) const {
+    if (calls <= step_calls_ || step_calls_ == 0) return step_time_;
+    return step_time_ * static_cast<double>(calls) / static_cast<double>(step_calls_);
+  }
+
   // No step follows: what its client gets at the end.
   void Finish(v1::FinishReason reason);
   void Fail(absl::Status error);
@@ -178,6 +189,8 @@ class Generation {
   int64_t steps_ = 0;
   int64_t drawn_ = 0;
   int64_t charged_steps_ = 0, charged_drawn_ = 0;
+  absl::Duration step_time_;
+  size_t step_calls_ = 0;
   absl::Duration first_step_, first_token_, last_token_, previous_token_;
   std::string end_text_;
   StreamEnd end_ = absl::UnknownError("");

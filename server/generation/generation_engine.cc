@@ -245,8 +245,11 @@ void GenerationEngine::NoLongerStreams(absl::Span<const std::shared_ptr<Generati
 }
 
 int GenerationEngine::StepsOf(absl::Span<const std::shared_ptr<Generation>> batch) const {
-  int64_t steps = kMostStepsOfTrip;
-  if (step_time_ > absl::ZeroDuration()) steps = std::min(steps, kLongestTrip / step_time_);
+  // Of another version, or of fewer calls, the step before says nothing.
+  absl::Duration step_time;
+  for (const auto& one : batch) step_time = std::max(step_time, one->StepTimeWith(batch.size()));
+  if (step_time == absl::ZeroDuration()) return 1;
+  int64_t steps = std::min(kMostStepsOfTrip, kLongestTrip / step_time);
   for (const auto& one : batch) {
     if (steps <= 1) return 1;
     steps = std::min(steps, one->free_steps());
@@ -319,6 +322,7 @@ int64_t GenerationEngine::TakeChosen(Generation& one, size_t row, size_t rows,
     drawn += draws;
   }
   one.Charge();
+  one.TookPart(step_time_, rows);
   return drawn;
 }
 

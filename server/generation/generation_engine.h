@@ -100,7 +100,7 @@ class GenerationEngine {
   StepBatcher batcher_;                                  // the engine's thread only
   bool ending_ = false;                                  // likewise
   absl::Duration step_end_ = -absl::InfiniteDuration();  // of the last one, likewise
-  absl::Duration step_time_ = absl::InfiniteDuration();  // that it took, likewise
+  absl::Duration step_time_;                             // of one of its steps, likewise
   // Calls that are made again while their last time is being kept; likewise.
   std::vector<std::shared_ptr<Generation>> deferred_;
   std::vector<LanguageModel::Row> rows_;

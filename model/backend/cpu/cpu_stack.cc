@@ -181,12 +181,13 @@ void CpuStack::ProductFromTokens(int panel, const int32_t* tokens, const FactorR
                                  int64_t rows, float* sums) const {
   const float* starts =
       memory_.layers[0].start.f32() + int64_t{panel} * config_.vocabulary * kPanelColumns;
-  const int beside = panels_.Recurrent(panel).first_column();
-  for (int64_t row = 0; beside > 0 && row < rows; ++row) {
-    std::copy_n(starts + tokens[row] * kPanelColumns, beside, sums + row * kPanelColumns);
+  // The product does not reach the columns before these.
+  const int first = panels_.Recurrent(panel).first_column();
+  for (int64_t row = 0; first > 0 && row < rows; ++row) {
+    std::copy_n(starts + tokens[row] * kPanelColumns, first, sums + row * kPanelColumns);
   }
   ProductArgs args = PanelProduct(0, panel, Factor::kOwn, own, rows, sums);
-  args.start = starts + beside;
+  args.start = starts + first;
   args.start_row = kPanelColumns;
   args.start_rows = tokens;
   Product(args);

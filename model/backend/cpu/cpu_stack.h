@@ -72,6 +72,7 @@ class CpuStack : public RecurrentStack {
   };
   void StepByRows(Turn& turn, const StepViews& views);
   void StepByPanels(Turn& turn, const StepViews& views);
+  void CopyPadded(const float* state, float* to) const;
   void GatherStates(const StepViews& views, int64_t first, int64_t count);
   void StepPanel(int l, int panel, const StepViews& views, int64_t first, int64_t count,
                  float* sums);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <vector>
@@ -19,8 +20,10 @@ namespace derin::cpu {
 class QuickerWay {
  public:
   static constexpr int kMatches = 32;
+  // Tries in a row: as many as the engine's longest trip has steps, or twice a shorter one, so that
+  // both ways have first and last steps alike, which alone copy states.
   static constexpr int kRun = 8;
-  // The second way is chosen when it takes less than so much of the first's time.
+  // The second way is chosen when it takes less than this part of the first's time.
   static constexpr double kClearly = 0.9;
 
   // For work of up to `most`.
@@ -30,7 +33,7 @@ class QuickerWay {
   int Choose(int64_t size) const;
   // Whether Took still wants to know.
   bool Tries(int64_t size) const { return KindOf(size).matches < kMatches; }
-  // That the way that Choose said for this size took so long.
+  // Work of this size, done in the way that Choose gave, took `duration`.
   void Took(int64_t size, absl::Duration duration);
 
  private:
@@ -43,7 +46,9 @@ class QuickerWay {
     absl::Duration time_in_match[2];
 
     // Whether work of this size compares with what the match has seen; else it begins anew.
-    bool Compares(int64_t other) const { return 16 * std::abs(other - size) <= size; }
+    bool Compares(int64_t other) const {
+      return size > 0 && 16 * std::abs(other - size) <= std::max<int64_t>(size, 16);
+    }
   };
   const Kind& KindOf(int64_t size) const;
 

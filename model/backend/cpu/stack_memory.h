@@ -71,6 +71,7 @@ struct StackMemory {
     Array step_h, step_c;          // f32 [N, Hp] of Step, the states before
     Array step_new_h, step_new_c;  // and after
     Array step_h_bf16, step_new_h_bf16;
+
     // The states after a step are those before the next.
     void SwapStepStates() {
       std::swap(step_h, step_new_h);

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 
 #include "absl/time/time.h"
 #include "model/backend/cpu/bf16.h"
@@ -86,14 +85,20 @@ void CpuStack::StepByPanels(Turn& turn, const StepViews& views) {
   }
 }
 
+// With zeros behind: a row that was here before may have left what is not finite there.
+void CpuStack::CopyPadded(const float* state, float* to) const {
+  std::copy_n(state, config_.hidden, to);
+  std::fill(to + config_.hidden, to + Hp_, 0.0f);
+}
+
 void CpuStack::GatherStates(const StepViews& views, int64_t first, int64_t count) {
   const int64_t H = config_.hidden, S = StateVectors(config_.cell);
   for (int64_t row = first; row < first + count; ++row) {
     const float* state =
         views.pool + views.slots[live_[row]] * config_.layers * S * H;  // [L, S, H]
     for (const Layer& layer : memory_.layers) {
-      std::copy_n(state, H, layer.step_h.f32() + row * Hp_);
-      if (S == 2) std::copy_n(state + H, H, layer.step_c.f32() + row * Hp_);
+      CopyPadded(state, layer.step_h.f32() + row * Hp_);
+      if (S == 2) CopyPadded(state + H, layer.step_c.f32() + row * Hp_);
       state += S * H;
       if (!memory_.bf16) continue;
       const float* h = layer.step_h.f32() + row * Hp_;

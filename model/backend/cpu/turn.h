@@ -48,9 +48,9 @@ class Turn {
   int workers() const { return device_.workers.threads(); }
 
   // Calls body(task, worker) for each task below `tasks` and returns when all are done.
-  // Neighbouring tasks go to one worker, always the same, so that what they read stays in its
-  // cache. `flops` of one task, roughly: training lets generation go before about every half
-  // millisecond.
+  // Neighbouring tasks go to one worker, always the same, so that what they read may still be in
+  // the cache of its core. `flops` of one task, roughly: training lets generation go before about
+  // every half millisecond.
   void ForEach(int64_t tasks, double flops, absl::FunctionRef<void(int64_t task, int worker)> body);
 
  private:

@@ -491,7 +491,7 @@ TEST_F(TripTest, TakesOneStepWhereWhatIsDrawnDecides) {
 
 class LongStepTest : public TripTest {
  protected:
-  LongStepTest() { step_time_ = absl::Milliseconds(1); }
+  LongStepTest() { step_time_ = absl::Milliseconds(3); }
 };
 
 TEST_F(LongStepTest, TakesOneStepWhenItIsLong) { EXPECT_EQ(StepsOfTrip({}), 1); }

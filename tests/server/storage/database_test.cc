@@ -217,16 +217,31 @@ TEST_F(DatabaseTest, ATransactionIsRolledBackUnlessCommitted) {
   EXPECT_EQ(Count(*database, "server"), 1);
 }
 
-TEST_F(DatabaseTest, KeepsStatementsOfManyTextsAndPreparesTheOthersAgain) {
+TEST_F(DatabaseTest, KeepsThePreparedStatementsOfTheTextsUsedLast) {
   const auto database = Open();
-  for (int round = 0; round < 2; ++round) {
-    for (int64_t i = 0; i < 100; ++i) {
-      const std::string sql = absl::StrFormat("SELECT %d", i);
-      SqliteStatement statement(*database, sql, "test");
-      ASSERT_TRUE(*statement.Step());
-      EXPECT_EQ(statement.Integer(0), i);
-    }
-  }
+  const auto run = [&](int64_t i) {
+    const std::string sql = absl::StrFormat("SELECT %d", i);
+    SqliteStatement statement(*database, sql, "test");
+    ASSERT_TRUE(*statement.Step());
+    EXPECT_EQ(statement.Integer(0), i);
+  };
+  const auto prepared = [&] {
+    int count = 0;
+    sqlite3_stmt* statement = nullptr;
+    while ((statement = sqlite3_next_stmt(database->handle(), statement)) != nullptr) ++count;
+    return count;
+  };
+  for (int64_t i = 0; i < 100; ++i) run(i);
+  const int most = prepared();
+  EXPECT_LT(most, 100);
+  sqlite3_stmt* const last = database->TakePrepared("SELECT 99");
+  ASSERT_NE(last, nullptr);
+  EXPECT_EQ(database->TakePrepared("SELECT 99"), nullptr);
+  database->KeepPrepared(last);
+  EXPECT_EQ(database->TakePrepared("SELECT 0"), nullptr);
+  run(99);
+  run(0);
+  EXPECT_EQ(prepared(), most);
 }
 
 TEST_F(DatabaseTest, OtherErrorsAreInternalWithSqlitesWords) {

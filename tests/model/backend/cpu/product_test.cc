@@ -19,7 +19,8 @@ enum class Start { kZeros, kBias, kContinued, kRowsOfATable };
 constexpr Start kStarts[] = {Start::kZeros, Start::kBias, Start::kContinued, Start::kRowsOfATable};
 constexpr int kTableRows = 5;
 
-// A product of random shape in memory that is NaN wherever nothing of it lies.
+// A product of random shape in memory that is NaN wherever nothing of it lies, but for a table that
+// it may start from.
 struct RandomProduct {
   RandomProduct(int rows, int columns, bool along_rows, Start start, std::mt19937& random) {
     const int k = RandomInteger(1, 40, random), blocks = RandomInteger(1, 3, random);
@@ -104,8 +105,8 @@ struct RandomProduct {
   }
 
   ProductArgs args;
-  std::vector<float> a, b, c, bias;
-  std::vector<int32_t> start_rows;  // of a table in place of the bias
+  std::vector<float> a, b, c, bias;  // in place of the bias the table, if there are start_rows
+  std::vector<int32_t> start_rows;
   bool from_c;
 };
 

@@ -37,7 +37,7 @@ TEST(QuickerWay, AllTriesCount) {
   for (int i = 0; ways.Tries(1); ++i) {
     // The second is mostly the quicker, but now and then much slower.
     const bool slow = i % QuickerWay::kRun == 3;
-    ways.Took(1, absl::Microseconds(ways.Choose(1) == 0 ? 10 : slow ? 100 : 9));
+    ways.Took(1, absl::Microseconds(ways.Choose(1) == 0 ? 10 : slow ? 100 : 5));
   }
   EXPECT_EQ(ways.Choose(1), 0);
 }
