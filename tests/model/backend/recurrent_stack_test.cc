@@ -148,6 +148,31 @@ TEST_P(RecurrentStackTest, ARowInABatchEqualsTheRowAlone) {
   }
 }
 
+TEST_P(RecurrentStackTest, StepsOfARunEqualThoseStepsAlone) {
+  constexpr int kRows = 3, kSteps = 3;
+  for (const Cell cell : kCells) {
+    SCOPED_TRACE(CellName(cell));
+    const StackConfig config{.cell = cell, .layers = 2, .hidden = 7, .vocabulary = 9};
+    DeviceModel model(GetParam(), config, 1, 1, kRows);
+    model.SetParameters(InitialValues(model.config(), 5));
+    const std::vector<double> states = Random(4 * StateElements(config), 6);
+    Stepped alone{states, {}};
+    for (int step = 0; step < kSteps; ++step) {
+      alone = Step(model, alone.pool, Tokens(kRows, 9, step), {3, 0, 2});
+    }
+    Buffer pool = model.Reals(states.size()), top = model.Reals(kRows * config.hidden),
+           at = model.Integers({3, 0, 2});
+    model.Write(pool.view(), states);
+    for (int step = 0; step < kSteps; ++step) {
+      Buffer ids = model.Integers(Tokens(kRows, 9, step));
+      model.stack().Step(model.queue(), ids.view(), at.view(), pool.view(), top.view(),
+                         {.first = step == 0, .last = step + 1 == kSteps});
+    }
+    EXPECT_EQ(model.Read(pool.view()), alone.pool);
+    EXPECT_EQ(model.Read(top.view()), alone.top);
+  }
+}
+
 TEST_P(RecurrentStackTest, PaddingRowsTouchNothing) {
   const StackConfig config{.layers = 2, .hidden = 8, .vocabulary = 9};
   const int64_t slot = StateElements(config);
