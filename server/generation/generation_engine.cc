@@ -278,15 +278,17 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
   if (!status.ok()) return FailBatch(batch, status);
 
   step_end_ = clock_();
-  step_time_ = (step_end_ - start) / steps;
+  const absl::Duration step_time = (step_end_ - start) / steps;
   metrics_.generation_busy.Add(step_end_ - start);
   int started = 0;
   for (const auto& one : batch) started += one->waiting();
   int64_t drawn = 0;
   // Call by call, and not step by step: a thousand calls are more than the processor's cache has.
-  for (size_t i = 0; i < batch.size(); ++i) drawn += TakeChosen(*batch[i], i, batch.size(), start);
+  for (size_t i = 0; i < batch.size(); ++i) {
+    drawn += TakeChosen(*batch[i], i, batch.size(), start, step_time);
+  }
   for (int step = 0; step < steps; ++step) {
-    metrics_.generation_step_seconds.Record(step_time_);
+    metrics_.generation_step_seconds.Record(step_time);
     metrics_.generation_batch_size.Record(static_cast<double>(batch.size()));
   }
   const std::string model = ModelLabel(*batch.front());
@@ -308,21 +310,21 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
   }
 }
 
-int64_t GenerationEngine::TakeChosen(Generation& one, size_t row, size_t rows,
-                                     absl::Duration start) {
+int64_t GenerationEngine::TakeChosen(Generation& one, size_t row, size_t rows, absl::Duration start,
+                                     absl::Duration step_time) {
   int64_t drawn = 0;
   const int32_t ranked = rows_[row].sample.ranked;
   const absl::Span<const TokenLogProbability> ranking =
       ranked < 0 ? absl::Span<const TokenLogProbability>()
                  : absl::MakeConstSpan(&rankings_[row * kRankingSize], 1 + ranked);
-  for (size_t at = row; at < chosen_.size(); at += rows, start += step_time_) {
+  for (size_t at = row; at < chosen_.size(); at += rows, start += step_time) {
     const bool draws = one.next_draws();
-    one.Accept(chosen_[at], start, start + step_time_, ranking);
+    one.Accept(chosen_[at], start, start + step_time, ranking);
     Record(one, draws);
     drawn += draws;
   }
   one.Charge();
-  one.TookPart(step_time_, rows);
+  one.TookPart(step_time, rows);
   return drawn;
 }
 

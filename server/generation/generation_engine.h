@@ -79,9 +79,10 @@ class GenerationEngine {
   // How many steps of `batch` are one trip to the device: a power of two.
   int StepsOf(absl::Span<const std::shared_ptr<Generation>> batch) const;
   void Step(absl::Span<const std::shared_ptr<Generation>> batch);
-  // What each step of the trip, the first of which began at `start`, chose for the call that is
-  // `row` of `rows`. How many were drawn.
-  int64_t TakeChosen(Generation& one, size_t row, size_t rows, absl::Duration start);
+  // What each step of the trip, the first of which began at `start` and each of which took
+  // `step_time`, chose for the call that is `row` of `rows`. How many were drawn.
+  int64_t TakeChosen(Generation& one, size_t row, size_t rows, absl::Duration start,
+                     absl::Duration step_time);
   // States that are not in their slots yet.
   void UploadStates(absl::Span<const std::shared_ptr<Generation>> batch);
   void Record(const Generation& generation, bool drew);
@@ -100,7 +101,6 @@ class GenerationEngine {
   StepBatcher batcher_;                                  // the engine's thread only
   bool ending_ = false;                                  // likewise
   absl::Duration step_end_ = -absl::InfiniteDuration();  // of the last one, likewise
-  absl::Duration step_time_;                             // of one of its steps, likewise
   // Calls that are made again while their last time is being kept; likewise.
   std::vector<std::shared_ptr<Generation>> deferred_;
   std::vector<LanguageModel::Row> rows_;
