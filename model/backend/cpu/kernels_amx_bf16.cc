@@ -105,14 +105,18 @@ HWY_NOINLINE void TransposeRows(const uint32_t* a, ptrdiff_t a_k, int64_t rows, 
   TransposeTile(row, to);
 }
 
-// Some rows of 16 words, with zeros around.
+// Some rows of 16 words, the r-th at row_at(r), with zeros around.
+template <class RowAt>
+HWY_INLINE void CopyRowsAt(const RowAt& row_at, int64_t rows, int64_t words, TileWords& to) {
+  for (int r = 0; r < kTileRows; ++r) {
+    _mm512_store_si512(to.words[r], r < rows ? _mm512_maskz_loadu_epi32(First(words), row_at(r))
+                                             : _mm512_setzero_si512());
+  }
+}
+
 HWY_NOINLINE void CopyRows(const uint32_t* from, ptrdiff_t from_row, int64_t rows, int64_t words,
                            TileWords& to) {
-  for (int r = 0; r < kTileRows; ++r) {
-    _mm512_store_si512(to.words[r],
-                       r < rows ? _mm512_maskz_loadu_epi32(First(words), from + r * from_row)
-                                : _mm512_setzero_si512());
-  }
+  CopyRowsAt([&](int r) { return from + r * from_row; }, rows, words, to);
 }
 
 // Some rows of the product from `row` on, kRowTiles tiles of them, in the panel's columns from
@@ -168,13 +172,8 @@ class TileProduct {
       return LoadTile<kTile>(StartOf(args_, row) + column, args_.start_row);
     }
     TileWords copy;
-    for (int i = 0; i < kTileRows; ++i) {
-      const bool there = i < RowsOf(r);
-      _mm512_store_si512(
-          copy.words[i],
-          there ? _mm512_maskz_loadu_epi32(First(ColumnsOf(c)), StartOf(args_, row + i) + column)
-                : _mm512_setzero_si512());
-    }
+    CopyRowsAt([&](int i) { return StartOf(args_, row + i) + column; }, RowsOf(r), ColumnsOf(c),
+               copy);
     LoadTile<kTile>(copy.words, kTileWords);
   }
 

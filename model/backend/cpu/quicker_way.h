@@ -20,8 +20,8 @@ namespace derin::cpu {
 class QuickerWay {
  public:
   static constexpr int kMatches = 32;
-  // Tries in a row: as many as the engine's longest trip has steps, or twice a shorter one, so that
-  // both ways have first and last steps alike, which alone copy states.
+  // Tries in a row: a multiple of the steps of any of the engine's trips, so that both ways have
+  // first and last steps alike, which alone copy states.
   static constexpr int kRun = 8;
   // The second way is chosen when it takes less than this part of the first's time.
   static constexpr double kClearly = 0.9;
