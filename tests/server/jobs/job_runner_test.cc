@@ -317,7 +317,7 @@ TEST_F(JobRunnerTest, AJobThatWasPausedEndsWhereOneThatWasNotDoes) {
   v1::TrainingSpec spec = EndlessSpec();
   spec.set_validation_share(0.2);
   spec.mutable_learning_rate()->set_peak(200);
-  spec.set_patience_epochs(1000);  // some seconds: not done before it is paused
+  spec.set_patience_epochs(200);  // a second: not done before it is paused
   Add("whole", spec);
   Add("paused", spec);
   const auto whole = Watch("whole"), paused = Watch("paused");

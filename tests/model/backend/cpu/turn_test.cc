@@ -9,6 +9,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/model/backend/cpu/sleeping_thread.h"
+#include "tests/sanitized.h"
 
 namespace derin::cpu {
 namespace {
@@ -71,9 +72,7 @@ TEST(CpuQueue, ScratchIsZeroedWhenItGrowsAndStaysWhereItIsWhenItIsLargeEnough) {
 }
 
 TEST(CpuQueue, ScratchThatThereIsNoMemoryForFailsTheQueue) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer ends the program instead";
-#endif
+  if (kSanitized) GTEST_SKIP() << "a sanitizer ends the program instead";
   Device device(InstructionSet::kAvx2, 1);
   CpuQueue queue(device, QueuePriority::kTraining);
   EXPECT_EQ(queue.Scratch(size_t{1} << 50), nullptr);
