@@ -60,7 +60,9 @@ absl::StatusOr<bool> Session::TryBeginCall(const CallKey& key, bool must_replay,
         absl::StrCat("request_id: got ", Quoted(key.request_id), " of the last call of ", name(),
                      " with another request, wanted the same request or a new id"));
   }
-  if (busy() && !replays) {
+  // Another than the last call may be in it by now: one that forks it, say, or the next one, which
+  // is remembered only when it starts.
+  if (busy() && !(replays && last_call_runs_)) {
     return Refusal(absl::StatusCode::kAborted, "SESSION_BUSY",
                    absl::StrCat("another call generates in ", name(),
                                 ": wait for its end, or close the session to end it"));
@@ -78,6 +80,7 @@ absl::StatusOr<bool> Session::TryBeginCall(const CallKey& key, bool must_replay,
                                 replays ? " was at " : " is at ", position));
   }
   ++calls_;
+  last_call_runs_ = replays;
   idle_since_ = absl::InfiniteFuture();
   return replays;
 }
@@ -85,7 +88,9 @@ absl::StatusOr<bool> Session::TryBeginCall(const CallKey& key, bool must_replay,
 void Session::End(absl::Time now) {
   absl::MutexLock lock(&mutex_);
   if (last_.has_value()) last_->end_position = std::max(last_->end_position, position());
-  if (--calls_ == 0) idle_since_ = now;
+  if (--calls_ > 0) return;
+  last_call_runs_ = false;
+  idle_since_ = now;
 }
 
 void Session::Hold() {
@@ -101,6 +106,7 @@ void Session::Remember(CallKey key, std::shared_ptr<const v1::GenerateRequest> r
            .start_seed = state.seed,
            .end_position = state.position,
            .request = std::move(request)};
+  last_call_runs_ = true;
 }
 
 void Session::Restore(const SessionImage& image) {

@@ -138,6 +138,7 @@ class Session {
   int calls_ ABSL_GUARDED_BY(mutex_) = 0;  // in it: one, and those that take it over
   absl::Time idle_since_ ABSL_GUARDED_BY(mutex_);
   std::optional<LastCall> last_ ABSL_GUARDED_BY(mutex_);
+  bool last_call_runs_ ABSL_GUARDED_BY(mutex_) = false;  // what is in it is that call
 };
 
 }  // namespace derin::server

@@ -117,6 +117,23 @@ TEST_F(LastCallTest, IsFoundByItsIdAndBeginsWhereItBegan) {
   EXPECT_TRUE(session_->TryBegin(5).ok());
 }
 
+TEST_F(LastCallTest, IsNotMadeAgainWhileSomethingElseIsInTheSession) {
+  RunCall("a");
+  session_->End(absl::Now());
+  // One that forks or scores it, say.
+  ASSERT_TRUE(session_->TryBegin().ok());
+  EXPECT_EQ(ErrorReason(session_->TryBeginCall({"a", "digest"}, true, {}).status()),
+            "SESSION_BUSY");
+  session_->End(absl::Now());
+  // The next call, which has not started yet.
+  ASSERT_TRUE(session_->TryBeginCall({"b", "digest"}, false, {}).ok());
+  EXPECT_EQ(ErrorReason(session_->TryBeginCall({"a", "digest"}, true, {}).status()),
+            "SESSION_BUSY");
+  session_->End(absl::Now());
+  // Once more, and then once more while that runs.
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(*session_->TryBeginCall({"a", "digest"}, true, {}));
+}
+
 TEST_F(LastCallTest, WithAnotherRequestOrWhenItIsNotTheLastIsRefused) {
   RunCall("a");
   session_->End(absl::Now());
