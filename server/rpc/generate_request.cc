@@ -211,6 +211,23 @@ absl::Status CheckStopTokens(const GenerationRequest& parsed, int32_t vocabulary
   return absl::OkStatus();
 }
 
+// More logits that are treated apart from the others than a draw may have.
+absl::Status CheckAdjustments(const GenerationRequest& parsed, int32_t vocabulary_size) {
+  const TokenRules& rules = parsed.rules;
+  // Of tokens that are not allowed there is nothing to adjust, and the lists of the others are
+  // short enough.
+  if (!rules.allowed.empty() || vocabulary_size <= kMostAdjustments) return absl::OkStatus();
+  const size_t stops = parsed.min_tokens > 0 ? parsed.stop_tokens.size() : 0;
+  const size_t tokens = rules.bias.size() + rules.banned.size() + stops + rules.penalty_window;
+  if (tokens <= kMostAdjustments) return absl::OkStatus();
+  return InvalidField(
+      "sampling",
+      absl::StrFormat("got %d tokens with a bias, %d that are banned, a penalty_window of %d and "
+                      "%d stop_tokens with min_tokens, wanted at most %d together",
+                      rules.bias.size(), rules.banned.size(), rules.penalty_window, stops,
+                      kMostAdjustments));
+}
+
 absl::Status FitStopStrings(const LoadedVersion& version, GenerationRequest& parsed) {
   for (size_t i = 0; i < parsed.stop_names.size(); ++i) {
     std::string stop = NormalizePrompt(parsed.stop_names[i], version.normalization);
@@ -363,6 +380,7 @@ absl::Status FitToVersion(const v1::GenerateRequest& request, const LoadedVersio
     status = CheckTokenRules(parsed.rules, parsed.sampling.allow_unknown, vocabulary_size);
   }
   if (status.ok()) status = CheckStopTokens(parsed, vocabulary_size);
+  if (status.ok()) status = CheckAdjustments(parsed, vocabulary_size);
   if (status.ok()) status = FitStopStrings(version, parsed);
   if (status.ok()) status = FitPrompt(request, version, parsed, start);
   return status;

@@ -242,6 +242,42 @@ TEST_F(FitToVersionTest, RefusesStopTokensThatAreNeverDrawnOrLeaveNone) {
               testing::AllOf(HasSubstr("stop_tokens"), HasSubstr("allow_unknown")));
 }
 
+TEST_F(FitToVersionTest, RefusesMoreAdjustmentsThanADrawMayHave) {
+  // Each word twice, so that a text bans two tokens.
+  constexpr int kWords = kMostAdjustments;
+  std::vector<std::string> words;
+  for (int i = 0; i < kWords; ++i) {
+    const std::string word = {static_cast<char>('a' + i / 676),
+                              static_cast<char>('a' + i / 26 % 26),
+                              static_cast<char>('a' + i % 26)};
+    words.push_back(word);
+    words.push_back(" " + word);
+  }
+  const LoadedVersion version{.tokenizer = Tokenizer::Words(*WordVocabulary::FromWords(words))};
+  v1::GenerateRequest request = Request();
+  auto* sampling = request.mutable_sampling();
+  for (int i = 0; i < 1024; ++i) sampling->add_banned_texts(words[2 * i]);
+  for (int i = 0; i < 1024; ++i) sampling->add_banned_tokens(2049 + i);
+  for (int i = 0; i < 1024; ++i) (*sampling->mutable_logit_bias())[3073 + i] = 1;
+  ASSERT_TRUE(Fit(request, version).ok());
+  LogitAdjustments adjustments(parsed_.rules, version.tokenizer.vocabulary_size());
+  EXPECT_EQ(adjustments.Next({}, 0).size(), kMostAdjustments);
+
+  request.add_stop_tokens(5000);
+  EXPECT_TRUE(Fit(request, version).ok()) << "it may be drawn";
+  request.set_min_tokens(1);
+  EXPECT_EQ(ErrorField(Fit(request, version)), "sampling");
+  request.clear_min_tokens();
+  sampling->set_presence_penalty(1);
+  sampling->set_penalty_window(7);
+  const absl::Status status = Fit(request, version);
+  EXPECT_EQ(ErrorField(status), "sampling");
+  EXPECT_THAT(
+      std::string(status.message()),
+      HasSubstr("1024 tokens with a bias, 3072 that are banned, a penalty_window of 7 and 0 "
+                "stop_tokens with min_tokens, wanted at most 4096 together"));
+}
+
 TEST(FitToVersion, NormalisesAndReportsWhatTheVocabularyLacks) {
   const LoadedVersion version{.tokenizer = Tokenizer::Characters(Vocabulary::FromText("aab ")),
                               .normalization = Normalization::kD2lLetters};
