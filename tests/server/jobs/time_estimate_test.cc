@@ -73,6 +73,17 @@ TEST_F(TimeEstimateTest, IsNoMoreThanTheTimeThatIsAllowed) {
   EXPECT_EQ(Estimate(), absl::Seconds(2));
 }
 
+TEST_F(TimeEstimateTest, LongStepsAreTriedOutInPart) {
+  backend = *NewBackend("cpu");
+  corpus.set_character_count(100'000);
+  spec.mutable_config()->set_hidden(256);
+  spec.set_batch(256);
+  spec.set_steps(64);
+  const absl::Duration estimated = Estimate();
+  // 0.3 million parameters: a quarter of a step is as much as is tried.
+  EXPECT_EQ(estimated, total_steps * 4 * absl::Milliseconds(50));
+}
+
 TEST_F(TimeEstimateTest, OfSeveralTextsIsThatOfTheirStepsTogether) {
   const int64_t alone = (Estimate(), total_steps);
   v1::Corpus more = corpus;
