@@ -277,7 +277,8 @@ absl::StatusOr<TrainingJob> JobAttempt::Conclude(Outcome& outcome) {
   if (outcome.model.has_value()) {
     absl::StatusOr<TrainingJob> job =
         surroundings_.ledger.Succeed(id_, *outcome.model, outcome.change);
-    if (job.ok()) return job;
+    // There will be room again, and the model is whole.
+    if (job.ok() || absl::IsResourceExhausted(job.status())) return job;
     outcome.model.reset();
     JobChange failure = Failure(job.status());
     failure.progress = std::move(outcome.change.progress);

@@ -278,20 +278,24 @@ absl::StatusOr<TrainingJob> JobLedger::End(const std::string& id, JobChange chan
 
 absl::StatusOr<TrainingJob> JobLedger::Succeed(const std::string& id, const TrainedModel& model,
                                                const JobChange& change) {
+  v1::ModelVersion version;
+  version.set_training_perplexity(model.training_perplexity);
+  if (model.validation_perplexity) version.set_validation_perplexity(*model.validation_perplexity);
+  // Not under the lock: it is large, and has to reach the disk.
+  auto written = registry_.Write(model.file, std::move(version));
+
   absl::MutexLock lock(&mutex_);
   absl::StatusOr<TrainingJob> job = store_.GetTrainingJob(id);
   if (!job.ok()) return job;
   if (job->state() == TrainingJob::STATE_CANCELLING) return Store(*job, change);
+  if (!written.ok()) return written.status();
   if (!CanBecome(job->state(), change.to)) return NotInState(*job, change.to);
   JobUpdate update = Changed(*std::move(job), change);
   TrainingEvent published = update.events.front();
   published.set_kind(TrainingEvent::KIND_PUBLISHED);
   update.events.insert(update.events.begin(), published);
 
-  v1::ModelVersion version;
-  version.set_training_perplexity(model.training_perplexity);
-  if (model.validation_perplexity) version.set_validation_perplexity(*model.validation_perplexity);
-  auto stored = registry_.Publish(model.file, std::move(version), std::move(update));
+  auto stored = registry_.Publish(*std::move(written), std::move(update));
   if (!stored.ok()) return stored.status();
   watchers_.Publish(stored->update.job);
   return std::move(stored->update.job);

@@ -56,17 +56,21 @@ ModelRegistry::ModelRegistry(Backend& backend, MetadataStore& store, BlobStore& 
                              const ModelRegistryOptions& options)
     : backend_(backend), store_(store), blobs_(blobs), options_(options) {}
 
-absl::StatusOr<Published> ModelRegistry::Publish(const ModelFile& model, v1::ModelVersion version,
-                                                 JobUpdate update) {
+absl::StatusOr<ModelRegistry::Unpublished> ModelRegistry::Write(const ModelFile& model,
+                                                                v1::ModelVersion version) {
   if (absl::Status described = Describe(model, version); !described.ok()) return described;
   const absl::StatusOr<std::string> file = EncodeModelFile(model);
   if (!file.ok()) return file.status();
-  const absl::StatusOr<Blob> blob = blobs_.Write(*file);
+  absl::StatusOr<Blob> blob = blobs_.Write(*file);
   if (!blob.ok()) return blob.status();
   version.set_size_bytes(blob->size_bytes);
   version.set_sha256(blob->sha256);
-  *version.mutable_create_time() = update.job.end_time();
-  return store_.Publish(std::move(version), std::move(update));
+  return Unpublished{std::move(version), *std::move(blob)};
+}
+
+absl::StatusOr<Published> ModelRegistry::Publish(Unpublished model, JobUpdate update) {
+  *model.version.mutable_create_time() = update.job.end_time();
+  return store_.Publish(std::move(model.version), std::move(update));
 }
 
 absl::StatusOr<std::shared_ptr<const LoadedVersion>> ModelRegistry::Resolve(

@@ -39,12 +39,17 @@ class ModelRegistry {
   ModelRegistry(Backend& backend, MetadataStore& store, BlobStore& blobs,
                 const ModelRegistryOptions& options);
 
-  // Writes the model's file, and in one transaction its version and the update of the job that
-  // trained it (see MetadataStore::Publish). Of `version` the perplexities are the caller's;
-  // create_time becomes the job's end_time, and all else follows from `model`. Errors as of
-  // Describe.
-  absl::StatusOr<Published> Publish(const ModelFile& model, v1::ModelVersion version,
-                                    JobUpdate update);
+  // A version whose file is written and that nobody knows yet.
+  struct Unpublished {
+    v1::ModelVersion version;
+    Blob file;
+  };
+  // Writes the model's file. Of `version` the perplexities are the caller's, and all else follows
+  // from `model`. Errors as of Describe.
+  absl::StatusOr<Unpublished> Write(const ModelFile& model, v1::ModelVersion version);
+  // Stores in one transaction the version and the update of the job that trained it (see
+  // MetadataStore::Publish); create_time becomes the job's end_time.
+  absl::StatusOr<Published> Publish(Unpublished model, JobUpdate update);
 
   // The version that `name` means: `models/ID` (its latest), `models/ID/versions/N` or
   // `models/ID/aliases/ALIAS`. Blocks while it is loaded; callers at once share one load, and other

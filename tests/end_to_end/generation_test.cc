@@ -38,9 +38,11 @@ class GenerationTest : public ClientTest {
     job.update.job.mutable_spec()->set_corpus("corpora/sea");
     ASSERT_TRUE(store->InsertTrainingJob(job).ok());
     const auto backend = *NewBackend("reference");
-    const auto published =
-        ModelRegistry(*backend, *store, blobs, {})
-            .Publish(file, *version, InState(job.update.job, v1::TrainingJob::STATE_SUCCEEDED));
+    ModelRegistry registry(*backend, *store, blobs, {});
+    auto written = registry.Write(file, *version);
+    ASSERT_TRUE(written.ok()) << written.status();
+    const auto published = registry.Publish(
+        *std::move(written), InState(job.update.job, v1::TrainingJob::STATE_SUCCEEDED));
     ASSERT_TRUE(published.ok()) << published.status();
   }
 };

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "tests/server/jobs/training_ground.h"
+#include "tests/server/storage/full_disk.h"
 
 namespace derin::server {
 namespace {
@@ -74,6 +76,26 @@ TEST_F(JobAttemptTest, OneThatWaitsForItsTurnIsInterruptedAtOnce) {
   Run(EndlessSpec());
   asks.join();
   EXPECT_EQ(Job().state(), TrainingJob::STATE_PAUSED);
+}
+
+TEST_F(JobAttemptTest, AModelThatTheDiskHasNoRoomForIsNotGivenUp) {
+  v1::TrainingSpec spec = TinySpec();
+  spec.mutable_config()->set_hidden(1024);  // more than all that the store writes
+  spec.set_max_steps(1);
+  ASSERT_TRUE(ledger->Add({.id = "a", .spec = spec}, 100).ok());
+  const auto job = ledger->Begin("a");
+  ASSERT_TRUE(job.ok()) << job.status();
+  std::optional<FullDisk> full;
+  attempt->Run(*job, [&] {
+    full.emplace(1 << 20);
+    // With room it would be tried again and again.
+    stop.Notify();
+  });
+  full.reset();
+  EXPECT_EQ(Job().state(), TrainingJob::STATE_RUNNING) << Job().message();
+  // As a restart does.
+  ASSERT_TRUE(ledger->Recover().ok());
+  EXPECT_EQ(Job().state(), TrainingJob::STATE_QUEUED);
 }
 
 TEST_F(JobAttemptTest, LeavesTheDeviceWithItsEnd) {

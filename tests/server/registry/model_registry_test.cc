@@ -38,8 +38,10 @@ class ModelRegistryTest : public testing::Test {
   absl::StatusOr<Published> Publish(uint64_t seed, Precision precision = Precision::kF32) {
     v1::ModelVersion version;
     version.set_training_perplexity(1.5);
-    return registry_->Publish(TinyModel(seed, precision), version,
-                              Succeeded("job-" + std::to_string(seed)));
+    JobUpdate succeeded = Succeeded("job-" + std::to_string(seed));
+    auto written = registry_->Write(TinyModel(seed, precision), version);
+    if (!written.ok()) return written.status();
+    return registry_->Publish(*std::move(written), std::move(succeeded));
   }
   // The end of a new job.
   JobUpdate Succeeded(const std::string& id) {
