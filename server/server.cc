@@ -253,10 +253,11 @@ absl::Status Server::Parts::StartWork(const ServerOptions& options) {
       {.max_streams = options.max_streams, .max_rows = StepRows(*backend, options)});
   if (!made.ok()) return made.status();
   engine = *std::move(made);
-  model_service.emplace(
-      admission, *store, blobs, options.max_model_bytes,
-      ScoreReactor::Parts{
-          .sessions = sessions, .engine = *engine, .max_text_bytes = options.max_prompt_bytes});
+  model_service.emplace(admission, *store, blobs, options.max_model_bytes,
+                        ScoreReactor::Parts{.sessions = sessions,
+                                            .engine = *engine,
+                                            .threads = admission.threads(),
+                                            .max_text_bytes = options.max_prompt_bytes});
   generation_service.emplace(
       admission, sessions, *engine,
       GenerationService::Limits{.max_prompt_bytes = options.max_prompt_bytes,

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "server/logging/call_log.h"
 #include "server/metrics/server_metrics.h"
+#include "server/rpc/handler_threads.h"
 #include "server/security/caller.h"
 #include "server/security/callers.h"
 #include "server/usage/usage_ledger.h"
@@ -79,6 +80,9 @@ class Admission {
   absl::StatusOr<AdmittedCall> Admit(Caller caller, std::string_view method, bool is_stream,
                                      std::string trace_id = "") ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Where what a call asks for is to run.
+  HandlerThreads& threads() { return threads_; }
+
   void StartDraining() ABSL_LOCKS_EXCLUDED(mutex_);
   bool draining() const ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
@@ -111,6 +115,7 @@ class Admission {
   int awaited_ ABSL_GUARDED_BY(mutex_) = 0;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool hurried_ ABSL_GUARDED_BY(mutex_) = false;
+  HandlerThreads threads_;  // last: what runs on them ends calls
 };
 
 }  // namespace derin::server

@@ -19,6 +19,7 @@ absl::Status ContinuationsReactor::Run(std::shared_ptr<Generation> prompt,
   session_->Hold();
   {
     absl::MutexLock lock(&mutex_);
+    if (cancelled_) prompt->Cancel();
     prompt_ = prompt;
   }
   absl::Status started = engine_.Start(std::move(prompt));

@@ -38,16 +38,17 @@ grpc::ServerReadReactor<v1::UploadCorpusRequest>* CorpusService::UploadCorpus(
 grpc::ServerUnaryReactor* CorpusService::GetCorpusUpload(grpc::CallbackServerContext* context,
                                                          const v1::GetCorpusUploadRequest* request,
                                                          v1::CorpusUpload* response) {
-  return AnswerUnary(
-      context, admission_, "CorpusService/GetCorpusUpload", response,
-      [&](const Caller& caller) { return uploads_.Describe(caller.name, request->upload_id()); });
+  return AnswerUnary(context, admission_, "CorpusService/GetCorpusUpload", response,
+                     [=, this](const Caller& caller) {
+                       return uploads_.Describe(caller.name, request->upload_id());
+                     });
 }
 
 grpc::ServerUnaryReactor* CorpusService::GetCorpus(grpc::CallbackServerContext* context,
                                                    const v1::GetCorpusRequest* request,
                                                    v1::Corpus* response) {
   return AnswerUnary(context, admission_, "CorpusService/GetCorpus", response,
-                     [&](const Caller&) -> absl::StatusOr<v1::Corpus> {
+                     [=, this](const Caller&) -> absl::StatusOr<v1::Corpus> {
                        absl::StatusOr<std::string> id =
                            ParseResourceName(kCorpora, request->name(), "name");
                        if (!id.ok()) return id.status();
@@ -59,14 +60,14 @@ grpc::ServerUnaryReactor* CorpusService::ListCorpora(grpc::CallbackServerContext
                                                      const v1::ListCorporaRequest* request,
                                                      v1::ListCorporaResponse* response) {
   return AnswerUnary(context, admission_, "CorpusService/ListCorpora", response,
-                     [&](const Caller&) { return List(*request); });
+                     [=, this](const Caller&) { return List(*request); });
 }
 
 grpc::ServerUnaryReactor* CorpusService::DeleteCorpus(grpc::CallbackServerContext* context,
                                                       const v1::DeleteCorpusRequest* request,
                                                       google::protobuf::Empty* response) {
   return AnswerUnary(context, admission_, "CorpusService/DeleteCorpus", response,
-                     [&](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
+                     [=, this](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
                        if (absl::Status status = Delete(*request); !status.ok()) return status;
                        return google::protobuf::Empty();
                      });

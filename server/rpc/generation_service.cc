@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/rpc/continuations_reactor.h"
+#include "server/rpc/call_generation.h"
 #include "server/rpc/drawn_log_probability.h"
 #include "server/rpc/generate_request.h"
 #include "server/rpc/page.h"
@@ -38,7 +38,7 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
   // The engine takes over; from here on this object may go at any time. After an error it has not
   // begun, and is to be refused.
   absl::Status Run(std::shared_ptr<Generation> generation) {
-    generation_ = generation;
+    generation_.Set(generation);
     return engine_.Start(std::move(generation));
   }
 
@@ -65,8 +65,7 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
   }
 
   void OnCancel() override {
-    if (generation_ == nullptr) return;
-    generation_->Cancel();
+    generation_.Cancel();
     engine_.Wake();
   }
 
@@ -76,7 +75,7 @@ class GenerateReactor final : public grpc::ServerWriteReactor<v1::GenerateRespon
   AdmittedCall call_;
   GenerationEngine& engine_;
   v1::GenerateResponse message_;
-  std::shared_ptr<Generation> generation_;
+  CallGeneration generation_;
 };
 
 // A call that never got in.
@@ -169,16 +168,12 @@ absl::StatusOr<GenerationService::Prepared> GenerationService::Prepare(
   return Prepared{*std::move(parsed), std::move(session), std::move(begin)};
 }
 
-grpc::ServerWriteReactor<v1::GenerateResponse>* GenerationService::Continue(
-    AdmittedCall call, const v1::GenerateRequest& request) {
-  auto* reactor = new ContinuationsReactor(std::move(call), sessions_, engine_);
+void GenerationService::Continue(ContinuationsReactor& reactor,
+                                 const v1::GenerateRequest& request) {
   v1::GenerateStart start;
-  auto prepared = Prepare(request, reactor->caller(), start);
-  if (!prepared.ok()) {
-    reactor->Refuse(prepared.status());
-    return reactor;
-  }
-  reactor->set_start(start);
+  auto prepared = Prepare(request, reactor.caller(), start);
+  if (!prepared.ok()) return reactor.Refuse(prepared.status());
+  reactor.set_start(start);
   ContinuationsReactor::Texts texts{.count = prepared->request.continuations,
                                     .request = prepared->request,
                                     .close_after_error = request.open_session()};
@@ -187,27 +182,30 @@ grpc::ServerWriteReactor<v1::GenerateResponse>* GenerationService::Continue(
   texts.request.source = std::make_shared<const v1::GenerateRequest>(ContinuationOf(request));
   GenerationRequest prompt = PromptOf(std::move(prepared->request));
   const std::shared_ptr<Session>& session = prepared->session;
-  const absl::Status started = reactor->Run(
-      std::make_shared<Generation>(std::move(prompt), session, reactor), session, std::move(texts));
-  if (!started.ok()) reactor->Refuse(Refused(request, *session, started));
-  return reactor;
+  const absl::Status started =
+      reactor.Run(std::make_shared<Generation>(std::move(prompt), session, &reactor), session,
+                  std::move(texts));
+  if (!started.ok()) reactor.Refuse(Refused(request, *session, started));
 }
 
 grpc::ServerWriteReactor<v1::GenerateResponse>* GenerationService::Generate(
     grpc::CallbackServerContext* context, const v1::GenerateRequest* request) {
   auto call = admission_.Admit(*context, "GenerationService/Generate");
   if (!call.ok()) return new RefusedReactor(call.status());
-  if (request->has_continuations()) return Continue(*std::move(call), *request);
-  auto* reactor = new GenerateReactor(*std::move(call), engine_);
-  auto prepared = Prepare(*request, reactor->caller(), reactor->start());
-  if (!prepared.ok()) {
-    reactor->Refuse(prepared.status());
+  if (request->has_continuations()) {
+    auto* reactor = new ContinuationsReactor(*std::move(call), sessions_, engine_);
+    admission_.threads().Run([=, this] { Continue(*reactor, *request); });
     return reactor;
   }
-  const std::shared_ptr<Session> session = prepared->session;
-  const absl::Status started = reactor->Run(std::make_shared<Generation>(
-      std::move(prepared->request), session, reactor, std::move(prepared->begin)));
-  if (!started.ok()) reactor->Refuse(Refused(*request, *session, started));
+  auto* reactor = new GenerateReactor(*std::move(call), engine_);
+  admission_.threads().Run([=, this] {
+    auto prepared = Prepare(*request, reactor->caller(), reactor->start());
+    if (!prepared.ok()) return reactor->Refuse(prepared.status());
+    const std::shared_ptr<Session> session = prepared->session;
+    const absl::Status started = reactor->Run(std::make_shared<Generation>(
+        std::move(prepared->request), session, reactor, std::move(prepared->begin)));
+    if (!started.ok()) reactor->Refuse(Refused(*request, *session, started));
+  });
   return reactor;
 }
 
@@ -246,13 +244,12 @@ grpc::ServerUnaryReactor* GenerationService::RewindSession(grpc::CallbackServerC
   auto call = admission_.Admit(*context, "GenerationService/RewindSession");
   if (!call.ok()) return new RefusedUnary(call.status());
   auto* reactor = new RewindReactor(*std::move(call), sessions_, engine_, response);
-  auto generation = PrepareRewind(*request, reactor->caller(), reactor, *response);
-  if (!generation.ok() || *generation == nullptr) {
-    reactor->Reply(generation.status());
-    return reactor;
-  }
-  const absl::Status started = reactor->Run(*std::move(generation));
-  if (!started.ok()) reactor->Reply(started);
+  admission_.threads().Run([=, this] {
+    auto generation = PrepareRewind(*request, reactor->caller(), reactor, *response);
+    if (!generation.ok() || *generation == nullptr) return reactor->Reply(generation.status());
+    const absl::Status started = reactor->Run(*std::move(generation));
+    if (!started.ok()) reactor->Reply(started);
+  });
   return reactor;
 }
 
@@ -327,7 +324,7 @@ grpc::ServerUnaryReactor* GenerationService::GetSession(grpc::CallbackServerCont
                                                         const v1::GetSessionRequest* request,
                                                         v1::Session* response) {
   return AnswerUnary(context, admission_, "GenerationService/GetSession", response,
-                     [&](const Caller& caller) -> absl::StatusOr<v1::Session> {
+                     [=, this](const Caller& caller) -> absl::StatusOr<v1::Session> {
                        auto session = sessions_.Get(request->name(),
                                                     OwnerFor(sessions_, request->name(), caller));
                        if (!session.ok()) return session.status();
@@ -339,14 +336,14 @@ grpc::ServerUnaryReactor* GenerationService::ListSessions(grpc::CallbackServerCo
                                                           const v1::ListSessionsRequest* request,
                                                           v1::ListSessionsResponse* response) {
   return AnswerUnary(context, admission_, "GenerationService/ListSessions", response,
-                     [&](const Caller& caller) { return List(*request, caller); });
+                     [=, this](const Caller& caller) { return List(*request, caller); });
 }
 
 grpc::ServerUnaryReactor* GenerationService::ForkSession(grpc::CallbackServerContext* context,
                                                          const v1::ForkSessionRequest* request,
                                                          v1::Session* response) {
   return AnswerUnary(context, admission_, "GenerationService/ForkSession", response,
-                     [&](const Caller& caller) -> absl::StatusOr<v1::Session> {
+                     [=, this](const Caller& caller) -> absl::StatusOr<v1::Session> {
                        SessionStore::ForkOptions options;
                        if (request->has_seed()) options.seed = request->seed();
                        options.same_stream = request->same_stream();
@@ -362,28 +359,28 @@ grpc::ServerUnaryReactor* GenerationService::OpenSession(grpc::CallbackServerCon
                                                          const v1::OpenSessionRequest* request,
                                                          v1::Session* response) {
   return AnswerUnary(context, admission_, "GenerationService/OpenSession", response,
-                     [&](const Caller& caller) { return Open(*request, caller); });
+                     [=, this](const Caller& caller) { return Open(*request, caller); });
 }
 
 grpc::ServerUnaryReactor* GenerationService::ExportSession(grpc::CallbackServerContext* context,
                                                            const v1::ExportSessionRequest* request,
                                                            v1::ExportSessionResponse* response) {
   return AnswerUnary(context, admission_, "GenerationService/ExportSession", response,
-                     [&](const Caller& caller) { return Export(*request, caller); });
+                     [=, this](const Caller& caller) { return Export(*request, caller); });
 }
 
 grpc::ServerUnaryReactor* GenerationService::ImportSession(grpc::CallbackServerContext* context,
                                                            const v1::ImportSessionRequest* request,
                                                            v1::Session* response) {
   return AnswerUnary(context, admission_, "GenerationService/ImportSession", response,
-                     [&](const Caller& caller) { return Import(*request, caller); });
+                     [=, this](const Caller& caller) { return Import(*request, caller); });
 }
 
 grpc::ServerUnaryReactor* GenerationService::CloseSession(grpc::CallbackServerContext* context,
                                                           const v1::CloseSessionRequest* request,
                                                           google::protobuf::Empty* response) {
   return AnswerUnary(context, admission_, "GenerationService/CloseSession", response,
-                     [&](const Caller& caller) -> absl::StatusOr<google::protobuf::Empty> {
+                     [=, this](const Caller& caller) -> absl::StatusOr<google::protobuf::Empty> {
                        absl::Status closed = sessions_.Close(
                            request->name(), OwnerFor(sessions_, request->name(), caller));
                        if (!closed.ok()) return closed;

@@ -7,6 +7,7 @@
 #include "server/generation/generation_engine.h"
 #include "server/generation/session_store.h"
 #include "server/rpc/admission.h"
+#include "server/rpc/continuations_reactor.h"
 
 namespace derin::server {
 
@@ -64,8 +65,8 @@ class GenerationService final : public v1::GenerationService::CallbackService {
   };
   absl::StatusOr<Prepared> Prepare(const v1::GenerateRequest& request, const Caller& caller,
                                    v1::GenerateStart& start);
-  grpc::ServerWriteReactor<v1::GenerateResponse>* Continue(AdmittedCall call,
-                                                           const v1::GenerateRequest& request);
+  // A call for several texts.
+  void Continue(ContinuationsReactor& reactor, const v1::GenerateRequest& request);
   // What runs the last call of the session up to the position; null when it is there already.
   absl::StatusOr<std::shared_ptr<Generation>> PrepareRewind(const v1::RewindSessionRequest& request,
                                                             const Caller& caller, StreamSink* sink,

@@ -74,7 +74,7 @@ grpc::ServerUnaryReactor* ModelService::GetModel(grpc::CallbackServerContext* co
                                                  const v1::GetModelRequest* request,
                                                  v1::Model* response) {
   return AnswerUnary(context, admission_, "ModelService/GetModel", response,
-                     [&](const Caller&) -> absl::StatusOr<v1::Model> {
+                     [=, this](const Caller&) -> absl::StatusOr<v1::Model> {
                        absl::StatusOr<std::string> id =
                            ParseResourceName(kModels, request->name(), "name");
                        if (!id.ok()) return id.status();
@@ -86,14 +86,14 @@ grpc::ServerUnaryReactor* ModelService::ListModels(grpc::CallbackServerContext* 
                                                    const v1::ListModelsRequest* request,
                                                    v1::ListModelsResponse* response) {
   return AnswerUnary(context, admission_, "ModelService/ListModels", response,
-                     [&](const Caller&) { return List(*request); });
+                     [=, this](const Caller&) { return List(*request); });
 }
 
 grpc::ServerUnaryReactor* ModelService::DeleteModel(grpc::CallbackServerContext* context,
                                                     const v1::DeleteModelRequest* request,
                                                     google::protobuf::Empty* response) {
   return AnswerUnary(context, admission_, "ModelService/DeleteModel", response,
-                     [&](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
+                     [=, this](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
                        absl::Status deleted = deletion_.Delete(*request);
                        if (!deleted.ok()) return deleted;
                        return google::protobuf::Empty();
@@ -104,7 +104,7 @@ grpc::ServerUnaryReactor* ModelService::DeleteModelVersion(
     grpc::CallbackServerContext* context, const v1::DeleteModelVersionRequest* request,
     google::protobuf::Empty* response) {
   return AnswerUnary(context, admission_, "ModelService/DeleteModelVersion", response,
-                     [&](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
+                     [=, this](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
                        absl::Status deleted = deletion_.DeleteVersion(*request);
                        if (!deleted.ok()) return deleted;
                        return google::protobuf::Empty();
@@ -115,7 +115,7 @@ grpc::ServerUnaryReactor* ModelService::GetModelVersion(grpc::CallbackServerCont
                                                         const v1::GetModelVersionRequest* request,
                                                         v1::ModelVersion* response) {
   return AnswerUnary(context, admission_, "ModelService/GetModelVersion", response,
-                     [&](const Caller&) -> absl::StatusOr<v1::ModelVersion> {
+                     [=, this](const Caller&) -> absl::StatusOr<v1::ModelVersion> {
                        const auto reference = ParseModelReference(request->name(), "name");
                        if (!reference.ok()) return reference.status();
                        return store_.GetModelVersion(*reference);
@@ -126,21 +126,21 @@ grpc::ServerUnaryReactor* ModelService::ListModelVersions(
     grpc::CallbackServerContext* context, const v1::ListModelVersionsRequest* request,
     v1::ListModelVersionsResponse* response) {
   return AnswerUnary(context, admission_, "ModelService/ListModelVersions", response,
-                     [&](const Caller&) { return ListVersions(*request); });
+                     [=, this](const Caller&) { return ListVersions(*request); });
 }
 
 grpc::ServerUnaryReactor* ModelService::SetModelAlias(grpc::CallbackServerContext* context,
                                                       const v1::SetModelAliasRequest* request,
                                                       v1::ModelAlias* response) {
   return AnswerUnary(context, admission_, "ModelService/SetModelAlias", response,
-                     [&](const Caller&) { return SetAlias(*request); });
+                     [=, this](const Caller&) { return SetAlias(*request); });
 }
 
 grpc::ServerUnaryReactor* ModelService::DeleteModelAlias(grpc::CallbackServerContext* context,
                                                          const v1::DeleteModelAliasRequest* request,
                                                          google::protobuf::Empty* response) {
   return AnswerUnary(context, admission_, "ModelService/DeleteModelAlias", response,
-                     [&](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
+                     [=, this](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
                        const auto name = ParseModelAliasName(request->name(), "name");
                        if (!name.ok()) return name.status();
                        absl::Status deleted = store_.DeleteModelAlias(*name);

@@ -12,7 +12,7 @@ RewindReactor::RewindReactor(AdmittedCall call, SessionStore& sessions, Generati
     : call_(std::move(call)), sessions_(sessions), engine_(engine), response_(response) {}
 
 absl::Status RewindReactor::Run(std::shared_ptr<Generation> generation) {
-  generation_ = generation;
+  generation_.Set(generation);
   return engine_.Start(std::move(generation));
 }
 
@@ -23,7 +23,7 @@ void RewindReactor::Send(StreamPiece piece) {
     status = ServerStopping();
   }
   if (status.ok()) {
-    const Session& session = generation_->session();
+    const Session& session = generation_.get()->session();
     const auto view = sessions_.Get(session.name(), session.owner());
     if (view.ok()) {
       *response_ = ToProto(*view);
@@ -36,8 +36,7 @@ void RewindReactor::Send(StreamPiece piece) {
 }
 
 void RewindReactor::OnCancel() {
-  if (generation_ == nullptr) return;
-  generation_->Cancel();
+  generation_.Cancel();
   engine_.Wake();
 }
 

@@ -9,6 +9,7 @@
 #include "server/generation/generation_engine.h"
 #include "server/generation/session_store.h"
 #include "server/rpc/admission.h"
+#include "server/rpc/call_generation.h"
 
 namespace derin::server {
 
@@ -35,7 +36,7 @@ class RewindReactor final : public grpc::ServerUnaryReactor, public StreamSink {
   SessionStore& sessions_;
   GenerationEngine& engine_;
   v1::Session* const response_;
-  std::shared_ptr<Generation> generation_;
+  CallGeneration generation_;
 };
 
 }  // namespace derin::server

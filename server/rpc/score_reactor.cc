@@ -124,16 +124,16 @@ absl::Status ScoreReactor::Score(std::vector<int32_t> tokens) {
                             .arrival = parts_.engine.Now(),
                             .account = call_.caller().account};
   auto generation = std::make_shared<Generation>(std::move(request), session_, this);
-  {
-    absl::MutexLock lock(&mutex_);
-    if (cancelled_) generation->Cancel();
-    generation_ = generation;
-  }
+  generation_.Set(generation);
   part_done_ = false;
   return parts_.engine.Start(std::move(generation));
 }
 
 void ScoreReactor::OnReadDone(bool ok) {
+  parts_.threads.Run([this, ok] { Take(ok); });
+}
+
+void ScoreReactor::Take(bool ok) {
   absl::Status status;
   if (!ok) {
     last_ = true;
@@ -195,21 +195,10 @@ void ScoreReactor::OnWriteDone(bool) {
   NextPiece();
 }
 
-void ScoreReactor::NextPiece() {
-  Generation* generation;
-  {
-    absl::MutexLock lock(&mutex_);
-    generation = generation_.get();
-  }
-  parts_.engine.Written(generation);
-}
+void ScoreReactor::NextPiece() { parts_.engine.Written(generation_.get()); }
 
 void ScoreReactor::OnCancel() {
-  {
-    absl::MutexLock lock(&mutex_);
-    cancelled_ = true;
-    if (generation_ != nullptr) generation_->Cancel();
-  }
+  generation_.Cancel();
   parts_.engine.Wake();
 }
 

@@ -7,15 +7,14 @@
 #include <memory>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "derin/v1/model.pb.h"
 #include "model/text/normalization.h"
 #include "model/text/utf8.h"
 #include "server/generation/generation_engine.h"
 #include "server/generation/session_store.h"
 #include "server/rpc/admission.h"
+#include "server/rpc/call_generation.h"
 
 namespace derin::server {
 
@@ -41,6 +40,7 @@ class ScoreReactor final
   struct Parts {
     SessionStore& sessions;
     GenerationEngine& engine;
+    HandlerThreads& threads;
     int64_t max_text_bytes;  // of one message
   };
   ScoreReactor(AdmittedCall call, const Parts& parts);
@@ -52,16 +52,18 @@ class ScoreReactor final
   void Send(StreamPiece piece) override;
 
  private:
+  // The message that was read; not ok: the caller has sent all.
+  void Take(bool ok);
   // What the first message says: where to score, and what to report.
   absl::Status Begin(const v1::ScoreTextHeader& header);
   // The next part of the text; with `last` what the parts before have kept.
   absl::Status TakeText(std::string_view bytes, bool last);
-  absl::Status Score(std::vector<int32_t> tokens) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Score(std::vector<int32_t> tokens);
   // A part is scored; the message says so.
   void EndPart();
   void End(const absl::Status& status) { Finish(call_.End(status)); }
   // The engine's writer may send the next piece of this part.
-  void NextPiece() ABSL_LOCKS_EXCLUDED(mutex_);
+  void NextPiece();
 
   AdmittedCall call_;
   const Parts parts_;
@@ -76,10 +78,7 @@ class ScoreReactor final
   bool part_done_ = false;
   bool began_ = false;  // the engine has had a part
   TextScore score_;
-
-  absl::Mutex mutex_;
-  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
-  std::shared_ptr<Generation> generation_ ABSL_GUARDED_BY(mutex_);  // of the part under way
+  CallGeneration generation_;  // of the part under way
 };
 
 }  // namespace derin::server

@@ -44,7 +44,7 @@ grpc::ServerUnaryReactor* ServerService::ListUsage(grpc::CallbackServerContext* 
                                                    const v1::ListUsageRequest* request,
                                                    v1::ListUsageResponse* response) {
   return AnswerUnary(context, admission_, "ServerService/ListUsage", response,
-                     [&](const Caller& caller) { return Usage(*request, caller); });
+                     [=, this](const Caller& caller) { return Usage(*request, caller); });
 }
 
 absl::StatusOr<v1::ListUsageResponse> ServerService::Usage(const v1::ListUsageRequest& request,

@@ -121,7 +121,7 @@ grpc::ServerUnaryReactor* TrainingService::CreateTrainingJob(
     grpc::CallbackServerContext* context, const v1::CreateTrainingJobRequest* request,
     v1::TrainingJob* response) {
   return AnswerUnary(context, admission_, "TrainingService/CreateTrainingJob", response,
-                     [&](const Caller& caller) {
+                     [=, this](const Caller& caller) {
                        return jobs_.Create(*request, {caller.name, caller.limits.jobs},
                                            TraceIdIn(context->client_metadata()));
                      });
@@ -131,7 +131,7 @@ grpc::ServerUnaryReactor* TrainingService::GetTrainingJob(grpc::CallbackServerCo
                                                           const v1::GetTrainingJobRequest* request,
                                                           v1::TrainingJob* response) {
   return AnswerUnary(context, admission_, "TrainingService/GetTrainingJob", response,
-                     [&](const Caller&) -> absl::StatusOr<v1::TrainingJob> {
+                     [=, this](const Caller&) -> absl::StatusOr<v1::TrainingJob> {
                        auto id = ParseResourceName(kTrainingJobs, request->name(), "name");
                        if (!id.ok()) return id.status();
                        return jobs_.Get(*id);
@@ -142,7 +142,7 @@ grpc::ServerUnaryReactor* TrainingService::ListTrainingJobs(
     grpc::CallbackServerContext* context, const v1::ListTrainingJobsRequest* request,
     v1::ListTrainingJobsResponse* response) {
   return AnswerUnary(context, admission_, "TrainingService/ListTrainingJobs", response,
-                     [&](const Caller&) { return List(*request); });
+                     [=, this](const Caller&) { return List(*request); });
 }
 
 absl::StatusOr<v1::ListTrainingJobsResponse> TrainingService::List(
@@ -171,7 +171,7 @@ grpc::ServerUnaryReactor* TrainingService::Change(
   // With `(jobs_.*change)` in the lambda g++ 12's undefined-behaviour sanitizer takes `this` for
   // null.
   return AnswerUnary(context, admission_, method, response,
-                     [&](const Caller&) -> absl::StatusOr<v1::TrainingJob> {
+                     [=, this](const Caller&) -> absl::StatusOr<v1::TrainingJob> {
                        auto id = ParseResourceName(kTrainingJobs, name, "name");
                        if (!id.ok()) return id.status();
                        TrainingJobs& jobs = jobs_;
@@ -204,7 +204,7 @@ grpc::ServerUnaryReactor* TrainingService::UpdateTrainingJob(
     grpc::CallbackServerContext* context, const v1::UpdateTrainingJobRequest* request,
     v1::TrainingJob* response) {
   return AnswerUnary(context, admission_, "TrainingService/UpdateTrainingJob", response,
-                     [&](const Caller&) -> absl::StatusOr<v1::TrainingJob> {
+                     [=, this](const Caller&) -> absl::StatusOr<v1::TrainingJob> {
                        auto id = ParseResourceName(kTrainingJobs, request->training_job().name(),
                                                    "training_job.name");
                        if (!id.ok()) return id.status();
@@ -216,7 +216,7 @@ grpc::ServerUnaryReactor* TrainingService::ListTrainingMetrics(
     grpc::CallbackServerContext* context, const v1::ListTrainingMetricsRequest* request,
     v1::ListTrainingMetricsResponse* response) {
   return AnswerUnary(context, admission_, "TrainingService/ListTrainingMetrics", response,
-                     [&](const Caller&) -> absl::StatusOr<v1::ListTrainingMetricsResponse> {
+                     [=, this](const Caller&) -> absl::StatusOr<v1::ListTrainingMetricsResponse> {
                        auto id = ParseResourceName(kTrainingJobs, request->training_job(),
                                                    "training_job");
                        if (!id.ok()) return id.status();
@@ -227,26 +227,26 @@ grpc::ServerUnaryReactor* TrainingService::ListTrainingMetrics(
 grpc::ServerUnaryReactor* TrainingService::ListTrainingCheckpoints(
     grpc::CallbackServerContext* context, const v1::ListTrainingCheckpointsRequest* request,
     v1::ListTrainingCheckpointsResponse* response) {
-  return AnswerUnary(context, admission_, "TrainingService/ListTrainingCheckpoints", response,
-                     [&](const Caller&) -> absl::StatusOr<v1::ListTrainingCheckpointsResponse> {
-                       auto id = ParseResourceName(kTrainingJobs, request->training_job(),
-                                                   "training_job");
-                       if (!id.ok()) return id.status();
-                       auto checkpoints = jobs_.ListCheckpoints(*id);
-                       if (!checkpoints.ok()) return checkpoints.status();
-                       v1::ListTrainingCheckpointsResponse reply;
-                       for (v1::TrainingCheckpoint& one : *checkpoints) {
-                         *reply.add_training_checkpoints() = std::move(one);
-                       }
-                       return reply;
-                     });
+  return AnswerUnary(
+      context, admission_, "TrainingService/ListTrainingCheckpoints", response,
+      [=, this](const Caller&) -> absl::StatusOr<v1::ListTrainingCheckpointsResponse> {
+        auto id = ParseResourceName(kTrainingJobs, request->training_job(), "training_job");
+        if (!id.ok()) return id.status();
+        auto checkpoints = jobs_.ListCheckpoints(*id);
+        if (!checkpoints.ok()) return checkpoints.status();
+        v1::ListTrainingCheckpointsResponse reply;
+        for (v1::TrainingCheckpoint& one : *checkpoints) {
+          *reply.add_training_checkpoints() = std::move(one);
+        }
+        return reply;
+      });
 }
 
 grpc::ServerUnaryReactor* TrainingService::PublishTrainingCheckpoint(
     grpc::CallbackServerContext* context, const v1::PublishTrainingCheckpointRequest* request,
     v1::ModelVersion* response) {
   return AnswerUnary(context, admission_, "TrainingService/PublishTrainingCheckpoint", response,
-                     [&](const Caller&) -> absl::StatusOr<v1::ModelVersion> {
+                     [=, this](const Caller&) -> absl::StatusOr<v1::ModelVersion> {
                        auto checkpoint = ParseCheckpointName(request->name(), "name");
                        if (!checkpoint.ok()) return checkpoint.status();
                        return jobs_.PublishCheckpoint(*checkpoint);
@@ -257,7 +257,7 @@ grpc::ServerUnaryReactor* TrainingService::DeleteTrainingCheckpoint(
     grpc::CallbackServerContext* context, const v1::DeleteTrainingCheckpointRequest* request,
     google::protobuf::Empty* response) {
   return AnswerUnary(context, admission_, "TrainingService/DeleteTrainingCheckpoint", response,
-                     [&](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
+                     [=, this](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
                        auto checkpoint = ParseCheckpointName(request->name(), "name");
                        if (!checkpoint.ok()) return checkpoint.status();
                        absl::Status deleted = jobs_.DeleteCheckpoint(*checkpoint);
@@ -277,7 +277,7 @@ grpc::ServerUnaryReactor* TrainingService::DeleteTrainingJob(
     grpc::CallbackServerContext* context, const v1::DeleteTrainingJobRequest* request,
     google::protobuf::Empty* response) {
   return AnswerUnary(context, admission_, "TrainingService/DeleteTrainingJob", response,
-                     [&](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
+                     [=, this](const Caller&) -> absl::StatusOr<google::protobuf::Empty> {
                        auto id = ParseResourceName(kTrainingJobs, request->name(), "name");
                        if (!id.ok()) return id.status();
                        if (absl::Status deleted = jobs_.Delete(*id); !deleted.ok()) return deleted;

@@ -13,8 +13,8 @@
 namespace derin::server {
 
 // Answers a call of one request and one reply: admits it as `method` (see Admission::Admit), runs
-// `work`, which is absl::StatusOr<Response>(const Caller&), on this thread, and replies with what
-// it returned.
+// `work`, which is absl::StatusOr<Response>(const Caller&), on a thread of its own, and replies
+// with what it returned. What it captures has to last until then, as context, request and reply do.
 template <typename Response, typename Work>
 grpc::ServerUnaryReactor* AnswerUnary(grpc::CallbackServerContext* context, Admission& admission,
                                       std::string_view method, Response* response, Work&& work) {
@@ -24,9 +24,12 @@ grpc::ServerUnaryReactor* AnswerUnary(grpc::CallbackServerContext* context, Admi
     reactor->Finish(ToGrpcStatus(call.status()));
     return reactor;
   }
-  absl::StatusOr<Response> result = std::forward<Work>(work)(call->caller());
-  if (result.ok()) *response = *std::move(result);
-  reactor->Finish(call->End(result.status()));
+  admission.threads().Run(
+      [reactor, response, call = *std::move(call), work = std::forward<Work>(work)]() mutable {
+        absl::StatusOr<Response> result = work(call.caller());
+        if (result.ok()) *response = *std::move(result);
+        reactor->Finish(call.End(result.status()));
+      });
   return reactor;
 }
 

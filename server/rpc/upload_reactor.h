@@ -18,7 +18,8 @@
 namespace derin::server {
 
 // A call that brings bytes and answers with what they became: a header, then chunks. Reads one
-// message after the other; deletes itself when the call is over.
+// message after the other, and takes each on a handler's thread; deletes itself when the call is
+// over.
 //
 // `Request` has a oneof `part` of `header` and `chunk`; `Upload` has Append(chunk) and
 // size_bytes(), what would be stored of it so far. Where it keeps something beyond the call, it has
@@ -38,7 +39,7 @@ class UploadReactor final : public grpc::ServerReadReactor<Request> {
   // Admits the call as `method` (see Admission::Admit).
   UploadReactor(Admission& admission, const grpc::CallbackServerContext& context,
                 std::string_view method, Response& response, Steps steps)
-      : response_(response), steps_(std::move(steps)) {
+      : threads_(admission.threads()), response_(response), steps_(std::move(steps)) {
     absl::StatusOr<AdmittedCall> call = admission.Admit(context, method);
     if (!call.ok()) {
       this->Finish(ToGrpcStatus(call.status()));
@@ -56,12 +57,16 @@ class UploadReactor final : public grpc::ServerReadReactor<Request> {
       this->StartSendInitialMetadata();
       return;
     }
-    if (absl::Status status = Take(request_); !status.ok()) return End(status);
-    this->StartRead(&request_);
+    threads_.Run([this] {
+      if (absl::Status status = Take(request_); !status.ok()) return End(status);
+      this->StartRead(&request_);
+    });
   }
 
   void OnSendInitialMetadataDone(bool ok) override {
-    End(ok ? Store() : absl::CancelledError("the caller went away before all was sent"));
+    threads_.Run([this, ok] {
+      End(ok ? Store() : absl::CancelledError("the caller went away before all was sent"));
+    });
   }
 
   void OnDone() override { delete this; }
@@ -127,6 +132,7 @@ class UploadReactor final : public grpc::ServerReadReactor<Request> {
     this->Finish(call_->End(status));
   }
 
+  HandlerThreads& threads_;
   Response& response_;
   const Steps steps_;
   std::optional<AdmittedCall> call_;
