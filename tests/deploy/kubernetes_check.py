@@ -195,15 +195,25 @@ class Monitoring(unittest.TestCase):
     def test_finds_the_service_with_the_metrics(self):
         (monitor,) = render("monitoring")
         self.assertEqual((monitor["apiVersion"], monitor["kind"]), ("monitoring.coreos.com/v1", "ServiceMonitor"))
-        self.assertEqual(set(monitor["spec"]), {"selector", "endpoints"})
+        self.assertEqual(set(monitor["spec"]), {"jobLabel", "selector", "endpoints"})
         labels = monitor["spec"]["selector"]["matchLabels"]
         services = [service for service in of_kind(render("cpu"), "Service")
                     if labels.items() <= service["metadata"]["labels"].items()]
         self.assertEqual(len(services), 1)
+        self.assertEqual(services[0]["metadata"]["labels"][monitor["spec"]["jobLabel"]], "derin")
         self.assertEqual(services[0]["metadata"]["namespace"], monitor["metadata"]["namespace"])
         (endpoint,) = monitor["spec"]["endpoints"]
         self.assertEqual(set(endpoint), {"port", "interval"})
         self.assertIn(endpoint["port"], [port["name"] for port in services[0]["spec"]["ports"]])
+
+    def test_the_rules_are_those_of_prometheus(self):
+        printed = subprocess.run([FOLDER / "monitoring/rules.sh"], check=True, capture_output=True, text=True).stdout
+        resources = list(yaml.safe_load_all(printed))
+        for resource, name in zip(resources, ("recording_rules", "alerts"), strict=True):
+            self.assertEqual((resource["apiVersion"], resource["kind"]), ("monitoring.coreos.com/v1", "PrometheusRule"))
+            self.assertEqual(resource["metadata"]["namespace"], "derin")
+            self.assertEqual(resource["spec"], yaml.safe_load((ROOT / f"deploy/prometheus/{name}.yaml").read_text()))
+        self.assertEqual(len({resource["metadata"]["name"] for resource in resources}), 2)
 
 
 if __name__ == "__main__":
