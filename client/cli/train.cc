@@ -47,7 +47,7 @@ constexpr FieldFlag kFlags[] = {
     {"training_job.spec.config.embedding", "--embedding"},
     {"training_job.spec.config.tied_head", "--tied-head"},
     {"training_job.spec.config.tokenization", "--tokens"},
-    {"training_job.spec.words", "--max-vocabulary"},
+    {"training_job.spec.words", "--tokens"},
     {"training_job.spec.words.max_vocabulary", "--max-vocabulary"},
     {"training_job.spec.words.min_count", "--min-count"},
     {"training_job.spec.config.precision", "--precision"},
