@@ -1,10 +1,12 @@
 #include "client/cli/command_line.h"
 
+#include "absl/strings/str_split.h"
 #include "tests/client/cli/command_test.h"
 
 namespace derin::cli {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -125,6 +127,21 @@ TEST_F(CommandLine, ProposesTheFlagThatWasCutShort) {
   EXPECT_EQ(Run({"generate", "--model", "m", "--temp", "1"}).err,
             "derin: unknown flag '--temp' of 'derin generate', did you mean '--temperature'?\n"
             "see: derin generate --help\n");
+}
+
+TEST_F(CommandLine, ASummaryNamesEveryCommandBelow) {
+  for (const std::string group : {"corpus", "jobs", "models", "sessions"}) {
+    const std::string help = Run({group, "--help"}).out;
+    const std::string summary = help.substr(0, help.find("\n\n"));
+    const std::string said = Run({group}).err;
+    const std::string wants = "wants one of the commands ";
+    const size_t begin = said.find(wants) + wants.size();
+    const std::vector<std::string> commands =
+        absl::StrSplit(said.substr(begin, said.find('\n') - begin), ", ");
+    for (const std::string& command : commands) {
+      EXPECT_THAT(summary, ContainsRegex("[ \n]" + command + "[,.]"));
+    }
+  }
 }
 
 TEST_F(CommandLine, AnswersStatusOneWhenTheServerIsNotThere) {
