@@ -165,6 +165,13 @@ TEST_F(CommandLine, ShowsTheFieldAndTheRetryHintOfAnError) {
   EXPECT_EQ(result.err, "derin: too much (field name) (try again in 2.0s)\n");
 }
 
+TEST_F(CommandLine, NamesTheFlagThatATokenComesFrom) {
+  answers().list_corpora = [](const auto&, auto&) {
+    return grpc::Status(grpc::StatusCode::UNAUTHENTICATED, "this server wants a token");
+  };
+  EXPECT_EQ(Run({"corpus", "list"}).err, "derin: this server wants a token (flag --token-file)\n");
+}
+
 TEST_F(CommandLine, TakesSharedFlagsBeforeAndAfterTheCommand) {
   answers().list_models = [](const auto&, auto&) { return grpc::Status::OK; };
   EXPECT_EQ(Run({"--json", "models", "list"}).out, "{\n  \"models\": []\n}\n");
