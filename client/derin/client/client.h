@@ -43,8 +43,8 @@ struct ConnectOptions {
   std::string token_file;
   // How long to wait for a connection; one that is refused ends the wait at once.
   absl::Duration connect_timeout = absl::Seconds(5);
-  // How long one call may take that does not stream; UploadCorpus, WatchTrainingJob and Generate
-  // take as long as they need.
+  // How long one call may take; RewindSession and those that take a Cancellation take as long as
+  // they need.
   absl::Duration call_timeout = absl::Seconds(30);
 };
 
