@@ -72,7 +72,10 @@ USER 10001:10001
 WORKDIR /var/lib/derin
 VOLUME /var/lib/derin
 EXPOSE 50051 9464
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["derin", "status"]
+# The metrics port has neither TLS nor tokens, which those of gRPC may; the image has no client of HTTP but bash. Where
+# another --metrics-listen is given, `docker run` wants another --health-cmd too, or --no-healthcheck.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["bash", "-c", \
+  "exec 3<>/dev/tcp/127.0.0.1/9464 && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && read -r -a status <&3 && [[ ${status[1]} == 200 ]]"]
 # A container listens beyond itself, or nobody reaches it; who does is decided by the ports that are published. Options
 # given to `docker run` are added to these, and of one given twice the last counts.
 ENTRYPOINT ["derind", "--listen", "0.0.0.0:50051", "--allow-insecure-remote", \

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -19,6 +20,10 @@
 
 namespace derin::server {
 namespace {
+
+constexpr char kListen[] = "--listen";
+constexpr char kMetricsListen[] = "--metrics-listen";
+constexpr char kChannelzListen[] = "--channelz-listen";
 
 // What LocalServerCredentials take, which tokens without TLS want.
 bool IsLoopback(const ListenAddress& address) {
@@ -62,29 +67,40 @@ absl::Status CheckMetricsReach(const ListenAddress& address, const ServerOptions
   return TooOpen(address, "so anybody there could read the metrics", "");
 }
 
-absl::StatusOr<ListenAddress> ParseGrpcAddress(const ServerOptions& options) {
-  absl::StatusOr<ListenAddress> address = ParseListenAddress(options.listen);
-  if (!address.ok()) return address.status();
-  if (absl::Status status = CheckReach(*address, options); !status.ok()) return status;
+// The address that a flag has, where `check` finds nothing wrong with it.
+template <typename Check>
+absl::StatusOr<ListenAddress> ParseFlag(const char* flag, const std::string& text, Check check) {
+  absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
+  const absl::Status status = address.ok() ? check(*address) : address.status();
+  if (!status.ok()) return OfFlag(flag, status);
   return address;
 }
 
-absl::StatusOr<ListenAddress> ParseChannelzAddress(const ServerOptions& options) {
-  absl::StatusOr<ListenAddress> address = ParseListenAddress(options.channelz_listen);
-  if (!address.ok() || address->is_unix()) return address;
-  return absl::InvalidArgumentError(absl::StrCat("got address ", Quoted(options.channelz_listen),
-                                                 " for channelz, wanted unix:PATH"));
+absl::Status Unwanted(const std::string& text, const char* wanted) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("got address ", Quoted(text), ", wanted ", wanted));
+}
+
+absl::StatusOr<ListenAddress> ParseGrpcAddress(const ServerOptions& options) {
+  return ParseFlag(kListen, options.listen, [&options](const ListenAddress& address) {
+    return CheckReach(address, options);
+  });
 }
 
 absl::StatusOr<ListenAddress> ParseMetricsAddress(const ServerOptions& options) {
-  absl::StatusOr<ListenAddress> address = ParseListenAddress(options.metrics_listen);
-  if (!address.ok()) return address.status();
-  if (address->is_unix()) {
-    return absl::InvalidArgumentError(absl::StrCat("got address ", Quoted(options.metrics_listen),
-                                                   " for metrics, wanted HOST:PORT"));
-  }
-  if (absl::Status status = CheckMetricsReach(*address, options); !status.ok()) return status;
-  return address;
+  return ParseFlag(kMetricsListen, options.metrics_listen,
+                   [&options](const ListenAddress& address) {
+                     return address.is_unix() ? Unwanted(options.metrics_listen, "HOST:PORT")
+                                              : CheckMetricsReach(address, options);
+                   });
+}
+
+absl::StatusOr<ListenAddress> ParseChannelzAddress(const ServerOptions& options) {
+  return ParseFlag(kChannelzListen, options.channelz_listen,
+                   [&options](const ListenAddress& address) {
+                     return address.is_unix() ? absl::OkStatus()
+                                              : Unwanted(options.channelz_listen, "unix:PATH");
+                   });
 }
 
 // Whether a file could be made in `folder`, or, where that is not there, the folder itself.
@@ -110,9 +126,24 @@ absl::Status CheckIsHere(ListenAddress address) {
   return CheckCanListen(address);
 }
 
+// Whether the device is one that computes here. A GPU that is asked for by its name is opened and
+// given back, as nothing less tells whether it works; all else works on every machine.
+absl::Status CheckDeviceIsHere(const ServerOptions& options) {
+  absl::Status status = CheckDevice(options.device, options.threads);
+  if (status.ok() && absl::StartsWith(options.device, "cuda")) {
+    status = NewBackend(options.device, options.threads).status();
+  }
+  return OfFlag(absl::StrCat("--device ", options.device), status);
+}
+
 bool IsSet(const std::filesystem::path& path) { return !path.empty(); }
 
 }  // namespace
+
+absl::Status OfFlag(std::string_view flag, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat(std::string(flag), ": ", status.message()));
+}
 
 TlsFiles TlsFilesOf(const ServerOptions& options) {
   return {options.tls_certificate, options.tls_key, options.tls_client_ca};
@@ -120,7 +151,7 @@ TlsFiles TlsFilesOf(const ServerOptions& options) {
 
 absl::StatusOr<Addresses> CheckAddresses(const ServerOptions& options) {
   if (absl::Status status = ParseListenAddress(options.listen).status(); !status.ok()) {
-    return status;
+    return OfFlag(kListen, status);
   }
   // A file that is missing is said before what is missing without it.
   if (absl::Status status = CheckTlsFiles(TlsFilesOf(options), absl::Now()); !status.ok()) {
@@ -148,12 +179,15 @@ std::vector<std::string> FaultsOf(const CommandLine& line) {
   const auto check = [&faults](const absl::Status& status) {
     if (!status.ok()) faults.emplace_back(status.message());
   };
-  const auto check_address = [&check](const absl::StatusOr<ListenAddress>& address) {
-    check(address.ok() ? CheckIsHere(*address) : address.status());
+  const auto check_address = [&check](const char* flag,
+                                      const absl::StatusOr<ListenAddress>& address) {
+    check(address.ok() ? OfFlag(flag, CheckIsHere(*address)) : address.status());
   };
-  check_address(ParseGrpcAddress(options));
-  if (!options.metrics_listen.empty()) check_address(ParseMetricsAddress(options));
-  if (!options.channelz_listen.empty()) check_address(ParseChannelzAddress(options));
+  check_address(kListen, ParseGrpcAddress(options));
+  if (!options.metrics_listen.empty()) check_address(kMetricsListen, ParseMetricsAddress(options));
+  if (!options.channelz_listen.empty()) {
+    check_address(kChannelzListen, ParseChannelzAddress(options));
+  }
   check(CheckTlsFiles(TlsFilesOf(options), absl::Now()));
   if (IsSet(options.tokens)) check(Callers::Load(options.tokens).status());
   check(CheckCanWrite(
@@ -163,7 +197,7 @@ std::vector<std::string> FaultsOf(const CommandLine& line) {
     check(CheckCanWrite(std::filesystem::absolute(line.port_file).parent_path(),
                         absl::StrCat("write the port file ", Quoted(line.port_file.native()))));
   }
-  check(CheckDevice(options.device, options.threads));
+  check(CheckDeviceIsHere(options));
   return faults;
 }
 
@@ -174,7 +208,9 @@ std::string SummaryOf(const CommandLine& line) {
   if (IsSet(options.tokens)) {
     const auto callers = Callers::Load(options.tokens);
     const size_t tokens = callers.ok() ? (*callers)->size() : 0;
-    who.push_back(absl::StrCat("whoever has one of ", tokens, tokens == 1 ? " token" : " tokens"));
+    who.push_back(tokens == 0 ? "nobody, as the file of tokens has none"
+                              : absl::StrCat("whoever has one of ", tokens,
+                                             tokens == 1 ? " token" : " tokens"));
   }
   if (who.empty()) who.emplace_back("everybody who reaches it");
   std::error_code ignored;

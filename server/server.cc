@@ -62,10 +62,11 @@ constexpr absl::Duration kFlushTime = absl::Milliseconds(500);
 absl::StatusOr<Addresses> CheckCanListenThere(const ServerOptions& options) {
   absl::StatusOr<Addresses> addresses = CheckAddresses(options);
   if (!addresses.ok()) return addresses.status();
-  if (absl::Status status = CheckCanListen(addresses->grpc); !status.ok()) return status;
-  if (addresses->metrics.has_value()) {
-    if (absl::Status status = CheckCanListen(*addresses->metrics); !status.ok()) return status;
+  absl::Status status = OfFlag("--listen", CheckCanListen(addresses->grpc));
+  if (status.ok() && addresses->metrics.has_value()) {
+    status = OfFlag("--metrics-listen", CheckCanListen(*addresses->metrics));
   }
+  if (!status.ok()) return status;
   return addresses;
 }
 
@@ -96,8 +97,7 @@ absl::StatusOr<ChosenBackend> MakeBackend(const ServerOptions& options,
         return NewGpuBackend({.ordinal = gpu, .measurements = directory.gpu_measurements()});
       });
   if (!chosen.ok()) {
-    return absl::Status(chosen.status().code(),
-                        absl::StrCat("--device ", options.device, ": ", chosen.status().message()));
+    return OfFlag(absl::StrCat("--device ", options.device), chosen.status());
   }
   if (!chosen->why_no_gpu.empty()) {
     spdlog::info("{}: running on the {}", chosen->why_no_gpu,

@@ -1,5 +1,6 @@
 #include "server/server_options.h"
 
+#include <cmath>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "proto/command_line/generated_text.h"
 #include "proto/command_line/nearest_name.h"
@@ -56,13 +58,22 @@ CLI::Option* AddBytes(CLI::App& app, const std::string& name, int64_t& field, in
   return AddBytes(app, name, field, {.max = max}, description);
 }
 
+// With units, or a number of seconds, as derin's flags have it.
+bool ParseTime(const std::string& text, absl::Duration& time) {
+  double seconds = 0;
+  if (!absl::SimpleAtod(text, &seconds)) return absl::ParseDuration(text, &time);
+  if (std::isnan(seconds)) return false;
+  time = absl::Seconds(seconds);
+  return true;
+}
+
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, absl::Duration& field,
                          absl::Duration max, const std::string& description) {
   return app
       .add_option_function<std::string>(
           name,
           [name, max, &field](const std::string& text) {
-            if (!absl::ParseDuration(text, &field) || field < absl::ZeroDuration() || field > max) {
+            if (!ParseTime(text, field) || field < absl::ZeroDuration() || field > max) {
               throw CLI::ValidationError(name,
                                          absl::StrCat("got ", text, ", wanted a time from 0 to ",
                                                       absl::FormatDuration(max), ", such as 10s"));
@@ -183,6 +194,10 @@ void AddOptions(CLI::App& app, CommandLine& line) {
 }
 
 constexpr char kFooter[] =
+    "Values: a TIME is such as 90s, 15m or 1h30m, or a number of seconds; BYTES are a number, or "
+    "one "
+    "with\n"
+    "a unit, such as 64MiB or 2GiB.\n"
     "Signals: SIGTERM and SIGINT end the server within --grace, a second one at once. SIGHUP has "
     "the\n"
     "file of --tokens read again, and --log-level and --grace in that of --config; those of TLS "

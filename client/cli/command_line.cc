@@ -178,6 +178,8 @@ std::string ErrorLine(const absl::Status& status) {
   if (!field.empty() && line.find(field) == std::string::npos) {
     absl::StrAppend(&line, " (field ", field, ")");
   }
+  // The server speaks of a header, people here of a file.
+  if (absl::IsUnauthenticated(status)) absl::StrAppend(&line, " (flag --token-file)");
   if (const auto delay = client::ErrorRetryDelay(status); delay.has_value()) {
     absl::StrAppend(&line, " (try again in ", ShortDuration(*delay), ")");
   }

@@ -99,7 +99,7 @@ void HintAtRest(CommandContext& context, client::Client& client,
     return;
   }
   const auto kept = client.GetCorpusUpload(upload.upload_id);
-  if (absl::IsNotFound(kept.status())) return;
+  if (absl::IsNotFound(kept.status()) || (kept.ok() && kept->committed_bytes == 0)) return;
   const std::string what =
       kept.ok() ? "the first " + Bytes(kept->committed_bytes) : "what is on the server's disk";
   context.console().err << "note: " << what << " can wait there for a day; the same command with "
@@ -174,8 +174,10 @@ absl::Status Add(CommandContext& context, const AddOptions& options) {
   const auto corpus = (*client)->UploadCorpus(upload, *documents, callbacks, &console.interrupt);
   line.Erase();
   if (!corpus.ok()) {
-    HintAtRest(context, **client, upload, corpus.status());
-    return WithFlag(corpus.status(), kAddFlags);
+    const absl::Status status =
+        console.interrupt.cancelled() ? absl::CancelledError("interrupted") : corpus.status();
+    HintAtRest(context, **client, upload, status);
+    return WithFlag(status, kAddFlags);
   }
   if (context.json()) {
     PrintDocument(ToJson(*corpus), console.out);

@@ -9,7 +9,9 @@
 namespace derin::cli {
 
 absl::Status WithFlag(const absl::Status& status, absl::Span<const FieldFlag> flags) {
-  const std::string field = client::ErrorField(status);
+  const std::string named = client::ErrorField(status);
+  // Of a list, `stop_strings[0]`, one flag sets each element and all of it.
+  const std::string_view field = std::string_view(named).substr(0, named.find('['));
   for (const auto& [known, flag] : flags) {
     if (field != known) continue;
     const char* kind = flag.starts_with('-') ? "flag" : "argument";

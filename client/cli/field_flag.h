@@ -15,7 +15,7 @@ struct FieldFlag {
 };
 
 // The server speaks of fields, people here of flags: `status` with the flag behind its message when
-// it names the field of one of `flags`.
+// it names the field of one of `flags`, or an element of it.
 absl::Status WithFlag(const absl::Status& status, absl::Span<const FieldFlag> flags);
 
 }  // namespace derin::cli

@@ -73,9 +73,10 @@ void AddSamplingFlags(CLI::App& command, client::SamplingSettings& sampling) {
             "draw from the N most probable tokens only; 0: from all [0]");
   AddNumber(command, "--typical-p", sampling.typical_p,
             "draw from the tokens of most usual information that add up to this probability, "
-            "0 to 1 [1]");
+            "above 0 to 1 [1]");
   AddNumber(command, "--top-p", sampling.top_p,
-            "draw from the most probable tokens that add up to this probability, 0 to 1 [1]");
+            "draw from the most probable tokens that add up to this probability, above 0 to 1 "
+            "[1]");
   AddNumber(command, "--min-p", sampling.min_p,
             "draw from the tokens at least so many times as probable as the most probable one, "
             "0 to 1 [0]");

@@ -1,7 +1,11 @@
 #include "client/cli/help_format.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
+#include <vector>
+
+#include "proto/command_line/command_list.h"
 
 namespace derin::cli {
 namespace {
@@ -52,10 +56,13 @@ std::string HelpFormat::make_help(const CLI::App* app, std::string name,
                                   CLI::AppFormatMode mode) const {
   std::string help = Wrapped(app->get_description(), kWidth, 0) + "\n\n";
   help += make_usage(app, std::move(name)) + make_positionals(app);
+  const std::vector<const CLI::Option*> shown = ShownOptions(*app);
   for (const std::string& group : app->get_groups()) {
-    const auto options = app->get_options([&group](const CLI::Option* option) {
-      return option->get_group() == group && option->nonpositional();
-    });
+    std::vector<const CLI::Option*> options;
+    std::copy_if(shown.begin(), shown.end(), std::back_inserter(options),
+                 [&group](const CLI::Option* option) {
+                   return option->get_group() == group && option->nonpositional();
+                 });
     if (!options.empty()) help += make_group(group, /*is_positional=*/false, options);
   }
   return help + make_subcommands(app, mode) + "\n" + make_footer(app);

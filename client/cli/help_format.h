@@ -11,7 +11,7 @@ namespace derin::cli {
 // passes column `width`; further lines are indented too. A longer word has a line of its own.
 std::string Wrapped(std::string_view text, size_t width, size_t indent);
 
-// CLI11's help in at most 100 columns.
+// CLI11's help in at most 100 columns, of what ShownOptions lists.
 class HelpFormat : public CLI::Formatter {
  public:
   HelpFormat();

@@ -340,7 +340,8 @@ void DefineDeleteCheckpoint(CLI::App& jobs, CommandContext& context) {
 void AddJobsCommand(CLI::App& app, CommandContext& context) {
   CLI::App& jobs =
       AddCommand(app, "jobs",
-                 "Training jobs: list, show, watch, pause, resume, yield, publish, cancel, delete.",
+                 "Training jobs: list, show, watch, update, pause, resume, yield, curve, "
+                 "checkpoints, publish, delete-checkpoint, cancel, delete.",
                  "  derin jobs list\n"
                  "  derin jobs watch job-js2zv3h3vxqw");
   jobs.require_subcommand(0, 1);

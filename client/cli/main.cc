@@ -9,6 +9,7 @@
 
 #include "client/cli/command_line.h"
 #include "client/cli/interrupt_listener.h"
+#include "client/cli/interruptible_input.h"
 
 namespace {
 
@@ -36,7 +37,9 @@ int main(int argc, char** argv) {
 
   derin::client::Cancellation interrupt;
   derin::cli::InterruptListener listener(interrupt);
-  derin::cli::Console console{.in = std::cin,
+  derin::cli::InterruptibleInput input(STDIN_FILENO, interrupt);
+  std::istream in(&input);
+  derin::cli::Console console{.in = in,
                               .out = std::cout,
                               .err = std::cerr,
                               .out_is_terminal = isatty(STDOUT_FILENO) != 0,

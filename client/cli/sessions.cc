@@ -180,9 +180,9 @@ void DefineRewind(CLI::App& sessions, CommandContext& context) {
   command.add_option("ID", *id, "as `derin sessions open` wrote it")->required()->type_name("");
   AddNumber(command, "--position", *position,
             "one of those that `derin sessions show` calls remembered");
+  command.get_option("--position")->required();
   context.DefineWithClient(
       command, [&context, id, position](client::Client& client) -> absl::Status {
-        if (!position->has_value()) return context.BadUsage("wanted --position N");
         const auto session = client.RewindSession(ResourceName("sessions", *id), **position);
         if (!session.ok()) return session.status();
         if (context.json()) {

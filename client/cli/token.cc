@@ -17,6 +17,8 @@
 namespace derin::cli {
 namespace {
 
+constexpr int64_t kMostDays = 36'500;
+
 // What `derind --tokens` reads of one token.
 struct TokenLine {
   std::string name;
@@ -75,8 +77,7 @@ void DefineNew(CLI::App& tokens, CommandContext& context) {
             name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos &&
             name != "local";
         return good ? ""
-                    : absl::StrCat("NAME: got '", name,
-                                   "', wanted [a-z][a-z0-9-]{0,62} and not local");
+                    : absl::StrCat("got '", name, "', wanted [a-z][a-z0-9-]{0,62} and not local");
       })
       ->type_name("");
   command
@@ -89,7 +90,7 @@ void DefineNew(CLI::App& tokens, CommandContext& context) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->check(CLI::IsMember({"read", "generate", "train", "admin"}).description(""))
       ->type_name("ROLE");
-  AddNumber(command, "--days", line->days, "until it expires [never]");
+  AddNumber(command, "--days", line->days, "until it expires, 1 to 36500 [never]");
   AddNumber(command, "--max-streams", line->max_streams,
             "calls under way that generate or score [any]");
   AddNumber(command, "--max-sessions", line->max_sessions, "its sessions [any]");
@@ -99,10 +100,12 @@ void DefineNew(CLI::App& tokens, CommandContext& context) {
   AddNumber(command, "--max-bytes-stored", line->max_bytes_stored,
             "bytes of corpora and models that it uploads, all together [any]");
   context.Define(command, [&context, line]() -> absl::Status {
-    for (const auto* number :
-         {&line->days, &line->max_streams, &line->max_sessions, &line->max_jobs,
-          &line->max_tokens_per_minute, &line->max_bytes_stored}) {
-      if (number->value_or(0) < 0) return context.BadUsage("days and limits want 0 or more");
+    if (const int64_t days = line->days.value_or(1); days < 1 || days > kMostDays) {
+      return context.BadUsage(absl::StrCat("--days: got ", days, ", wanted 1 to ", kMostDays));
+    }
+    for (const auto* number : {&line->max_streams, &line->max_sessions, &line->max_jobs,
+                               &line->max_tokens_per_minute, &line->max_bytes_stored}) {
+      if (number->value_or(0) < 0) return context.BadUsage("limits want 0 or more");
     }
     const absl::StatusOr<std::string> token = NewToken();
     if (!token.ok()) return token.status();

@@ -47,7 +47,7 @@ constexpr FieldFlag kFlags[] = {
     {"training_job.spec.config.embedding", "--embedding"},
     {"training_job.spec.config.tied_head", "--tied-head"},
     {"training_job.spec.config.tokenization", "--tokens"},
-    {"training_job.spec.words", "--max-vocabulary"},
+    {"training_job.spec.words", "--tokens"},
     {"training_job.spec.words.max_vocabulary", "--max-vocabulary"},
     {"training_job.spec.words.min_count", "--min-count"},
     {"training_job.spec.config.precision", "--precision"},
@@ -186,7 +186,10 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
     command
         .add_option("--sample", options.sample.prompt,
                     "draw what continues this text now and then, and at the end [none]")
-        ->type_name("TEXT");
+        ->type_name("TEXT")
+        ->check([](const std::string& text) -> std::string {
+          return text.empty() ? "got an empty text, wanted one that can be continued" : "";
+        });
     AddNumber(command, "--sample-tokens", options.sample.tokens, "tokens of it, 1 to 1024 [100]");
     AddNumber(command, "--sample-temperature", options.sample.temperature,
               "0 to 100; 0 takes the most probable token always [0.8]");
@@ -195,16 +198,16 @@ void AddFlags(CLI::App& command, TrainOptions& options) {
   });
   in("End, besides --epochs; whichever comes first", [&] {
     AddNumber(command, "--max-steps", spec.max_steps,
-              "after N optimiser steps; a cosine then ends there, too [none]");
+              "after N optimiser steps; a cosine then ends there, too [0: never]");
     AddNumber(command, "--max-trained-tokens", spec.max_trained_tokens,
-              "after the step with which it has trained on N tokens; so does a cosine [none]");
+              "after the step with which it has trained on N tokens; so does a cosine [0: never]");
     AddTime(command, "--max-time", spec.max_training_time,
-            "after so long of training, pauses not counted, 1s to 10000h [none]");
+            "after so long of training, pauses not counted, 1s to 10000h [0: never]");
     AddNumber(command, "--target-perplexity", spec.target_perplexity,
               "where it is measured to be there, on the held-out tokens if there are any, from 1 "
-              "[none]");
+              "[0: never]");
     AddNumber(command, "--patience", spec.patience_epochs,
-              "after N epochs in a row without a lower perplexity, up to 1000000 [none]");
+              "after N epochs in a row without a lower perplexity, up to 1000000 [0: never]");
   });
   in("Job", [&] {
     command.add_option("--id", options.create.id, "name of the job [drawn by the server]")

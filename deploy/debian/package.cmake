@@ -6,12 +6,12 @@ set(folder ${CMAKE_CURRENT_BINARY_DIR}/package)
 file(MAKE_DIRECTORY ${folder})
 string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC)
 
-# Texts that the programs write of themselves.
+# Texts that the programs write of themselves, without a word about who builds them: a home or DERIN_SERVER is a default to them.
 set(texts)
 foreach(program derin derind)
   add_custom_command(OUTPUT ${folder}/${program}.1.gz ${folder}/${program}.bash
-    COMMAND sh -c "'$<TARGET_FILE:${program}>' --man-page | gzip -9n >'${folder}/${program}.1.gz'"
-    COMMAND sh -c "'$<TARGET_FILE:${program}>' --completion bash >'${folder}/${program}.bash'"
+    COMMAND sh -c "env -i '$<TARGET_FILE:${program}>' --man-page | gzip -9n >'${folder}/${program}.1.gz'"
+    COMMAND sh -c "env -i '$<TARGET_FILE:${program}>' --completion bash >'${folder}/${program}.bash'"
     DEPENDS ${program} VERBATIM)
   list(APPEND texts ${folder}/${program}.1.gz ${folder}/${program}.bash)
   install(FILES ${folder}/${program}.1.gz DESTINATION share/man/man1 COMPONENT derin)

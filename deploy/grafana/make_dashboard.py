@@ -231,7 +231,7 @@ def dashboard():
             "editable": True, "refresh": "5s", "time": {"from": "now-30m", "to": "now"}, "graphTooltip": 1,
             "links": [{"title": "Runbook", "type": "link", "url": RUNBOOK, "icon": "doc", "targetBlank": True}],
             "templating": {"list": [variable("instance", "derin_build_info", "Instance"),
-                                    variable("model", "derin_training_tokens_total", "Model"),
+                                    variable("model", '{__name__=~"derin_(training|generated|prompt)_tokens_total"}', "Model"),
                                     variable("training_job", "derin_training_progress_ratio", "Job")]},
             "annotations": {"list": list(ANNOTATIONS)}, "panels": panels}
 

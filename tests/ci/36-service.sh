@@ -17,6 +17,10 @@ analyze() {
     "$folder/root/usr/bin/systemd-analyze" "$@"
 }
 sed "s#/usr/local/bin/derind#$PWD/build/release/bin/derind#" deploy/systemd/derind.service >"$folder/derind.service"
+# Bad usage is not tried again, and a server that cannot start, after each pause, not for ever.
+setting() { sed -n "s/^$1=\([0-9]*\)s\{0,1\}$/\1/p" "$folder/derind.service"; }
+[[ $(setting RestartPreventExitStatus) == 2 ]]
+(($(setting StartLimitBurst) * $(setting RestartSec) < $(setting StartLimitIntervalSec)))
 # derind asks for more than the filter allows, and must be refused, not killed.
 grep -qx SystemCallErrorNumber=EPERM "$folder/derind.service"
 # It says what it does not understand and goes on.

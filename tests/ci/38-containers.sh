@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What runs Derin in containers, as far as that can be checked without a container engine or a cluster: a linter passes the
-# Dockerfile, the schema of compose files deploy/compose.yaml, and kustomize with Kubernetes' own schemas and a check of what
-# refers to what deploy/kubernetes.
+# Dockerfile, a server answers its health check, the schema of compose files passes deploy/compose.yaml, and kustomize with
+# Kubernetes' own schemas and a check of what refers to what deploy/kubernetes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -15,6 +15,7 @@ if [[ ! -e $venv/requirements.txt || $(<"$venv/requirements.txt") != "$wanted" ]
 fi
 # Packages of the distribution have the versions that it has.
 "$venv/bin/hadolint" --ignore DL3008 Dockerfile
+"$venv/bin/python" -B tests/deploy/image_check.py build/release/bin/derind "$PWD"
 "$venv/bin/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose.yaml >/dev/null
 # Debian's kubectl is unpacked, not installed: a machine may have one already, from elsewhere.
 folder=$PWD/build/kubectl

@@ -47,6 +47,15 @@ class DashboardTest(unittest.TestCase):
             for selector in re.findall(r"(?:derin|process)_\w+(\{[^}]*\})?", expression):
                 self.assertIn('instance=~"$instance"', selector, where)
 
+    def test_the_filter_of_models_lists_those_of_every_count_of_tokens(self):
+        (query,) = [one["query"]["query"] for one in self.committed["templating"]["list"] if one["name"] == "model"]
+        (names,) = re.findall(r'__name__=~"([^"]+)"', query)
+        counted = {metric for _, expression in make_dashboard.expressions(self.committed)
+                   for metric in re.findall(r'(derin_\w+_tokens_total)\{[^}]*model=~"\$model"', expression)}
+        self.assertEqual(len(counted), 3)
+        for metric in counted:
+            self.assertRegex(metric, f"^{names}$")
+
 
 class RunbookTest(unittest.TestCase):
     def test_each_alert_has_its_paragraph(self):

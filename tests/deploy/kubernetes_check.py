@@ -82,7 +82,8 @@ class Overlay:
             program, *words = self.container["command"] + self.container["args"]
             self.assertEqual(program, "derind")
             command = [DERIND, *map(here, words)]
-            checked = subprocess.run([*command, "--check-config"], capture_output=True, text=True)
+            # With a device that this machine has; the pod's is looked at below.
+            checked = subprocess.run([*command, "--device", "cpu", "--check-config"], capture_output=True, text=True)
             self.assertEqual((checked.returncode, checked.stderr), (0, ""))
             self.assertIn("TLS, for whoever has one of 1 token", checked.stdout)
             printed = subprocess.run([*command, "--print-config"], check=True, capture_output=True, text=True).stdout
@@ -194,15 +195,25 @@ class Monitoring(unittest.TestCase):
     def test_finds_the_service_with_the_metrics(self):
         (monitor,) = render("monitoring")
         self.assertEqual((monitor["apiVersion"], monitor["kind"]), ("monitoring.coreos.com/v1", "ServiceMonitor"))
-        self.assertEqual(set(monitor["spec"]), {"selector", "endpoints"})
+        self.assertEqual(set(monitor["spec"]), {"jobLabel", "selector", "endpoints"})
         labels = monitor["spec"]["selector"]["matchLabels"]
         services = [service for service in of_kind(render("cpu"), "Service")
                     if labels.items() <= service["metadata"]["labels"].items()]
         self.assertEqual(len(services), 1)
+        self.assertEqual(services[0]["metadata"]["labels"][monitor["spec"]["jobLabel"]], "derin")
         self.assertEqual(services[0]["metadata"]["namespace"], monitor["metadata"]["namespace"])
         (endpoint,) = monitor["spec"]["endpoints"]
         self.assertEqual(set(endpoint), {"port", "interval"})
         self.assertIn(endpoint["port"], [port["name"] for port in services[0]["spec"]["ports"]])
+
+    def test_the_rules_are_those_of_prometheus(self):
+        printed = subprocess.run([FOLDER / "monitoring/rules.sh"], check=True, capture_output=True, text=True).stdout
+        resources = list(yaml.safe_load_all(printed))
+        for resource, name in zip(resources, ("recording_rules", "alerts"), strict=True):
+            self.assertEqual((resource["apiVersion"], resource["kind"]), ("monitoring.coreos.com/v1", "PrometheusRule"))
+            self.assertEqual(resource["metadata"]["namespace"], "derin")
+            self.assertEqual(resource["spec"], yaml.safe_load((ROOT / f"deploy/prometheus/{name}.yaml").read_text()))
+        self.assertEqual(len({resource["metadata"]["name"] for resource in resources}), 2)
 
 
 if __name__ == "__main__":

@@ -96,8 +96,8 @@ TEST_F(DerindTest, ChecksItsConfigurationWhileAnotherRunsWithIt) {
   EXPECT_TRUE(std::filesystem::exists(Path("port")));
   Derind wrong(Arguments({"--check-config", "--listen", "0.0.0.0:0", "--device", "abacus"}));
   EXPECT_EQ(wrong.ExitStatus(), 1);
-  EXPECT_THAT(wrong.printed(), HasSubstr("derind: refusing to listen on 0.0.0.0:0"));
-  EXPECT_THAT(wrong.printed(), HasSubstr("derind: got device 'abacus'"));
+  EXPECT_THAT(wrong.printed(), HasSubstr("derind: --listen: refusing to listen on 0.0.0.0:0"));
+  EXPECT_THAT(wrong.printed(), HasSubstr("derind: --device abacus: got device 'abacus'"));
   Derind unknown(Arguments({"--check-config", "--max-strems", "1"}));
   EXPECT_EQ(unknown.ExitStatus(), 2);
 }

@@ -50,10 +50,10 @@ TEST_F(OptionsCheck, SaysAllThatIsWrong) {
   options().tokens = folder_.path() / "none";
   options().device = "abacus";
   EXPECT_THAT(FaultsOf(line_),
-              ElementsAre(HasSubstr("got address \"nowhere\""),
-                          HasSubstr("refusing to listen on 0.0.0.0:9464"), HasSubstr("--tls-key"),
-                          HasSubstr("the file of tokens cannot be read"),
-                          HasSubstr("got device 'abacus'")));
+              ElementsAre(HasSubstr("--listen: got address \"nowhere\""),
+                          HasSubstr("--metrics-listen: refusing to listen on 0.0.0.0:9464"),
+                          HasSubstr("--tls-key"), HasSubstr("the file of tokens cannot be read"),
+                          HasSubstr("--device abacus: got device 'abacus'")));
 }
 
 TEST_F(OptionsCheck, FollowsTheRuleOfWhoMayCome) {
@@ -83,9 +83,15 @@ TEST_F(OptionsCheck, ReadsTheCertificates) {
 TEST_F(OptionsCheck, WantsAnAddressOfThisMachineAndNoFreePort) {
   options().listen = "192.0.2.1:50051";  // documentation's, nobody's
   options().allow_insecure_remote = true;
-  EXPECT_THAT(FaultsOf(line_), ElementsAre(HasSubstr("cannot listen on 192.0.2.1")));
+  EXPECT_THAT(FaultsOf(line_), ElementsAre(HasSubstr("--listen: cannot listen on 192.0.2.1")));
   options().listen = "unix:" + (folder_.path() / "socket").string();
   EXPECT_THAT(FaultsOf(line_), IsEmpty());
+}
+
+// As a server that starts does, on machines with a GPU and without.
+TEST_F(OptionsCheck, WantsTheGpuThatIsAskedFor) {
+  options().device = "cuda:999";
+  EXPECT_THAT(FaultsOf(line_), ElementsAre(HasSubstr("--device cuda:999: ")));
 }
 
 TEST_F(OptionsCheck, WantsToWriteTheDataAndThePortFile) {
@@ -112,6 +118,9 @@ TEST_F(OptionsCheck, TellsPeopleWhatWouldRun) {
                         "metrics  none\n"
                         "data     " +
                         folder_.path().string() + "\n"));
+  WriteTestFile(options().tokens, "\n");
+  EXPECT_THAT(SummaryOf(line_), HasSubstr(", TLS, for nobody, as the file of tokens has none\n"));
+  WriteTestFile(options().tokens, kToken);
   options().tls_client_ca = folder_.path() / "authority.crt";
   EXPECT_THAT(SummaryOf(line_),
               HasSubstr(", TLS, for whoever has a certificate and whoever has one of 1 token\n"));

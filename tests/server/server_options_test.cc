@@ -188,7 +188,7 @@ TEST(ServerOptions, ValuesOutOfRangeAreBadUsage) {
                                              {"--min-ping-interval", "6m"},
                                              {"--keepalive-time", "2h"},
                                              {"--grace", "-1s"},
-                                             {"--grace", "10"},
+                                             {"--grace", "nan"},
                                              {"--grace", "25h"},
                                              {"--log-level", "loud"},
                                              {"positional"}}) {
@@ -196,6 +196,11 @@ TEST(ServerOptions, ValuesOutOfRangeAreBadUsage) {
     ASSERT_TRUE(std::holds_alternative<int>(parsed)) << arguments[0];
     EXPECT_EQ(std::get<int>(parsed), 2);
   }
+}
+
+TEST(ServerOptions, ATimeMayBeANumberOfSeconds) {
+  EXPECT_EQ(Good({"--grace", "10"}).server.grace, absl::Seconds(10));
+  EXPECT_EQ(Good({"--grace", "0.5"}).server.grace, absl::Milliseconds(500));
 }
 
 // What is said on standard error about `arguments`.
@@ -211,8 +216,8 @@ TEST(ServerOptions, BadUsageIsSaidInTheProgramsOwnName) {
             "derind: unknown flag '--lisen', did you mean '--listen'?" + see);
   EXPECT_EQ(Complaint({"x"}), "derind: one word too many: 'x'" + see);
   EXPECT_EQ(Complaint({"--device"}), "derind: --device wants a value" + see);
-  EXPECT_EQ(Complaint({"--grace", "10"}),
-            "derind: --grace: got 10, wanted a time from 0 to 24h, such as 10s" + see);
+  EXPECT_EQ(Complaint({"--grace", "soon"}),
+            "derind: --grace: got soon, wanted a time from 0 to 24h, such as 10s" + see);
 }
 
 TEST(ServerOptions, AnUnknownOptionInTheConfigFileIsNamedWithTheNearest) {

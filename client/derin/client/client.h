@@ -43,8 +43,8 @@ struct ConnectOptions {
   std::string token_file;
   // How long to wait for a connection; one that is refused ends the wait at once.
   absl::Duration connect_timeout = absl::Seconds(5);
-  // How long one call may take that does not stream; UploadCorpus, WatchTrainingJob and Generate
-  // take as long as they need.
+  // How long one call may take; RewindSession and those that take a Cancellation take as long as
+  // they need.
   absl::Duration call_timeout = absl::Seconds(30);
 };
 
@@ -58,8 +58,9 @@ struct CreateTrainingJobOptions {
   std::string request_id;
   // Check all, store nothing: the reply is the job as it would be.
   bool validate_only = false;
-  // As TrainingJob's. At most 32, with keys of `[a-z][a-z0-9_-]{0,62}`; -100 to 100.
+  // As TrainingJob's, here and below: at most 32, with keys of `[a-z][a-z0-9_-]{0,62}`.
   std::map<std::string, std::string> labels;
+  // -100 to 100.
   int32_t priority = 0;
   // 1 to 100.
   int32_t share = 1;
@@ -197,6 +198,8 @@ class Client {
   // A new session from such bytes. `model` as in OpenSession; empty: the name that it had.
   absl::StatusOr<Session> ImportSession(const std::string& image, const std::string& model = "",
                                         const SessionOptions& options = {});
+  // Text that goes on from a prompt, piece by piece as it is drawn; how it ended. Tried again, to
+  // the same text, when the connection breaks.
   absl::StatusOr<GenerateEnd> Generate(const GenerateOptions& options,
                                        const GenerateCallbacks& callbacks,
                                        Cancellation* cancellation = nullptr);

@@ -228,7 +228,7 @@ enum class FinishReason {
   kUnspecified,
   // max_tokens were drawn.
   kLength,
-  // The session was closed by another call.
+  // The session was closed by another call, or its model was deleted.
   kSessionClosed,
   // The server stops; what was drawn until then is complete.
   kServerStopping,

@@ -171,7 +171,8 @@ absl::StatusOr<Session> Client::RewindSession(const std::string& name, int64_t p
   request.set_name(name);
   request.set_position(position);
   const auto reply = connection_->Call(connection_->generation(),
-                                       &derin::v1::GenerationService::Stub::RewindSession, request);
+                                       &derin::v1::GenerationService::Stub::RewindSession, request,
+                                       absl::InfiniteDuration());
   if (!reply.ok()) return reply.status();
   return FromProto(*reply);
 }

@@ -118,8 +118,6 @@ struct WordSettings {
   bool operator==(const WordSettings&) const = default;
 };
 
-// What to train, on what, and how. Unset fields mean the server's defaults; in replies they are
-// resolved.
 // Which tokens are held out for validation.
 enum class ValidationSplit {
   // In a request the server's default, position; in a reply a value that this client does not know.
@@ -142,6 +140,8 @@ struct WeightedCorpus {
   bool operator==(const WeightedCorpus&) const = default;
 };
 
+// What to train, on what, and how. Unset fields mean the server's defaults; in replies they are
+// resolved.
 struct TrainingSpec {
   // `corpora/ID`; required.
   std::string corpus;

@@ -45,10 +45,18 @@ class Connection {
                              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                           Reply*),
                              const Request& request) {
+    return Call(stub, method, request, options_.call_timeout);
+  }
+  // The same under a deadline of its own.
+  template <typename Stub, typename Request, typename Reply>
+  absl::StatusOr<Reply> Call(Stub& stub,
+                             grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                          Reply*),
+                             const Request& request, absl::Duration timeout) {
     absl::Status valid = CheckUtf8(request);
     if (!valid.ok()) return valid;
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + options_.call_timeout));
+    context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
     Reply reply;
     absl::Status status = ToStatus((stub.*method)(&context, request, &reply));
     if (!status.ok()) return status;

@@ -44,13 +44,24 @@ std::string WhyNotSecure(std::string_view message) {
   return "";
 }
 
+// Whether a server that is started on this machine may answer there.
+bool IsOfThisMachine(std::string_view address) {
+  for (const std::string_view here : {"unix:", "localhost:", "127.", "[::1]:"}) {
+    if (address.starts_with(here)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 absl::Status Unreachable(std::string_view address, std::string_view cause) {
   const std::string at(address);
   std::string message = absl::StrCat("nothing answers at ", at);
   if (!cause.empty()) absl::StrAppend(&message, " (", std::string(cause), ")");
-  absl::StrAppend(&message, ": is derind running? start it with: derind --listen ", at);
+  absl::StrAppend(&message,
+                  IsOfThisMachine(address)
+                      ? absl::StrCat(": is derind running? start it with: derind --listen ", at)
+                      : ": is derind running there?");
   return absl::UnavailableError(message);
 }
 

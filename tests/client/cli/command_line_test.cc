@@ -1,10 +1,12 @@
 #include "client/cli/command_line.h"
 
+#include "absl/strings/str_split.h"
 #include "tests/client/cli/command_test.h"
 
 namespace derin::cli {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -127,6 +129,21 @@ TEST_F(CommandLine, ProposesTheFlagThatWasCutShort) {
             "see: derin generate --help\n");
 }
 
+TEST_F(CommandLine, ASummaryNamesEveryCommandBelow) {
+  for (const std::string group : {"corpus", "jobs", "models", "sessions"}) {
+    const std::string help = Run({group, "--help"}).out;
+    const std::string summary = help.substr(0, help.find("\n\n"));
+    const std::string said = Run({group}).err;
+    const std::string wants = "wants one of the commands ";
+    const size_t begin = said.find(wants) + wants.size();
+    const std::vector<std::string> commands =
+        absl::StrSplit(said.substr(begin, said.find('\n') - begin), ", ");
+    for (const std::string& command : commands) {
+      EXPECT_THAT(summary, ContainsRegex("[ \n]" + command + "[,.]"));
+    }
+  }
+}
+
 TEST_F(CommandLine, AnswersStatusOneWhenTheServerIsNotThere) {
   server_.Stop();
   const Result result = Run({"status"});
@@ -146,6 +163,13 @@ TEST_F(CommandLine, ShowsTheFieldAndTheRetryHintOfAnError) {
   const Result result = Run({"corpus", "show", "a"});
   EXPECT_EQ(result.status, kRefused);
   EXPECT_EQ(result.err, "derin: too much (field name) (try again in 2.0s)\n");
+}
+
+TEST_F(CommandLine, NamesTheFlagThatATokenComesFrom) {
+  answers().list_corpora = [](const auto&, auto&) {
+    return grpc::Status(grpc::StatusCode::UNAUTHENTICATED, "this server wants a token");
+  };
+  EXPECT_EQ(Run({"corpus", "list"}).err, "derin: this server wants a token (flag --token-file)\n");
 }
 
 TEST_F(CommandLine, TakesSharedFlagsBeforeAndAfterTheCommand) {

@@ -199,5 +199,14 @@ TEST_F(CorpusCommand, DeleteSaysWhatIsGone) {
   EXPECT_EQ(Run({"corpus", "delete", "a", "--json"}).out, "{\n  \"deleted\": \"corpora/a\"\n}\n");
 }
 
+// An upload of which the server has nothing yet has nothing to go on with.
+TEST_F(CorpusCommand, AnInterruptIsCalledSo) {
+  answers().get_corpus_upload = [](const auto&, v1::CorpusUpload&) { return grpc::Status::OK; };
+  interrupt_.Cancel();
+  const Result result = Run({"corpus", "add", "book", "-"}, "some text");
+  EXPECT_EQ(result.status, kInterrupted);
+  EXPECT_EQ(result.err, "derin: interrupted\n");
+}
+
 }  // namespace
 }  // namespace derin::cli

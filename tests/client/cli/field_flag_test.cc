@@ -9,7 +9,8 @@
 namespace derin::cli {
 namespace {
 
-constexpr FieldFlag kFlags[] = {{"sampling.top_p", "--top-p"}, {"header.corpus_id", "NAME"}};
+constexpr FieldFlag kFlags[] = {
+    {"sampling.top_p", "--top-p"}, {"header.corpus_id", "NAME"}, {"stop_strings", "--stop"}};
 
 absl::Status RefusedField(const std::string& field) {
   const testing::Refusal refusal{.code = grpc::StatusCode::INVALID_ARGUMENT,
@@ -25,6 +26,11 @@ TEST(WithFlag, NamesTheFlagOrTheArgumentBehindAField) {
   const absl::Status named = WithFlag(RefusedField("header.corpus_id"), kFlags);
   EXPECT_EQ(testing::Message(named), "header.corpus_id: got 7, wanted less (argument NAME)");
   EXPECT_EQ(client::ErrorField(named), "header.corpus_id");
+}
+
+TEST(WithFlag, NamesTheFlagOfOneElement) {
+  EXPECT_EQ(testing::Message(WithFlag(RefusedField("stop_strings[2]"), kFlags)),
+            "stop_strings[2]: got 7, wanted less (flag --stop)");
 }
 
 TEST(WithFlag, LeavesOtherErrorsAsTheyAre) {

@@ -47,5 +47,19 @@ TEST(HelpFormat, NamesFlagsWithTheirValuesAndCommandsWithTheirPurpose) {
             "\n");
 }
 
+TEST(HelpFormat, HidesOptionsWithoutAGroup) {
+  CLI::App app("", "prog");
+  app.formatter(std::make_shared<HelpFormat>());
+  bool on = false;
+  app.add_flag("--on", on, "turns it on");
+  app.add_flag("--hidden", on, "for those who make packages")->group("");
+  EXPECT_EQ(app.help(),
+            "\n\nUsage: prog [FLAGS]\n"
+            "\nOptions:\n"
+            "  -h,--help                   Print this help message and exit\n"
+            "  --on                        turns it on\n"
+            "\n");
+}
+
 }  // namespace
 }  // namespace derin::cli

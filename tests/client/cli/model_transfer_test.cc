@@ -91,5 +91,16 @@ TEST_F(ModelTransferCommands, RefusalsNameTheFlagOrTheFile) {
   EXPECT_THAT(nowhere.err, HasSubstr("cannot write"));
 }
 
+TEST_F(ModelTransferCommands, AnInterruptIsCalledSo) {
+  interrupt_.Cancel();
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"models", "export", "tm"},
+        std::vector<std::string>{"models", "import", "-", "--model", "tm"}}) {
+    const Result result = Run(command, "the file");
+    EXPECT_EQ(result.status, kInterrupted);
+    EXPECT_EQ(result.err, "derin: interrupted\n");
+  }
+}
+
 }  // namespace
 }  // namespace derin::cli

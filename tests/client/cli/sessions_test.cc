@@ -201,6 +201,7 @@ TEST_F(SessionsCommand, RewindGoesToAPositionThatShowCallsRemembered) {
   EXPECT_THAT(Run({"sessions", "rewind", "s1", "--position", "6", "--json"}).out,
               HasSubstr("\"first\": 4"));
   EXPECT_EQ(Run({"sessions", "rewind", "s1"}).status, kBadUsage);
+  EXPECT_THAT(Run({"sessions", "rewind", "--help"}).out, HasSubstr("remembered [required]"));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 using TokenCommand = CommandTest;
 
@@ -56,11 +57,15 @@ TEST_F(TokenCommand, PeopleSeeTheTokenAndTheLineOnce) {
 
 TEST_F(TokenCommand, WhatMakesNoSenseIsBadUsage) {
   EXPECT_EQ(Run({"token", "new", "ada"}).status, kBadUsage);
-  EXPECT_EQ(Run({"token", "new", "Ada", "--role", "read"}).status, kBadUsage);
+  const Result named = Run({"token", "new", "Ada", "--role", "read"});
+  EXPECT_EQ(named.status, kBadUsage);
+  EXPECT_THAT(named.err, StartsWith("derin: NAME: got 'Ada', wanted [a-z]"));
   EXPECT_EQ(Run({"token", "new", "local", "--role", "read"}).status, kBadUsage);
   EXPECT_EQ(Run({"token", "new", "ada", "--role", "root"}).status, kBadUsage);
   EXPECT_EQ(Run({"token", "new", "ada", "--role", "read", "--max-jobs", "-1"}).status, kBadUsage);
-  EXPECT_EQ(Run({"token", "new", "ada", "--role", "read", "--days", "soon"}).status, kBadUsage);
+  for (const char* days : {"soon", "-1", "0", "36501", "99999999999"}) {
+    EXPECT_EQ(Run({"token", "new", "ada", "--role", "read", "--days", days}).status, kBadUsage);
+  }
 }
 
 }  // namespace

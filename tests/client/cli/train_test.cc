@@ -230,6 +230,7 @@ TEST_F(TrainCommand, SendsTheTextToDrawTheLabelsAndThePriority) {
   EXPECT_TRUE(spec.config().tied_head());
   EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--sample-tokens", "7"}).status,
             kBadUsage);
+  EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--sample", ""}).status, kBadUsage);
   EXPECT_EQ(Run({"train", "--corpus", "a", "--model", "b", "--label", "team"}).status, kBadUsage);
 }
 

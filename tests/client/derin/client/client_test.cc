@@ -91,6 +91,22 @@ TEST(Client, GivesUpOnACallThatTakesTooLong) {
   EXPECT_THAT(Message(info.status()), HasSubstr(server.address() + " did not answer in time"));
 }
 
+// It computes what the session's last call did.
+TEST(Client, GivesARewindTheTimeThatItTakes) {
+  FakeServer server;
+  server.answers().rewind_session = [](const v1::RewindSessionRequest& request, auto& session) {
+    session.set_position(request.position());
+    return grpc::Status::OK;
+  };
+  auto client =
+      Client::Connect({.address = server.address(), .call_timeout = absl::ZeroDuration()});
+  ASSERT_TRUE(client.ok());
+  EXPECT_TRUE(absl::IsDeadlineExceeded((*client)->GetServerInfo().status()));
+  const auto session = (*client)->RewindSession("sessions/s", 40);
+  ASSERT_TRUE(session.ok()) << session.status();
+  EXPECT_EQ(session->position, 40);
+}
+
 TEST(Client, ReadsTheServersFigures) {
   FakeServer server;
   server.answers().get_server_info = [](const auto&, v1::ServerInfo& info) {

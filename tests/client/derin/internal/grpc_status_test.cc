@@ -38,8 +38,15 @@ TEST(GrpcStatus, SaysWhatToDoWhenThereIsNoConnection) {
                kAddress);
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(Message(status),
-            "nothing answers at 10.0.0.1:50051 (refused): is derind running? start it with: "
-            "derind --listen 10.0.0.1:50051");
+            "nothing answers at 10.0.0.1:50051 (refused): is derind running there?");
+}
+
+TEST(GrpcStatus, SaysHowToStartAServerOnThisMachine) {
+  for (const std::string here : {"127.0.0.1:50051", "localhost:1", "[::1]:1", "unix:/run/derin"}) {
+    EXPECT_EQ(Message(Unreachable(here, "")),
+              "nothing answers at " + here +
+                  ": is derind running? start it with: derind --listen " + here);
+  }
 }
 
 // A server that stops is UNAVAILABLE too, and says so itself.
