@@ -458,14 +458,13 @@ std::vector<SessionArchive::Key> SessionArchive::Expired(absl::Time now, size_t 
 absl::StatusOr<bool> SessionArchive::Compact() {
   const bool full = log_->file_bytes() > options_.disk_bytes;
   const uint32_t segment = log_->NextToCopy(full ? kGarbageShareWhenFull : kGarbageShare);
-  if (segment == 0) return false;
+  if (segment == 0) return log_->RemoveDropped();
   absl::Status status;
   absl::Status visited = log_->Visit(
       segment, [&](const RecordPlace& place, SegmentLog::Kind kind, std::string_view header) {
         if (status.ok()) status = Move(place, kind, header);
       });
   if (status.ok()) status = visited;
-  if (status.ok()) status = log_->Sync(segment);
   if (status.ok()) status = log_->Drop(segment);
   if (!status.ok()) return status;
   return true;

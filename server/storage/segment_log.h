@@ -55,10 +55,10 @@ class SegmentLog {
       ABSL_LOCKS_EXCLUDED(syncing_, mutex_);
   // Has no place: nothing reads it, and it is never Released.
   absl::Status AppendTombstone(std::string_view header) ABSL_LOCKS_EXCLUDED(syncing_, mutex_);
-  // All that was appended before survives a loss of power when it returns, but what is in the
-  // segment `leaving`, which is to be Dropped. Once a segment could not be synced the system may
-  // have forgotten what was in it, so every Sync fails until it is Dropped.
-  absl::Status Sync(uint32_t leaving = 0) ABSL_LOCKS_EXCLUDED(syncing_, mutex_);
+  // All that was appended before survives a loss of power when it returns. Once a segment could not
+  // be synced the system may have forgotten what was in it, so every Sync fails until it is
+  // Dropped.
+  absl::Status Sync() ABSL_LOCKS_EXCLUDED(syncing_, mutex_);
 
   struct Record {
     std::string header, body;
@@ -71,17 +71,22 @@ class SegmentLog {
 
   // The sealed segment that its owner is to copy and Drop, 0 when there is none: one that could not
   // be synced, else, of those of which at least `share` (0..1] is garbage, the one with the most
-  // bytes of it. Tombstones count as garbage in the oldest segment only, where nothing is left that
-  // they speak of. One that Visit has found damaged is none of them.
+  // bytes of it, unless one that was Dropped is still there: a copy more would not help. Tombstones
+  // count as garbage in the oldest segment only, where nothing is left that they speak of. One that
+  // Visit has found damaged is none of them.
   uint32_t NextToCopy(double share) const ABSL_LOCKS_EXCLUDED(mutex_);
   bool IsOldest(uint32_t segment) const ABSL_LOCKS_EXCLUDED(mutex_);
   // Shows every record of a sealed segment, with no lock held. DATA_LOSS, reason SEGMENT_DAMAGED,
   // when there are fewer than there were: do not Drop it then, for they can still be Read one by
   // one. FAILED_PRECONDITION, reason SEGMENT_NOT_SEALED, for what is no sealed segment.
   absl::Status Visit(uint32_t segment, const Visitor& visit) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Removes a sealed segment and its index for good. Its owner has copied what it needs and called
-  // Sync, with this one `leaving`. FAILED_PRECONDITION as Visit.
+  // A sealed segment is no longer needed: its owner has copied what it needs of it. It goes for
+  // good as RemoveDropped says. FAILED_PRECONDITION as Visit.
   absl::Status Drop(uint32_t segment) ABSL_LOCKS_EXCLUDED(syncing_, mutex_);
+  // Removes the segments that were Dropped, and their indexes, once all that others have survives a
+  // loss of power. While one that could not be synced is to be copied yet, does nothing: it may
+  // have copies from them. False when it removed none.
+  absl::StatusOr<bool> RemoveDropped() ABSL_LOCKS_EXCLUDED(syncing_, mutex_);
 
   int64_t file_bytes() const ABSL_LOCKS_EXCLUDED(mutex_);    // of all segments
   int64_t needed_bytes() const ABSL_LOCKS_EXCLUDED(mutex_);  // of records that were not released
@@ -97,8 +102,10 @@ class SegmentLog {
     int64_t tombstones = 0;
     bool whole = true;         // its start can be read, and nothing stands behind its records
     bool synced = false;       // to its last byte
+    bool ever_synced = false;  // some of it may survive a loss of power
     absl::Status sync_failed;  // OK unless it once could not be synced
     bool must_stay = false;    // not all of it can be copied
+    bool dropped = false;      // goes when the rest is synced
   };
 
   SegmentLog(std::filesystem::path folder, const SegmentLogOptions& options)
@@ -128,6 +135,10 @@ class SegmentLog {
   std::string ReadIndex(uint32_t number) const;  // empty when there is none
   void StoreIndex(uint32_t number, uint64_t bytes, std::string_view entries) const;
   absl::Status SyncSegment(uint32_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(syncing_)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status SyncUndropped() ABSL_EXCLUSIVE_LOCKS_REQUIRED(syncing_) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status SyncNames() ABSL_EXCLUSIVE_LOCKS_REQUIRED(syncing_) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Remove(uint32_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(syncing_)
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<Segment> Sealed(uint32_t number) const ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/status/error.h"
+#include "tests/server/storage/disk_syncs.h"
 #include "tests/server/storage/full_disk.h"
 #include "tests/temporary_folder.h"
 
@@ -51,6 +52,16 @@ class SessionArchiveTest : public testing::Test {
     std::vector<int64_t> positions;
     for (const auto& one : archive_->AllOf({"local", name})) positions.push_back(one.position);
     return positions;
+  }
+
+  // A round of the housekeeper's.
+  absl::Status CompactAll() {
+    for (int i = 0; i < 100; ++i) {
+      const auto more = archive_->Compact();
+      if (!more.ok()) return more.status();
+      if (!*more) return absl::OkStatus();
+    }
+    return absl::InternalError("there is always more to compact");
   }
 
   absl::Time now_ = absl::UnixEpoch() + absl::Hours(1);
@@ -195,6 +206,61 @@ TEST_F(SessionArchiveTest, GivesDiskBackThatNobodyNeeds) {
     }
     Open();
   }
+}
+
+TEST_F(SessionArchiveTest, SyncsAgainAfterADiskThatFailedTwiceHasRecovered) {
+  SessionImage image = Make("a", {3});
+  {
+    const FailingSyncs failing;
+    for (const int64_t position : {7, 9}) {
+      EXPECT_FALSE(archive_->Sync().ok());
+      Call(image, position);
+    }
+    EXPECT_FALSE(archive_->Sync().ok());
+    EXPECT_FALSE(CompactAll().ok());
+  }
+  EXPECT_TRUE(CompactAll().ok());
+  EXPECT_TRUE(archive_->Sync().ok());
+  Open();
+  EXPECT_THAT(Positions("a"), ElementsAre(0, 3, 7, 9));
+}
+
+TEST_F(SessionArchiveTest, ADiskThatFailsForLongIsNotFilled) {
+  Make("a", {3});
+  ASSERT_TRUE(archive_->Sync().ok());
+  SessionImage image = Make("b", {3});
+  Make("c", {3});
+  archive_->Remove({"local", "c"});
+  const auto bytes = [&] {
+    uintmax_t sum = 0;
+    for (const std::string& name : NamesIn(folder_.path() / "sessions")) {
+      sum += std::filesystem::file_size(folder_.path() / "sessions" / name);
+    }
+    return sum;
+  };
+  {
+    const FailingSyncs failing;
+    EXPECT_FALSE(archive_->Sync().ok());
+    EXPECT_FALSE(CompactAll().ok());
+    const uintmax_t before = bytes();
+    for (int round = 0; round < 10; ++round) {
+      EXPECT_FALSE(archive_->Sync().ok());
+      EXPECT_FALSE(CompactAll().ok());
+    }
+    EXPECT_EQ(bytes(), before);
+    for (int64_t position = 4; position < 24; ++position) {
+      Call(image, position);
+      EXPECT_FALSE(archive_->Sync().ok());
+    }
+    EXPECT_THAT(NamesIn(folder_.path() / "sessions"), SizeIs(testing::Le(3)));
+  }
+  EXPECT_TRUE(CompactAll().ok());
+  EXPECT_TRUE(archive_->Sync().ok());
+  EXPECT_THAT(NamesIn(folder_.path() / "sessions"), SizeIs(1));
+  Open();
+  EXPECT_THAT(Positions("a"), ElementsAre(0, 3));
+  EXPECT_EQ(Positions("b").back(), 23);
+  EXPECT_EQ(archive_->NewestSequence({"local", "c"}), 0);
 }
 
 TEST_F(SessionArchiveTest, OpensNoMoreWhenTheDiskHasItsShare) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/status/error.h"
 #include "server/storage/crc32.h"
+#include "tests/server/storage/disk_syncs.h"
 #include "tests/server/storage/full_disk.h"
 #include "tests/temporary_folder.h"
 
@@ -17,6 +18,7 @@ namespace derin::server {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -724,11 +726,48 @@ TEST_F(SegmentLogTest, ASegmentThatCannotBeSyncedFailsEverySyncUntilItIsDropped)
   EXPECT_EQ(Append("h1", "b1").segment, 2);
   EXPECT_EQ(log_->Sync(), first);
   EXPECT_EQ(log_->NextToCopy(1), 1) << "its records want another place";
-  EXPECT_TRUE(log_->Sync(1).ok());
   EXPECT_TRUE(log_->Drop(1).ok());
   EXPECT_TRUE(log_->Sync().ok());
   Open();
   EXPECT_THAT(shown_, ElementsAre("h1"));
+}
+
+TEST_F(SegmentLogTest, WhatWasDroppedStaysUntilItsCopiesAreSynced) {
+  Open(1);
+  log_->Release(Append("h0", "b0"));
+  Append("h1", "b1");
+  Open();
+  log_->Release(places_[0]);
+  Append("h2", "b2");  // a copy, say
+  ASSERT_EQ(log_->NextToCopy(1), 1);
+  {
+    const FailingSyncs failing;
+    EXPECT_THAT(std::string(log_->Drop(1).message()), HasSubstr("cannot sync"));
+  }
+  EXPECT_EQ(log_->NextToCopy(1), 3) << "the copy wants another place";
+  EXPECT_FALSE(*log_->RemoveDropped());
+  Append("h2", "b2");
+  EXPECT_THAT(NamesIn(path_), AllOf(Contains(kFirst), Contains("0000000003.segment")));
+  EXPECT_TRUE(log_->Drop(3).ok());
+  EXPECT_THAT(NamesIn(path_), UnorderedElementsAre(kSecond, kSecondIndex, "0000000004.segment"));
+  EXPECT_FALSE(*log_->RemoveDropped());
+  Open();
+  EXPECT_THAT(shown_, ElementsAre("h1", "h2"));
+}
+
+TEST_F(SegmentLogTest, WhatWasDroppedButCouldNotBeRemovedGoesLater) {
+  Open(1);
+  log_->Release(Append("h0", "b0"));
+  log_->Release(Append("h1", "b1"));
+  std::filesystem::remove(File(kFirstIndex));
+  std::filesystem::create_directories(File(kFirstIndex) / "in the way");
+  EXPECT_FALSE(log_->Drop(1).ok());
+  EXPECT_EQ(log_->NextToCopy(1), 0) << "a copy of the second would have to wait, too";
+  std::filesystem::remove(File(kFirstIndex) / "in the way");
+  EXPECT_TRUE(*log_->RemoveDropped());
+  EXPECT_FALSE(*log_->RemoveDropped());
+  EXPECT_THAT(NamesIn(path_), UnorderedElementsAre(kSecond, kSecondIndex));
+  EXPECT_EQ(log_->NextToCopy(1), 2);
 }
 
 TEST_F(SegmentLogTest, ThreadsAppendReadSyncAndDropAtOnce) {
