@@ -116,6 +116,7 @@ class SessionArchive {
     RecordPlace place;  // segment 0: not on disk
     Record in_memory;   // null: only on disk
   };
+  static bool OnDisk(const Image& image) { return image.place.segment != 0; }
   // How many sessions each version has; those without are few, and stay.
   using Versions = std::map<std::string, int64_t, std::less<>>;
   struct Entry {

@@ -109,6 +109,31 @@ TEST_F(SessionArchiveTest, KnowsNothingOfOthersOrWhatWasRemoved) {
   EXPECT_EQ(archive_->counts().sessions, 0);
 }
 
+TEST_F(SessionArchiveTest, KeepsOnlyWhatItNeedsWhileTheDiskIsFull) {
+  SessionImage image = Make("a", {3, 7});
+  const auto fail = [&](int64_t position) {
+    image.last = LastCall{.start_sequence = image.sequence, .start_position = image.state.position};
+    image.state.position = position;
+    EXPECT_EQ(ErrorReason(archive_->Put(image)), "SESSION_NOT_SAVED");
+  };
+  int64_t bytes = 0;
+  {
+    const FullDisk full(0);
+    fail(8);
+    fail(9);
+    bytes = archive_->counts().host_bytes;
+    for (int64_t position = 10; position < 500; ++position) fail(position);
+  }
+  // What a restart would begin with, and the last call's start and end.
+  EXPECT_THAT(Positions("a"), ElementsAre(0, 3, 7, 498, 499));
+  EXPECT_EQ(archive_->At({"local", "a"}, image.last->start_sequence)->state.position, 498);
+  EXPECT_LT(archive_->counts().host_bytes, bytes + 100);
+  Call(image, 500);
+  EXPECT_THAT(Positions("a"), ElementsAre(0, 3, 7, 499, 500));
+  Open();
+  EXPECT_THAT(Positions("a"), ElementsAre(0, 3, 7, 500));
+}
+
 TEST_F(SessionArchiveTest, ACallMadeAgainReplacesWhatItLeftBefore) {
   SessionImage image = Make("a", {3, 7});
   image.state.position = 5;  // of the same last call
