@@ -465,6 +465,7 @@ std::vector<SessionArchive::Key> SessionArchive::Expired(absl::Time now, size_t 
 }
 
 absl::StatusOr<bool> SessionArchive::Compact() {
+  log_->IndexSealed();
   const bool full = log_->file_bytes() > options_.disk_bytes;
   const uint32_t segment = log_->NextToCopy(full ? kGarbageShareWhenFull : kGarbageShare);
   if (segment == 0) return log_->RemoveDropped();

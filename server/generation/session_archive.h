@@ -95,8 +95,8 @@ class SessionArchive {
 
   // All images that were kept before outlive a loss of power when it returns.
   absl::Status Sync() { return log_->Sync(); }
-  // Copies what is needed out of one segment that is mostly garbage, and removes it. False when
-  // there is none.
+  // Syncs and indexes what was written since (see SegmentLog::IndexSealed); copies what is needed
+  // out of one segment that is mostly garbage, and removes it. False when there is none.
   absl::StatusOr<bool> Compact() ABSL_LOCKS_EXCLUDED(mutex_);
 
   struct Counts {

@@ -49,6 +49,8 @@ absl::StatusOr<std::unique_ptr<SegmentLog>> SegmentLog::Open(std::filesystem::pa
   return log;
 }
 
+SegmentLog::~SegmentLog() { IndexSealed(); }
+
 absl::Status SegmentLog::OpenFiles() {
   const absl::StatusOr<SegmentNumbers> there = ListSegments(folder_);
   if (!there.ok()) return there.status();
@@ -175,24 +177,17 @@ absl::StatusOr<RecordPlace> SegmentLog::Write(Kind kind, std::string_view header
                                    header.size(), body.size(), kLongestHeader, kLongestBody));
   }
   const std::string record = EncodeRecord(kind, header, body);
-  absl::StatusOr<RecordPlace> place;
-  uint32_t sealed = 0;
-  std::string entries;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (absl::Status begun = BeginSegment(); !begun.ok()) return begun;
-    Segment& segment = segments_.at(last_);
-    place = WriteToLast(segment, record);
-    if (place.ok()) {
-      Count(segment, *place, kind);
-      entries_.append(record, 0, kFrameBytes + header.size());
-    }
-    if (segment.bytes >= segment_bytes_ || !segment.whole) {
-      sealed = std::exchange(last_, 0);
-      entries = std::exchange(entries_, {});
-    }
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status begun = BeginSegment(); !begun.ok()) return begun;
+  Segment& segment = segments_.at(last_);
+  absl::StatusOr<RecordPlace> place = WriteToLast(segment, record);
+  if (place.ok()) {
+    Count(segment, *place, kind);
+    entries_.append(record, 0, kFrameBytes + header.size());
   }
-  if (sealed != 0) WriteIndex(sealed, entries);
+  if (segment.bytes >= segment_bytes_ || !segment.whole) {
+    sealed_entries_[std::exchange(last_, 0)] = std::exchange(entries_, {});
+  }
   return place;
 }
 
@@ -224,18 +219,35 @@ absl::StatusOr<RecordPlace> SegmentLog::WriteToLast(Segment& segment, std::strin
                      .bytes = static_cast<uint32_t>(record.size())};
 }
 
-void SegmentLog::WriteIndex(uint32_t number, std::string_view entries) {
-  absl::MutexLock syncing(&syncing_);
+void SegmentLog::IndexSealed() {
+  absl::Status written;
+  while (written.ok()) {
+    // Once for each, so that others may sync in between.
+    absl::MutexLock syncing(&syncing_);
+    std::pair<uint32_t, std::string> sealed;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (sealed_entries_.empty()) return;
+      const auto first = sealed_entries_.begin();
+      sealed = {first->first, std::move(first->second)};
+      sealed_entries_.erase(first);
+    }
+    written = WriteIndex(sealed.first, sealed.second);
+  }
+}
+
+absl::Status SegmentLog::WriteIndex(uint32_t number, std::string_view entries) {
   // Synced first: an index never speaks of what a loss of power can take.
-  if (!SyncSegment(number).ok()) return;
+  if (absl::Status synced = SyncSegment(number); !synced.ok()) return synced;
   uint64_t bytes = 0;
   {
     absl::MutexLock lock(&mutex_);
     const auto segment = segments_.find(number);
-    if (segment == segments_.end() || segment->second.bytes == 0) return;
+    if (segment == segments_.end() || segment->second.bytes == 0) return absl::OkStatus();
     bytes = segment->second.bytes;
   }
   StoreIndex(number, bytes, entries);
+  return absl::OkStatus();
 }
 
 std::string SegmentLog::ReadIndex(uint32_t number) const {

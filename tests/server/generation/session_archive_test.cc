@@ -1,6 +1,8 @@
 #include "server/generation/session_archive.h"
 
+#include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -286,6 +288,32 @@ TEST_F(SessionArchiveTest, ADiskThatFailsForLongIsNotFilled) {
   EXPECT_THAT(Positions("a"), ElementsAre(0, 3));
   EXPECT_EQ(Positions("b").back(), 23);
   EXPECT_EQ(archive_->NewestSequence({"local", "c"}), 0);
+}
+
+TEST_F(SessionArchiveTest, NobodyWaitsForTheDiskButWhoSyncs) {
+  options_.segment_bytes = 2000;
+  Open();
+  SessionImage image = Make("a", {3});
+  Make("b", {4});
+  const std::vector<std::function<void()>> syncs = {
+      [this] { EXPECT_TRUE(archive_->Sync().ok()); },
+      [this] { EXPECT_TRUE(archive_->Compact().ok()); }};
+  for (const auto& sync : syncs) {
+    std::thread syncing;
+    {
+      const StalledSyncs stalled;
+      syncing = std::thread(sync);
+      stalled.AwaitOne();
+      const int64_t begin = image.state.position;
+      for (int64_t i = 1; i <= 50; ++i) Call(image, begin + i);  // some segments full
+      EXPECT_TRUE(archive_->Newest({"local", "b"}).ok());
+      EXPECT_EQ(archive_->counts().sessions, 2);
+    }
+    syncing.join();
+  }
+  EXPECT_TRUE(CompactAll().ok());
+  Open();
+  EXPECT_EQ(Positions("a").back(), 103);
 }
 
 TEST_F(SessionArchiveTest, OpensNoMoreWhenTheDiskHasItsShare) {
