@@ -211,17 +211,18 @@ absl::Status SessionArchive::Add(Entries::iterator entry, SessionImage& image) {
     if (place.ok()) {
       kept.place = *place;
     } else {
-      // Until it can be written, a restart begins with what there was.
       status = NotSaved(image, place.status());
-      images.insert(images.end(), std::make_move_iterator(needless.begin()),
+      // Until it can be written, a restart begins with what there was on disk.
+      const auto on_disk = std::partition(needless.begin(), needless.end(), std::not_fn(OnDisk));
+      images.insert(images.end(), std::make_move_iterator(on_disk),
                     std::make_move_iterator(needless.end()));
+      needless.erase(on_disk, needless.end());
       std::sort(images.begin(), images.end(),
                 [](const Image& a, const Image& b) { return a.sequence < b.sequence; });
-      needless.clear();
     }
     // Of a session that is on disk only the newest image is in memory, too.
     for (Image& one : images) {
-      if (one.place.segment == 0 || one.in_memory == nullptr) continue;
+      if (!OnDisk(one) || one.in_memory == nullptr) continue;
       host_bytes_ -= BytesOf(*one.in_memory);
       one.in_memory = nullptr;
     }
@@ -245,7 +246,15 @@ std::vector<SessionArchive::Image> SessionArchive::TakeNeedless(Entry& entry,
     needless.push_back(std::move(images.back()));
     images.pop_back();
   }
-  // Beside the start only what is on disk is worth its place, while there is some.
+  // Beside the start only what is on disk is worth its place, while there is some. Of a session
+  // that outlives the process the rest is there because the disk was full, and would be for each
+  // call.
+  if (!images.empty()) {
+    const auto on_disk =
+        std::stable_partition(images.begin(), std::prev(images.end()), std::not_fn(OnDisk));
+    std::move(images.begin(), on_disk, std::back_inserter(needless));
+    images.erase(images.begin(), on_disk);
+  }
   const bool has_room = entry.lasting && log_->needed_bytes() < options_.disk_bytes;
   while (images.size() > (has_room ? 1 + kMostOlderImages : 1)) {
     std::vector<int64_t> positions;
@@ -259,7 +268,7 @@ std::vector<SessionArchive::Image> SessionArchive::TakeNeedless(Entry& entry,
 }
 
 void SessionArchive::Release(Image& image) {
-  if (image.place.segment != 0) log_->Release(image.place);
+  if (OnDisk(image)) log_->Release(image.place);
   if (image.in_memory != nullptr) host_bytes_ -= BytesOf(*image.in_memory);
 }
 
@@ -307,7 +316,7 @@ void SessionArchive::MakeRoomInMemory() {
 bool SessionArchive::MoveToDisk(Entry& entry) {
   for (Image& image : entry.images) {
     if (image.in_memory == nullptr) continue;
-    if (image.place.segment == 0) {
+    if (!OnDisk(image)) {
       const auto place = log_->Append(image.in_memory->header, image.in_memory->body);
       if (!place.ok()) return false;
       image.place = *place;
@@ -456,16 +465,16 @@ std::vector<SessionArchive::Key> SessionArchive::Expired(absl::Time now, size_t 
 }
 
 absl::StatusOr<bool> SessionArchive::Compact() {
+  log_->IndexSealed();
   const bool full = log_->file_bytes() > options_.disk_bytes;
   const uint32_t segment = log_->NextToCopy(full ? kGarbageShareWhenFull : kGarbageShare);
-  if (segment == 0) return false;
+  if (segment == 0) return log_->RemoveDropped();
   absl::Status status;
   absl::Status visited = log_->Visit(
       segment, [&](const RecordPlace& place, SegmentLog::Kind kind, std::string_view header) {
         if (status.ok()) status = Move(place, kind, header);
       });
   if (status.ok()) status = visited;
-  if (status.ok()) status = log_->Sync(segment);
   if (status.ok()) status = log_->Drop(segment);
   if (!status.ok()) return status;
   return true;

@@ -95,8 +95,8 @@ class SessionArchive {
 
   // All images that were kept before outlive a loss of power when it returns.
   absl::Status Sync() { return log_->Sync(); }
-  // Copies what is needed out of one segment that is mostly garbage, and removes it. False when
-  // there is none.
+  // Syncs and indexes what was written since (see SegmentLog::IndexSealed); copies what is needed
+  // out of one segment that is mostly garbage, and removes it. False when there is none.
   absl::StatusOr<bool> Compact() ABSL_LOCKS_EXCLUDED(mutex_);
 
   struct Counts {
@@ -116,6 +116,7 @@ class SessionArchive {
     RecordPlace place;  // segment 0: not on disk
     Record in_memory;   // null: only on disk
   };
+  static bool OnDisk(const Image& image) { return image.place.segment != 0; }
   // How many sessions each version has; those without are few, and stay.
   using Versions = std::map<std::string, int64_t, std::less<>>;
   struct Entry {

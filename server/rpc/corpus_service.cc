@@ -17,22 +17,21 @@ namespace derin::server {
 grpc::ServerReadReactor<v1::UploadCorpusRequest>* CorpusService::UploadCorpus(
     grpc::CallbackServerContext* context, v1::Corpus* response) {
   using Reactor = UploadReactor<v1::UploadCorpusRequest, v1::Corpus, CorpusUpload>;
-  return new Reactor(admission_, *context, "CorpusService/UploadCorpus", *response,
-                     {.begin =
-                          [this](const v1::UploadCorpusRequest& first, std::string_view caller) {
-                            return CorpusUpload::Begin(first.header(), blobs_, max_corpus_bytes_,
-                                                       uploads_, caller);
-                          },
-                      .finish =
-                          [this](CorpusUpload& upload, const ByteQuota& quota) {
-                            return upload.Finish(store_, absl::Now(), quota);
-                          },
-                      .stored_bytes = [this](const CorpusUpload& upload,
-                                             std::string_view caller) -> absl::StatusOr<int64_t> {
-                        absl::StatusOr<int64_t> stored = store_.StoredBytes(caller);
-                        if (stored.ok()) *stored -= upload.bytes_before();
-                        return stored;
-                      }});
+  return new Reactor(
+      admission_, *context, "CorpusService/UploadCorpus", *response,
+      {.begin =
+           [this](const v1::UploadCorpusRequest& first, const ByteQuota& quota) {
+             return CorpusUpload::Begin(first.header(), blobs_, max_corpus_bytes_, uploads_, quota);
+           },
+       .finish = [this](
+                     CorpusUpload& upload,
+                     const ByteQuota& quota) { return upload.Finish(store_, absl::Now(), quota); },
+       .stored_bytes = [this](const CorpusUpload& upload,
+                              std::string_view caller) -> absl::StatusOr<int64_t> {
+         absl::StatusOr<int64_t> stored = store_.StoredBytes(caller);
+         if (stored.ok()) *stored -= upload.bytes_before();
+         return stored;
+       }});
 }
 
 grpc::ServerUnaryReactor* CorpusService::GetCorpusUpload(grpc::CallbackServerContext* context,

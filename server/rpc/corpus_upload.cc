@@ -22,7 +22,7 @@ constexpr size_t kLongestName = 200;
 
 absl::StatusOr<CorpusUpload> CorpusUpload::Begin(const v1::UploadCorpusHeader& header,
                                                  BlobStore& blobs, int64_t max_bytes,
-                                                 UploadStore& uploads, std::string_view owner) {
+                                                 UploadStore& uploads, const ByteQuota& quota) {
   absl::StatusOr<CorpusUpload> upload = Begin(header, blobs, max_bytes);
   if (!upload.ok()) return upload;
   if (header.upload_id().empty()) {
@@ -30,7 +30,7 @@ absl::StatusOr<CorpusUpload> CorpusUpload::Begin(const v1::UploadCorpusHeader& h
     return InvalidField("header.offset", absl::StrFormat("got %d, wanted 0 without a %s",
                                                          header.offset(), "header.upload_id"));
   }
-  absl::StatusOr<std::unique_ptr<UploadLease>> lease = uploads.Begin(owner, header);
+  absl::StatusOr<std::unique_ptr<UploadLease>> lease = uploads.Begin(quota, header);
   if (!lease.ok()) return lease.status();
   if (!(*lease)->corpus().has_value()) {
     const absl::Status gone_on = upload->GoOnWith(**lease, header.offset());
@@ -79,7 +79,7 @@ absl::Status CorpusUpload::Append(std::string_view chunk) {
   if (lease_ == nullptr) return Take(chunk);
   if (lease_->corpus().has_value()) return absl::OkStatus();
   if (absl::Status status = Take(chunk); !status.ok()) return EndLeaseOn(status);
-  return lease_->Append(chunk);
+  return EndLeaseOn(lease_->Append(chunk));
 }
 
 absl::Status CorpusUpload::EndLeaseOn(absl::Status status) {

@@ -28,19 +28,19 @@ class CorpusUpload {
   // fault.
   static absl::StatusOr<CorpusUpload> Begin(const v1::UploadCorpusHeader& header, BlobStore& blobs,
                                             int64_t max_bytes);
-  // The same of one that can go on after a break: begins with what `uploads` have of it for `owner`
-  // before header.offset. Errors as UploadStore::Begin and UploadLease::GoOnAt.
+  // The same of one that can go on after a break: begins with what `uploads` have of it for the
+  // quota's owner before header.offset. Errors as UploadStore::Begin and UploadLease::GoOnAt.
   static absl::StatusOr<CorpusUpload> Begin(const v1::UploadCorpusHeader& header, BlobStore& blobs,
                                             int64_t max_bytes, UploadStore& uploads,
-                                            std::string_view owner);
+                                            const ByteQuota& quota);
 
   // What follows is of the document of this name. INVALID_ARGUMENT naming `document` when it cannot
   // be, or with reason EMPTY_TEXT when the one before has nothing.
   absl::Status StartDocument(std::string_view name);
 
   // The next bytes as sent. INVALID_ARGUMENT for a chunk above kMaxChunkBytes (naming the field),
-  // with reason CORPUS_TOO_LARGE, or NOT_UTF8 and the byte offset of the first fault. After an
-  // error the object is of no more use.
+  // with reason CORPUS_TOO_LARGE, or NOT_UTF8 and the byte offset of the first fault;
+  // RESOURCE_EXHAUSTED as UploadLease::Append. After an error the object is of no more use.
   absl::Status Append(std::string_view chunk);
 
   // The text is whole: stores it and answers with the corpus, that of an earlier upload of the same

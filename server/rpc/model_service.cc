@@ -60,7 +60,7 @@ grpc::ServerReadReactor<v1::ImportModelRequest>* ModelService::ImportModel(
   return new Reactor(
       admission_, *context, "ModelService/ImportModel", *response,
       {.begin =
-           [this](const v1::ImportModelRequest& first, std::string_view) {
+           [this](const v1::ImportModelRequest& first, const ByteQuota&) {
              return ModelImport::Begin(first.header(), blobs_, max_model_bytes_);
            },
        .finish = [this](

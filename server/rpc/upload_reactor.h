@@ -28,8 +28,8 @@ template <typename Request, typename Response, typename Upload>
 class UploadReactor final : public grpc::ServerReadReactor<Request> {
  public:
   struct Steps {
-    std::function<absl::StatusOr<Upload>(const Request& first, std::string_view caller)> begin;
     // `quota` is the caller's.
+    std::function<absl::StatusOr<Upload>(const Request& first, const ByteQuota& quota)> begin;
     std::function<absl::StatusOr<Response>(Upload& upload, const ByteQuota& quota)> finish;
     // What a caller has stored already, without `upload`.
     std::function<absl::StatusOr<int64_t>(const Upload& upload, std::string_view caller)>
@@ -76,7 +76,7 @@ class UploadReactor final : public grpc::ServerReadReactor<Request> {
     switch (request.part_case()) {
       case Request::kHeader: {
         if (upload_.has_value()) return InvalidField("header", "got a second one, wanted a chunk");
-        absl::StatusOr<Upload> upload = steps_.begin(request, quota_.owner);
+        absl::StatusOr<Upload> upload = steps_.begin(request, quota_);
         if (!upload.ok()) return upload.status();
         upload_.emplace(*std::move(upload));
         return CountStored();

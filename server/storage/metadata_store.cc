@@ -128,9 +128,15 @@ absl::StatusOr<StoredUpload> MetadataStore::GetUpload(std::string_view owner, st
   return corpus_upload_table::Get(*database_, owner, id);
 }
 
-absl::Status MetadataStore::PutUpload(const StoredUpload& upload) {
+absl::Status MetadataStore::PutUpload(const StoredUpload& upload, const ByteQuota& quota) {
   absl::MutexLock lock(&mutex_);
-  return corpus_upload_table::Put(*database_, upload);
+  return InTransaction(*database_, "store an upload", [&](Database& database) -> absl::Status {
+    // Those of its bytes that were stored already are no others.
+    absl::Status status = corpus_upload_table::Delete(database, upload.owner, upload.id);
+    if (status.ok()) status = CheckRoom(database, quota, upload.bytes);
+    if (status.ok()) status = corpus_upload_table::Put(database, upload);
+    return status;
+  });
 }
 
 absl::Status MetadataStore::DeleteUpload(std::string_view owner, std::string_view id) {

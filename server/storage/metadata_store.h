@@ -67,8 +67,8 @@ class MetadataStore {
 
   // NOT_FOUND, reason UPLOAD_NOT_FOUND.
   absl::StatusOr<StoredUpload> GetUpload(std::string_view owner, std::string_view id);
-  // In place of the one that was there.
-  absl::Status PutUpload(const StoredUpload& upload);
+  // In place of the one that was there. RESOURCE_EXHAUSTED as InsertCorpus.
+  absl::Status PutUpload(const StoredUpload& upload, const ByteQuota& quota = {});
   // OK also when there is none.
   absl::Status DeleteUpload(std::string_view owner, std::string_view id);
   // All of them, the longest untouched first.

@@ -18,7 +18,7 @@ namespace {
 constexpr int64_t kMostSegmentBytes = int64_t{2} << 30;
 
 // Removes what may be there.
-absl::Status Remove(const std::filesystem::path& path) {
+absl::Status RemoveFile(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::remove(path, error);
   if (!error) return absl::OkStatus();
@@ -49,6 +49,8 @@ absl::StatusOr<std::unique_ptr<SegmentLog>> SegmentLog::Open(std::filesystem::pa
   return log;
 }
 
+SegmentLog::~SegmentLog() { IndexSealed(); }
+
 absl::Status SegmentLog::OpenFiles() {
   const absl::StatusOr<SegmentNumbers> there = ListSegments(folder_);
   if (!there.ok()) return there.status();
@@ -59,7 +61,7 @@ absl::Status SegmentLog::OpenFiles() {
   // Or a later segment of that number would have it.
   for (const uint32_t number : there->indexes) {
     if (segments_.contains(number)) continue;
-    if (absl::Status removed = Remove(IndexPath(number)); !removed.ok()) return removed;
+    if (absl::Status removed = RemoveFile(IndexPath(number)); !removed.ok()) return removed;
   }
   return absl::OkStatus();
 }
@@ -69,7 +71,7 @@ absl::Status SegmentLog::OpenFile(uint32_t number) {
   if (!file.ok()) return file.status();
   const absl::StatusOr<uint64_t> bytes = (*file)->Size();
   if (!bytes.ok()) return bytes.status();
-  Segment segment = {.file = *std::move(file), .bytes = *bytes};
+  Segment segment = {.file = *std::move(file), .bytes = *bytes, .ever_synced = true};
   if (segment.bytes >= kSegmentStartBytes) {
     const absl::StatusOr<std::string> start = segment.file->ReadAt(0, kSegmentStartBytes);
     const std::optional<uint32_t> version = start.ok() ? VersionOf(*start) : std::nullopt;
@@ -150,7 +152,7 @@ absl::Status SegmentLog::GoOnIn(uint32_t number, std::string entries) {
   entries_ = std::move(entries);
   segments_.at(number).synced = segments_.at(number).bytes == 0;
   // One that cannot be used now could seem to be that of a later state.
-  return Remove(IndexPath(number));
+  return RemoveFile(IndexPath(number));
 }
 
 void SegmentLog::Count(Segment& segment, const RecordPlace& place, Kind kind) {
@@ -175,24 +177,17 @@ absl::StatusOr<RecordPlace> SegmentLog::Write(Kind kind, std::string_view header
                                    header.size(), body.size(), kLongestHeader, kLongestBody));
   }
   const std::string record = EncodeRecord(kind, header, body);
-  absl::StatusOr<RecordPlace> place;
-  uint32_t sealed = 0;
-  std::string entries;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (absl::Status begun = BeginSegment(); !begun.ok()) return begun;
-    Segment& segment = segments_.at(last_);
-    place = WriteToLast(segment, record);
-    if (place.ok()) {
-      Count(segment, *place, kind);
-      entries_.append(record, 0, kFrameBytes + header.size());
-    }
-    if (segment.bytes >= segment_bytes_ || !segment.whole) {
-      sealed = std::exchange(last_, 0);
-      entries = std::exchange(entries_, {});
-    }
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status begun = BeginSegment(); !begun.ok()) return begun;
+  Segment& segment = segments_.at(last_);
+  absl::StatusOr<RecordPlace> place = WriteToLast(segment, record);
+  if (place.ok()) {
+    Count(segment, *place, kind);
+    entries_.append(record, 0, kFrameBytes + header.size());
   }
-  if (sealed != 0) WriteIndex(sealed, entries);
+  if (segment.bytes >= segment_bytes_ || !segment.whole) {
+    sealed_entries_[std::exchange(last_, 0)] = std::exchange(entries_, {});
+  }
   return place;
 }
 
@@ -224,18 +219,35 @@ absl::StatusOr<RecordPlace> SegmentLog::WriteToLast(Segment& segment, std::strin
                      .bytes = static_cast<uint32_t>(record.size())};
 }
 
-void SegmentLog::WriteIndex(uint32_t number, std::string_view entries) {
-  absl::MutexLock syncing(&syncing_);
+void SegmentLog::IndexSealed() {
+  absl::Status written;
+  while (written.ok()) {
+    // Once for each, so that others may sync in between.
+    absl::MutexLock syncing(&syncing_);
+    std::pair<uint32_t, std::string> sealed;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (sealed_entries_.empty()) return;
+      const auto first = sealed_entries_.begin();
+      sealed = {first->first, std::move(first->second)};
+      sealed_entries_.erase(first);
+    }
+    written = WriteIndex(sealed.first, sealed.second);
+  }
+}
+
+absl::Status SegmentLog::WriteIndex(uint32_t number, std::string_view entries) {
   // Synced first: an index never speaks of what a loss of power can take.
-  if (!SyncSegment(number).ok()) return;
+  if (absl::Status synced = SyncSegment(number); !synced.ok()) return synced;
   uint64_t bytes = 0;
   {
     absl::MutexLock lock(&mutex_);
     const auto segment = segments_.find(number);
-    if (segment == segments_.end() || segment->second.bytes == 0) return;
+    if (segment == segments_.end() || segment->second.bytes == 0) return absl::OkStatus();
     bytes = segment->second.bytes;
   }
   StoreIndex(number, bytes, entries);
+  return absl::OkStatus();
 }
 
 std::string SegmentLog::ReadIndex(uint32_t number) const {
@@ -259,40 +271,53 @@ absl::Status SegmentLog::SyncSegment(uint32_t number) {
     file = segment->second.file;
   }
   absl::Status synced = file->Sync();
-  if (!synced.ok()) {
-    absl::MutexLock lock(&mutex_);
-    segments_.at(number).sync_failed = synced;  // still there: Drop waits for syncing_
-    if (last_ == number) {
-      last_ = 0;
-      entries_.clear();
-    }
+  absl::MutexLock lock(&mutex_);
+  Segment& segment = segments_.at(number);  // still there: RemoveDropped waits for syncing_
+  if (synced.ok()) {
+    segment.ever_synced = true;
+    return synced;
+  }
+  segment.sync_failed = synced;
+  if (last_ == number) {
+    last_ = 0;
+    entries_.clear();
   }
   return synced;
 }
 
-absl::Status SegmentLog::Sync(uint32_t leaving) {
+absl::Status SegmentLog::Sync() {
   absl::MutexLock syncing(&syncing_);
+  return SyncUndropped();
+}
+
+absl::Status SegmentLog::SyncUndropped() {
   std::vector<uint32_t> unsynced;
-  bool folder_synced = false;
   {
     absl::MutexLock lock(&mutex_);
     for (const auto& [number, segment] : segments_) {
-      const bool waits = !segment.synced || !segment.sync_failed.ok();
-      if (waits && number != leaving) unsynced.push_back(number);
+      if (segment.dropped) continue;
+      // To sync others, too, would only leave more of them that have to be copied.
+      if (!segment.sync_failed.ok()) return segment.sync_failed;
+      if (!segment.synced) unsynced.push_back(number);
     }
-    folder_synced = std::exchange(folder_synced_, true);
   }
-  absl::Status status;
-  for (const uint32_t number : unsynced) status.Update(SyncSegment(number));
-  if (!folder_synced) {
-    const absl::Status synced = SyncFolder(folder_);
-    if (!synced.ok()) {
-      absl::MutexLock lock(&mutex_);
-      folder_synced_ = false;
-    }
-    status.Update(synced);
+  for (const uint32_t number : unsynced) {
+    if (absl::Status synced = SyncSegment(number); !synced.ok()) return synced;
   }
-  return status;
+  return SyncNames();
+}
+
+absl::Status SegmentLog::SyncNames() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (std::exchange(folder_synced_, true)) return absl::OkStatus();
+  }
+  absl::Status synced = SyncFolder(folder_);
+  if (!synced.ok()) {
+    absl::MutexLock lock(&mutex_);
+    folder_synced_ = false;
+  }
+  return synced;
 }
 
 absl::StatusOr<SegmentLog::Record> SegmentLog::Read(const RecordPlace& place) const {
@@ -335,18 +360,20 @@ uint32_t SegmentLog::NextToCopy(double share) const {
   uint32_t found = 0;
   int64_t most = -1;
   bool oldest = true;
+  bool some_dropped = false;
   for (const auto& [number, segment] : segments_) {
     const int64_t kept = segment.needed + (std::exchange(oldest, false) ? 0 : segment.tombstones);
     const int64_t content =
         std::max<int64_t>(0, static_cast<int64_t>(segment.bytes) - kSegmentStartBytes);
     const int64_t garbage = content - kept;
-    if (number == last_ || segment.must_stay) continue;
+    some_dropped = some_dropped || segment.dropped;
+    if (number == last_ || segment.must_stay || segment.dropped) continue;
     if (!segment.sync_failed.ok()) return number;
     if (garbage <= most || garbage < share * content) continue;
     found = number;
     most = garbage;
   }
-  return found;
+  return some_dropped ? 0 : found;
 }
 
 bool SegmentLog::IsOldest(uint32_t segment) const {
@@ -392,16 +419,51 @@ absl::Status SegmentLog::Visit(uint32_t number, const Visitor& visit) {
 }
 
 absl::Status SegmentLog::Drop(uint32_t number) {
-  absl::MutexLock syncing(&syncing_);
   if (absl::Status sealed = Sealed(number).status(); !sealed.ok()) return sealed;
-  if (absl::Status removed = Remove(IndexPath(number)); !removed.ok()) return removed;
-  if (absl::Status removed = Remove(SegmentPath(number)); !removed.ok()) return removed;
   {
     absl::MutexLock lock(&mutex_);
-    segments_.erase(number);
+    if (const auto found = segments_.find(number); found != segments_.end()) {
+      found->second.dropped = true;
+    }
+  }
+  return RemoveDropped().status();
+}
+
+absl::StatusOr<bool> SegmentLog::RemoveDropped() {
+  absl::MutexLock syncing(&syncing_);
+  std::vector<uint32_t> lasting, never_synced;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [number, segment] : segments_) {
+      if (segment.dropped) {
+        (segment.ever_synced ? lasting : never_synced).push_back(number);
+      } else if (!segment.sync_failed.ok() && !segment.must_stay) {
+        return false;
+      }
+    }
+  }
+  if (lasting.empty() && never_synced.empty()) return false;
+  // What no loss of power would leave needs no copy that outlives one. While the disk fails, each
+  // round copies to a segment that fails in its turn, and these would fill it.
+  for (const uint32_t number : never_synced) {
+    if (absl::Status removed = Remove(number); !removed.ok()) return removed;
+  }
+  if (absl::Status synced = SyncUndropped(); !synced.ok()) return synced;
+  for (const uint32_t number : lasting) {
+    if (absl::Status removed = Remove(number); !removed.ok()) return removed;
   }
   // Or a loss of power could bring back records whose tombstones are dropped next.
-  return SyncFolder(folder_);
+  if (absl::Status synced = SyncNames(); !synced.ok()) return synced;
+  return true;
+}
+
+absl::Status SegmentLog::Remove(uint32_t number) {
+  if (absl::Status removed = RemoveFile(IndexPath(number)); !removed.ok()) return removed;
+  if (absl::Status removed = RemoveFile(SegmentPath(number)); !removed.ok()) return removed;
+  absl::MutexLock lock(&mutex_);
+  segments_.erase(number);
+  folder_synced_ = false;
+  return absl::OkStatus();
 }
 
 int64_t SegmentLog::file_bytes() const {

@@ -54,6 +54,8 @@ UploadLease::~UploadLease() {
   if (held_->over) return;
   if (absl::Status committed = Commit(store_, clock_, *held_); !committed.ok()) {
     spdlog::warn("Bytes of an upload that broke are lost: {}", std::string(committed.message()));
+    // Nobody counts them, so they must not wait for another call; that would cut them off, too.
+    held_->spool->CutTo(held_->stored.bytes, held_->stored.crc32).IgnoreError();
   }
 }
 
@@ -70,7 +72,7 @@ absl::Status UploadLease::Commit(MetadataStore& store, const WallClock& clock, H
   stored.bytes = held.spool->bytes();
   stored.crc32 = held.spool->crc32();
   stored.update_time = clock();
-  if (absl::Status put = store.PutUpload(stored); !put.ok()) return put;
+  if (absl::Status put = store.PutUpload(stored, held.quota); !put.ok()) return put;
   held.stored = std::move(stored);
   return absl::OkStatus();
 }
@@ -266,10 +268,10 @@ absl::StatusOr<StoredUpload> UploadStore::Insert(const Key& key,
 }
 
 absl::StatusOr<std::unique_ptr<UploadLease>> UploadStore::Begin(
-    std::string_view owner, const v1::UploadCorpusHeader& header) {
+    const ByteQuota& quota, const v1::UploadCorpusHeader& header) {
   if (absl::Status id = CheckUploadId(header.upload_id(), "header.upload_id"); !id.ok()) return id;
   if (const auto removed = RemoveAbandoned(); !removed.ok()) return removed.status();
-  const Key key(owner, header.upload_id());
+  const Key key(quota.owner, header.upload_id());
   absl::MutexLock lock(&mutex_);
   if (absl::Status taken = TakeOver(key); !taken.ok()) return taken;
   absl::StatusOr<StoredUpload> upload = Find(key.first, key.second);
@@ -296,6 +298,7 @@ absl::StatusOr<std::unique_ptr<UploadLease>> UploadStore::Begin(
       held->spool.emplace(*std::move(spool));
     }
     held->stored = *std::move(upload);
+    held->quota = quota;
   }
   held_[key] = held;
   return std::unique_ptr<UploadLease>(new UploadLease(store_, folder_, clock_, std::move(held)));

@@ -45,7 +45,8 @@ class UploadLease {
   absl::Status GoOnAt(int64_t offset, const UploadSpool::Sink& sink);
   // A document begins behind what was appended; committed with its bytes.
   absl::Status AppendDocument(std::string_view name);
-  // The next bytes; commits those of every 4 MiB.
+  // The next bytes; commits those of every 4 MiB. RESOURCE_EXHAUSTED, reason CALLER_BYTES_FULL,
+  // when they do not fit the quota beside all that the owner has stored by then.
   absl::Status Append(std::string_view bytes);
   // Stores what the upload became, as MetadataStore::InsertCorpus, and the upload as ended well.
   absl::StatusOr<v1::Corpus> Complete(const v1::Corpus& corpus, const ByteQuota& quota);
@@ -59,6 +60,7 @@ class UploadLease {
     bool over ABSL_GUARDED_BY(mutex) = false;  // taken over, completed or removed
     std::optional<UploadSpool> spool ABSL_GUARDED_BY(mutex);
     StoredUpload stored ABSL_GUARDED_BY(mutex);
+    ByteQuota quota ABSL_GUARDED_BY(mutex);
   };
 
   UploadLease(MetadataStore& store, std::filesystem::path folder, const WallClock& clock,
@@ -89,10 +91,10 @@ class UploadStore {
   // Before all else: forgets the uploads whose bytes are not there, and removes files of none.
   absl::Status Recover();
 
-  // A lease on the upload that `header` names, which begins if there is none. INVALID_ARGUMENT
-  // naming `header.upload_id`, when that is not one or of an upload with another header;
-  // RESOURCE_EXHAUSTED, reason UPLOADS_FULL.
-  absl::StatusOr<std::unique_ptr<UploadLease>> Begin(std::string_view owner,
+  // A lease on the upload of the quota's owner that `header` names, which begins if there is none.
+  // INVALID_ARGUMENT naming `header.upload_id`, when that is not one or of an upload with another
+  // header; RESOURCE_EXHAUSTED, reason UPLOADS_FULL.
+  absl::StatusOr<std::unique_ptr<UploadLease>> Begin(const ByteQuota& quota,
                                                      const v1::UploadCorpusHeader& header)
       ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -1,12 +1,15 @@
 #include "server/generation/session_archive.h"
 
+#include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/status/error.h"
+#include "tests/server/storage/disk_syncs.h"
 #include "tests/server/storage/full_disk.h"
 #include "tests/temporary_folder.h"
 
@@ -53,6 +56,16 @@ class SessionArchiveTest : public testing::Test {
     return positions;
   }
 
+  // A round of the housekeeper's.
+  absl::Status CompactAll() {
+    for (int i = 0; i < 100; ++i) {
+      const auto more = archive_->Compact();
+      if (!more.ok()) return more.status();
+      if (!*more) return absl::OkStatus();
+    }
+    return absl::InternalError("there is always more to compact");
+  }
+
   absl::Time now_ = absl::UnixEpoch() + absl::Hours(1);
   SessionArchiveOptions options_;
   const TemporaryFolder folder_;
@@ -96,6 +109,31 @@ TEST_F(SessionArchiveTest, KnowsNothingOfOthersOrWhatWasRemoved) {
   Open();
   EXPECT_EQ(archive_->NewestSequence({"local", "a"}), 0);
   EXPECT_EQ(archive_->counts().sessions, 0);
+}
+
+TEST_F(SessionArchiveTest, KeepsOnlyWhatItNeedsWhileTheDiskIsFull) {
+  SessionImage image = Make("a", {3, 7});
+  const auto fail = [&](int64_t position) {
+    image.last = LastCall{.start_sequence = image.sequence, .start_position = image.state.position};
+    image.state.position = position;
+    EXPECT_EQ(ErrorReason(archive_->Put(image)), "SESSION_NOT_SAVED");
+  };
+  int64_t bytes = 0;
+  {
+    const FullDisk full(0);
+    fail(8);
+    fail(9);
+    bytes = archive_->counts().host_bytes;
+    for (int64_t position = 10; position < 500; ++position) fail(position);
+  }
+  // What a restart would begin with, and the last call's start and end.
+  EXPECT_THAT(Positions("a"), ElementsAre(0, 3, 7, 498, 499));
+  EXPECT_EQ(archive_->At({"local", "a"}, image.last->start_sequence)->state.position, 498);
+  EXPECT_LT(archive_->counts().host_bytes, bytes + 100);
+  Call(image, 500);
+  EXPECT_THAT(Positions("a"), ElementsAre(0, 3, 7, 499, 500));
+  Open();
+  EXPECT_THAT(Positions("a"), ElementsAre(0, 3, 7, 500));
 }
 
 TEST_F(SessionArchiveTest, ACallMadeAgainReplacesWhatItLeftBefore) {
@@ -195,6 +233,87 @@ TEST_F(SessionArchiveTest, GivesDiskBackThatNobodyNeeds) {
     }
     Open();
   }
+}
+
+TEST_F(SessionArchiveTest, SyncsAgainAfterADiskThatFailedTwiceHasRecovered) {
+  SessionImage image = Make("a", {3});
+  {
+    const FailingSyncs failing;
+    for (const int64_t position : {7, 9}) {
+      EXPECT_FALSE(archive_->Sync().ok());
+      Call(image, position);
+    }
+    EXPECT_FALSE(archive_->Sync().ok());
+    EXPECT_FALSE(CompactAll().ok());
+  }
+  EXPECT_TRUE(CompactAll().ok());
+  EXPECT_TRUE(archive_->Sync().ok());
+  Open();
+  EXPECT_THAT(Positions("a"), ElementsAre(0, 3, 7, 9));
+}
+
+TEST_F(SessionArchiveTest, ADiskThatFailsForLongIsNotFilled) {
+  Make("a", {3});
+  ASSERT_TRUE(archive_->Sync().ok());
+  SessionImage image = Make("b", {3});
+  Make("c", {3});
+  archive_->Remove({"local", "c"});
+  const auto bytes = [&] {
+    uintmax_t sum = 0;
+    for (const std::string& name : NamesIn(folder_.path() / "sessions")) {
+      sum += std::filesystem::file_size(folder_.path() / "sessions" / name);
+    }
+    return sum;
+  };
+  {
+    const FailingSyncs failing;
+    EXPECT_FALSE(archive_->Sync().ok());
+    EXPECT_FALSE(CompactAll().ok());
+    const uintmax_t before = bytes();
+    for (int round = 0; round < 10; ++round) {
+      EXPECT_FALSE(archive_->Sync().ok());
+      EXPECT_FALSE(CompactAll().ok());
+    }
+    EXPECT_EQ(bytes(), before);
+    for (int64_t position = 4; position < 24; ++position) {
+      Call(image, position);
+      EXPECT_FALSE(archive_->Sync().ok());
+    }
+    EXPECT_THAT(NamesIn(folder_.path() / "sessions"), SizeIs(testing::Le(3)));
+  }
+  EXPECT_TRUE(CompactAll().ok());
+  EXPECT_TRUE(archive_->Sync().ok());
+  EXPECT_THAT(NamesIn(folder_.path() / "sessions"), SizeIs(1));
+  Open();
+  EXPECT_THAT(Positions("a"), ElementsAre(0, 3));
+  EXPECT_EQ(Positions("b").back(), 23);
+  EXPECT_EQ(archive_->NewestSequence({"local", "c"}), 0);
+}
+
+TEST_F(SessionArchiveTest, NobodyWaitsForTheDiskButWhoSyncs) {
+  options_.segment_bytes = 2000;
+  Open();
+  SessionImage image = Make("a", {3});
+  Make("b", {4});
+  const std::vector<std::function<void()>> syncs = {
+      [this] { EXPECT_TRUE(archive_->Sync().ok()); },
+      [this] { EXPECT_TRUE(archive_->Compact().ok()); }};
+  for (const auto& sync : syncs) {
+    std::thread syncing;
+    {
+      const StalledSyncs stalled;
+      syncing = std::thread(sync);
+      stalled.AwaitOne();
+      const int64_t begin = image.state.position;
+      for (int64_t i = 1; i <= 50; ++i) Call(image, begin + i);  // some segments full
+      EXPECT_TRUE(archive_->Newest({"local", "b"}).ok());
+      EXPECT_EQ(archive_->counts().sessions, 2);
+    }
+    syncing.join();
+  }
+  EXPECT_TRUE(CompactAll().ok());
+  Open();
+  EXPECT_EQ(Positions("a").back(), 103);
 }
 
 TEST_F(SessionArchiveTest, OpensNoMoreWhenTheDiskHasItsShare) {

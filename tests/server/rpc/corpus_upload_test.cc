@@ -73,9 +73,11 @@ class ResumedCorpusUploadTest : public CorpusUploadTest {
  protected:
   ResumedCorpusUploadTest() { header_.set_upload_id("u"); }
 
+  ByteQuota quota_{.owner = "ada"};
+
   absl::StatusOr<CorpusUpload> Begin(int64_t offset) {
     header_.set_offset(offset);
-    return CorpusUpload::Begin(header_, *blobs_, 1 << 20, *uploads_, "ada");
+    return CorpusUpload::Begin(header_, *blobs_, 1 << 20, *uploads_, quota_);
   }
   // One call that sends `text` behind `offset` and breaks.
   absl::Status Break(int64_t offset, std::string_view text) {
@@ -342,6 +344,23 @@ TEST_F(ResumedCorpusUploadTest, WhatIsRefusedForGoodIsGone) {
   EXPECT_EQ(ErrorReason(End(0, "text").status()), "CORPUS_EXISTS");
   EXPECT_EQ(Committed(), -1);
   EXPECT_TRUE(NamesIn(directory_->uploads()).empty());
+}
+
+TEST_F(ResumedCorpusUploadTest, WhatHasNoRoomIsRefusedAsItArrivesAndIsGone) {
+  quota_.max_bytes = 6 << 20;
+  const auto upload = [&](const std::string& id) {
+    header_.set_upload_id(id);
+    auto begun = CorpusUpload::Begin(header_, *blobs_, 5 << 20, *uploads_, quota_);
+    absl::Status status = begun.status();
+    for (int i = 0; i < 5 && status.ok(); ++i) {
+      status = begun->Append(std::string(kMaxChunkBytes, 'a'));
+    }
+    return status;
+  };
+  ASSERT_TRUE(upload("u").ok());
+  EXPECT_EQ(ErrorReason(upload("v")), "CALLER_BYTES_FULL");
+  EXPECT_TRUE(uploads_->Describe("ada", "u").ok());
+  EXPECT_TRUE(absl::IsNotFound(uploads_->Describe("ada", "v").status()));
 }
 
 TEST_F(ResumedCorpusUploadTest, AChunkOrAnOffsetAtFaultCostsNothing) {

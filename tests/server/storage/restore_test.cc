@@ -37,6 +37,7 @@ class RestoreTest : public ::testing::Test {
                                        [](const RecordPlace&, RecordKind, std::string_view) {});
     EXPECT_TRUE(log->Append("header", "body").ok());
     EXPECT_TRUE(log->Append("another", "body").ok());
+    log->IndexSealed();
     const auto report = WriteBackup(directory->path(), backup_, absl::UnixEpoch(), nullptr);
     EXPECT_TRUE(report.ok()) << report.status();
   }

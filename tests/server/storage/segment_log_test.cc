@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/status/error.h"
 #include "server/storage/crc32.h"
+#include "tests/server/storage/disk_syncs.h"
 #include "tests/server/storage/full_disk.h"
 #include "tests/temporary_folder.h"
 
@@ -17,9 +18,11 @@ namespace derin::server {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
 constexpr int64_t kLarge = int64_t{1} << 20;
@@ -134,6 +137,7 @@ TEST_F(SegmentLogTest, NothingIsThereBeforeSomethingIsAppended) {
 TEST_F(SegmentLogTest, ItsFilesAreForTheirOwnerOnly) {
   Open(1);
   Append("h", "b");
+  log_->IndexSealed();
   EXPECT_THAT(NamesIn(path_), UnorderedElementsAre(kFirst, kFirstIndex));
   for (const char* name : {kFirst, kFirstIndex}) {
     EXPECT_EQ(std::filesystem::status(File(name)).permissions(),
@@ -154,14 +158,30 @@ TEST_F(SegmentLogTest, GoesOnInTheLastSegmentAfterAStart) {
 TEST_F(SegmentLogTest, SealsASegmentThatHasReachedItsSize) {
   Open(16 + 2 * 28);
   EXPECT_EQ(Append("h0", "b0").segment, 1);
+  log_->IndexSealed();
   EXPECT_THAT(NamesIn(path_), UnorderedElementsAre(kFirst));
   EXPECT_EQ(Append("h1", "b1").segment, 1);
+  log_->IndexSealed();
   EXPECT_THAT(NamesIn(path_), UnorderedElementsAre(kFirst, kFirstIndex));
   EXPECT_EQ(Append("h2", "b2").segment, 2);
   // The last record may go beyond the size, never into the next segment.
   EXPECT_EQ(Append("h3", std::string(1000, 'b')).segment, 2);
   EXPECT_EQ(Append("h4", "b4").segment, 3);
   EXPECT_EQ(std::filesystem::file_size(File(kSecond)), 16 + 28 + 26 + 1000);
+}
+
+TEST_F(SegmentLogTest, AStartReadsSealedSegmentsThatHaveNoIndexYet) {
+  Open(16 + 2 * 28);
+  AppendSome(7);
+  // As a process leaves them that is killed.
+  const std::filesystem::path left = folder_.path() / "left";
+  std::filesystem::copy(path_, left);
+  EXPECT_THAT(NamesIn(left), SizeIs(4));
+  const auto log = SegmentLog::Open(left, {.segment_bytes = 16 + 2 * 28}, Show());
+  ASSERT_TRUE(log.ok()) << log.status();
+  EXPECT_THAT(shown_, ElementsAre("h0", "h1", "h2", "h3", "h4", "h5", "h6"));
+  EXPECT_THAT((*log)->damage(), IsEmpty());
+  EXPECT_THAT(NamesIn(left), SizeIs(7)) << "the last one is appended to";
 }
 
 TEST_F(SegmentLogTest, ASealedSegmentIsNotAppendedToAfterAStartWithALargerSize) {
@@ -559,6 +579,7 @@ TEST_F(SegmentLogTest, ADroppedSegmentIsGone) {
   Open(1);
   const RecordPlace gone = Append("h0", "b0");
   const RecordPlace kept = Append("h1", "b1");
+  log_->IndexSealed();
   ASSERT_TRUE(log_->Drop(1).ok());
   EXPECT_THAT(NamesIn(path_), UnorderedElementsAre(kSecond, kSecondIndex));
   EXPECT_THAT(Read(gone), AllOf(HasSubstr(kFirst), HasSubstr("gone")));
@@ -598,6 +619,7 @@ TEST_F(SegmentLogTest, IsCompactedRecordByRecord) {
   const std::vector<RecordPlace> places = AppendSome(3);
   AppendTombstone("h9");
   AppendTombstone("h8");  // fills the first
+  log_->IndexSealed();
   log_->Release(places[0]);
   log_->Release(places[2]);
   const uint32_t segment = log_->NextToCopy(0.5);
@@ -629,7 +651,6 @@ TEST_F(SegmentLogTest, VisitReadsTheSegmentWhereItHasNoIndexAndSaysWhenRecordsAr
   const RecordPlace first = Append("h0", "b0");
   log_->Release(Append("h1", "b1"));
   EXPECT_EQ(log_->NextToCopy(0.1), first.segment);
-  std::filesystem::remove(File(kFirstIndex));
   EXPECT_TRUE(log_->Visit(1, Show()).ok());
   EXPECT_THAT(shown_, ElementsAre("h0", "h1"));
   std::string content = Content(kFirst);
@@ -689,6 +710,7 @@ TEST_F(SegmentLogTest, WithoutRoomForAnIndexTheNextStartWritesIt) {
     // An index has four bytes more than a segment of records without bodies.
     const FullDisk full(16 + 124);
     Append(std::string(100, 'h'), "");
+    log_->IndexSealed();
   }
   EXPECT_THAT(NamesIn(path_), ElementsAre(kFirst));
   EXPECT_EQ(Append("h1", "").segment, 2);
@@ -724,11 +746,74 @@ TEST_F(SegmentLogTest, ASegmentThatCannotBeSyncedFailsEverySyncUntilItIsDropped)
   EXPECT_EQ(Append("h1", "b1").segment, 2);
   EXPECT_EQ(log_->Sync(), first);
   EXPECT_EQ(log_->NextToCopy(1), 1) << "its records want another place";
-  EXPECT_TRUE(log_->Sync(1).ok());
   EXPECT_TRUE(log_->Drop(1).ok());
   EXPECT_TRUE(log_->Sync().ok());
   Open();
   EXPECT_THAT(shown_, ElementsAre("h1"));
+}
+
+TEST_F(SegmentLogTest, ASealedSegmentIsSyncedLikeTheLastOne) {
+  for (const bool sealed : {true, false}) {
+    Open(sealed ? 1 : kLarge);
+    Append("h", "b");
+    const FailingSyncs failing;
+    EXPECT_THAT(std::string(log_->Sync().message()), HasSubstr("cannot sync"));
+  }
+}
+
+TEST_F(SegmentLogTest, ASealedSegmentThatCannotBeSyncedGetsNoIndexAndIsToBeCopied) {
+  Open(1);
+  Append("h0", "b0");
+  Append("h1", "b1");
+  {
+    const FailingSyncs failing;
+    log_->IndexSealed();
+  }
+  EXPECT_THAT(std::string(log_->Sync().message()), AllOf(HasSubstr("sync"), HasSubstr(kFirst)));
+  EXPECT_EQ(log_->NextToCopy(1), 1);
+  log_->IndexSealed();
+  EXPECT_THAT(NamesIn(path_), UnorderedElementsAre(kFirst, kSecond, kSecondIndex));
+  EXPECT_TRUE(log_->Drop(1).ok());
+  EXPECT_TRUE(log_->Sync().ok());
+}
+
+TEST_F(SegmentLogTest, WhatWasDroppedStaysUntilItsCopiesAreSynced) {
+  Open(1);
+  log_->Release(Append("h0", "b0"));
+  Append("h1", "b1");
+  Open();
+  log_->Release(places_[0]);
+  Append("h2", "b2");  // a copy, say
+  ASSERT_EQ(log_->NextToCopy(1), 1);
+  {
+    const FailingSyncs failing;
+    EXPECT_THAT(std::string(log_->Drop(1).message()), HasSubstr("cannot sync"));
+  }
+  EXPECT_EQ(log_->NextToCopy(1), 3) << "the copy wants another place";
+  EXPECT_FALSE(*log_->RemoveDropped());
+  Append("h2", "b2");
+  EXPECT_THAT(NamesIn(path_), AllOf(Contains(kFirst), Contains("0000000003.segment")));
+  EXPECT_TRUE(log_->Drop(3).ok());
+  EXPECT_THAT(NamesIn(path_), UnorderedElementsAre(kSecond, kSecondIndex, "0000000004.segment"));
+  EXPECT_FALSE(*log_->RemoveDropped());
+  Open();
+  EXPECT_THAT(shown_, ElementsAre("h1", "h2"));
+}
+
+TEST_F(SegmentLogTest, WhatWasDroppedButCouldNotBeRemovedGoesLater) {
+  Open(1);
+  log_->Release(Append("h0", "b0"));
+  log_->Release(Append("h1", "b1"));
+  log_->IndexSealed();
+  std::filesystem::remove(File(kFirstIndex));
+  std::filesystem::create_directories(File(kFirstIndex) / "in the way");
+  EXPECT_FALSE(log_->Drop(1).ok());
+  EXPECT_EQ(log_->NextToCopy(1), 0) << "a copy of the second would have to wait, too";
+  std::filesystem::remove(File(kFirstIndex) / "in the way");
+  EXPECT_TRUE(*log_->RemoveDropped());
+  EXPECT_FALSE(*log_->RemoveDropped());
+  EXPECT_THAT(NamesIn(path_), UnorderedElementsAre(kSecond, kSecondIndex));
+  EXPECT_EQ(log_->NextToCopy(1), 2);
 }
 
 TEST_F(SegmentLogTest, ThreadsAppendReadSyncAndDropAtOnce) {

@@ -33,7 +33,7 @@ class UploadStoreTest : public ::testing::Test {
     return header;
   }
   std::unique_ptr<UploadLease> Begin(const std::string& id = "u") {
-    auto lease = uploads_->Begin("ada", Header(id));
+    auto lease = uploads_->Begin(quota_, Header(id));
     EXPECT_TRUE(lease.ok()) << lease.status();
     return *std::move(lease);
   }
@@ -63,6 +63,7 @@ class UploadStoreTest : public ::testing::Test {
 
   TemporaryFolder folder_;
   const std::filesystem::path files_ = folder_.path() / "uploads";
+  ByteQuota quota_{.owner = "ada"};
   absl::Time now_ = absl::FromUnixSeconds(1'700'000'000);
   std::unique_ptr<MetadataStore> store_;
   std::unique_ptr<UploadStore> uploads_;
@@ -123,7 +124,7 @@ TEST_F(UploadStoreTest, ALaterCallTakesAnUploadOver) {
 TEST_F(UploadStoreTest, AnUploadIsItsCallersAlone) {
   ASSERT_TRUE(Begin()->Append("one").ok());
   EXPECT_EQ(ErrorReason(uploads_->Describe("bob", "u").status()), "UPLOAD_NOT_FOUND");
-  const auto other = uploads_->Begin("bob", Header());
+  const auto other = uploads_->Begin({.owner = "bob"}, Header());
   ASSERT_TRUE(other.ok()) << other.status();
   EXPECT_EQ((*other)->committed_bytes(), 0);
 }
@@ -177,13 +178,43 @@ TEST_F(UploadStoreTest, BytesOfUnfinishedUploadsCountAmongWhatACallerHasStored) 
   EXPECT_EQ(*store_->StoredBytes("ada"), TestCorpus("book").size_bytes());
 }
 
+TEST_F(UploadStoreTest, UploadsAtOnceFitTheQuotaTogether) {
+  const std::string piece(1 << 20, 'a');
+  constexpr int64_t kPiece = 1 << 20;
+  quota_.max_bytes = 10 * kPiece;
+  const auto one = Begin("one");
+  auto two = Begin("two");
+  const auto append = [&](UploadLease& lease) {
+    absl::Status status;
+    for (int i = 0; i < 8 && status.ok(); ++i) status = lease.Append(piece);
+    return status;
+  };
+  ASSERT_TRUE(append(*one).ok());
+  const absl::Status status = append(*two);
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(status), "CALLER_BYTES_FULL");
+  EXPECT_EQ(*store_->StoredBytes("ada"), 8 * kPiece);
+  // What has no room does not wait for another call either.
+  two.reset();
+  EXPECT_EQ(*store_->StoredBytes("ada"), 8 * kPiece);
+  uintmax_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(files_)) bytes += entry.file_size();
+  EXPECT_EQ(bytes, 8 * kPiece);
+  two = Begin("two");
+  ASSERT_TRUE(two->Append(piece).ok());
+  two.reset();
+  EXPECT_EQ(*store_->StoredBytes("ada"), 9 * kPiece);
+  // A commit in place of an earlier one counts for itself.
+  ASSERT_TRUE(one->Append(piece).ok());
+}
+
 TEST_F(UploadStoreTest, HeadersAtFaultAreRefused) {
   ASSERT_TRUE(Begin()->Append("one").ok());
   v1::UploadCorpusHeader other = Header();
   other.set_corpus_id("another");
   for (const v1::UploadCorpusHeader& header :
        {other, Header(""), Header("a/b"), Header(std::string(65, 'a'))}) {
-    const absl::Status status = uploads_->Begin("ada", header).status();
+    const absl::Status status = uploads_->Begin(quota_, header).status();
     EXPECT_EQ(ErrorField(status), "header.upload_id") << status;
   }
   EXPECT_EQ(ErrorField(uploads_->Describe("ada", "").status()), "upload_id");
@@ -192,9 +223,9 @@ TEST_F(UploadStoreTest, HeadersAtFaultAreRefused) {
 
 TEST_F(UploadStoreTest, ACallerHasSixtyFourThatHaveNotEndedAtMost) {
   for (int i = 0; i < UploadStore::kMostOfACaller; ++i) Begin("u" + std::to_string(i));
-  EXPECT_EQ(ErrorReason(uploads_->Begin("ada", Header("more")).status()), "UPLOADS_FULL");
-  EXPECT_TRUE(uploads_->Begin("bob", Header("more")).ok());
-  EXPECT_TRUE(uploads_->Begin("ada", Header("u0")).ok());
+  EXPECT_EQ(ErrorReason(uploads_->Begin(quota_, Header("more")).status()), "UPLOADS_FULL");
+  EXPECT_TRUE(uploads_->Begin({.owner = "bob"}, Header("more")).ok());
+  EXPECT_TRUE(uploads_->Begin(quota_, Header("u0")).ok());
 }
 
 TEST_F(UploadStoreTest, AStartForgetsUploadsWithoutBytesAndBytesWithoutUploads) {
