@@ -140,8 +140,8 @@ void LanguageModel::Enqueue(Queue& queue, View pool, size_t rows, int steps) {
 
 void LanguageModel::Run(Queue& queue, View pool, size_t rows, int steps) {
   if (backend_.capabilities().synchronous) return Enqueue(queue, pool, rows, steps);
-  if (recorded_on_ != &queue) recordings_.clear();
-  recorded_on_ = &queue;
+  if (recorded_on_ != queue.id()) recordings_.clear();
+  recorded_on_ = queue.id();
   std::unique_ptr<Recording>& recording = recordings_[{pool.data, rows, steps}];
   if (recording == nullptr) {
     recording =

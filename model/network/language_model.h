@@ -94,7 +94,7 @@ class LanguageModel {
     auto operator<=>(const RecordingKey&) const = default;
   };
   std::map<RecordingKey, std::unique_ptr<Recording>> recordings_;
-  const Queue* recorded_on_ = nullptr;
+  uint64_t recorded_on_ = 0;  // the id of that queue
 };
 
 }  // namespace derin

@@ -276,6 +276,7 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
                 : version.model->Step(*queue_, pool, rows_, absl::MakeSpan(chosen_),
                                       absl::MakeSpan(rankings_));
   if (!status.ok()) return FailBatch(batch, status);
+  for (const auto& one : batch) one->session().Uploaded();
 
   step_end_ = clock_();
   const absl::Duration step_time = (step_end_ - start) / steps;
@@ -335,7 +336,6 @@ void GenerationEngine::UploadStates(absl::Span<const std::shared_ptr<Generation>
     // An error shows in the step behind it.
     const SlotLease& lease = session.lease();
     backend_.Upload(*queue_, session.to_upload().data(), lease.pool().slot(lease.slot()));
-    session.Uploaded();
   }
 }
 
@@ -355,6 +355,11 @@ void GenerationEngine::FailBatch(absl::Span<const std::shared_ptr<Generation>> b
                                  const absl::Status& status) {
   const absl::Status health = backend_.health();
   const bool lost = !health.ok();
+  // One that failed does nothing any more. Without another the next step fails, too, and tries.
+  if (!lost) {
+    auto queue = backend_.NewQueue(QueuePriority::kGeneration);
+    if (queue.ok()) queue_ = *std::move(queue);
+  }
   auto gone = batcher_.Remove([&](const Generation& one) {
     if (lost) return true;
     for (const auto& member : batch) {

@@ -86,7 +86,8 @@ class GenerationEngine {
   // States that are not in their slots yet.
   void UploadStates(absl::Span<const std::shared_ptr<Generation>> batch);
   void Record(const Generation& generation, bool drew);
-  // Ends the calls of `batch` with `status`; all calls when the device is lost.
+  // Ends the calls of `batch` with `status`; all calls when the device is lost. Their sessions are
+  // as they were before the step that failed.
   void FailBatch(absl::Span<const std::shared_ptr<Generation>> batch, const absl::Status& status);
   // No step follows for these calls: they end once their sessions are kept.
   void Leave(absl::Span<const std::shared_ptr<Generation>> gone) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -97,7 +98,7 @@ class GenerationEngine {
   ServerMetrics& metrics_;
   const GenerationEngineOptions options_;
   const MonotonicClock clock_;
-  const std::unique_ptr<Queue> queue_;
+  std::unique_ptr<Queue> queue_;                         // the engine's thread only
   StepBatcher batcher_;                                  // the engine's thread only
   bool ending_ = false;                                  // likewise
   absl::Duration step_end_ = -absl::InfiniteDuration();  // of the last one, likewise

@@ -110,8 +110,8 @@ class Session {
 
   SessionState state;
 
-  // The hidden state of `state` while it is not in the slot yet, else empty; whoever owns `state`
-  // calls these.
+  // The hidden state of `state` while it may not be in the slot yet, else empty; whoever owns
+  // `state` calls these.
   const std::vector<float>& to_upload() const { return to_upload_; }
   void Uploaded() { to_upload_.clear(); }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <deque>
 
+#include "model/backend/host_backend.h"
 #include "server/status/error.h"
 #include "tests/gpu/eager_backend.h"
 #include "tests/server/generation/stored_sessions.h"
@@ -487,6 +488,67 @@ TEST_F(TripTest, TakesOneStepWhereWhatIsDrawnDecides) {
   EXPECT_EQ(StepsOfTrip({.stop_tokens = {0}}), 1);
   EXPECT_EQ(StepsOfTrip({.rules = {.penalty_window = 8}}), 1);
   EXPECT_EQ(StepsOfTrip({.ranked = 2}), 1);
+}
+
+// Has no memory for the next upload.
+class FullOnceBackend : public EagerBackend {
+ public:
+  explicit FullOnceBackend(Backend& backend) : EagerBackend(backend) {}
+  void Upload(Queue& queue, const void* from, View to) override {
+    if (full.exchange(false)) {
+      static_cast<HostQueue&>(queue).Fail(absl::ResourceExhaustedError("no memory"));
+    }
+    EagerBackend::Upload(queue, from, to);
+  }
+  std::atomic<bool> full = false;
+};
+
+class FailedStepTest : public testing::Test {
+ protected:
+  // The text of `max_tokens` in `session`, or why there is none.
+  absl::StatusOr<std::string> Generate(const std::shared_ptr<Session>& session,
+                                       int64_t max_tokens) {
+    if (absl::Status begun = session->TryBegin(); !begun.ok()) return begun;
+    CollectingSink sink;
+    auto generation =
+        std::make_shared<Generation>(GenerationRequest{.max_tokens = max_tokens}, session, &sink);
+    sink.set_written([&] { engine_->Written(generation.get()); });
+    EXPECT_TRUE(engine_->Start(generation).ok());
+    const StreamEnd end = sink.AwaitEnd();
+    if (!end.ok()) return end.status();
+    return sink.text();
+  }
+
+  std::unique_ptr<Backend> inner_ = *NewBackend("auto");
+  FullOnceBackend backend_{*inner_};
+  std::shared_ptr<const LoadedVersion> version_ = TinyVersion(backend_);
+  ServerMetrics metrics_;
+  StoredSessions sessions_{backend_};
+  std::unique_ptr<GenerationEngine> engine_ =
+      *GenerationEngine::Create(backend_, *sessions_, metrics_, {.max_streams = 4, .max_rows = 4});
+};
+
+TEST_F(FailedStepTest, EndsItsCallsAndLeavesTheirSessionsAndTheEngineWhole) {
+  const std::string whole = *Generate(sessions_.Open(version_, "local", 1), 20);
+  auto session = sessions_.Open(version_, "local", 1);
+  const std::string name = session->name();
+  EXPECT_EQ(*Generate(session, 8), whole.substr(0, 8));
+  // Off the device and back: its state has to be brought there, where somebody else's is now.
+  session = nullptr;
+  sessions_.Restart();
+  engine_ =
+      *GenerationEngine::Create(backend_, *sessions_, metrics_, {.max_streams = 4, .max_rows = 4});
+  ASSERT_TRUE(Generate(sessions_.Open(version_, "local", 2), 5).ok());
+  session = sessions_.Acquire(name, "local");
+  backend_.full = true;
+  EXPECT_EQ(Generate(session, 5).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(Generate(sessions_.Open(version_, "local", 3), 5).ok()) << "others go on";
+  // What is kept of it is what was, and so is what goes on.
+  session = nullptr;
+  sessions_.Restart();
+  engine_ =
+      *GenerationEngine::Create(backend_, *sessions_, metrics_, {.max_streams = 4, .max_rows = 4});
+  EXPECT_EQ(*Generate(sessions_.Acquire(name, "local"), 12), whole.substr(8));
 }
 
 class LongStepTest : public TripTest {
