@@ -82,6 +82,7 @@ absl::Status Device::ReadFacts() {
   if (!attempt.status().ok()) return attempt.status();
   name_ = facts.name;
   multiprocessors_ = facts.multiProcessorCount;
+  shared_bytes_ = static_cast<int64_t>(facts.sharedMemPerBlockOptin);
   cache_bytes_ = facts.l2CacheSize;
   total_bytes_ = static_cast<int64_t>(facts.totalGlobalMem);
   architecture_ = absl::StrFormat("sm_%d%d", facts.major, facts.minor);

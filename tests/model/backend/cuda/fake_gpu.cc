@@ -46,6 +46,11 @@ cudaError_t NotWhileCapturing() {
 template <class Kernel>
 cudaError_t LaunchOnHost(const Kernel& kernel, cudaStream_t stream) {
   if (ShapeOf(kernel).blocks == 0) return cudaSuccess;
+  if constexpr (requires { typename Kernel::Shared; }) {
+    if (sizeof(typename Kernel::Shared) > FakeGpu::current()->shared_bytes) {
+      return cudaErrorInvalidValue;
+    }
+  }
   return FakeGpu::current()->Enqueue(Kernel::kName, Fake(stream), [kernel] {
     RunOnHost(kernel);
     FakeGpu& gpu = *FakeGpu::current();
@@ -87,6 +92,7 @@ RuntimeCalls FakeRuntime() {
             std::strcpy(facts->name, "Fake H100");
             facts->major = FakeGpu::current()->compute_major;
             facts->multiProcessorCount = FakeGpu::current()->multiprocessors;
+            facts->sharedMemPerBlockOptin = FakeGpu::current()->shared_bytes;
             facts->l2CacheSize = FakeGpu::current()->cache_bytes;
             facts->totalGlobalMem = FakeGpu::current()->total_bytes;
             return cudaSuccess;

@@ -41,6 +41,8 @@ class FakeGpu {
   int devices = 1;
   int compute_major = 9;
   int multiprocessors = 132;
+  // Of a block, as an H100 has it.
+  size_t shared_bytes = 232'448;
   // So little that it holds two layers of 6 units and only one of 38.
   int cache_bytes = 30'000;
   int driver_version = 13000;
