@@ -13,6 +13,7 @@ namespace {
 bool EndsAllUse(cudaError_t error) {
   switch (error) {
     case cudaErrorAssert:
+    case cudaErrorContained:
     case cudaErrorContextIsDestroyed:
     case cudaErrorECCUncorrectable:
     case cudaErrorHardwareStackError:
@@ -23,6 +24,7 @@ bool EndsAllUse(cudaError_t error) {
     case cudaErrorLaunchFailure:
     case cudaErrorLaunchTimeout:
     case cudaErrorMisalignedAddress:
+    case cudaErrorMpsClientTerminated:
     case cudaErrorNvlinkUncorrectable:
     case cudaErrorExternalDevice:
     case cudaErrorTensorMemoryLeak:
