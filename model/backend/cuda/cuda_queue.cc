@@ -59,9 +59,16 @@ absl::Status CudaQueue::Prepare() {
 
 CudaQueue::~CudaQueue() {
   // Memory that the work still reads goes away with the queue.
-  if (stream_ != nullptr && device_->Enter().ok()) {
-    Join();
-    device_->calls().runtime.StreamSynchronize(stream());
+  if (stream_ != nullptr) AwaitStreams();
+}
+
+void CudaQueue::AwaitStreams() {
+  if (!device_->Enter().ok()) return;
+  const RuntimeCalls& runtime = device_->calls().runtime;
+  for (cudaStream_t one : {stream(), branch_ == nullptr ? nullptr : branch_->stream()}) {
+    if (one == nullptr) continue;
+    // Whoever waits has an error already, or is no more; the device learns whether it is lost.
+    device_->Check(runtime.StreamSynchronize(one), "cudaStreamSynchronize").IgnoreError();
   }
 }
 
@@ -115,6 +122,9 @@ absl::Status CudaQueue::Wait(Ticket ticket) {
   if (Begin() && Try(device_->calls().runtime.EventSynchronize(events_[ticket % kEvents].get()),
                      "cudaEventSynchronize")) {
     ReadFault();
+  } else {
+    // What was enqueued before the failure still works, and the caller is about to let go of it.
+    AwaitStreams();
   }
   return status_;
 }

@@ -76,6 +76,8 @@ class CudaQueue : public Queue {
  private:
   CudaQueue(std::shared_ptr<Device> device, QueuePriority priority);
   absl::Status Prepare();
+  // Blocks until all work of the queue and its branch is done, whatever has failed.
+  void AwaitStreams();
   // Fails the queue with what the kernels have found.
   void ReadFault();
 

@@ -210,6 +210,19 @@ TEST_F(HalfTraining, ALossThatIsNotFiniteIsADivergenceAndNoOverflow) {
   EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
 }
 
+TEST_F(HalfTraining, ThatIsGivenUpWaitsForItsStepsBeforeTheirMemoryGoes) {
+  auto trainer = NewTrainer(*backend_);
+  for (int step = 0; step < 3; ++step) ASSERT_TRUE(trainer->Step().ok());
+  gpu_.ClearLog();
+  trainer.reset();
+  const std::vector<std::string>& log = gpu_.log();
+  const auto waits = std::find(log.begin(), log.end(), "cudaStreamSynchronize");
+  const auto frees = std::find_if(log.begin(), log.end(),
+                                  [](const auto& one) { return one.starts_with("cudaFree"); });
+  EXPECT_NE(frees, log.end());
+  EXPECT_LT(waits, frees);
+}
+
 TEST_F(HalfTraining, AScaleOutOfBoundsIsNoneOfASnapshot) {
   auto trainer = NewTrainer(*backend_);
   TrainerSnapshot snapshot = *trainer->Snapshot();

@@ -11,6 +11,7 @@
 namespace derin::cuda {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 class CudaQueueTest : public testing::Test {
@@ -39,7 +40,21 @@ TEST_F(CudaQueueTest, TheFirstErrorStaysAndNothingIsCalledAfterIt) {
   EXPECT_EQ(queue_->Scratch(16), nullptr);
   const absl::Status status = queue_->Finish();
   EXPECT_THAT(std::string(status.message()), HasSubstr("cudaMemcpyAsync"));
-  EXPECT_THAT(gpu_.log(), testing::IsEmpty());
+  // What was enqueued before it still has to end.
+  EXPECT_THAT(gpu_.log(), ElementsAre("cudaStreamSynchronize"));
+}
+
+TEST_F(CudaQueueTest, AfterAnErrorWaitsForItsBranchToo) {
+  ASSERT_NE(queue_->Fork(), nullptr);
+  queue_->Fail(absl::InternalError("it went wrong"));
+  gpu_.ClearLog();
+  EXPECT_EQ(queue_->Finish().message(), "it went wrong");
+  EXPECT_THAT(gpu_.log(), ElementsAre("cudaStreamSynchronize", "cudaStreamSynchronize"));
+  gpu_.ClearLog();
+  queue_.reset();
+  EXPECT_THAT(std::vector(gpu_.log().begin(), gpu_.log().begin() + 3),
+              ElementsAre("cudaStreamSynchronize", "cudaStreamSynchronize", HasSubstr("cudaFree")))
+      << "before the memory goes";
 }
 
 TEST_F(CudaQueueTest, AnErrorOfTheWorkComesBackFromWait) {

@@ -116,13 +116,21 @@ RuntimeCalls FakeRuntime() {
             if (const auto error = NotWhileCapturing(); error != cudaSuccess) return error;
             return FakeGpu::current()->Allocate(to, bytes);
           },
-      .Free = [](void* memory) { return FakeGpu::current()->Free(memory); },
+      .Free =
+          [](void* memory) {
+            DERIN_FAKE_CALL("cudaFree");
+            return FakeGpu::current()->Free(memory);
+          },
       .HostAlloc =
           [](void** to, size_t bytes, unsigned) {
             DERIN_FAKE_CALL("cudaHostAlloc");
             return FakeGpu::current()->Allocate(to, bytes);
           },
-      .FreeHost = [](void* memory) { return FakeGpu::current()->Free(memory); },
+      .FreeHost =
+          [](void* memory) {
+            DERIN_FAKE_CALL("cudaFreeHost");
+            return FakeGpu::current()->Free(memory);
+          },
       .MemcpyAsync =
           [](void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
             DERIN_FAKE_CALL("cudaMemcpyAsync");
