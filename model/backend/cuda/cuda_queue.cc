@@ -1,5 +1,6 @@
 #include "model/backend/cuda/cuda_queue.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/str_format.h"
@@ -176,8 +177,10 @@ void* CudaQueue::Scratch(size_t bytes) {
   if (!scratch_.empty() && scratch_.back().view().bytes() >= bytes) {
     return scratch_.back().view().data;
   }
-  // While the queue is captured the runtime refuses to allocate.
-  auto buffer = device_->Allocate(ElementType::kByte, bytes);
+  // At least doubled, so that all that an operation of growing sizes leaves behind is at most what
+  // it has. While the queue is captured the runtime refuses to allocate.
+  const size_t doubled = scratch_.empty() ? 0 : 2 * scratch_.back().view().bytes();
+  auto buffer = device_->Allocate(ElementType::kByte, std::max(bytes, doubled));
   if (!buffer.ok()) {
     Fail(buffer.status());
     return nullptr;

@@ -99,5 +99,14 @@ TEST_F(CudaQueueTest, ScratchMemoryThatWasGivenStaysWhereItIs) {
   EXPECT_EQ(gpu_.live_allocations(), before + 1);
 }
 
+TEST_F(CudaQueueTest, ScratchMemoryOfGrowingSizesLeavesLittleBehind) {
+  const size_t before = gpu_.used_bytes();
+  queue_->Scratch(999);
+  EXPECT_EQ(gpu_.used_bytes(), before + 999) << "what comes first, and may be large, is not more";
+  constexpr size_t kMost = 64'000;
+  for (size_t bytes = 1000; bytes <= kMost; bytes += 1000) queue_->Scratch(bytes);
+  EXPECT_LT(gpu_.used_bytes() - before, 4 * kMost);
+}
+
 }  // namespace
 }  // namespace derin::cuda
