@@ -440,7 +440,8 @@ void CudaBackend::Sample(Queue& queue, View logits, const SampleViews& views) {
   };
   if (V <= SampleRows::kMostTokens) return launch(SampleRows{});
   SampleRowsOfMany of_many{};
-  of_many.scratch = static_cast<float*>(cuda.Scratch(2 * logits.bytes()));
+  of_many.scratch =
+      static_cast<float*>(cuda.Scratch(SampleRowsOfMany::ScratchBytes(Count(views.tokens), V)));
   if (of_many.scratch != nullptr) launch(of_many);
 }
 

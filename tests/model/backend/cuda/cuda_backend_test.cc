@@ -12,6 +12,8 @@
 #include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "model/network/hidden_state_pool.h"
+#include "model/network/language_model.h"
 #include "model/training/trainer.h"
 #include "tests/model/backend/cuda/fake_gpu.h"
 #include "tests/model/backend/device_model.h"
@@ -251,6 +253,31 @@ TEST_F(CudaBackendTest, AStackThatCannotFitIsRefusedWithBothNumbers) {
             absl::ResourceExhaustedError(
                 absl::StrFormat("wanted %d bytes of the GPU's memory, 1000 are free",
                                 plan.weight_bytes + plan.workspace_bytes + plan.reserve_bytes)));
+}
+
+TEST_F(CudaBackendTest, AStepThatCannotSampleForLackOfMemoryLeavesTheStatesAsTheyWere) {
+  const StackConfig config{
+      .layers = 1, .hidden = 4, .vocabulary = kMostOneHotTokens + 1, .embedding = 2};
+  auto model = *LanguageModel::Create(*backend_, config, InitialParameters(config, 1), 2);
+  auto pool = *HiddenStatePool::Create(*backend_, ElementType::kF32, StateElements(config), 2);
+  auto queue = *backend_->NewQueue(QueuePriority::kGeneration);
+  const View states = pool->view();
+  const auto read = [&] {
+    return std::vector(states.As<float>(), states.As<float>() + states.count);
+  };
+  const std::vector<float> before = read();
+  const LanguageModel::Row rows[] = {{.token = 1, .slot = 1}, {.token = 2, .slot = 2}};
+  int32_t next[2];
+  gpu_.total_bytes = gpu_.used_bytes();
+  EXPECT_EQ(model->Step(*queue, *pool, rows, absl::MakeSpan(next)).code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(read(), before);
+
+  gpu_.total_bytes *= 2;
+  queue = *backend_->NewQueue(QueuePriority::kGeneration);
+  ASSERT_TRUE(model->Step(*queue, *pool, absl::MakeSpan(rows, 1), absl::MakeSpan(next, 1)).ok());
+  gpu_.total_bytes = gpu_.used_bytes();
+  EXPECT_TRUE(model->Step(*queue, *pool, rows, absl::MakeSpan(next)).ok()) << "has room for both";
 }
 
 TEST_F(CudaBackendTest, IsWellUntilTheGpuIsLost) {
