@@ -195,11 +195,13 @@ absl::StatusOr<WindowAlgorithm> CudaBackend::ChooseAlgorithm(const StackConfig& 
     }
   }
   // Nothing else waits for this, which takes a second or two.
-  auto quickest = QuickestAlgorithm(algorithms, Time(config, extent, algorithms));
-  if (!quickest.ok()) return quickest;
-  absl::MutexLock lock(&mutex_);
-  known_.Keep(config, extent, *quickest);
-  return quickest;
+  const auto quickest = QuickestAlgorithm(algorithms, Time(config, extent, algorithms));
+  if (!quickest.ok()) return quickest.status();
+  if (quickest->lasting) {
+    absl::MutexLock lock(&mutex_);
+    known_.Keep(config, extent, quickest->algorithm);
+  }
+  return quickest->algorithm;
 }
 
 absl::StatusOr<std::unique_ptr<RecurrentStack>> CudaBackend::NewStack(

@@ -77,6 +77,27 @@ TEST_F(CudaBackendTest, WhatAProcessMeasuredIsKnownToTheNextBackend) {
   StackConfig larger = config_;
   larger.hidden = 5;
   EXPECT_GT(Windows(*make("exit 1"), larger, "", &choice), 0) << "must be timed by somebody";
+  // Where one had no memory, the others are no measurement that lasts.
+  larger.hidden = 6;
+  const char* full = "echo error 8 full; echo ok 3; echo ok 4; echo ok 5; echo ok 5";
+  Windows(*make(full), larger, "", &choice);
+  EXPECT_EQ(choice, "persist-static");
+  Windows(*make("echo ok 1; echo ok 3; echo ok 4; echo ok 5; echo ok 5"), larger, "", &choice);
+  EXPECT_EQ(choice, "standard");
+}
+
+TEST_F(CudaBackendTest, WhatCannotBeTimedForLackOfMemoryIsUsedAndMeasuredAnotherTime) {
+  gpu_.milliseconds_of[CUDNN_RNN_ALGO_PERSIST_STATIC] = 0.5;
+  const StackPlan plan = backend_->Plan(config_, kTraining);
+  // For a stack and its table of weights, but not for what is timed around one.
+  const int64_t enough = plan.weight_bytes + plan.workspace_bytes + plan.reserve_bytes + 512;
+  const size_t all = std::exchange(gpu_.total_bytes, gpu_.used_bytes() + enough);
+  std::string choice;
+  EXPECT_EQ(Windows(*backend_, config_, "", &choice), 0);
+  EXPECT_EQ(choice, "standard");
+  gpu_.total_bytes = all;
+  Windows(*backend_, config_, "", &choice);
+  EXPECT_EQ(choice, "persist-static");
 }
 
 TEST_F(CudaBackendTest, ASavedChoiceIsTakenAgainWithoutMeasuring) {

@@ -93,6 +93,7 @@ TEST_F(TimingProcess, ThatEndsOrTalksNonsenseOrIsNotThereIsAnError) {
   const auto message = [&](const std::string& program) {
     const auto times = TimeInProcesses(program, Request({kStandard}), absl::Minutes(1));
     EXPECT_EQ(times.size(), 1u);
+    EXPECT_EQ(times[0].status().code(), absl::StatusCode::kAborted);
     return std::string(times[0].status().message());
   };
   EXPECT_THAT(message(Program("exit 3")), HasSubstr("exit status 3"));
