@@ -33,6 +33,26 @@ constexpr absl::Duration kTimingLimit = absl::Seconds(60);
 
 int64_t Count(const View& view) { return static_cast<int64_t>(view.count); }
 
+// Of ProjectAndLoss: each row's loss and logits.
+int64_t LossScratch(int64_t rows, int64_t vocabulary) {
+  return rows * (int64_t{sizeof(double)} + vocabulary * int64_t{sizeof(float)});
+}
+
+// See StackPlan::scratch_bytes.
+int64_t ScratchBytes(const StackConfig& config, const StackExtent& extent) {
+  if (!extent.training) {
+    return SampleRowsOfMany::ScratchBytes(extent.step_rows, config.vocabulary);
+  }
+  const int64_t loss = LossScratch(int64_t{extent.steps} * extent.batch, config.vocabulary);
+  // What a tied embedding's gradient is added from comes after, as CudaQueue::Scratch grows.
+  const int64_t tied =
+      config.tied_head ? int64_t{sizeof(float)} * config.vocabulary * config.embedding : 0;
+  const int64_t grown = tied > loss ? std::max(tied, 2 * loss) : 0;
+  // Of the queue and of its branch.
+  constexpr int64_t kProducts = 2 * MatrixProducts::kWorkspaceBytes;
+  return kProducts + loss + grown;
+}
+
 class CudaBackend : public Backend {
  public:
   CudaBackend(std::shared_ptr<Device> device, std::unique_ptr<CudaQueue> setup, int ordinal,
@@ -121,7 +141,11 @@ absl::StatusOr<Buffer> CudaBackend::Allocate(ElementType type, size_t count, Mem
 }
 
 StackPlan CudaBackend::Plan(const StackConfig& config, const StackExtent& extent) const {
-  if (config.embedding > 0) return PlanEmbeddedStack(*this, config, extent);
+  if (config.embedding > 0) {
+    StackPlan plan = PlanEmbeddedStack(*this, config, extent);
+    plan.scratch_bytes = ScratchBytes(config, extent);
+    return plan;
+  }
   // What a stack keeps for its way back, whatever computes it: each layer's gates and states. A
   // window that is too large for cuDNN to describe is refused by this.
   const int64_t least = int64_t{sizeof(float)} * config.layers * extent.steps * extent.batch *
@@ -130,6 +154,7 @@ StackPlan CudaBackend::Plan(const StackConfig& config, const StackExtent& extent
   StackPlan plan;
   if (setup_->Begin()) plan = PlanAlgorithms(config, extent);
   if (extent.training) plan.reserve_bytes = std::max(plan.reserve_bytes, least);
+  plan.scratch_bytes = ScratchBytes(config, extent);
   return plan;
 }
 
@@ -282,8 +307,7 @@ void CudaBackend::ProjectAndLoss(Queue& queue, View top, const HeadViews& head, 
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin()) return;
   const int64_t rows = Count(targets), V = Count(head.bias), H = Count(head.weight) / V;
-  auto* losses =
-      static_cast<double*>(cuda.Scratch(rows * sizeof(double) + rows * V * sizeof(float)));
+  auto* losses = static_cast<double*>(cuda.Scratch(LossScratch(rows, V)));
   if (losses == nullptr) return;
   auto* logits = reinterpret_cast<float*>(losses + rows);
   double* nats = loss.As<double>();

@@ -276,6 +276,36 @@ TEST_F(CudaBackendTest, AStackThatCannotFitIsRefusedWithBothNumbers) {
                                 plan.weight_bytes + plan.workspace_bytes + plan.reserve_bytes)));
 }
 
+TEST_F(CudaBackendTest, AModelTakesThePlannedBytes) {
+  const StackConfig few{.layers = 2, .hidden = 4, .vocabulary = 5},
+      many{.layers = 1, .hidden = 4, .vocabulary = kMostOneHotTokens + 1, .embedding = 2};
+  for (const StackConfig& config : {few, many}) {
+    auto queue = *backend_->NewQueue(QueuePriority::kGeneration);
+    auto pool = *HiddenStatePool::Create(*backend_, ElementType::kF32, StateElements(config), 2);
+    const size_t before = gpu_.used_bytes();
+    auto model = *LanguageModel::Create(*backend_, config, InitialParameters(config, 1), 3);
+    const LanguageModel::Row row{.token = 1, .slot = 1};
+    int32_t next;
+    ASSERT_TRUE(model->Step(*queue, *pool, {&row, 1}, {&next, 1}).ok());
+    EXPECT_EQ(gpu_.used_bytes() - before, LanguageModel::DeviceBytes(*backend_, config, 3));
+  }
+}
+
+TEST_F(CudaBackendTest, TheStepsOfATrainingTakeThePlannedScratch) {
+  const StackConfig plain{.layers = 1, .hidden = 4, .vocabulary = 5},
+      tied{.layers = 1, .hidden = 64, .vocabulary = 500, .embedding = 64, .tied_head = true};
+  for (const StackConfig& model : {plain, tied}) {
+    const TrainingConfig config{.model = model, .batch = 2, .steps = 3, .epochs = 1};
+    auto trainer = *Trainer::Create(*backend_, config, std::vector<int32_t>(50, 1),
+                                    InitialParameters(model, 1));
+    const size_t before = gpu_.used_bytes();
+    for (int step = 0; step < 3; ++step) ASSERT_TRUE(trainer->Step().ok());
+    const StackPlan plan = backend_->Plan(model, {.steps = 3, .batch = 2, .training = true});
+    // Its queue is there from the beginning, with a room for products.
+    EXPECT_EQ(gpu_.used_bytes() - before, plan.scratch_bytes - (int64_t{32} << 20));
+  }
+}
+
 TEST_F(CudaBackendTest, AStepThatCannotSampleForLackOfMemoryLeavesTheStatesAsTheyWere) {
   const StackConfig config{
       .layers = 1, .hidden = 4, .vocabulary = kMostOneHotTokens + 1, .embedding = 2};

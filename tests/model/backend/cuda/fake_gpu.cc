@@ -114,7 +114,7 @@ RuntimeCalls FakeRuntime() {
           [](void** to, size_t bytes) {
             DERIN_FAKE_CALL("cudaMalloc");
             if (const auto error = NotWhileCapturing(); error != cudaSuccess) return error;
-            return FakeGpu::current()->Allocate(to, bytes);
+            return FakeGpu::current()->Allocate(to, bytes, bytes);
           },
       .Free =
           [](void* memory) {
@@ -124,7 +124,7 @@ RuntimeCalls FakeRuntime() {
       .HostAlloc =
           [](void** to, size_t bytes, unsigned) {
             DERIN_FAKE_CALL("cudaHostAlloc");
-            return FakeGpu::current()->Allocate(to, bytes);
+            return FakeGpu::current()->Allocate(to, bytes, 0);
           },
       .FreeHost =
           [](void* memory) {
@@ -272,12 +272,12 @@ int FakeGpu::TakeFailure(const std::string& call) {
   return error;
 }
 
-cudaError_t FakeGpu::Allocate(void** to, size_t bytes) {
-  if (used_bytes_ + bytes > total_bytes) return cudaErrorMemoryAllocation;
+cudaError_t FakeGpu::Allocate(void** to, size_t bytes, size_t on_gpu) {
+  if (used_bytes_ + on_gpu > total_bytes) return cudaErrorMemoryAllocation;
   *to = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   std::memset(*to, 0xff, bytes);  // NaN
-  allocations_[*to] = bytes;
-  used_bytes_ += bytes;
+  allocations_[*to] = on_gpu;
+  used_bytes_ += on_gpu;
   return cudaSuccess;
 }
 

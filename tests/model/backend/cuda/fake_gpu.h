@@ -60,7 +60,8 @@ class FakeGpu {
     int priority = 0;
     std::vector<std::function<void()>>* capture = nullptr;
   };
-  cudaError_t Allocate(void** to, size_t bytes);
+  // Of which so many are the GPU's own.
+  cudaError_t Allocate(void** to, size_t bytes, size_t on_gpu);
   cudaError_t Free(void* memory);
   // Runs `work`, or keeps it for the graph.
   cudaError_t Enqueue(const char* call, Stream* stream, std::function<void()> work);
@@ -77,7 +78,7 @@ class FakeGpu {
   FakeGpu* const previous_;
   std::map<std::string, int> failing_;
   std::vector<std::string> log_;
-  std::map<void*, size_t> allocations_;
+  std::map<void*, size_t> allocations_;  // with the GPU's bytes of each
   size_t used_bytes_ = 0;
 };
 
