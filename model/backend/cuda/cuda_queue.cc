@@ -155,12 +155,10 @@ void CudaQueue::Multiply(const MatrixProduct& product) {
 void CudaQueue::Upload(const void* from, void* to, size_t bytes) {
   if (bytes == 0) return;
   const RuntimeCalls& runtime = device_->calls().runtime;
-  const auto copy = [&](const void* source) {
-    return Try(runtime.MemcpyAsync(to, source, bytes, cudaMemcpyHostToDevice, stream()),
-               "cudaMemcpyAsync");
-  };
   if (bytes > kStageBytes) {
-    if (copy(from)) Try(runtime.StreamSynchronize(stream()), "cudaStreamSynchronize");
+    Try(runtime.MemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream()),
+        "cudaMemcpyAsync") &&
+        Try(runtime.StreamSynchronize(stream()), "cudaStreamSynchronize");
     return;
   }
   const auto stage = static_cast<int>(uploads_++ % kStages);
@@ -169,7 +167,8 @@ void CudaQueue::Upload(const void* from, void* to, size_t bytes) {
   if (!Try(runtime.EventSynchronize(free), "cudaEventSynchronize")) return;
   std::byte* staged = stages_.view().As<std::byte>() + stage * kStageBytes;
   std::memcpy(staged, from, bytes);
-  if (copy(staged)) Try(runtime.EventRecord(free, stream()), "cudaEventRecord");
+  Launch(CopyBytes{.from = staged, .to = to, .bytes = static_cast<int64_t>(bytes)}) &&
+      Try(runtime.EventRecord(free, stream()), "cudaEventRecord");
 }
 
 void* CudaQueue::Scratch(size_t bytes) {

@@ -32,14 +32,14 @@ TEST_F(CudaQueueTest, GenerationComesFirst) {
 TEST_F(CudaQueueTest, TheFirstErrorStaysAndNothingIsCalledAfterIt) {
   Buffer to = *device_->Allocate(ElementType::kF32, 1);
   const float one = 1;
-  gpu_.FailNext("cudaMemcpyAsync", cudaErrorInvalidValue);
+  gpu_.FailNext("CopyBytes", cudaErrorInvalidValue);
   queue_->Upload(&one, to.view().data, sizeof one);
   gpu_.ClearLog();
   queue_->Launch(SumOfDoubles{nullptr, nullptr, 1});
   queue_->Multiply({});
   EXPECT_EQ(queue_->Scratch(16), nullptr);
   const absl::Status status = queue_->Finish();
-  EXPECT_THAT(std::string(status.message()), HasSubstr("cudaMemcpyAsync"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("CopyBytes"));
   // What was enqueued before it still has to end.
   EXPECT_THAT(gpu_.log(), ElementsAre("cudaStreamSynchronize"));
 }
@@ -82,8 +82,12 @@ TEST_F(CudaQueueTest, UploadsOfAnySizeArriveAndOnlyLargeOnesWait) {
     for (int i = 0; i < 20; ++i) {
       gpu_.ClearLog();
       queue_->Upload(values.data(), to.view().data, count * sizeof(float));
-      EXPECT_EQ(std::count(gpu_.log().begin(), gpu_.log().end(), "cudaStreamSynchronize"),
-                count > 2048 ? 1 : 0);
+      const bool large = count > 2048;
+      const auto called = [&](const char* call) {
+        return std::count(gpu_.log().begin(), gpu_.log().end(), call);
+      };
+      EXPECT_EQ(called("cudaStreamSynchronize"), large ? 1 : 0);
+      EXPECT_EQ(called("CopyBytes"), large ? 0 : 1);
     }
     const float* got = to.view().As<float>();
     EXPECT_EQ(std::vector<float>(got, got + count), values);
