@@ -265,6 +265,20 @@ TEST_F(CudaBackendTest, SaysWhatTheGpuIs) {
   EXPECT_THAT(backend_->EngineId(Precision::kF32), HasSubstr("cuda/sm_90/f32/"));
 }
 
+TEST_F(CudaBackendTest, TheStateOfATrainingIsCopiedByAKernelAndMuchByTheEngine) {
+  auto queue = *backend_->NewQueue(QueuePriority::kTraining);
+  const size_t state = 32 * StateElements({.layers = 3, .hidden = 512}), much = size_t{2} << 20;
+  Buffer from = *backend_->Allocate(ElementType::kF32, much),
+         to = *backend_->Allocate(ElementType::kF32, much);
+  for (const auto& [count, call] : {std::pair(state, "CopyBytes"), std::pair(much, "copy")}) {
+    from.view().As<float>()[count - 1] = 7;
+    gpu_.ClearLog();
+    backend_->Copy(*queue, from.view().Slice(0, count), to.view().Slice(0, count));
+    EXPECT_EQ(gpu_.log().back(), call);
+    EXPECT_EQ(to.view().As<float>()[count - 1], 7);
+  }
+}
+
 TEST_F(CudaBackendTest, AStackThatCannotFitIsRefusedWithBothNumbers) {
   const StackConfig config{.layers = 2, .hidden = 64, .vocabulary = 10};
   const StackExtent extent{.steps = 35, .batch = 32, .training = true};
