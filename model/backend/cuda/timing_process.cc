@@ -187,7 +187,8 @@ std::vector<absl::StatusOr<double>> TimeInProcesses(const std::string& program,
             end.code(), absl::StrCat("the process that times algorithms: ", end.message())));
       }
       rest.algorithms.erase(rest.algorithms.begin());
-    } while (line && !rest.algorithms.empty());
+      // One to which the GPU is lost ends without an answer for the rest.
+    } while (line && !rest.algorithms.empty() && !absl::IsUnavailable(answers.back().status()));
   }
   return answers;
 }
