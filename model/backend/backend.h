@@ -27,6 +27,9 @@ struct StackPlan {
   int64_t workspace_bytes = 0;
   int64_t reserve_bytes = 0;  // what Forward keeps for Backward
   int64_t slot_bytes = 0;     // one sequence's state in a pool
+  // What the operations around a stack take of their queue, from its making on: of a training, its
+  // head's; of steps, the sampler's.
+  int64_t scratch_bytes = 0;
 };
 
 enum class Memory {

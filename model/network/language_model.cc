@@ -21,37 +21,46 @@ LanguageModel::Inputs::Inputs(const View& bytes, size_t rows)
       tokens(bytes.Part(rows * sizeof(SampleRow), rows, ElementType::kI32)),
       slots(bytes.Part(rows * (sizeof(SampleRow) + sizeof(int32_t)), rows, ElementType::kI32)) {}
 
+std::vector<LanguageModel::Wanted> LanguageModel::BuffersOf(const StackConfig& config,
+                                                            int max_rows) {
+  const size_t N = max_rows, H = config.hidden, V = config.vocabulary;
+  const size_t adjustments = N * std::min<size_t>(V, kMostAdjustments);
+  const ElementType real = StateType(config.precision);
+  return {{&LanguageModel::parameters_, real, static_cast<size_t>(ParameterLayout(config).count())},
+          {&LanguageModel::inputs_, ElementType::kByte, N * kInputBytes},
+          {&LanguageModel::host_inputs_, ElementType::kByte, N * kInputBytes, Memory::kHost},
+          {&LanguageModel::adjustments_, ElementType::kByte, adjustments * sizeof(LogitAdjustment)},
+          {&LanguageModel::top_, real, N * H},
+          {&LanguageModel::logits_, real, N * V},
+          {&LanguageModel::next_, ElementType::kI32, kMostSteps * N},
+          {&LanguageModel::host_next_, ElementType::kI32, kMostSteps * N, Memory::kHost},
+          {&LanguageModel::rankings_, ElementType::kByte,
+           N * kRankingSize * sizeof(TokenLogProbability)},
+          {&LanguageModel::zero_slots_, ElementType::kI32, N},
+          {&LanguageModel::fresh_slots_, ElementType::kI32, N}};
+}
+
+int64_t LanguageModel::DeviceBytes(const Backend& backend, const StackConfig& config,
+                                   int max_rows) {
+  const StackPlan stack = backend.Plan(config, StackExtent{.step_rows = max_rows});
+  int64_t bytes = stack.weight_bytes + stack.workspace_bytes + stack.scratch_bytes;
+  for (const Wanted& one : BuffersOf(config, max_rows)) {
+    if (one.memory == Memory::kHost) continue;
+    bytes += static_cast<int64_t>(one.count * ElementSize(one.type));
+  }
+  return bytes;
+}
+
 absl::StatusOr<std::unique_ptr<LanguageModel>> LanguageModel::Create(Backend& backend,
                                                                      const StackConfig& config,
                                                                      const Parameters& parameters,
                                                                      int max_rows) {
-  const size_t N = max_rows, H = config.hidden, V = config.vocabulary;
-  const size_t adjustments = N * std::min<size_t>(V, kMostAdjustments);
-  const ElementType real = StateType(config.precision);
-  DERIN_CHECK(real == ElementType::kF32);
+  DERIN_CHECK(StateType(config.precision) == ElementType::kF32);
   auto model = std::unique_ptr<LanguageModel>(new LanguageModel(backend, max_rows));
-  struct Wanted {
-    Buffer* buffer;
-    ElementType type;
-    size_t count;
-    Memory memory = Memory::kDevice;
-  };
-  const Wanted wanted[] = {
-      {&model->parameters_, real, parameters.values.size()},
-      {&model->inputs_, ElementType::kByte, N * kInputBytes},
-      {&model->host_inputs_, ElementType::kByte, N * kInputBytes, Memory::kHost},
-      {&model->adjustments_, ElementType::kByte, adjustments * sizeof(LogitAdjustment)},
-      {&model->top_, real, N * H},
-      {&model->logits_, real, N * V},
-      {&model->next_, ElementType::kI32, kMostSteps * N},
-      {&model->host_next_, ElementType::kI32, kMostSteps * N, Memory::kHost},
-      {&model->rankings_, ElementType::kByte, N * kRankingSize * sizeof(TokenLogProbability)},
-      {&model->zero_slots_, ElementType::kI32, N},
-      {&model->fresh_slots_, ElementType::kI32, N}};
-  for (const Wanted& one : wanted) {
+  for (const Wanted& one : BuffersOf(config, max_rows)) {
     auto allocated = backend.Allocate(one.type, one.count, one.memory);
     if (!allocated.ok()) return allocated.status();
-    *one.buffer = *std::move(allocated);
+    (*model).*one.buffer = *std::move(allocated);
   }
   auto stack = backend.NewStack(config, StackExtent{.step_rows = max_rows});
   if (!stack.ok()) return stack.status();

@@ -22,6 +22,9 @@ class LanguageModel {
                                                                const Parameters& parameters,
                                                                int max_rows);
 
+  // The bytes of `backend` that Create takes, with those that steps take besides.
+  static int64_t DeviceBytes(const Backend& backend, const StackConfig& config, int max_rows);
+
   // One sequence's part of a step.
   struct Row {
     int32_t token = 0;  // absorbed now
@@ -58,6 +61,15 @@ class LanguageModel {
     Inputs(const View& bytes, size_t rows);
     View all, samples, tokens, slots;
   };
+
+  // A buffer that a model has, and of what size.
+  struct Wanted {
+    Buffer LanguageModel::*buffer;
+    ElementType type;
+    size_t count;
+    Memory memory = Memory::kDevice;
+  };
+  static std::vector<Wanted> BuffersOf(const StackConfig& config, int max_rows);
 
   LanguageModel(Backend& backend, int max_rows) : backend_(backend), max_rows_(max_rows) {}
 

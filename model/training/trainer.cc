@@ -393,6 +393,8 @@ absl::Status Trainer::CheckSnapshot(const TrainerSnapshot& snapshot) const {
 absl::Status Trainer::Restore(const TrainerSnapshot& snapshot) {
   if (absl::Status status = CheckSnapshot(snapshot); !status.ok()) return status;
   if (!snapshot.choice.empty() && snapshot.choice != stack_->choice()) {
+    // Steps under way use the stack that goes.
+    if (absl::Status status = queue_->Finish(); !status.ok()) return status;
     if (absl::Status status = MakeStack(snapshot.choice); !status.ok()) return status;
   }
   state_.step = snapshot.step;

@@ -187,7 +187,6 @@ class Trainer {
   TrainerState state_;
   const TrainingTokens text_;
 
-  std::unique_ptr<Queue> queue_;
   std::unique_ptr<RecurrentStack> stack_;
   std::unique_ptr<Recording> recorded_step_;
   std::unique_ptr<Evaluator> evaluator_;  // null when nothing is held out
@@ -206,6 +205,9 @@ class Trainer {
   static constexpr int kRing = 4;
   Buffer ring_;  // host, f64 [kRing, kFigures]
   PendingStep pending_[kRing];
+
+  // The last, so that it goes first: its end waits for the steps under way, which use all above.
+  std::unique_ptr<Queue> queue_;
 };
 
 }  // namespace derin

@@ -40,11 +40,12 @@ class TrainingTokens {
   Backend* backend_;
   int64_t count_;
   std::vector<TokenRange> ranges_;  // that are held out
-  std::unique_ptr<Queue> queue_;    // until all are there
   Buffer trained_, held_out_;
   int64_t appended_ = 0;
   int64_t appended_held_out_ = 0;  // of those
   size_t range_ = 0;               // the first that does not end before what comes next
+  // Until all are there. The last, so that it goes first: its end waits for what still writes.
+  std::unique_ptr<Queue> queue_;
 };
 
 }  // namespace derin

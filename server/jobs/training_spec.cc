@@ -330,7 +330,7 @@ absl::Status CheckTogether(const TrainingTexts& texts, TrainingPlan& plan) {
   return absl::OkStatus();
 }
 
-// All that Trainer and Evaluator allocate.
+// All that Trainer and Evaluator allocate, and what their operations take.
 int64_t DeviceBytes(const TrainingPlan& plan, const Backend& backend) {
   const TrainingConfig& config = plan.config;
   const StackPlan stack = backend.Plan(
@@ -343,7 +343,7 @@ int64_t DeviceBytes(const TrainingPlan& plan, const Backend& backend) {
   const int64_t states = 2 * (1 + validating) * config.batch * StateElements(config.model);
   const int64_t tops = (2 + validating) * window * config.model.hidden;
   const int64_t tokens = plan.token_count + 2 * (1 + validating) * window;
-  return stack.weight_bytes + stack.workspace_bytes + stack.reserve_bytes +
+  return stack.weight_bytes + stack.workspace_bytes + stack.reserve_bytes + stack.scratch_bytes +
          (flat_buffers * plan.parameter_count + states + tops) * real +
          tokens * static_cast<int64_t>(sizeof(int32_t));
 }

@@ -92,7 +92,8 @@ absl::StatusOr<std::shared_ptr<const LoadedVersion>> ModelRegistry::Resolve(
     if (found != entries_.end()) {
       entry = found->second;
     } else {
-      const int64_t bytes = BytesOf(Served(*config));
+      const int64_t bytes =
+          LanguageModel::DeviceBytes(backend_, Served(*config), options_.max_rows);
       if (absl::Status made = MakeRoom(bytes, dropped); !made.ok()) return made;
       entry = std::make_shared<Entry>(bytes);
       entries_.emplace(key, entry);
@@ -168,16 +169,8 @@ bool ModelRegistry::FitsBeside(const v1::ModelVersion& version) {
       FromProto(version.config(), version.vocabulary_size(), kConfigField);
   if (!config.ok()) return true;  // Resolve says what is wrong with it
   absl::MutexLock lock(&mutex_);
-  return bytes_ + BytesOf(Served(*config)) <= options_.weights_memory_bytes;
-}
-
-int64_t ModelRegistry::BytesOf(const StackConfig& config) const {
-  const StackPlan plan = backend_.Plan(
-      config, {.steps = 0, .batch = 0, .training = false, .step_rows = options_.max_rows});
-  const auto element = static_cast<int64_t>(ElementSize(StateType(config.precision)));
-  const int64_t rows_bytes = options_.max_rows * element * (config.hidden + config.vocabulary);
-  return plan.weight_bytes + plan.workspace_bytes + rows_bytes +
-         ParameterLayout(config).count() * element;
+  return bytes_ + LanguageModel::DeviceBytes(backend_, Served(*config), options_.max_rows) <=
+         options_.weights_memory_bytes;
 }
 
 absl::Status ModelRegistry::MakeRoom(int64_t bytes, std::vector<std::shared_ptr<Entry>>& dropped) {

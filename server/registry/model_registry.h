@@ -72,7 +72,6 @@ class ModelRegistry {
   absl::StatusOr<v1::ModelVersion> Find(std::string_view name, std::string_view field);
   // `config` in a precision that the backend has.
   StackConfig Served(StackConfig config) const;
-  int64_t BytesOf(const StackConfig& config) const;
   absl::StatusOr<std::shared_ptr<const LoadedVersion>> Load(v1::ModelVersion version,
                                                             const StackConfig& config);
   absl::StatusOr<std::vector<v1::ModelVersion>> LatestVersions();

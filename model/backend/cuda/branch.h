@@ -27,6 +27,8 @@ class Branch {
   // Sets every byte to zero.
   void Clear(View view);
 
+  cudaStream_t stream() const { return stream_.get(); }
+
  private:
   explicit Branch(CudaQueue& queue) : queue_(queue) {}
   void Order(const Owned<cudaEvent_t>& event, cudaStream_t before, cudaStream_t after);

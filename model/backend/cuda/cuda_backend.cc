@@ -26,12 +26,34 @@ namespace {
 
 CudaQueue& AsCuda(Queue& queue) { return static_cast<CudaQueue&>(queue); }
 
-// Up to here a kernel copies faster than the GPU's engine for it.
-constexpr size_t kLittle = 256 * 1024;
+// Up to here a kernel copies. It does not wait for the GPU's engine to begin (see CopyBytes), and
+// an A100's 2 TB/s read and write so much in 4 microseconds; the states that a training carries
+// from step to step are less, and what goes to the host or comes from it is far less.
+constexpr size_t kLittle = size_t{4} << 20;
 
 constexpr absl::Duration kTimingLimit = absl::Seconds(60);
 
 int64_t Count(const View& view) { return static_cast<int64_t>(view.count); }
+
+// Of ProjectAndLoss: each row's loss and logits.
+int64_t LossScratch(int64_t rows, int64_t vocabulary) {
+  return rows * (int64_t{sizeof(double)} + vocabulary * int64_t{sizeof(float)});
+}
+
+// See StackPlan::scratch_bytes.
+int64_t ScratchBytes(const StackConfig& config, const StackExtent& extent) {
+  if (!extent.training) {
+    return SampleRowsOfMany::ScratchBytes(extent.step_rows, config.vocabulary);
+  }
+  const int64_t loss = LossScratch(int64_t{extent.steps} * extent.batch, config.vocabulary);
+  // What a tied embedding's gradient is added from comes after, as CudaQueue::Scratch grows.
+  const int64_t tied =
+      config.tied_head ? int64_t{sizeof(float)} * config.vocabulary * config.embedding : 0;
+  const int64_t grown = tied > loss ? std::max(tied, 2 * loss) : 0;
+  // Of the queue and of its branch.
+  constexpr int64_t kProducts = 2 * MatrixProducts::kWorkspaceBytes;
+  return kProducts + loss + grown;
+}
 
 class CudaBackend : public Backend {
  public:
@@ -121,7 +143,11 @@ absl::StatusOr<Buffer> CudaBackend::Allocate(ElementType type, size_t count, Mem
 }
 
 StackPlan CudaBackend::Plan(const StackConfig& config, const StackExtent& extent) const {
-  if (config.embedding > 0) return PlanEmbeddedStack(*this, config, extent);
+  if (config.embedding > 0) {
+    StackPlan plan = PlanEmbeddedStack(*this, config, extent);
+    plan.scratch_bytes = ScratchBytes(config, extent);
+    return plan;
+  }
   // What a stack keeps for its way back, whatever computes it: each layer's gates and states. A
   // window that is too large for cuDNN to describe is refused by this.
   const int64_t least = int64_t{sizeof(float)} * config.layers * extent.steps * extent.batch *
@@ -130,6 +156,7 @@ StackPlan CudaBackend::Plan(const StackConfig& config, const StackExtent& extent
   StackPlan plan;
   if (setup_->Begin()) plan = PlanAlgorithms(config, extent);
   if (extent.training) plan.reserve_bytes = std::max(plan.reserve_bytes, least);
+  plan.scratch_bytes = ScratchBytes(config, extent);
   return plan;
 }
 
@@ -195,11 +222,13 @@ absl::StatusOr<WindowAlgorithm> CudaBackend::ChooseAlgorithm(const StackConfig& 
     }
   }
   // Nothing else waits for this, which takes a second or two.
-  auto quickest = QuickestAlgorithm(algorithms, Time(config, extent, algorithms));
-  if (!quickest.ok()) return quickest;
-  absl::MutexLock lock(&mutex_);
-  known_.Keep(config, extent, *quickest);
-  return quickest;
+  const auto quickest = QuickestAlgorithm(algorithms, Time(config, extent, algorithms));
+  if (!quickest.ok()) return quickest.status();
+  if (quickest->lasting) {
+    absl::MutexLock lock(&mutex_);
+    known_.Keep(config, extent, quickest->algorithm);
+  }
+  return quickest->algorithm;
 }
 
 absl::StatusOr<std::unique_ptr<RecurrentStack>> CudaBackend::NewStack(
@@ -280,8 +309,7 @@ void CudaBackend::ProjectAndLoss(Queue& queue, View top, const HeadViews& head, 
   CudaQueue& cuda = AsCuda(queue);
   if (!cuda.Begin()) return;
   const int64_t rows = Count(targets), V = Count(head.bias), H = Count(head.weight) / V;
-  auto* losses =
-      static_cast<double*>(cuda.Scratch(rows * sizeof(double) + rows * V * sizeof(float)));
+  auto* losses = static_cast<double*>(cuda.Scratch(LossScratch(rows, V)));
   if (losses == nullptr) return;
   auto* logits = reinterpret_cast<float*>(losses + rows);
   double* nats = loss.As<double>();
@@ -440,7 +468,8 @@ void CudaBackend::Sample(Queue& queue, View logits, const SampleViews& views) {
   };
   if (V <= SampleRows::kMostTokens) return launch(SampleRows{});
   SampleRowsOfMany of_many{};
-  of_many.scratch = static_cast<float*>(cuda.Scratch(2 * logits.bytes()));
+  of_many.scratch =
+      static_cast<float*>(cuda.Scratch(SampleRowsOfMany::ScratchBytes(Count(views.tokens), V)));
   if (of_many.scratch != nullptr) launch(of_many);
 }
 

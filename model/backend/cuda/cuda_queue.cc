@@ -1,5 +1,6 @@
 #include "model/backend/cuda/cuda_queue.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/str_format.h"
@@ -59,9 +60,16 @@ absl::Status CudaQueue::Prepare() {
 
 CudaQueue::~CudaQueue() {
   // Memory that the work still reads goes away with the queue.
-  if (stream_ != nullptr && device_->Enter().ok()) {
-    Join();
-    device_->calls().runtime.StreamSynchronize(stream());
+  if (stream_ != nullptr) AwaitStreams();
+}
+
+void CudaQueue::AwaitStreams() {
+  if (!device_->Enter().ok()) return;
+  const RuntimeCalls& runtime = device_->calls().runtime;
+  for (cudaStream_t one : {stream(), branch_ == nullptr ? nullptr : branch_->stream()}) {
+    if (one == nullptr) continue;
+    // Whoever waits has an error already, or is no more; the device learns whether it is lost.
+    device_->Check(runtime.StreamSynchronize(one), "cudaStreamSynchronize").IgnoreError();
   }
 }
 
@@ -115,6 +123,9 @@ absl::Status CudaQueue::Wait(Ticket ticket) {
   if (Begin() && Try(device_->calls().runtime.EventSynchronize(events_[ticket % kEvents].get()),
                      "cudaEventSynchronize")) {
     ReadFault();
+  } else {
+    // What was enqueued before the failure still works, and the caller is about to let go of it.
+    AwaitStreams();
   }
   return status_;
 }
@@ -144,12 +155,10 @@ void CudaQueue::Multiply(const MatrixProduct& product) {
 void CudaQueue::Upload(const void* from, void* to, size_t bytes) {
   if (bytes == 0) return;
   const RuntimeCalls& runtime = device_->calls().runtime;
-  const auto copy = [&](const void* source) {
-    return Try(runtime.MemcpyAsync(to, source, bytes, cudaMemcpyHostToDevice, stream()),
-               "cudaMemcpyAsync");
-  };
   if (bytes > kStageBytes) {
-    if (copy(from)) Try(runtime.StreamSynchronize(stream()), "cudaStreamSynchronize");
+    Try(runtime.MemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream()),
+        "cudaMemcpyAsync") &&
+        Try(runtime.StreamSynchronize(stream()), "cudaStreamSynchronize");
     return;
   }
   const auto stage = static_cast<int>(uploads_++ % kStages);
@@ -158,7 +167,8 @@ void CudaQueue::Upload(const void* from, void* to, size_t bytes) {
   if (!Try(runtime.EventSynchronize(free), "cudaEventSynchronize")) return;
   std::byte* staged = stages_.view().As<std::byte>() + stage * kStageBytes;
   std::memcpy(staged, from, bytes);
-  if (copy(staged)) Try(runtime.EventRecord(free, stream()), "cudaEventRecord");
+  Launch(CopyBytes{.from = staged, .to = to, .bytes = static_cast<int64_t>(bytes)}) &&
+      Try(runtime.EventRecord(free, stream()), "cudaEventRecord");
 }
 
 void* CudaQueue::Scratch(size_t bytes) {
@@ -166,8 +176,10 @@ void* CudaQueue::Scratch(size_t bytes) {
   if (!scratch_.empty() && scratch_.back().view().bytes() >= bytes) {
     return scratch_.back().view().data;
   }
-  // While the queue is captured the runtime refuses to allocate.
-  auto buffer = device_->Allocate(ElementType::kByte, bytes);
+  // At least doubled, so that all that an operation of growing sizes leaves behind is at most what
+  // it has. While the queue is captured the runtime refuses to allocate.
+  const size_t doubled = scratch_.empty() ? 0 : 2 * scratch_.back().view().bytes();
+  auto buffer = device_->Allocate(ElementType::kByte, std::max(bytes, doubled));
   if (!buffer.ok()) {
     Fail(buffer.status());
     return nullptr;

@@ -65,7 +65,8 @@ class CudaQueue : public Queue {
 
   // Room for whatever one operation needs between its kernels, until the next operation asks. Null
   // when there is none; then the queue has failed. What was given once stays allocated as long as
-  // the queue, since recordings hold its address.
+  // the queue, since recordings hold its address: in all less than four times the most asked for,
+  // and no more than was asked for where that comes first.
   void* Scratch(size_t bytes);
 
   Device& device() { return *device_; }
@@ -76,6 +77,8 @@ class CudaQueue : public Queue {
  private:
   CudaQueue(std::shared_ptr<Device> device, QueuePriority priority);
   absl::Status Prepare();
+  // Blocks until all work of the queue and its branch is done, whatever has failed.
+  void AwaitStreams();
   // Fails the queue with what the kernels have found.
   void ReadFault();
 

@@ -331,7 +331,13 @@ void CudaStack::RunBackward(CudaQueue& queue, View d_top, View loss_scale, View 
 
 void CudaStack::Step(Queue& queue, View tokens, View slots, View pool, View top, StepOfRun) {
   DERIN_CHECK(stepper_ != nullptr);
-  if (AsCuda(queue).Begin()) stepper_->Step(AsCuda(queue), tokens, slots, pool, top);
+  CudaQueue& cuda = AsCuda(queue);
+  if (!cuda.Begin()) return;
+  // What Sample wants after this step is had before a state is written, since there may be no room
+  // for it; of the most rows at once, so that the next larger step leaves no buffer behind.
+  const int64_t sampling = SampleRowsOfMany::ScratchBytes(extent_.step_rows, config_.vocabulary);
+  if (sampling > 0 && cuda.Scratch(sampling) == nullptr) return;
+  stepper_->Step(cuda, tokens, slots, pool, top);
 }
 
 }  // namespace derin::cuda

@@ -13,6 +13,7 @@ namespace {
 bool EndsAllUse(cudaError_t error) {
   switch (error) {
     case cudaErrorAssert:
+    case cudaErrorContained:
     case cudaErrorContextIsDestroyed:
     case cudaErrorECCUncorrectable:
     case cudaErrorHardwareStackError:
@@ -23,6 +24,7 @@ bool EndsAllUse(cudaError_t error) {
     case cudaErrorLaunchFailure:
     case cudaErrorLaunchTimeout:
     case cudaErrorMisalignedAddress:
+    case cudaErrorMpsClientTerminated:
     case cudaErrorNvlinkUncorrectable:
     case cudaErrorExternalDevice:
     case cudaErrorTensorMemoryLeak:
@@ -82,6 +84,7 @@ absl::Status Device::ReadFacts() {
   if (!attempt.status().ok()) return attempt.status();
   name_ = facts.name;
   multiprocessors_ = facts.multiProcessorCount;
+  shared_bytes_ = static_cast<int64_t>(facts.sharedMemPerBlockOptin);
   cache_bytes_ = facts.l2CacheSize;
   total_bytes_ = static_cast<int64_t>(facts.totalGlobalMem);
   architecture_ = absl::StrFormat("sm_%d%d", facts.major, facts.minor);

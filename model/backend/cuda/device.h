@@ -62,6 +62,8 @@ class Device : public std::enable_shared_from_this<Device> {
   absl::Status AllocateAll(std::initializer_list<Wanted> wanted);
 
   int multiprocessors() const { return multiprocessors_; }
+  // The most shared memory that a block may have, where its kernel asks for more than all get.
+  int64_t shared_bytes() const { return shared_bytes_; }
   // Of the cache that all multiprocessors share.
   int64_t cache_bytes() const { return cache_bytes_; }
   int priority_of_training() const { return priority_of_training_; }
@@ -79,6 +81,7 @@ class Device : public std::enable_shared_from_this<Device> {
   const int ordinal_;
   std::string name_, architecture_;
   int multiprocessors_ = 0;
+  int64_t shared_bytes_ = 0;
   int64_t cache_bytes_ = 0;
   int64_t total_bytes_ = 0;
   int priority_of_training_ = 0, priority_of_generation_ = 0;

@@ -11,21 +11,21 @@ namespace derin::cuda {
 namespace {
 
 template <class Variant>
-bool Fits(int multiprocessors, int batch, int hidden) {
+bool Fits(const Device& device, int batch, int hidden) {
   const typename Variant::Share share{batch, hidden};
-  return hidden <= Variant::kMostHidden && share.blocks() <= multiprocessors;
+  return hidden <= Variant::kMostHidden && share.blocks() <= device.multiprocessors() &&
+         int64_t{sizeof(typename Variant::Shared)} <= device.shared_bytes();
 }
 
 template <class... Variant>
-bool OneFits(WindowVariants<Variant...>, int multiprocessors, int batch, int hidden) {
-  return (Fits<Variant>(multiprocessors, batch, hidden) || ...);
+bool OneFits(WindowVariants<Variant...>, const Device& device, int batch, int hidden) {
+  return (Fits<Variant>(device, batch, hidden) || ...);
 }
 
 template <class... Variant, class Views>
 void LaunchFirst(WindowVariants<Variant...>, CudaQueue& queue, const Views& views) {
-  const int multiprocessors = queue.device().multiprocessors();
   const auto launch = [&]<class One>(const One& kernel) {
-    if (!Fits<One>(multiprocessors, views.batch, views.hidden)) return false;
+    if (!Fits<One>(queue.device(), views.batch, views.hidden)) return false;
     queue.Launch(kernel);
     return true;
   };
@@ -117,8 +117,8 @@ struct StateOf {
 bool LstmWindows::HasRoom(const Device& device, const StackConfig& config,
                           const StackExtent& extent) {
   return config.cell == Cell::kLstm && config.hidden % 4 == 0 && extent.steps > 0 &&
-         OneFits(LstmForwardVariants(), device.multiprocessors(), extent.batch, config.hidden) &&
-         OneFits(LstmBackwardVariants(), device.multiprocessors(), extent.batch, config.hidden);
+         OneFits(LstmForwardVariants(), device, extent.batch, config.hidden) &&
+         OneFits(LstmBackwardVariants(), device, extent.batch, config.hidden);
 }
 
 StackPlan LstmWindows::Plan(const StackConfig& config, const StackExtent& extent,

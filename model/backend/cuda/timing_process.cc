@@ -41,7 +41,7 @@ absl::StatusOr<double> AnswerOf(const std::string& line) {
       absl::SimpleAtoi(line.substr(6, space - 6), &code) && code != 0) {
     return absl::Status(static_cast<absl::StatusCode>(code), line.substr(space + 1));
   }
-  return absl::InternalError(absl::StrCat("the timing process said '", line, "'"));
+  return absl::AbortedError(absl::StrCat("the timing process said '", line, "'"));
 }
 
 // A process whose output is read line by line. Killed and waited for when the object goes.
@@ -98,14 +98,14 @@ class Child {
   // How it came to an end before it had answered.
   absl::Status End() {
     if (process_ == 0) {
-      return absl::InternalError(absl::StrCat("it cannot be started: ", std::strerror(error_)));
+      return absl::AbortedError(absl::StrCat("it cannot be started: ", std::strerror(error_)));
     }
     if (!ended_) return absl::DeadlineExceededError("it took too long");
     int status = 0;
     if (waitpid(std::exchange(process_, 0), &status, 0) < 0) {
-      return absl::InternalError("it is gone");
+      return absl::AbortedError("it is gone");
     }
-    return absl::InternalError(
+    return absl::AbortedError(
         WIFSIGNALED(status)
             ? absl::StrFormat("it ended by signal %d", WTERMSIG(status))
             : absl::StrFormat("it ended early, with exit status %d", WEXITSTATUS(status)));
@@ -187,7 +187,8 @@ std::vector<absl::StatusOr<double>> TimeInProcesses(const std::string& program,
             end.code(), absl::StrCat("the process that times algorithms: ", end.message())));
       }
       rest.algorithms.erase(rest.algorithms.begin());
-    } while (line && !rest.algorithms.empty());
+      // One to which the GPU is lost ends without an answer for the rest.
+    } while (line && !rest.algorithms.empty() && !absl::IsUnavailable(answers.back().status()));
   }
   return answers;
 }

@@ -30,7 +30,8 @@ absl::StatusOr<TimingRequest> ParseTimingRequest(const std::vector<std::string>&
 
 // TimeOfTraining of each of request.algorithms, in that order, measured by processes of `program`
 // with WordsOf(request), which end within `limit` altogether. When one dies before it has answered,
-// the algorithm that it was at has failed, and another process goes on with the next.
+// the algorithm that it was at has failed, with ABORTED or, at the limit, DEADLINE_EXCEEDED, and
+// another process goes on with the next.
 std::vector<absl::StatusOr<double>> TimeInProcesses(const std::string& program,
                                                     const TimingRequest& request,
                                                     absl::Duration limit);

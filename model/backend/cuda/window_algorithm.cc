@@ -77,21 +77,27 @@ std::optional<WindowAlgorithm> FindAlgorithm(const std::vector<WindowAlgorithm>&
   return std::nullopt;
 }
 
-absl::StatusOr<WindowAlgorithm> QuickestAlgorithm(
+absl::StatusOr<AlgorithmChoice> QuickestAlgorithm(
     const std::vector<WindowAlgorithm>& algorithms,
     const std::vector<absl::StatusOr<double>>& times) {
   DERIN_CHECK(!algorithms.empty() && algorithms.size() == times.size());
   absl::Status first_error;
-  std::optional<WindowAlgorithm> quickest;
+  std::optional<WindowAlgorithm> quickest, without_memory;
+  bool lasting = true;
   double least = 0;
   for (size_t i = 0; i < algorithms.size(); ++i) {
-    first_error.Update(times[i].status());
-    if (!times[i].ok() || (quickest && *times[i] >= least)) continue;
+    const absl::Status status = times[i].status();
+    first_error.Update(status);
+    if (absl::IsResourceExhausted(status) && !without_memory) without_memory = algorithms[i];
+    lasting = lasting && !absl::IsResourceExhausted(status) && !absl::IsDeadlineExceeded(status) &&
+              !absl::IsAborted(status);
+    if (!status.ok() || (quickest && *times[i] >= least)) continue;
     quickest = algorithms[i];
     least = *times[i];
   }
+  if (!quickest) quickest = without_memory;
   if (!quickest) return first_error;
-  return *quickest;
+  return AlgorithmChoice{*quickest, lasting};
 }
 
 }  // namespace derin::cuda

@@ -45,9 +45,18 @@ std::optional<WindowAlgorithm> FindAlgorithm(std::string_view name);
 std::optional<WindowAlgorithm> FindAlgorithm(const std::vector<WindowAlgorithm>& algorithms,
                                              std::string_view name);
 
+struct AlgorithmChoice {
+  WindowAlgorithm algorithm;
+  // Whether another measurement would only say the same again: none is out for what is not its own
+  // fault, that memory or time was short (RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED) or the process
+  // that timed it broke (ABORTED).
+  bool lasting = true;
+};
+
 // The one of `algorithms` with the least of `times`, which are in the same order. One whose time is
-// an error is out; when all of them are, the first error.
-absl::StatusOr<WindowAlgorithm> QuickestAlgorithm(const std::vector<WindowAlgorithm>& algorithms,
+// an error is out. When all of them are, the first that there was no memory to time, for there may
+// be enough to use it; and where there is none, the first error.
+absl::StatusOr<AlgorithmChoice> QuickestAlgorithm(const std::vector<WindowAlgorithm>& algorithms,
                                                   const std::vector<absl::StatusOr<double>>& times);
 
 }  // namespace derin::cuda

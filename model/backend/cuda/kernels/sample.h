@@ -38,6 +38,11 @@ struct SampleRowsIn {
   int32_t vocabulary;
   float* scratch;  // [rows, 2, vocabulary] where there are many
 
+  // Bytes of `scratch`.
+  static int64_t ScratchBytes(int64_t rows, int64_t vocabulary) {
+    return vocabulary <= kMostTokens ? 0 : int64_t{sizeof(float)} * 2 * rows * vocabulary;
+  }
+
   DERIN_HOST_DEVICE int64_t blocks() const { return (rows + kRows - 1) / kRows; }
   DERIN_HOST_DEVICE void operator()(const Block& block, Shared& shared) const {
     // body(row, warp, lane) for the lanes of the rows that draw.

@@ -2,10 +2,42 @@
 
 #include <cstdint>
 
+#include "model/backend/cuda/kernels/block.h"
 #include "model/host_device.h"
 #include "model/optimizer/optimizer.h"
 
 namespace derin::cuda {
+
+// How many quads hold `count` elements; the last may have fewer than four.
+DERIN_HOST_DEVICE inline int64_t QuadsOf(int64_t count) { return (count + 3) / 4; }
+
+// Whether a quad of `array` [count] can be moved at once.
+DERIN_HOST_DEVICE inline bool IsWhole(const float* array, int64_t quad, int64_t count) {
+  return 4 * quad + 4 <= count && reinterpret_cast<uintptr_t>(array) % sizeof(Quad) == 0;
+}
+
+// Zeros stand for what is beyond the end.
+DERIN_HOST_DEVICE inline Quad ReadQuad(const float* array, int64_t quad, int64_t count) {
+  const float* from = array + 4 * quad;
+  if (IsWhole(array, quad, count)) return *reinterpret_cast<const Quad*>(from);
+  Quad read;
+  DERIN_UNROLLED
+  for (int i = 0; i < 4; ++i) read.of[i] = 4 * quad + i < count ? from[i] : 0;
+  return read;
+}
+
+DERIN_HOST_DEVICE inline void WriteQuad(float* array, int64_t quad, int64_t count,
+                                        const Quad& written) {
+  float* to = array + 4 * quad;
+  if (IsWhole(array, quad, count)) {
+    *reinterpret_cast<Quad*>(to) = written;
+    return;
+  }
+  DERIN_UNROLLED
+  for (int i = 0; i < 4; ++i) {
+    if (4 * quad + i < count) to[i] = written.of[i];
+  }
+}
 
 // What PrepareUpdate leaves to the others.
 struct PreparedUpdate {
@@ -39,10 +71,15 @@ struct UpdateBySgd {
   const PreparedUpdate* update;
   int64_t count;
 
-  DERIN_HOST_DEVICE int64_t items() const { return count; }
-  DERIN_HOST_DEVICE void operator()(int64_t i) const {
+  DERIN_HOST_DEVICE int64_t items() const { return QuadsOf(count); }
+  DERIN_HOST_DEVICE void operator()(int64_t item) const {
     if (update->skipped) return;
-    weights[i] = SgdUpdate(weights[i], gradients[i], update->factors);
+    const UpdateFactors<float> factors = update->factors;
+    const Quad g = ReadQuad(gradients, item, count);
+    Quad w = ReadQuad(weights, item, count);
+    DERIN_UNROLLED
+    for (int i = 0; i < 4; ++i) w.of[i] = SgdUpdate(w.of[i], g.of[i], factors);
+    WriteQuad(weights, item, count, w);
   }
 };
 
@@ -54,10 +91,16 @@ struct UpdateByMomentum {
   const PreparedUpdate* update;
   int64_t count;
 
-  DERIN_HOST_DEVICE int64_t items() const { return count; }
-  DERIN_HOST_DEVICE void operator()(int64_t i) const {
+  DERIN_HOST_DEVICE int64_t items() const { return QuadsOf(count); }
+  DERIN_HOST_DEVICE void operator()(int64_t item) const {
     if (update->skipped) return;
-    weights[i] = MomentumUpdate(weights[i], gradients[i], moment1[i], update->factors);
+    const UpdateFactors<float> factors = update->factors;
+    const Quad g = ReadQuad(gradients, item, count);
+    Quad w = ReadQuad(weights, item, count), m1 = ReadQuad(moment1, item, count);
+    DERIN_UNROLLED
+    for (int i = 0; i < 4; ++i) w.of[i] = MomentumUpdate(w.of[i], g.of[i], m1.of[i], factors);
+    WriteQuad(moment1, item, count, m1);
+    WriteQuad(weights, item, count, w);
   }
 };
 
@@ -70,10 +113,18 @@ struct UpdateByAdam {
   const PreparedUpdate* update;
   int64_t count;
 
-  DERIN_HOST_DEVICE int64_t items() const { return count; }
-  DERIN_HOST_DEVICE void operator()(int64_t i) const {
+  DERIN_HOST_DEVICE int64_t items() const { return QuadsOf(count); }
+  DERIN_HOST_DEVICE void operator()(int64_t item) const {
     if (update->skipped) return;
-    weights[i] = AdamUpdate(weights[i], gradients[i], moment1[i], moment2[i], update->factors);
+    const UpdateFactors<float> factors = update->factors;
+    const Quad g = ReadQuad(gradients, item, count);
+    Quad w = ReadQuad(weights, item, count), m1 = ReadQuad(moment1, item, count),
+         m2 = ReadQuad(moment2, item, count);
+    DERIN_UNROLLED
+    for (int i = 0; i < 4; ++i) w.of[i] = AdamUpdate(w.of[i], g.of[i], m1.of[i], m2.of[i], factors);
+    WriteQuad(moment1, item, count, m1);
+    WriteQuad(moment2, item, count, m2);
+    WriteQuad(weights, item, count, w);
   }
 };
 

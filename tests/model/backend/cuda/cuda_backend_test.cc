@@ -12,6 +12,8 @@
 #include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "model/network/hidden_state_pool.h"
+#include "model/network/language_model.h"
 #include "model/training/trainer.h"
 #include "tests/model/backend/cuda/fake_gpu.h"
 #include "tests/model/backend/device_model.h"
@@ -75,6 +77,27 @@ TEST_F(CudaBackendTest, WhatAProcessMeasuredIsKnownToTheNextBackend) {
   StackConfig larger = config_;
   larger.hidden = 5;
   EXPECT_GT(Windows(*make("exit 1"), larger, "", &choice), 0) << "must be timed by somebody";
+  // Where one had no memory, the others are no measurement that lasts.
+  larger.hidden = 6;
+  const char* full = "echo error 8 full; echo ok 3; echo ok 4; echo ok 5; echo ok 5";
+  Windows(*make(full), larger, "", &choice);
+  EXPECT_EQ(choice, "persist-static");
+  Windows(*make("echo ok 1; echo ok 3; echo ok 4; echo ok 5; echo ok 5"), larger, "", &choice);
+  EXPECT_EQ(choice, "standard");
+}
+
+TEST_F(CudaBackendTest, WhatCannotBeTimedForLackOfMemoryIsUsedAndMeasuredAnotherTime) {
+  gpu_.milliseconds_of[CUDNN_RNN_ALGO_PERSIST_STATIC] = 0.5;
+  const StackPlan plan = backend_->Plan(config_, kTraining);
+  // For a stack and its table of weights, but not for what is timed around one.
+  const int64_t enough = plan.weight_bytes + plan.workspace_bytes + plan.reserve_bytes + 512;
+  const size_t all = std::exchange(gpu_.total_bytes, gpu_.used_bytes() + enough);
+  std::string choice;
+  EXPECT_EQ(Windows(*backend_, config_, "", &choice), 0);
+  EXPECT_EQ(choice, "standard");
+  gpu_.total_bytes = all;
+  Windows(*backend_, config_, "", &choice);
+  EXPECT_EQ(choice, "persist-static");
 }
 
 TEST_F(CudaBackendTest, ASavedChoiceIsTakenAgainWithoutMeasuring) {
@@ -210,6 +233,19 @@ TEST_F(HalfTraining, ALossThatIsNotFiniteIsADivergenceAndNoOverflow) {
   EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
 }
 
+TEST_F(HalfTraining, ThatIsGivenUpWaitsForItsStepsBeforeTheirMemoryGoes) {
+  auto trainer = NewTrainer(*backend_);
+  for (int step = 0; step < 3; ++step) ASSERT_TRUE(trainer->Step().ok());
+  gpu_.ClearLog();
+  trainer.reset();
+  const std::vector<std::string>& log = gpu_.log();
+  const auto waits = std::find(log.begin(), log.end(), "cudaStreamSynchronize");
+  const auto frees = std::find_if(log.begin(), log.end(),
+                                  [](const auto& one) { return one.starts_with("cudaFree"); });
+  EXPECT_NE(frees, log.end());
+  EXPECT_LT(waits, frees);
+}
+
 TEST_F(HalfTraining, AScaleOutOfBoundsIsNoneOfASnapshot) {
   auto trainer = NewTrainer(*backend_);
   TrainerSnapshot snapshot = *trainer->Snapshot();
@@ -229,6 +265,20 @@ TEST_F(CudaBackendTest, SaysWhatTheGpuIs) {
   EXPECT_THAT(backend_->EngineId(Precision::kF32), HasSubstr("cuda/sm_90/f32/"));
 }
 
+TEST_F(CudaBackendTest, TheStateOfATrainingIsCopiedByAKernelAndMuchByTheEngine) {
+  auto queue = *backend_->NewQueue(QueuePriority::kTraining);
+  const size_t state = 32 * StateElements({.layers = 3, .hidden = 512}), much = size_t{2} << 20;
+  Buffer from = *backend_->Allocate(ElementType::kF32, much),
+         to = *backend_->Allocate(ElementType::kF32, much);
+  for (const auto& [count, call] : {std::pair(state, "CopyBytes"), std::pair(much, "copy")}) {
+    from.view().As<float>()[count - 1] = 7;
+    gpu_.ClearLog();
+    backend_->Copy(*queue, from.view().Slice(0, count), to.view().Slice(0, count));
+    EXPECT_EQ(gpu_.log().back(), call);
+    EXPECT_EQ(to.view().As<float>()[count - 1], 7);
+  }
+}
+
 TEST_F(CudaBackendTest, AStackThatCannotFitIsRefusedWithBothNumbers) {
   const StackConfig config{.layers = 2, .hidden = 64, .vocabulary = 10};
   const StackExtent extent{.steps = 35, .batch = 32, .training = true};
@@ -238,6 +288,61 @@ TEST_F(CudaBackendTest, AStackThatCannotFitIsRefusedWithBothNumbers) {
             absl::ResourceExhaustedError(
                 absl::StrFormat("wanted %d bytes of the GPU's memory, 1000 are free",
                                 plan.weight_bytes + plan.workspace_bytes + plan.reserve_bytes)));
+}
+
+TEST_F(CudaBackendTest, AModelTakesThePlannedBytes) {
+  const StackConfig few{.layers = 2, .hidden = 4, .vocabulary = 5},
+      many{.layers = 1, .hidden = 4, .vocabulary = kMostOneHotTokens + 1, .embedding = 2};
+  for (const StackConfig& config : {few, many}) {
+    auto queue = *backend_->NewQueue(QueuePriority::kGeneration);
+    auto pool = *HiddenStatePool::Create(*backend_, ElementType::kF32, StateElements(config), 2);
+    const size_t before = gpu_.used_bytes();
+    auto model = *LanguageModel::Create(*backend_, config, InitialParameters(config, 1), 3);
+    const LanguageModel::Row row{.token = 1, .slot = 1};
+    int32_t next;
+    ASSERT_TRUE(model->Step(*queue, *pool, {&row, 1}, {&next, 1}).ok());
+    EXPECT_EQ(gpu_.used_bytes() - before, LanguageModel::DeviceBytes(*backend_, config, 3));
+  }
+}
+
+TEST_F(CudaBackendTest, TheStepsOfATrainingTakeThePlannedScratch) {
+  const StackConfig plain{.layers = 1, .hidden = 4, .vocabulary = 5},
+      tied{.layers = 1, .hidden = 64, .vocabulary = 500, .embedding = 64, .tied_head = true};
+  for (const StackConfig& model : {plain, tied}) {
+    const TrainingConfig config{.model = model, .batch = 2, .steps = 3, .epochs = 1};
+    auto trainer = *Trainer::Create(*backend_, config, std::vector<int32_t>(50, 1),
+                                    InitialParameters(model, 1));
+    const size_t before = gpu_.used_bytes();
+    for (int step = 0; step < 3; ++step) ASSERT_TRUE(trainer->Step().ok());
+    const StackPlan plan = backend_->Plan(model, {.steps = 3, .batch = 2, .training = true});
+    // Its queue is there from the beginning, with a room for products.
+    EXPECT_EQ(gpu_.used_bytes() - before, plan.scratch_bytes - (int64_t{32} << 20));
+  }
+}
+
+TEST_F(CudaBackendTest, AStepThatCannotSampleForLackOfMemoryLeavesTheStatesAsTheyWere) {
+  const StackConfig config{
+      .layers = 1, .hidden = 4, .vocabulary = kMostOneHotTokens + 1, .embedding = 2};
+  auto model = *LanguageModel::Create(*backend_, config, InitialParameters(config, 1), 2);
+  auto pool = *HiddenStatePool::Create(*backend_, ElementType::kF32, StateElements(config), 2);
+  auto queue = *backend_->NewQueue(QueuePriority::kGeneration);
+  const View states = pool->view();
+  const auto read = [&] {
+    return std::vector(states.As<float>(), states.As<float>() + states.count);
+  };
+  const std::vector<float> before = read();
+  const LanguageModel::Row rows[] = {{.token = 1, .slot = 1}, {.token = 2, .slot = 2}};
+  int32_t next[2];
+  gpu_.total_bytes = gpu_.used_bytes();
+  EXPECT_EQ(model->Step(*queue, *pool, rows, absl::MakeSpan(next)).code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(read(), before);
+
+  gpu_.total_bytes *= 2;
+  queue = *backend_->NewQueue(QueuePriority::kGeneration);
+  ASSERT_TRUE(model->Step(*queue, *pool, absl::MakeSpan(rows, 1), absl::MakeSpan(next, 1)).ok());
+  gpu_.total_bytes = gpu_.used_bytes();
+  EXPECT_TRUE(model->Step(*queue, *pool, rows, absl::MakeSpan(next)).ok()) << "has room for both";
 }
 
 TEST_F(CudaBackendTest, IsWellUntilTheGpuIsLost) {

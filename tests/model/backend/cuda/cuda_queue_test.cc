@@ -11,6 +11,7 @@
 namespace derin::cuda {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 class CudaQueueTest : public testing::Test {
@@ -31,15 +32,29 @@ TEST_F(CudaQueueTest, GenerationComesFirst) {
 TEST_F(CudaQueueTest, TheFirstErrorStaysAndNothingIsCalledAfterIt) {
   Buffer to = *device_->Allocate(ElementType::kF32, 1);
   const float one = 1;
-  gpu_.FailNext("cudaMemcpyAsync", cudaErrorInvalidValue);
+  gpu_.FailNext("CopyBytes", cudaErrorInvalidValue);
   queue_->Upload(&one, to.view().data, sizeof one);
   gpu_.ClearLog();
   queue_->Launch(SumOfDoubles{nullptr, nullptr, 1});
   queue_->Multiply({});
   EXPECT_EQ(queue_->Scratch(16), nullptr);
   const absl::Status status = queue_->Finish();
-  EXPECT_THAT(std::string(status.message()), HasSubstr("cudaMemcpyAsync"));
-  EXPECT_THAT(gpu_.log(), testing::IsEmpty());
+  EXPECT_THAT(std::string(status.message()), HasSubstr("CopyBytes"));
+  // What was enqueued before it still has to end.
+  EXPECT_THAT(gpu_.log(), ElementsAre("cudaStreamSynchronize"));
+}
+
+TEST_F(CudaQueueTest, AfterAnErrorWaitsForItsBranchToo) {
+  ASSERT_NE(queue_->Fork(), nullptr);
+  queue_->Fail(absl::InternalError("it went wrong"));
+  gpu_.ClearLog();
+  EXPECT_EQ(queue_->Finish().message(), "it went wrong");
+  EXPECT_THAT(gpu_.log(), ElementsAre("cudaStreamSynchronize", "cudaStreamSynchronize"));
+  gpu_.ClearLog();
+  queue_.reset();
+  EXPECT_THAT(std::vector(gpu_.log().begin(), gpu_.log().begin() + 3),
+              ElementsAre("cudaStreamSynchronize", "cudaStreamSynchronize", HasSubstr("cudaFree")))
+      << "before the memory goes";
 }
 
 TEST_F(CudaQueueTest, AnErrorOfTheWorkComesBackFromWait) {
@@ -67,8 +82,12 @@ TEST_F(CudaQueueTest, UploadsOfAnySizeArriveAndOnlyLargeOnesWait) {
     for (int i = 0; i < 20; ++i) {
       gpu_.ClearLog();
       queue_->Upload(values.data(), to.view().data, count * sizeof(float));
-      EXPECT_EQ(std::count(gpu_.log().begin(), gpu_.log().end(), "cudaStreamSynchronize"),
-                count > 2048 ? 1 : 0);
+      const bool large = count > 2048;
+      const auto called = [&](const char* call) {
+        return std::count(gpu_.log().begin(), gpu_.log().end(), call);
+      };
+      EXPECT_EQ(called("cudaStreamSynchronize"), large ? 1 : 0);
+      EXPECT_EQ(called("CopyBytes"), large ? 0 : 1);
     }
     const float* got = to.view().As<float>();
     EXPECT_EQ(std::vector<float>(got, got + count), values);
@@ -82,6 +101,15 @@ TEST_F(CudaQueueTest, ScratchMemoryThatWasGivenStaysWhereItIs) {
   const size_t before = gpu_.live_allocations();
   EXPECT_NE(queue_->Scratch(1000), small);
   EXPECT_EQ(gpu_.live_allocations(), before + 1);
+}
+
+TEST_F(CudaQueueTest, ScratchMemoryOfGrowingSizesLeavesLittleBehind) {
+  const size_t before = gpu_.used_bytes();
+  queue_->Scratch(999);
+  EXPECT_EQ(gpu_.used_bytes(), before + 999) << "what comes first, and may be large, is not more";
+  constexpr size_t kMost = 64'000;
+  for (size_t bytes = 1000; bytes <= kMost; bytes += 1000) queue_->Scratch(bytes);
+  EXPECT_LT(gpu_.used_bytes() - before, 4 * kMost);
 }
 
 }  // namespace

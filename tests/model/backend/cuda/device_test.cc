@@ -80,6 +80,14 @@ TEST_F(DeviceTest, AfterAnErrorThatEndsItsUseNothingIsTriedAnyMore) {
   EXPECT_THAT(gpu_.log(), testing::IsEmpty());
 }
 
+TEST_F(DeviceTest, WhatTheRuntimeSaysOnlyAnotherProcessGetsOverEndsItsUse) {
+  for (const cudaError_t error : {cudaErrorContained, cudaErrorMpsClientTerminated}) {
+    auto device = *Open();
+    EXPECT_EQ(device->Check(error, "cudaEventSynchronize").code(), StatusCode::kUnavailable);
+    EXPECT_FALSE(device->lost().ok());
+  }
+}
+
 TEST_F(DeviceTest, WhatEndsItsUseInsideALibraryIsSeen) {
   auto device = *Open();
   gpu_.last_error = cudaErrorInvalidValue;

@@ -46,6 +46,11 @@ cudaError_t NotWhileCapturing() {
 template <class Kernel>
 cudaError_t LaunchOnHost(const Kernel& kernel, cudaStream_t stream) {
   if (ShapeOf(kernel).blocks == 0) return cudaSuccess;
+  if constexpr (requires { typename Kernel::Shared; }) {
+    if (sizeof(typename Kernel::Shared) > FakeGpu::current()->shared_bytes) {
+      return cudaErrorInvalidValue;
+    }
+  }
   return FakeGpu::current()->Enqueue(Kernel::kName, Fake(stream), [kernel] {
     RunOnHost(kernel);
     FakeGpu& gpu = *FakeGpu::current();
@@ -87,6 +92,7 @@ RuntimeCalls FakeRuntime() {
             std::strcpy(facts->name, "Fake H100");
             facts->major = FakeGpu::current()->compute_major;
             facts->multiProcessorCount = FakeGpu::current()->multiprocessors;
+            facts->sharedMemPerBlockOptin = FakeGpu::current()->shared_bytes;
             facts->l2CacheSize = FakeGpu::current()->cache_bytes;
             facts->totalGlobalMem = FakeGpu::current()->total_bytes;
             return cudaSuccess;
@@ -108,15 +114,23 @@ RuntimeCalls FakeRuntime() {
           [](void** to, size_t bytes) {
             DERIN_FAKE_CALL("cudaMalloc");
             if (const auto error = NotWhileCapturing(); error != cudaSuccess) return error;
-            return FakeGpu::current()->Allocate(to, bytes);
+            return FakeGpu::current()->Allocate(to, bytes, bytes);
           },
-      .Free = [](void* memory) { return FakeGpu::current()->Free(memory); },
+      .Free =
+          [](void* memory) {
+            DERIN_FAKE_CALL("cudaFree");
+            return FakeGpu::current()->Free(memory);
+          },
       .HostAlloc =
           [](void** to, size_t bytes, unsigned) {
             DERIN_FAKE_CALL("cudaHostAlloc");
-            return FakeGpu::current()->Allocate(to, bytes);
+            return FakeGpu::current()->Allocate(to, bytes, 0);
           },
-      .FreeHost = [](void* memory) { return FakeGpu::current()->Free(memory); },
+      .FreeHost =
+          [](void* memory) {
+            DERIN_FAKE_CALL("cudaFreeHost");
+            return FakeGpu::current()->Free(memory);
+          },
       .MemcpyAsync =
           [](void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
             DERIN_FAKE_CALL("cudaMemcpyAsync");
@@ -258,12 +272,12 @@ int FakeGpu::TakeFailure(const std::string& call) {
   return error;
 }
 
-cudaError_t FakeGpu::Allocate(void** to, size_t bytes) {
-  if (used_bytes_ + bytes > total_bytes) return cudaErrorMemoryAllocation;
+cudaError_t FakeGpu::Allocate(void** to, size_t bytes, size_t on_gpu) {
+  if (used_bytes_ + on_gpu > total_bytes) return cudaErrorMemoryAllocation;
   *to = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   std::memset(*to, 0xff, bytes);  // NaN
-  allocations_[*to] = bytes;
-  used_bytes_ += bytes;
+  allocations_[*to] = on_gpu;
+  used_bytes_ += on_gpu;
   return cudaSuccess;
 }
 

@@ -41,6 +41,8 @@ class FakeGpu {
   int devices = 1;
   int compute_major = 9;
   int multiprocessors = 132;
+  // Of a block, as an H100 has it.
+  size_t shared_bytes = 232'448;
   // So little that it holds two layers of 6 units and only one of 38.
   int cache_bytes = 30'000;
   int driver_version = 13000;
@@ -58,7 +60,8 @@ class FakeGpu {
     int priority = 0;
     std::vector<std::function<void()>>* capture = nullptr;
   };
-  cudaError_t Allocate(void** to, size_t bytes);
+  // Of which so many are the GPU's own.
+  cudaError_t Allocate(void** to, size_t bytes, size_t on_gpu);
   cudaError_t Free(void* memory);
   // Runs `work`, or keeps it for the graph.
   cudaError_t Enqueue(const char* call, Stream* stream, std::function<void()> work);
@@ -75,7 +78,7 @@ class FakeGpu {
   FakeGpu* const previous_;
   std::map<std::string, int> failing_;
   std::vector<std::string> log_;
-  std::map<void*, size_t> allocations_;
+  std::map<void*, size_t> allocations_;  // with the GPU's bytes of each
   size_t used_bytes_ = 0;
 };
 

@@ -39,6 +39,16 @@ TEST_F(LstmWindowsTest, HasRoomForWhatFitsTheDevice) {
   EXPECT_FALSE(HasRoom({.hidden = 256}, 1));
 }
 
+TEST_F(LstmWindowsTest, TheBlocksOfLargeLayersWantMoreSharedMemoryThanEachGpuHas) {
+  gpu_.shared_bytes = 101'376;  // of sm_86, sm_89 and sm_120
+  EXPECT_TRUE(HasRoom({.hidden = 256}, 32));
+  EXPECT_FALSE(HasRoom({.hidden = 1024}, 32));
+  const auto backend = *NewCudaBackend(FakeGpu::calls(), 0);
+  EXPECT_EQ(
+      (*backend->NewStack({.hidden = 1024, .vocabulary = 3}, {.steps = 1, .batch = 32}))->choice(),
+      "standard");
+}
+
 TEST_F(LstmWindowsTest, WantsNothingOfCudnn) {
   const auto backend = *NewCudaBackend(FakeGpu::calls(), 0);
   gpu_.ClearLog();

@@ -89,10 +89,20 @@ TEST_F(TimingProcess, ThatDiesIsFollowedByOneForTheRest) {
                                      "lstm f16 0 1 4 3 2 2 step-products"));
 }
 
+TEST_F(TimingProcess, ToWhichTheGpuIsLostIsFollowedByOneForTheRest) {
+  const auto times = TimeInProcesses(
+      Program("case $9 in standard) echo error 14 the GPU is lost; exit 1;; esac; echo ok 3"),
+      Request({kStandard, kPersist}), absl::Minutes(1));
+  ASSERT_EQ(times.size(), 2u);
+  EXPECT_EQ(times[0].status(), absl::UnavailableError("the GPU is lost"));
+  EXPECT_EQ(*times[1], 3);
+}
+
 TEST_F(TimingProcess, ThatEndsOrTalksNonsenseOrIsNotThereIsAnError) {
   const auto message = [&](const std::string& program) {
     const auto times = TimeInProcesses(program, Request({kStandard}), absl::Minutes(1));
     EXPECT_EQ(times.size(), 1u);
+    EXPECT_EQ(times[0].status().code(), absl::StatusCode::kAborted);
     return std::string(times[0].status().message());
   };
   EXPECT_THAT(message(Program("exit 3")), HasSubstr("exit status 3"));

@@ -74,15 +74,36 @@ TEST_F(WindowAlgorithmTest, IsFoundByItsNameAmongThoseThereAre) {
 }
 
 TEST_F(WindowAlgorithmTest, TheQuickestIsTakenAndOneThatFailsIsNot) {
-  EXPECT_EQ(*QuickestAlgorithm({kStandard, kPersist}, {2.0, 1.5}), kPersist);
-  EXPECT_EQ(*QuickestAlgorithm({kStandard, kPersist}, {2.0, 2.0}), kStandard);
-  EXPECT_EQ(*QuickestAlgorithm({kStandard, kPersist}, {2.0, absl::UnimplementedError("no")}),
-            kStandard);
+  EXPECT_EQ(QuickestAlgorithm({kStandard, kPersist}, {2.0, 1.5})->algorithm, kPersist);
+  EXPECT_EQ(QuickestAlgorithm({kStandard, kPersist}, {2.0, 2.0})->algorithm, kStandard);
+  EXPECT_EQ(
+      QuickestAlgorithm({kStandard, kPersist}, {2.0, absl::UnimplementedError("no")})->algorithm,
+      kStandard);
   EXPECT_EQ(QuickestAlgorithm({kStandard, kPersist},
                               {absl::InternalError("first"), absl::InternalError("second")})
                 .status()
                 .message(),
             "first");
+}
+
+TEST_F(WindowAlgorithmTest, WhereMemoryAloneKeptAllFromATimeTheFirstSuchIsTaken) {
+  EXPECT_EQ(QuickestAlgorithm({kStandard, kPersist, kSmall},
+                              {absl::InternalError("no"), absl::ResourceExhaustedError("full"),
+                               absl::ResourceExhaustedError("full")})
+                ->algorithm,
+            kPersist);
+}
+
+TEST_F(WindowAlgorithmTest, AChoiceLastsWhereNoneWasOutForWhatIsNotItsFault) {
+  const auto lasting = [](absl::Status status) {
+    return QuickestAlgorithm({kStandard, kPersist}, {2.0, std::move(status)})->lasting;
+  };
+  EXPECT_TRUE(QuickestAlgorithm({kStandard, kPersist}, {2.0, 1.0})->lasting);
+  EXPECT_TRUE(lasting(absl::UnimplementedError("not here")));
+  EXPECT_TRUE(lasting(absl::InternalError("it fails")));
+  EXPECT_FALSE(lasting(absl::ResourceExhaustedError("full")));
+  EXPECT_FALSE(lasting(absl::DeadlineExceededError("too slow")));
+  EXPECT_FALSE(lasting(absl::AbortedError("its process is gone")));
 }
 
 }  // namespace

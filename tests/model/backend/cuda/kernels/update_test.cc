@@ -1,6 +1,7 @@
 #include "model/backend/cuda/kernels/update.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -105,6 +106,38 @@ TEST(UpdateKernel, IsTheArithmeticOfTheOptimizers) {
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(weights[i], MomentumUpdate(before[i], gradients[i], wanted1[i], factors));
     EXPECT_EQ(moment1[i], wanted1[i]);
+  }
+}
+
+TEST(UpdateKernel, HasTheBitsOfSingleElementsWhateverTheirPlaceAndNumber) {
+  constexpr int kMost = 11, kRoom = kMost + 4;
+  PreparedUpdate update{
+      .factors = MakeUpdateFactors<float>({.clip = 0.5, .momentum = 0.75}, 0.01, 4, 3),
+      .skipped = false};
+  for (int count = 0; count <= kMost; ++count) {
+    for (int place = 0; place < 4; ++place) {
+      SCOPED_TRACE(testing::Message() << count << " from " << place);
+      // Of weights, gradients and moments.
+      alignas(Quad) float got[4][kRoom], wanted[4][kRoom];
+      for (int array = 0; array < 4; ++array) {
+        for (int i = 0; i < kRoom; ++i) {
+          got[array][i] = wanted[array][i] = 0.3f * static_cast<float>(1 + array + i % 5);
+        }
+      }
+      auto& [w, g, m1, m2] = wanted;
+      const auto of_each = [&](const auto& body) {
+        for (int i = place; i < place + count; ++i) w[i] = body(i);
+      };
+      of_each([&](int i) { return SgdUpdate(w[i], g[i], update.factors); });
+      of_each([&](int i) { return MomentumUpdate(w[i], g[i], m1[i], update.factors); });
+      of_each([&](int i) { return AdamUpdate(w[i], g[i], m1[i], m2[i], update.factors); });
+      float* at[4];
+      for (int array = 0; array < 4; ++array) at[array] = got[array] + place;
+      RunOnHost(UpdateBySgd{at[0], at[1], &update, count});
+      RunOnHost(UpdateByMomentum{at[0], at[1], at[2], &update, count});
+      RunOnHost(UpdateByAdam{at[0], at[1], at[2], at[3], &update, count});
+      EXPECT_EQ(std::memcmp(got, wanted, sizeof got), 0);
+    }
   }
 }
 
