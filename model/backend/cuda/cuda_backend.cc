@@ -112,6 +112,8 @@ class CudaBackend : public Backend {
 
  private:
   const RuntimeCalls& runtime() const { return device_->calls().runtime; }
+  // For what is made before there is any work: another one once that failed, as for want of memory.
+  CudaQueue& Setup() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of all algorithms that a stack may get, or of that one that it has got before, the most bytes.
   StackPlan PlanAlgorithms(const StackConfig& config, const StackExtent& extent) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -127,18 +129,27 @@ class CudaBackend : public Backend {
   const std::shared_ptr<Device> device_;
   const Capabilities capabilities_;
   mutable absl::Mutex mutex_;
-  // For what is made before there is any work.
-  const std::unique_ptr<CudaQueue> setup_ ABSL_PT_GUARDED_BY(mutex_);
+  // Read by Setup() alone.
+  mutable std::unique_ptr<CudaQueue> setup_ ABSL_GUARDED_BY(mutex_);
   KnownAlgorithms known_ ABSL_GUARDED_BY(mutex_);
 };
+
+CudaQueue& CudaBackend::Setup() const {
+  if (!setup_->status().ok() && device_->lost().ok()) {
+    auto queue = CudaQueue::Create(device_, QueuePriority::kTraining);
+    if (queue.ok()) setup_ = *std::move(queue);
+  }
+  return *setup_;
+}
 
 absl::StatusOr<Buffer> CudaBackend::Allocate(ElementType type, size_t count, Memory memory) {
   if (memory == Memory::kHost) return device_->AllocateOnHost(type, count);
   auto buffer = device_->Allocate(type, count);
   if (!buffer.ok() || count == 0) return buffer;
   absl::MutexLock lock(&mutex_);
-  Zero(*setup_, buffer->view());
-  if (absl::Status status = setup_->Finish(); !status.ok()) return status;
+  CudaQueue& setup = Setup();
+  Zero(setup, buffer->view());
+  if (absl::Status status = setup.Finish(); !status.ok()) return status;
   return buffer;
 }
 
@@ -154,7 +165,7 @@ StackPlan CudaBackend::Plan(const StackConfig& config, const StackExtent& extent
                         config.hidden * (GateCount(config.cell) + 1);
   absl::MutexLock lock(&mutex_);
   StackPlan plan;
-  if (setup_->Begin()) plan = PlanAlgorithms(config, extent);
+  if (Setup().Begin()) plan = PlanAlgorithms(config, extent);
   if (extent.training) plan.reserve_bytes = std::max(plan.reserve_bytes, least);
   plan.scratch_bytes = ScratchBytes(config, extent);
   return plan;
@@ -169,7 +180,7 @@ StackPlan CudaBackend::PlanAlgorithms(const StackConfig& config, const StackExte
   }
   StackPlan most;
   for (const WindowAlgorithm algorithm : algorithms) {
-    const auto plan = CudaStack::Plan(*setup_, config, extent, algorithm);
+    const auto plan = CudaStack::Plan(Setup(), config, extent, algorithm);
     if (!plan.ok()) continue;
     most.slot_bytes = plan->slot_bytes;
     most.weight_bytes = std::max(most.weight_bytes, plan->weight_bytes);
@@ -246,8 +257,9 @@ absl::StatusOr<std::unique_ptr<RecurrentStack>> CudaBackend::NewStack(
   const auto create =
       [&](WindowAlgorithm algorithm) -> absl::StatusOr<std::unique_ptr<RecurrentStack>> {
     absl::MutexLock lock(&mutex_);
-    if (!setup_->Begin()) return setup_->status();
-    return CudaStack::Create(*setup_, config, extent, algorithm);
+    CudaQueue& setup = Setup();
+    if (!setup.Begin()) return setup.status();
+    return CudaStack::Create(setup, config, extent, algorithm);
   };
   if (const auto saved = FindAlgorithm(AlgorithmsFor(*device_, config, extent), saved_choice)) {
     auto stack = create(*saved);

@@ -135,6 +135,14 @@ TEST_F(CudaBackendTest, AnAlgorithmThatFailsIsOutAndTheBackendGoesOn) {
   EXPECT_EQ(backend_->NewStack(config_, {.step_rows = 1}).value()->choice(), "");
 }
 
+TEST_F(CudaBackendTest, AnAllocationThatFailsIsNotTheEndOfAllocations) {
+  gpu_.FailNext("cudaMemsetAsync", cudaErrorMemoryAllocation);
+  EXPECT_TRUE(absl::IsResourceExhausted(
+      backend_->Allocate(ElementType::kF32, 1000, Memory::kDevice).status()));
+  EXPECT_TRUE(backend_->Allocate(ElementType::kF32, 1000, Memory::kDevice).ok());
+  EXPECT_TRUE(backend_->NewStack(config_, {.step_rows = 1}).ok());
+}
+
 // On the GPU of the suite: DeviceModel makes its own backend.
 TEST(LossScale, ScalesTheWayBackSoThatSmallGradientsAreNotLost) {
   DeviceModel model({"cuda", Precision::kF16}, {.layers = 1, .hidden = 2, .vocabulary = 3}, 1, 1);
