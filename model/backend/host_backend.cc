@@ -2,12 +2,14 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "model/backend/control_group.h"
 
 namespace derin {
 namespace {
@@ -41,11 +43,17 @@ int64_t MemoryBytes(std::string_view key) {
 
 HostBackend::HostBackend(Capabilities capabilities) : capabilities_(std::move(capabilities)) {
   capabilities_.memory_bytes = MemoryBytes("MemTotal");
+  if (const auto most = ControlGroup().memory_bytes()) {
+    capabilities_.memory_bytes = std::min(capabilities_.memory_bytes, *most);
+  }
   capabilities_.device = ProcLine("/proc/cpuinfo", "model name");
   capabilities_.synchronous = true;
 }
 
-int64_t HostBackend::FreeBytes() const { return MemoryBytes("MemAvailable"); }
+int64_t HostBackend::FreeBytes() const {
+  const int64_t free = MemoryBytes("MemAvailable");
+  return std::min(free, ControlGroup().free_memory_bytes().value_or(free));
+}
 
 absl::Status HostBackend::CheckFree(int64_t wanted) const {
   const int64_t free = FreeBytes();

@@ -3,9 +3,11 @@
 #include <immintrin.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
+#include "model/backend/control_group.h"
 #include "model/check.h"
 
 namespace derin::cpu {
@@ -37,7 +39,8 @@ int WorkerPool::AvailableCores() {
   cpu_set_t set;
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return CPU_COUNT(&set);
+  const int cores = CPU_COUNT(&set);
+  return std::min(cores, ControlGroup().processors().value_or(cores));
 }
 
 WorkerPool::WorkerPool(int threads, void (*rest)())

@@ -24,7 +24,7 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  // How many cores this process may use.
+  // How many cores this process may use, by its affinity and by its control group.
   static int AvailableCores();
 
   int threads() const { return static_cast<int>(helpers_.size()) + 1; }
