@@ -37,11 +37,11 @@ class HiddenStatePool {
   // Of the slots that are taken.
   int64_t taken_bytes() const ABSL_LOCKS_EXCLUDED(mutex_);
   int64_t slot_elements() const { return slot_elements_; }
-
- private:
   int64_t slot_bytes() const {
     return slot_elements_ * static_cast<int64_t>(ElementSize(buffer_.view().type));
   }
+
+ private:
   HiddenStatePool(Buffer buffer, int64_t slot_elements, int capacity);
 
   const Buffer buffer_;

@@ -1,5 +1,9 @@
 #include "server/generation/device_sessions.h"
 
+#include <algorithm>
+#include <limits>
+#include <vector>
+
 #include "absl/strings/str_format.h"
 #include "server/status/error.h"
 
@@ -8,6 +12,8 @@ namespace {
 
 // How soon calls under way may have let go of what they hold.
 constexpr absl::Duration kRetryDelay = absl::Milliseconds(200);
+
+constexpr int64_t kMostSlots = std::numeric_limits<int>::max();
 
 }  // namespace
 
@@ -18,13 +24,13 @@ DeviceSessions::DeviceSessions(Backend& backend, int64_t bytes,
 absl::StatusOr<std::shared_ptr<HiddenStatePool>> DeviceSessions::PoolFor(int64_t elements) {
   std::shared_ptr<HiddenStatePool>& pool = pools_[elements];
   if (pool != nullptr) return pool;
-  // A pool that nobody uses any more makes room.
+  RemoveUnusedPools();
   int64_t left = bytes_;
-  for (auto& [others, other] : pools_) {
-    if (other != nullptr && other->taken_bytes() == 0) other = nullptr;
+  for (const auto& [others, other] : pools_) {
     if (other != nullptr) left -= other->capacity_bytes();
   }
-  const int64_t slots = left / 2 / (elements * static_cast<int64_t>(sizeof(float)));
+  const int64_t slots =
+      std::min<int64_t>(left / 2 / (elements * static_cast<int64_t>(sizeof(float))), kMostSlots);
   if (slots < 1) {
     return Refusal(absl::StatusCode::kResourceExhausted, "DEVICE_MEMORY_FULL",
                    absl::StrFormat("a state of %d bytes does not fit in half of what is left, %d "
@@ -107,6 +113,21 @@ bool DeviceSessions::RemoveLeastUsed(const HiddenStatePool* pool) {
     return true;
   }
   return false;
+}
+
+void DeviceSessions::RemoveUnusedPools() {
+  absl::flat_hash_map<const HiddenStatePool*, std::vector<Key>> unused;
+  for (const auto& [key, entry] : sessions_) {
+    if (!HasUser(key)) unused[&entry.session->lease().pool()].push_back(key);
+  }
+  for (auto& [elements, pool] : pools_) {
+    if (pool == nullptr) continue;
+    const std::vector<Key>& keys = unused[pool.get()];
+    if (static_cast<int64_t>(keys.size()) * pool->slot_bytes() < pool->taken_bytes()) continue;
+    for (const Key& key : keys) Remove(key);
+    left_ += static_cast<int64_t>(keys.size());
+    pool = nullptr;
+  }
 }
 
 void DeviceSessions::RemoveUnused() {

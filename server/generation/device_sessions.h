@@ -23,7 +23,8 @@ class DeviceSessions {
   using Key = SessionKey;
 
   // `backend` outlives it and all leases. Models whose states have the same size share a pool; each
-  // pool takes half of what is left of `bytes`. `on_leave` is told which session lost its place.
+  // pool takes half of what is left of `bytes`, and those make room first that nobody works in.
+  // `on_leave` is told which session lost its place.
   DeviceSessions(Backend& backend, int64_t bytes, std::function<void(const Key&)> on_leave);
 
   // A place for a state of this version; the least used session that nobody has makes room.
@@ -56,6 +57,8 @@ class DeviceSessions {
 
   // The pool for states of `elements`; makes one where there is none.
   absl::StatusOr<std::shared_ptr<HiddenStatePool>> PoolFor(int64_t elements);
+  // The sessions of pools in which nobody has one lose their places, and the pools their memory.
+  void RemoveUnusedPools();
   // The least used session that nobody has loses its place, of those in `pool` unless that is null.
   // False when there is none.
   bool RemoveLeastUsed(const HiddenStatePool* pool);

@@ -89,6 +89,24 @@ TEST_F(DeviceSessionsTest, StatesOfAnotherSizeTakeHalfOfWhatIsLeftOrAPoolThatNob
   EXPECT_TRUE(sessions_.Lease(wide).ok());
 }
 
+TEST_F(DeviceSessionsTest, SessionsThatNobodyHasMakeRoomForStatesOfAnotherSize) {
+  // More sizes than halves of halves have room for, each used once and left.
+  for (int hidden = 12; hidden <= 20; hidden += 2) {
+    const StackConfig config{.layers = 2, .hidden = hidden, .vocabulary = 9};
+    const LoadedVersion version{
+        .tokenizer = Tokenizer::Bytes(),
+        .model = *LanguageModel::Create(*backend_, config, InitialParameters(config, 1), 4)};
+    auto lease = sessions_.Lease(version);
+    ASSERT_TRUE(lease.ok()) << hidden << ": " << lease.status();
+    sessions_.Add(std::make_shared<Session>(
+        SessionImage{.name = absl::StrFormat("of %d", hidden), .owner = "local"}, version_,
+        *std::move(lease)));
+  }
+  EXPECT_THAT(left_, ElementsAre("of 12", "of 14", "of 16", "of 18"));
+  EXPECT_EQ(sessions_.left(), 4);
+  EXPECT_EQ(sessions_.size(), 1);
+}
+
 TEST_F(DeviceSessionsTest, ClosesAllOfAVersionAlsoThoseThatSomebodyHas) {
   const auto busy = Add("a");
   Add("b");
