@@ -1,6 +1,7 @@
 #include "server/generation/generation.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "model/text/vocabulary.h"
@@ -118,15 +119,18 @@ LanguageModel::Row Generation::NextRow() {
 }
 
 int64_t Generation::free_steps() const {
-  if (!next_draws() || request_.ranked >= 0 || adjustments_.has_value() || stops_.has_value() ||
-      !request_.stop_tokens.empty()) {
-    return 1;
+  if (!next_draws() || request_.ranked >= 0 || adjustments_.has_value()) return 1;
+  const int64_t room = std::max<int64_t>(1, outbox_.room());
+  if (session_->name().empty()) {
+    // Its state goes with it, so a draw beyond its end does no harm.
+    return draws_left() <= room ? std::numeric_limits<int64_t>::max() : room;
   }
-  int64_t steps = request_.max_tokens - drawn_;
+  if (stops_.has_value() || !request_.stop_tokens.empty()) return 1;
+  int64_t steps = draws_left();
   if (request_.until.has_value()) {
     steps = std::min(steps, *request_.until - session_->state.position);
   }
-  return std::max<int64_t>(1, std::min(steps, outbox_.room()));
+  return std::max<int64_t>(1, std::min(steps, room));
 }
 
 void Generation::SetAdjustments() {

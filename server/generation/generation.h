@@ -100,8 +100,12 @@ class Generation {
   // Whether that step draws a token; else it absorbs a part of the prompt.
   bool next_draws() const { return !request_.only_prompt && absorbed_ + 1 == to_absorb_.size(); }
   // How many steps from here on need nobody in between, at least one: they draw, nothing that is
-  // drawn decides on the next draw or on the end, and there is room for all of it.
+  // drawn decides on the next draw, there is room for all of it, and a session that lasts is where
+  // it has to be at the end. Of one that goes with its call some may be drawn beyond the end, and
+  // are nobody's.
   int64_t free_steps() const;
+  // So many more draws may be asked for.
+  int64_t draws_left() const { return request_.max_tokens - drawn_; }
   // Whether its prompt is part of its text, which then grows before anything is drawn.
   bool echoes() const { return request_.echo || request_.scores; }
   bool continues() const { return request_.continues; }

@@ -15,6 +15,8 @@ namespace {
 // Of what goes on without a look at calls that leave or come.
 constexpr int64_t kMostStepsOfTrip = 8;
 constexpr absl::Duration kLongestTrip = absl::Milliseconds(2);
+// A trip has fewer steps where a larger share of its draws would be beyond the ends of their calls.
+constexpr double kMostSpareDraws = 1.0 / 16;
 
 // Calls whose caller has used up its tokens are looked at again after a time between these: not for
 // each token by itself, and soon after an operator has changed the limit.
@@ -244,6 +246,13 @@ void GenerationEngine::NoLongerStreams(absl::Span<const std::shared_ptr<Generati
   for (const auto& one : gone) waiting_ -= one->waiting();
 }
 
+int64_t GenerationEngine::SpareDraws(absl::Span<const std::shared_ptr<Generation>> batch,
+                                     int64_t steps) {
+  int64_t spare = 0;
+  for (const auto& one : batch) spare += std::max<int64_t>(0, steps - one->draws_left());
+  return spare;
+}
+
 int GenerationEngine::StepsOf(absl::Span<const std::shared_ptr<Generation>> batch) const {
   // Of another version, or of fewer calls, the step before says nothing.
   absl::Duration step_time;
@@ -254,7 +263,13 @@ int GenerationEngine::StepsOf(absl::Span<const std::shared_ptr<Generation>> batc
     if (steps <= 1) return 1;
     steps = std::min(steps, one->free_steps());
   }
-  return static_cast<int>(std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(1, steps))));
+  steps = std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(1, steps)));
+  const auto rows = static_cast<double>(batch.size());
+  while (steps > 1 && static_cast<double>(SpareDraws(batch, steps)) >
+                          kMostSpareDraws * rows * static_cast<double>(steps)) {
+    steps /= 2;
+  }
+  return static_cast<int>(steps);
 }
 
 void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch) {
@@ -283,10 +298,12 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
   metrics_.generation_busy.Add(step_end_ - start);
   int started = 0;
   for (const auto& one : batch) started += one->waiting();
-  int64_t drawn = 0;
+  int64_t drawn = 0, forced = 0;
   // Call by call, and not step by step: a thousand calls are more than the processor's cache has.
   for (size_t i = 0; i < batch.size(); ++i) {
-    drawn += TakeChosen(*batch[i], i, batch.size(), start, step_time);
+    const Taken taken = TakeChosen(*batch[i], i, batch.size(), start, step_time);
+    drawn += taken.drawn;
+    forced += taken.forced;
   }
   for (int step = 0; step < steps; ++step) {
     metrics_.generation_step_seconds.Record(step_time);
@@ -294,7 +311,6 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
   }
   const std::string model = ModelLabel(*batch.front());
   metrics_.generated_tokens.With(model).Add(drawn);
-  const int64_t forced = static_cast<int64_t>(chosen_.size()) - drawn;
   metrics_.prompt_tokens.With(model).Add(forced);
   metrics_.generated_tokens_rate.Add(drawn);
   if (forced > 0) metrics_.prompt_tokens_rate.Add(forced);
@@ -311,22 +327,23 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
   }
 }
 
-int64_t GenerationEngine::TakeChosen(Generation& one, size_t row, size_t rows, absl::Duration start,
-                                     absl::Duration step_time) {
-  int64_t drawn = 0;
+GenerationEngine::Taken GenerationEngine::TakeChosen(Generation& one, size_t row, size_t rows,
+                                                     absl::Duration start,
+                                                     absl::Duration step_time) {
+  Taken taken;
   const int32_t ranked = rows_[row].sample.ranked;
   const absl::Span<const TokenLogProbability> ranking =
       ranked < 0 ? absl::Span<const TokenLogProbability>()
                  : absl::MakeConstSpan(&rankings_[row * kRankingSize], 1 + ranked);
-  for (size_t at = row; at < chosen_.size(); at += rows, start += step_time) {
+  for (size_t at = row; at < chosen_.size() && !one.complete(); at += rows, start += step_time) {
     const bool draws = one.next_draws();
     one.Accept(chosen_[at], start, start + step_time, ranking);
     Record(one, draws);
-    drawn += draws;
+    ++(draws ? taken.drawn : taken.forced);
   }
   one.Charge();
   one.TookPart(step_time, rows);
-  return drawn;
+  return taken;
 }
 
 void GenerationEngine::UploadStates(absl::Span<const std::shared_ptr<Generation>> batch) {

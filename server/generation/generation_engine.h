@@ -76,13 +76,18 @@ class GenerationEngine {
   void EndThoseThatLeave();
   // A call that makes its session's last one again takes its place.
   void TakeOver(Generation& newcomer);
+  // Draws beyond the end of their calls that so many steps make.
+  static int64_t SpareDraws(absl::Span<const std::shared_ptr<Generation>> batch, int64_t steps);
   // How many steps of `batch` are one trip to the device: a power of two.
   int StepsOf(absl::Span<const std::shared_ptr<Generation>> batch) const;
   void Step(absl::Span<const std::shared_ptr<Generation>> batch);
   // What each step of the trip, the first of which began at `start` and each of which took
-  // `step_time`, chose for the call that is `row` of `rows`. How many were drawn.
-  int64_t TakeChosen(Generation& one, size_t row, size_t rows, absl::Duration start,
-                     absl::Duration step_time);
+  // `step_time`, chose for the call that is `row` of `rows`, up to the call's end.
+  struct Taken {
+    int64_t drawn = 0, forced = 0;
+  };
+  Taken TakeChosen(Generation& one, size_t row, size_t rows, absl::Duration start,
+                   absl::Duration step_time);
   // States that are not in their slots yet.
   void UploadStates(absl::Span<const std::shared_ptr<Generation>> batch);
   void Record(const Generation& generation, bool drew);

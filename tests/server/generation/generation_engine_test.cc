@@ -474,13 +474,60 @@ class TripTest : public testing::Test {
   absl::Duration now_;
   // Each look at the clock, before and after a trip, is a step later.
   std::unique_ptr<GenerationEngine> engine_ =
-      *GenerationEngine::Create(backend_, *sessions_, metrics_, {.max_streams = 4, .max_rows = 4},
+      *GenerationEngine::Create(backend_, *sessions_, metrics_, {.max_streams = 32, .max_rows = 32},
                                 [this] { return now_ += step_time_; });
 };
 
 TEST_F(TripTest, TakesSeveralStepsWhereNobodyHasToLook) {
   // The first step alone, since nothing is known of its time; then 4 times 8.
   EXPECT_EQ(StepsOfTrip({}), 33.0 / 5);
+}
+
+TEST_F(TripTest, OfTextsThatGoWithTheirCallsIsNotShortenedByTheEndOfOne) {
+  for (const bool lasts : {false, true}) {
+    constexpr int kTexts = 32;
+    std::deque<CollectingSink> sinks(kTexts);
+    std::vector<std::shared_ptr<Generation>> generations;
+    for (int i = 0; i < kTexts; ++i) {
+      const auto session = lasts ? sessions_.Open(version_, "local", 1)
+                                 : sessions_->OpenForOneCall(version_, "local", 1).value();
+      ASSERT_TRUE(session->TryBegin().ok());
+      generations.push_back(std::make_shared<Generation>(
+          GenerationRequest{.max_tokens = i == 0 ? 5 : 33}, session, &sinks[i]));
+      sinks[i].set_written([this, one = generations[i].get()] { engine_->Written(one); });
+    }
+    const int copies = backend_.copies;
+    ASSERT_TRUE(engine_->StartAll(generations).ok());
+    for (CollectingSink& sink : sinks) ASSERT_TRUE(sink.AwaitEnd().ok());
+    // 1, and then 8 each; of sessions that last 1, 4 to the end of one, 8, 8, 8 and 4.
+    EXPECT_EQ((backend_.copies - copies) / 2, lasts ? 6 : 5);
+    EXPECT_EQ(sinks[0].tokens().size(), 5u);
+    EXPECT_EQ(sinks[1].tokens().size(), 33u);
+    EXPECT_EQ(sinks[0].text(), sinks[1].text().substr(0, sinks[0].text().size()));
+  }
+}
+
+TEST_F(TripTest, OfATextThatGoesWithItsCallEndsWhereAStopIsFound) {
+  const auto of = [this](GenerationRequest request, int& trips) {
+    const auto session = sessions_->OpenForOneCall(version_, "local", 1).value();
+    EXPECT_TRUE(session->TryBegin().ok());
+    CollectingSink sink;
+    request.max_tokens = 33;
+    auto generation = std::make_shared<Generation>(std::move(request), session, &sink);
+    sink.set_written([&] { engine_->Written(generation.get()); });
+    const int copies = backend_.copies;
+    EXPECT_TRUE(engine_->Start(generation).ok());
+    EXPECT_TRUE(sink.AwaitEnd().ok());
+    trips = (backend_.copies - copies) / 2;
+    return sink.text();
+  };
+  int trips = 0;
+  const std::string whole = of({}, trips);
+  EXPECT_EQ(trips, 5);
+  const std::string stop = whole.substr(10, 3);
+  const size_t at = whole.find(stop);
+  EXPECT_EQ(of({.stop_strings = {stop}, .stop_names = {stop}}, trips), whole.substr(0, at));
+  EXPECT_LE(trips, 3) << "one step, then eights";
 }
 
 TEST_F(TripTest, TakesOneStepWhereWhatIsDrawnDecides) {
