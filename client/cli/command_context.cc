@@ -78,6 +78,10 @@ absl::Status CommandContext::CheckTakesBytes(std::string_view what) {
   return BadUsage(absl::StrCat("a terminal cannot show ", bytes, ": wanted --out FILE, or a pipe"));
 }
 
+absl::Status CommandContext::OrInterrupted(const absl::Status& status) const {
+  return console_.interrupt.cancelled() ? absl::CancelledError("interrupted") : status;
+}
+
 std::string CommandContext::Suggest(std::string_view rest) const {
   std::string line = "derin " + std::string(rest);
   for (const ConnectionFlag& flag : ConnectionFlags()) {

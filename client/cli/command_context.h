@@ -44,6 +44,9 @@ class CommandContext {
   // terminal, or to get JSON.
   absl::Status CheckTakesBytes(std::string_view what);
 
+  // What a command came to: `status`, or, whatever that is, that an interrupt ended it.
+  absl::Status OrInterrupted(const absl::Status& status) const;
+
   // "derin REST", with --server and what else this command line says of the connection, for people
   // to copy.
   std::string Suggest(std::string_view rest) const;

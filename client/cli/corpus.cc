@@ -174,8 +174,7 @@ absl::Status Add(CommandContext& context, const AddOptions& options) {
   const auto corpus = (*client)->UploadCorpus(upload, *documents, callbacks, &console.interrupt);
   line.Erase();
   if (!corpus.ok()) {
-    const absl::Status status =
-        console.interrupt.cancelled() ? absl::CancelledError("interrupted") : corpus.status();
+    const absl::Status status = context.OrInterrupted(corpus.status());
     HintAtRest(context, **client, upload, status);
     return WithFlag(status, kAddFlags);
   }

@@ -329,8 +329,7 @@ absl::Status Generate(CommandContext& context, const GenerateFlags& flags) {
     status = context.json() ? GenerateJson(context, **client, options)
                             : GenerateText(context, **client, flags, options);
   }
-  if (context.console().interrupt.cancelled()) return absl::CancelledError("interrupted");
-  status = WithFlag(status, kFlags);
+  status = WithFlag(context.OrInterrupted(status), kFlags);
   return flags.model.empty() ? status : WithNearestModel(status, options.model, **client);
 }
 

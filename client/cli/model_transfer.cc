@@ -34,8 +34,9 @@ absl::Status Export(CommandContext& context, client::Client& client, const std::
                                   : absl::UnavailableError("cannot write to standard output");
       },
       &console.interrupt);
-  if (!version.ok() && console.interrupt.cancelled()) return absl::CancelledError("interrupted");
-  if (!version.ok()) return WithNearestModel(version.status(), name, client);
+  if (!version.ok()) {
+    return WithNearestModel(context.OrInterrupted(version.status()), name, client);
+  }
   if (file.empty()) {
     console.out << std::flush;
     return absl::OkStatus();
@@ -77,8 +78,7 @@ absl::Status Import(CommandContext& context, client::Client& client, const std::
   if (!source.ok()) return source.status();
   console.catch_interrupts();
   const auto version = client.ImportModel(options, *source, &console.interrupt);
-  if (!version.ok() && console.interrupt.cancelled()) return absl::CancelledError("interrupted");
-  if (!version.ok()) return WithFlag(version.status(), kImportFlags);
+  if (!version.ok()) return WithFlag(context.OrInterrupted(version.status()), kImportFlags);
   if (context.json()) {
     PrintDocument(ToJson(*version), console.out);
   } else {

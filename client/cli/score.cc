@@ -99,9 +99,8 @@ absl::Status Score(CommandContext& context, const ScoreFlags& flags) {
   };
   const auto totals = (*client)->ScoreText(options, *source, callbacks, &console.interrupt);
   progress.Erase();
-  if (console.interrupt.cancelled()) return absl::CancelledError("interrupted");
-  if (!totals.ok()) {
-    const absl::Status status = WithFlag(totals.status(), kFlags);
+  if (absl::Status status = context.OrInterrupted(totals.status()); !status.ok()) {
+    status = WithFlag(status, kFlags);
     return flags.model.empty() ? status : WithNearestModel(status, options.model, **client);
   }
   if (context.json()) {

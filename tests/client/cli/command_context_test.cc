@@ -45,6 +45,16 @@ TEST_F(CommandContextTest, RunsTheActionOfTheCommandThatWasNamed) {
   EXPECT_EQ(context_.server(), "other:1");
 }
 
+TEST_F(CommandContextTest, SaysOfWhatEndedThatItWasInterrupted) {
+  for (const absl::Status& status : {absl::OkStatus(), absl::UnavailableError("gone")}) {
+    EXPECT_EQ(context_.OrInterrupted(status), status);
+  }
+  interrupt_.Cancel();
+  for (const absl::Status& status : {absl::OkStatus(), absl::UnavailableError("gone")}) {
+    EXPECT_EQ(context_.OrInterrupted(status), absl::CancelledError("interrupted"));
+  }
+}
+
 TEST_F(CommandContextTest, SuggestsTheServerOnlyWhenItIsNotTheDefault) {
   EXPECT_EQ(context_.Suggest("jobs list"), "derin jobs list");
   Parse({"go", "--server", "other:1"});
