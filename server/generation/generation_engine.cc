@@ -276,7 +276,7 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
   const absl::Duration start = clock_();
   const int steps = StepsOf(batch);
   const LoadedVersion& version = *batch.front()->session().version();
-  UploadStates(batch);
+  const bool uploads = UploadStates(batch);
   rows_.clear();
   bool ranks = false;
   for (const auto& one : batch) {
@@ -291,7 +291,9 @@ void GenerationEngine::Step(absl::Span<const std::shared_ptr<Generation>> batch)
                 : version.model->Step(*queue_, pool, rows_, absl::MakeSpan(chosen_),
                                       absl::MakeSpan(rankings_));
   if (!status.ok()) return FailBatch(batch, status);
-  for (const auto& one : batch) one->session().Uploaded();
+  if (uploads) {
+    for (const auto& one : batch) one->session().Uploaded();
+  }
 
   step_end_ = clock_();
   const absl::Duration step_time = (step_end_ - start) / steps;
@@ -346,14 +348,17 @@ GenerationEngine::Taken GenerationEngine::TakeChosen(Generation& one, size_t row
   return taken;
 }
 
-void GenerationEngine::UploadStates(absl::Span<const std::shared_ptr<Generation>> batch) {
+bool GenerationEngine::UploadStates(absl::Span<const std::shared_ptr<Generation>> batch) {
+  bool some = false;
   for (const auto& one : batch) {
     Session& session = one->session();
     if (session.to_upload().empty()) continue;
     // An error shows in the step behind it.
     const SlotLease& lease = session.lease();
     backend_.Upload(*queue_, session.to_upload().data(), lease.pool().slot(lease.slot()));
+    some = true;
   }
+  return some;
 }
 
 void GenerationEngine::Record(const Generation& generation, bool drew) {

@@ -88,8 +88,8 @@ class GenerationEngine {
   };
   Taken TakeChosen(Generation& one, size_t row, size_t rows, absl::Duration start,
                    absl::Duration step_time);
-  // States that are not in their slots yet.
-  void UploadStates(absl::Span<const std::shared_ptr<Generation>> batch);
+  // States that are not in their slots yet; whether there are some.
+  bool UploadStates(absl::Span<const std::shared_ptr<Generation>> batch);
   void Record(const Generation& generation, bool drew);
   // Ends the calls of `batch` with `status`; all calls when the device is lost. Their sessions are
   // as they were before the step that failed.

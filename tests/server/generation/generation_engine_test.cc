@@ -450,9 +450,13 @@ class CountingBackend : public EagerBackend {
 
 class TripTest : public testing::Test {
  protected:
-  // Steps for each trip to the device in a call of 33 draws.
-  double StepsOfTrip(GenerationRequest request) {
-    auto session = sessions_.Open(version_, "local", 1);
+  // A call of at most 33 draws, alone.
+  struct Run {
+    std::string text;
+    size_t tokens;
+    int draws, trips;
+  };
+  Run Generate(const std::shared_ptr<Session>& session, GenerationRequest request) {
     EXPECT_TRUE(session->TryBegin().ok());
     CollectingSink sink;
     request.max_tokens = 33;
@@ -461,8 +465,14 @@ class TripTest : public testing::Test {
     const int draws = backend_.draws, copies = backend_.copies;
     EXPECT_TRUE(engine_->Start(generation).ok());
     EXPECT_TRUE(sink.AwaitEnd().ok());
-    EXPECT_EQ(sink.tokens().size(), 33u);
-    return 2.0 * (backend_.draws - draws) / (backend_.copies - copies);
+    return {sink.text(), sink.tokens().size(), backend_.draws - draws,
+            (backend_.copies - copies) / 2};
+  }
+  // Steps for each trip to the device in a call of 33 draws.
+  double StepsOfTrip(GenerationRequest request) {
+    const Run run = Generate(sessions_.Open(version_, "local", 1), std::move(request));
+    EXPECT_EQ(run.tokens, 33u);
+    return 1.0 * run.draws / run.trips;
   }
 
   std::unique_ptr<Backend> inner_ = *NewBackend("auto");
@@ -508,26 +518,16 @@ TEST_F(TripTest, OfTextsThatGoWithTheirCallsIsNotShortenedByTheEndOfOne) {
 }
 
 TEST_F(TripTest, OfATextThatGoesWithItsCallEndsWhereAStopIsFound) {
-  const auto of = [this](GenerationRequest request, int& trips) {
-    const auto session = sessions_->OpenForOneCall(version_, "local", 1).value();
-    EXPECT_TRUE(session->TryBegin().ok());
-    CollectingSink sink;
-    request.max_tokens = 33;
-    auto generation = std::make_shared<Generation>(std::move(request), session, &sink);
-    sink.set_written([&] { engine_->Written(generation.get()); });
-    const int copies = backend_.copies;
-    EXPECT_TRUE(engine_->Start(generation).ok());
-    EXPECT_TRUE(sink.AwaitEnd().ok());
-    trips = (backend_.copies - copies) / 2;
-    return sink.text();
+  const auto generate = [this](GenerationRequest request) {
+    return Generate(sessions_->OpenForOneCall(version_, "local", 1).value(), std::move(request));
   };
-  int trips = 0;
-  const std::string whole = of({}, trips);
-  EXPECT_EQ(trips, 5);
-  const std::string stop = whole.substr(10, 3);
-  const size_t at = whole.find(stop);
-  EXPECT_EQ(of({.stop_strings = {stop}, .stop_names = {stop}}, trips), whole.substr(0, at));
-  EXPECT_LE(trips, 3) << "one step, then eights";
+  const Run whole = generate({});
+  EXPECT_EQ(whole.trips, 5);
+  const std::string stop = whole.text.substr(10, 3);
+  const size_t at = whole.text.find(stop);
+  const Run stopped = generate({.stop_strings = {stop}, .stop_names = {stop}});
+  EXPECT_EQ(stopped.text, whole.text.substr(0, at));
+  EXPECT_LE(stopped.trips, 3) << "one step, then eights";
 }
 
 TEST_F(TripTest, TakesOneStepWhereWhatIsDrawnDecides) {
@@ -565,14 +565,23 @@ class FailedStepTest : public testing::Test {
     if (!end.ok()) return end.status();
     return sink.text();
   }
+  std::unique_ptr<GenerationEngine> NewEngine() {
+    return *GenerationEngine::Create(backend_, *sessions_, metrics_,
+                                     {.max_streams = 4, .max_rows = 4});
+  }
+  // No session is on the device.
+  void Restart() {
+    engine_ = nullptr;  // it uses the store
+    sessions_.Restart();
+    engine_ = NewEngine();
+  }
 
   std::unique_ptr<Backend> inner_ = *NewBackend("auto");
   FullOnceBackend backend_{*inner_};
   std::shared_ptr<const LoadedVersion> version_ = TinyVersion(backend_);
   ServerMetrics metrics_;
   StoredSessions sessions_{backend_};
-  std::unique_ptr<GenerationEngine> engine_ =
-      *GenerationEngine::Create(backend_, *sessions_, metrics_, {.max_streams = 4, .max_rows = 4});
+  std::unique_ptr<GenerationEngine> engine_ = NewEngine();
 };
 
 TEST_F(FailedStepTest, EndsItsCallsAndLeavesTheirSessionsAndTheEngineWhole) {
@@ -582,9 +591,7 @@ TEST_F(FailedStepTest, EndsItsCallsAndLeavesTheirSessionsAndTheEngineWhole) {
   EXPECT_EQ(*Generate(session, 8), whole.substr(0, 8));
   // Off the device and back: its state has to be brought there, where somebody else's is now.
   session = nullptr;
-  sessions_.Restart();
-  engine_ =
-      *GenerationEngine::Create(backend_, *sessions_, metrics_, {.max_streams = 4, .max_rows = 4});
+  Restart();
   ASSERT_TRUE(Generate(sessions_.Open(version_, "local", 2), 5).ok());
   session = sessions_.Acquire(name, "local");
   backend_.full = true;
@@ -592,9 +599,7 @@ TEST_F(FailedStepTest, EndsItsCallsAndLeavesTheirSessionsAndTheEngineWhole) {
   EXPECT_TRUE(Generate(sessions_.Open(version_, "local", 3), 5).ok()) << "others go on";
   // What is kept of it is what was, and so is what goes on.
   session = nullptr;
-  sessions_.Restart();
-  engine_ =
-      *GenerationEngine::Create(backend_, *sessions_, metrics_, {.max_streams = 4, .max_rows = 4});
+  Restart();
   EXPECT_EQ(*Generate(sessions_.Acquire(name, "local"), 12), whole.substr(8));
 }
 
