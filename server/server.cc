@@ -175,10 +175,9 @@ absl::StatusOr<std::unique_ptr<Server::Parts>> Server::Parts::Make(
     const ServerOptions& options, std::unique_ptr<Backend> backend,
     std::unique_ptr<Callers> callers) {
   // Before the data directory is made, in which a GPU looks for what was measured on it.
-  if (const absl::Status device = CheckDevice(options.device, options.threads);
-      backend == nullptr && !device.ok()) {
-    return absl::Status(device.code(),
-                        absl::StrCat("--device ", options.device, ": ", device.message()));
+  if (backend == nullptr) {
+    const absl::Status device = CheckDevice(options.device, options.threads);
+    if (!device.ok()) return OfFlag(absl::StrCat("--device ", options.device), device);
   }
   absl::StatusOr<DataDirectory> directory = DataDirectory::Open(options.data_directory);
   if (!directory.ok()) return directory.status();

@@ -42,10 +42,8 @@ int64_t MemoryBytes(std::string_view key) {
 }  // namespace
 
 HostBackend::HostBackend(Capabilities capabilities) : capabilities_(std::move(capabilities)) {
-  capabilities_.memory_bytes = MemoryBytes("MemTotal");
-  if (const auto most = ControlGroup().memory_bytes()) {
-    capabilities_.memory_bytes = std::min(capabilities_.memory_bytes, *most);
-  }
+  const int64_t all = MemoryBytes("MemTotal");
+  capabilities_.memory_bytes = std::min(all, ControlGroup().memory_bytes().value_or(all));
   capabilities_.device = ProcLine("/proc/cpuinfo", "model name");
   capabilities_.synchronous = true;
 }

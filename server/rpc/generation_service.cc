@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/rpc/call_generation.h"
+#include "server/rpc/continuations_reactor.h"
 #include "server/rpc/drawn_log_probability.h"
 #include "server/rpc/generate_request.h"
 #include "server/rpc/page.h"

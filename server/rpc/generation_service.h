@@ -7,9 +7,10 @@
 #include "server/generation/generation_engine.h"
 #include "server/generation/session_store.h"
 #include "server/rpc/admission.h"
-#include "server/rpc/continuations_reactor.h"
 
 namespace derin::server {
+
+class ContinuationsReactor;
 
 // Sessions and streams of text over gRPC.
 class GenerationService final : public v1::GenerationService::CallbackService {
