@@ -8,7 +8,7 @@
 namespace derin::cli {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 TEST(ImageFile, HasTheBytesThatWereWritten) {
   const TemporaryFolder folder;

@@ -35,7 +35,7 @@ TEST(RetryPolicy, NamesEveryMethodThatOnlyReadsAndNoneThatIsNotThere) {
       }
       // Twice they would do something else than once.
       if (method.starts_with("Delete") || method.starts_with("Create")) {
-        EXPECT_THAT(policy, testing::Not(HasSubstr(name)));
+        EXPECT_THAT(policy, ::testing::Not(HasSubstr(name)));
       }
     }
   }
