@@ -11,6 +11,7 @@
 #include "derin/v1/training.grpc.pb.h"
 #include "derind_folder.h"
 #include "server_test.h"
+#include "tests/sanitized.h"
 
 namespace derin::server {
 
@@ -54,7 +55,7 @@ class DerindTrainingTest : public DerindTest {
     spec.set_batch(2);
     spec.set_steps(10);
     spec.set_validation_share(0.2);
-    spec.set_epochs(epochs);
+    spec.set_epochs(kSanitized ? epochs / 4 : epochs);
     spec.set_seed(7);
     spec.mutable_optimizer()->mutable_adam();
     spec.mutable_checkpoint_interval()->set_seconds(1);

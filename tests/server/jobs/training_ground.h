@@ -15,6 +15,7 @@
 #include "server/jobs/job_state.h"
 #include "server/jobs/training_jobs.h"
 #include "server/storage/resource_name.h"
+#include "tests/sanitized.h"
 #include "tests/server/storage/stored_resources.h"
 #include "tests/temporary_folder.h"
 
@@ -74,7 +75,7 @@ class TrainingGround : public testing::Test {
   // Different trainings: of another cell, optimiser, and with validation.
   static v1::TrainingSpec SpecOfKind(int kind, int epochs) {
     v1::TrainingSpec spec = TinySpec();
-    spec.set_epochs(epochs);
+    spec.set_epochs(kSanitized ? epochs / 4 : epochs);
     spec.set_seed(static_cast<uint64_t>(kind) + 1);
     spec.mutable_checkpoint_interval()->set_seconds(1);
     if (kind % 3 == 0) spec.mutable_config()->set_cell(v1::CELL_GRU);
