@@ -175,8 +175,8 @@ ROWS = (
     ("Server", (
         Panel("Calls", "By method.", "reqps",
               (Query(rate("derin_grpc_requests_total", by="by (method) "), "{{method}}"),), stacked=True),
-        Panel("Calls that failed", "By code. RESOURCE_EXHAUSTED is a limit; INTERNAL is a defect.", "reqps",
-              (Query(rate("derin_grpc_requests_total", f'{INSTANCE}, code!="OK"', "by (code) "), "{{code}}"),), stacked=True),
+        Panel("Calls that failed", "By code and reason. RESOURCE_EXHAUSTED is a limit; INTERNAL is a defect.", "reqps",
+              (Query(rate("derin_grpc_errors_total", by="by (code, reason) "), "{{code}} {{reason}}"),), stacked=True),
         Panel("Time of a call", "What 99 of 100 take less than, by method. Streams last as long as they do.", "s",
               (Query(f"histogram_quantile(0.99, sum by (le, method) (rate(derin_grpc_request_seconds_bucket{{{INSTANCE}}}[$__rate_interval])))",
                      "{{method}}"),), logarithmic=True),

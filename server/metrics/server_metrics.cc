@@ -1,6 +1,7 @@
 #include "server/metrics/server_metrics.h"
 
 #include "server/metrics/process_figures.h"
+#include "server/status/error.h"
 
 namespace derin::server {
 
@@ -20,6 +21,12 @@ void ServerMetrics::TrainingJobIsOver(const std::string& training_job) {
                              &training_progress_ratio, &training_gradient_norm}) {
     gauge->RemoveAfter(training_job, kJobSeriesLinger);
   }
+}
+
+void ServerMetrics::CallIsOver(const std::string& method, const absl::Status& status) {
+  const std::string code = absl::StatusCodeToString(status.code());
+  grpc_requests.With(method, code).Add();
+  if (!status.ok()) grpc_errors.With(code, ErrorReason(status)).Add();
 }
 
 }  // namespace derin::server

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "server/metrics/family.h"
 #include "server/metrics/gauge.h"
 #include "server/metrics/metric_set.h"
@@ -19,6 +20,8 @@ struct ServerMetrics {
   static constexpr absl::Duration kJobSeriesLinger = absl::Minutes(5);
   // The series of `training_job` (its id) leave after kJobSeriesLinger, unless they are set again.
   void TrainingJobIsOver(const std::string& training_job);
+  // Counts a call of `method` that ended with `status`.
+  void CallIsOver(const std::string& method, const absl::Status& status);
 
   MetricSet all;
 
@@ -129,6 +132,11 @@ struct ServerMetrics {
   // `NOT_FOUND`.
   CounterFamily<2> grpc_requests{
       all, {"derin_grpc_requests_total", "gRPC calls that ended", ""}, {"method", "code"}};
+  // `reason` is that of the error's ErrorInfo, such as `STREAMS_FULL`, or empty.
+  CounterFamily<2> grpc_errors{
+      all,
+      {"derin_grpc_errors_total", "gRPC calls that ended with an error, by its reason", ""},
+      {"code", "reason"}};
   HistogramFamily<1> grpc_request_seconds{
       all,
       {"derin_grpc_request_seconds", "Time from a gRPC call's start to its end", "seconds"},

@@ -171,7 +171,7 @@ void Admission::Leave() {
 void Admission::Ended(const std::string& method, const std::string& caller,
                       const absl::Status& status, absl::Duration duration,
                       const std::string& trace_id) {
-  metrics_.grpc_requests.With(method, absl::StatusCodeToString(status.code())).Add();
+  metrics_.CallIsOver(method, status);
   if (!Logs()) return;
   const std::string reason = ErrorReason(status);
   log_->Ended({.method = method,

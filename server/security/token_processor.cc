@@ -28,9 +28,7 @@ grpc::Status TokenProcessor::Process(const InputMetadata& metadata, grpc::AuthCo
   if (status.ok()) return grpc::Status::OK;
   // Only known methods: a label's values must stay few.
   const bool known = RuleOf(path) != nullptr;
-  if (known) {
-    metrics_.grpc_requests.With(MetricsName(path), absl::StatusCodeToString(status.code())).Add();
-  }
+  if (known) metrics_.CallIsOver(MetricsName(path), status);
   if (CallLog::Wanted()) {
     const std::string method = known ? MetricsName(path) : "unknown";
     const std::string reason = ErrorReason(status), trace_id = TraceIdIn(metadata);

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "prometheus/text_serializer.h"
+#include "server/status/error.h"
 
 namespace derin::server {
 namespace {
@@ -46,7 +47,8 @@ struct ServerMetricsTest : testing::Test {
     metrics.session_restores.Bind([] {
       return std::vector<CallbackGauge::Sample>{{{"disk", "ok"}, 1}};
     });
-    metrics.grpc_requests.With("S/M", "OK").Add();
+    metrics.CallIsOver("S/M", absl::OkStatus());
+    metrics.CallIsOver("S/M", Refusal(absl::StatusCode::kAborted, "BUSY", "wait"));
     metrics.grpc_request_seconds.With("S/M").Record(absl::Milliseconds(1));
     metrics.grpc_in_flight.With("S/M").Add(1);
     metrics.device_info.Set({"cpu", "A \"quoted\" processor", "cpu/f32/1"}, 1);

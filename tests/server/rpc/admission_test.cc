@@ -47,6 +47,18 @@ TEST_F(AdmissionTest, CallsAreCountedWithTheirOutcome) {
   EXPECT_EQ(Ended("NOT_FOUND"), 1u);
 }
 
+TEST_F(AdmissionTest, ErrorsAreCountedByTheirReason) {
+  const auto errors = [this](const char* code, const char* reason) {
+    return metrics_.grpc_errors.With(code, reason).Value();
+  };
+  Admit().End(absl::OkStatus());
+  Admit().End(Refusal(absl::StatusCode::kResourceExhausted, "STREAMS_FULL", "wait"));
+  Admit().End(absl::NotFoundError("no"));
+  EXPECT_EQ(errors("RESOURCE_EXHAUSTED", "STREAMS_FULL"), 1u);
+  EXPECT_EQ(errors("NOT_FOUND", ""), 1u);
+  EXPECT_EQ(errors("OK", ""), 0u);
+}
+
 class CountedAdmissionTest : public AdmissionTest {
  protected:
   CountedAdmissionTest() { EXPECT_TRUE(usage_.Start().ok()); }

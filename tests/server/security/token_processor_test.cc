@@ -50,6 +50,7 @@ TEST_F(TokenProcessorTest, RefusesTheRestAndCountsIt) {
   EXPECT_THAT(status.error_message(), HasSubstr("train"));
   EXPECT_EQ(metrics_.grpc_requests.With("CorpusService/DeleteCorpus", "PERMISSION_DENIED").Value(),
             1u);
+  EXPECT_EQ(metrics_.grpc_errors.With("PERMISSION_DENIED", "ROLE_MISSING").Value(), 1u);
   EXPECT_EQ(
       Process("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "").error_code(),
       grpc::StatusCode::UNAUTHENTICATED);
