@@ -18,7 +18,7 @@ constexpr int64_t kMostSlots = std::numeric_limits<int>::max();
 }  // namespace
 
 DeviceSessions::DeviceSessions(Backend& backend, int64_t bytes,
-                               std::function<void(const Key&)> on_leave)
+                               std::function<void(const Session&)> on_leave)
     : backend_(backend), bytes_(bytes), on_leave_(std::move(on_leave)) {}
 
 absl::StatusOr<std::shared_ptr<HiddenStatePool>> DeviceSessions::PoolFor(int64_t elements) {
@@ -89,8 +89,9 @@ void DeviceSessions::Remove(const Key& key) {
   const auto found = sessions_.find(key);
   if (found == sessions_.end()) return;
   by_use_.erase(found->second.last_use);
+  const std::shared_ptr<Session> session = std::move(found->second.session);
   sessions_.erase(found);
-  on_leave_(key);
+  on_leave_(*session);
 }
 
 void DeviceSessions::CloseAllOf(std::string_view model_version) {

@@ -25,7 +25,7 @@ class DeviceSessions {
   // `backend` outlives it and all leases. Models whose states have the same size share a pool; each
   // pool takes half of what is left of `bytes`, and those make room first that nobody works in.
   // `on_leave` is told which session lost its place.
-  DeviceSessions(Backend& backend, int64_t bytes, std::function<void(const Key&)> on_leave);
+  DeviceSessions(Backend& backend, int64_t bytes, std::function<void(const Session&)> on_leave);
 
   // A place for a state of this version; the least used session that nobody has makes room.
   // RESOURCE_EXHAUSTED, reason DEVICE_MEMORY_FULL, with a retry hint when there is none.
@@ -65,7 +65,7 @@ class DeviceSessions {
 
   Backend& backend_;
   const int64_t bytes_;
-  const std::function<void(const Key&)> on_leave_;
+  const std::function<void(const Session&)> on_leave_;
   // By the number of elements of a slot.
   absl::flat_hash_map<int64_t, std::shared_ptr<HiddenStatePool>> pools_;
   absl::flat_hash_map<Key, Entry> sessions_;

@@ -289,12 +289,25 @@ void SessionArchive::LeaveHost(Entry& entry) {
   in_memory_ -= !entry.on_device;
 }
 
-void SessionArchive::SetOnDevice(const Key& key, bool on_device) {
+void SessionArchive::EnterDevice(const Key& key) {
   absl::MutexLock lock(&mutex_);
   const auto found = entries_.find(key);
-  if (found == entries_.end() || found->second.on_device == on_device) return;
-  found->second.on_device = on_device;
-  if (found->second.in_host.has_value()) in_memory_ += on_device ? -1 : 1;
+  if (found != entries_.end()) SetOnDevice(found->second, true);
+}
+
+void SessionArchive::LeaveDevice(const Key& key, absl::Time expire_time) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = entries_.find(key);
+  if (found == entries_.end()) return;
+  Entry& entry = found->second;
+  SetOnDevice(entry, false);
+  entry.expire_time = std::max(entry.expire_time, expire_time);
+}
+
+void SessionArchive::SetOnDevice(Entry& entry, bool on_device) {
+  if (entry.on_device == on_device) return;
+  entry.on_device = on_device;
+  if (entry.in_host.has_value()) in_memory_ += on_device ? -1 : 1;
 }
 
 void SessionArchive::MakeRoomInMemory() {
@@ -346,6 +359,8 @@ absl::StatusOr<SessionArchive::Found> SessionArchive::Newest(const Key& key) {
   const Image& newest = entry->second.images.back();
   auto image = Read(newest);
   if (!image.ok()) return image.status();
+  // It may have been used since without a change.
+  image->idle_since = std::max(image->idle_since, entry->second.expire_time - image->time_to_live);
   const bool in_memory = newest.in_memory != nullptr;
   if (in_memory) Touch(entry);
   return Found{*std::move(image), in_memory ? v1::SESSION_TIER_HOST : v1::SESSION_TIER_DISK};

@@ -68,8 +68,11 @@ class SessionArchive {
   };
   std::vector<Remembered> AllOf(const Key& key) const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Whether the device has the state of the session, too, from here on; only for the counts.
-  void SetOnDevice(const Key& key, bool on_device) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The device has the state of the session, too, from here on: only for the counts.
+  void EnterDevice(const Key& key) ABSL_LOCKS_EXCLUDED(mutex_);
+  // No longer; the session was used there, if only to be read, and expires at `expire_time` if that
+  // is later. A restart does not know of it.
+  void LeaveDevice(const Key& key, absl::Time expire_time) ABSL_LOCKS_EXCLUDED(mutex_);
   // Sessions that go on from this version, `models/ID/versions/N`.
   int64_t CountOf(std::string_view model_version) const ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether there was one, which is gone for good. When the disk does not take that, it stays.
@@ -141,6 +144,7 @@ class SessionArchive {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Release(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Touch(Entries::iterator entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SetOnDevice(Entry& entry, bool on_device) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LeaveHost(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The least used images go to disk while those in memory have more than their share, as far as
   // the disk takes them.

@@ -47,8 +47,13 @@ SessionStore::SessionStore(Backend& backend, SessionArchive& archive, Versions v
       options_(options),
       now_(std::move(now)),
       reader_(backend),
-      device_(backend, options.device_bytes,
-              [this](const Key& key) { archive_.SetOnDevice(key, false); }) {}
+      device_(backend, options.device_bytes, [this](const Session& session) {
+        // One that a call is in is left as it was before that.
+        const absl::Time idle_since = session.idle_since();
+        archive_.LeaveDevice(session.key(), idle_since == absl::InfiniteFuture()
+                                                ? absl::InfinitePast()
+                                                : idle_since + session.time_to_live());
+      }) {}
 
 absl::StatusOr<std::shared_ptr<const LoadedVersion>> SessionStore::Version(std::string_view name,
                                                                            std::string_view field) {
@@ -112,7 +117,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionStore::PutOnDevice(
   if (!lease.ok()) return lease.status();
   auto session = std::make_shared<Session>(std::move(image), std::move(version), *std::move(lease));
   if (session->name().empty()) return session;
-  archive_.SetOnDevice(session->key(), true);
+  archive_.EnterDevice(session->key());
   device_.Add(session);
   return session;
 }

@@ -30,7 +30,7 @@ class DeviceSessionsTest : public testing::Test {
   std::vector<std::string> left_;
   // Room for three.
   DeviceSessions sessions_{*backend_, 2 * 3 * kStateBytes,
-                           [this](const auto& key) { left_.push_back(key.second); }};
+                           [this](const Session& session) { left_.push_back(session.name()); }};
 };
 
 TEST_F(DeviceSessionsTest, TheLeastUsedThatNobodyHasMakesRoom) {

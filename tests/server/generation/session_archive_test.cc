@@ -199,14 +199,26 @@ TEST_F(SessionArchiveTest, CountsThoseOnTheDeviceApart) {
   Make("a", {3});
   Make("b", {3});
   EXPECT_EQ(archive_->counts().in_memory, 2);
-  archive_->SetOnDevice({"local", "a"}, true);
-  archive_->SetOnDevice({"local", "a"}, true);
+  archive_->EnterDevice({"local", "a"});
+  archive_->EnterDevice({"local", "a"});
   EXPECT_EQ(archive_->counts().in_memory, 1);
-  archive_->SetOnDevice({"local", "a"}, false);
+  archive_->LeaveDevice({"local", "a"}, now_);
   EXPECT_EQ(archive_->counts().in_memory, 2);
-  archive_->SetOnDevice({"local", "a"}, true);
+  archive_->EnterDevice({"local", "a"});
   archive_->Remove({"local", "a"});
   EXPECT_EQ(archive_->counts().in_memory, 1);
+}
+
+TEST_F(SessionArchiveTest, UseOnTheDeviceWithoutAChangePutsTheEndOff) {
+  const SessionImage image = Make("a", {3});
+  const SessionArchive::Key key = image.key();
+  const absl::Time end = image.expire_time();
+  archive_->LeaveDevice(key, end - absl::Minutes(1));
+  EXPECT_EQ(archive_->Newest(key)->image.expire_time(), end);
+  archive_->LeaveDevice(key, end + absl::Minutes(30));
+  EXPECT_EQ(archive_->Newest(key)->image.expire_time(), end + absl::Minutes(30));
+  EXPECT_FALSE(archive_->RemoveExpired(key, end));
+  EXPECT_TRUE(archive_->RemoveExpired(key, end + absl::Minutes(30)));
 }
 
 TEST_F(SessionArchiveTest, GivesDiskBackThatNobodyNeeds) {

@@ -445,6 +445,20 @@ TEST_F(FullDeviceTest, AStateThatACallUsesStays) {
   EXPECT_EQ(Reason(view->image.name), "");
 }
 
+TEST_F(FullDeviceTest, OneThatWasUsedWithoutAChangeIsNotExpiredOnceItMadeRoom) {
+  auto session = Open();
+  const std::string name = session->name();
+  sessions_.now += absl::Hours(23);
+  ASSERT_TRUE(session->TryBegin().ok());
+  session->End(sessions_.now);
+  session.reset();
+  for (int i = 0; i < 3; ++i) Open();
+  ASSERT_EQ(sessions_->counts().left_device, 1);
+  sessions_.now += absl::Hours(2);
+  sessions_->RemoveExpired();
+  EXPECT_EQ(Reason(name), "");
+}
+
 TEST_F(FullDeviceTest, CountsTheBytesOfStatesThatAreHeld) {
   EXPECT_EQ(sessions_->counts().device_bytes, 0);
   auto session = Open();
