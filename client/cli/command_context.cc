@@ -4,6 +4,7 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/json_output.h"
 
 namespace derin::cli {
 
@@ -89,6 +90,14 @@ std::string CommandContext::Suggest(std::string_view rest) const {
     if (value != defaults_.*flag.field) absl::StrAppend(&line, " ", flag.flag, " ", value);
   }
   return line;
+}
+
+void CommandContext::PrintDone(const std::string& what, const std::string& name) {
+  if (json()) {
+    PrintDocument({{what, name}}, console_.out);
+  } else {
+    console_.out << what << ' ' << name << '\n';
+  }
 }
 
 void CommandContext::Hint(std::string_view line) {

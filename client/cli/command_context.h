@@ -51,6 +51,9 @@ class CommandContext {
   // to copy.
   std::string Suggest(std::string_view rest) const;
 
+  // What was done to whom, on standard output: `deleted corpora/a`, or as JSON.
+  void PrintDone(const std::string& what, const std::string& name);
+
   // A line on standard error that only people want: nothing unless that is a terminal.
   void Hint(std::string_view line);
 

@@ -280,11 +280,7 @@ void DefineDelete(CLI::App& corpus, CommandContext& context) {
     const std::string full_name = ResourceName(kCollection, *name);
     const absl::Status status = client.DeleteCorpus(full_name);
     if (!status.ok()) return WithNearestCorpus(status, *name, client);
-    if (context.json()) {
-      PrintDocument({{"deleted", full_name}}, context.console().out);
-    } else {
-      context.console().out << "deleted " << full_name << '\n';
-    }
+    context.PrintDone("deleted", full_name);
     return absl::OkStatus();
   });
 }

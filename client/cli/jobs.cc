@@ -295,14 +295,6 @@ void DefinePublish(CLI::App& jobs, CommandContext& context) {
   });
 }
 
-void SayDeleted(CommandContext& context, const std::string& name) {
-  if (context.json()) {
-    PrintDocument({{"deleted", name}}, context.console().out);
-  } else {
-    context.console().out << "deleted " << name << '\n';
-  }
-}
-
 void DefineDelete(CLI::App& jobs, CommandContext& context) {
   CLI::App& command =
       AddCommand(jobs, "delete",
@@ -314,7 +306,7 @@ void DefineDelete(CLI::App& jobs, CommandContext& context) {
     const std::string name = ResourceName(kCollection, *job);
     const absl::Status deleted = client.DeleteTrainingJob(name);
     if (!deleted.ok()) return WithNearestJob(deleted, *job, client);
-    SayDeleted(context, name);
+    context.PrintDone("deleted", name);
     return absl::OkStatus();
   });
 }
@@ -330,7 +322,7 @@ void DefineDeleteCheckpoint(CLI::App& jobs, CommandContext& context) {
     const std::string name = CheckpointName(*job, *step);
     const absl::Status deleted = client.DeleteTrainingCheckpoint(name);
     if (!deleted.ok()) return WithNearestJob(deleted, *job, client);
-    SayDeleted(context, name);
+    context.PrintDone("deleted", name);
     return absl::OkStatus();
   });
 }

@@ -68,11 +68,7 @@ void DefineAliasDelete(CLI::App& alias, CommandContext& context) {
     const std::string name = names->Full();
     const absl::Status status = client.DeleteModelAlias(name);
     if (!status.ok()) return WithNearestModel(status, name, client);
-    if (context.json()) {
-      PrintDocument({{"deleted", name}}, context.console().out);
-    } else {
-      context.console().out << "deleted " << name << '\n';
-    }
+    context.PrintDone("deleted", name);
     return absl::OkStatus();
   });
 }

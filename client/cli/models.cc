@@ -219,11 +219,7 @@ void DefineDelete(CLI::App& models, CommandContext& context) {
                  ? WithSuffix(status, " (--force)")
                  : WithNearestModel(status, *name, client);
     }
-    if (context.json()) {
-      PrintDocument({{"deleted", full_name}}, context.console().out);
-    } else {
-      context.console().out << "deleted " << full_name << '\n';
-    }
+    context.PrintDone("deleted", full_name);
     return absl::OkStatus();
   });
 }

@@ -204,11 +204,7 @@ void DefineClose(CLI::App& sessions, CommandContext& context) {
     const std::string name = ResourceName("sessions", *id);
     absl::Status status = client.CloseSession(name);
     if (!status.ok()) return status;
-    if (context.json()) {
-      PrintDocument({{"closed", name}}, context.console().out);
-    } else {
-      context.console().out << "closed " << name << '\n';
-    }
+    context.PrintDone("closed", name);
     return absl::OkStatus();
   });
 }

@@ -75,6 +75,15 @@ TEST_F(CommandContextTest, TakesABadAddressAsBadUsage) {
   EXPECT_TRUE(context_.bad_usage());
 }
 
+TEST_F(CommandContextTest, PrintsWhatWasDone) {
+  context_.PrintDone("closed", "sessions/a");
+  EXPECT_EQ(out_.str(), "closed sessions/a\n");
+  Parse({"go", "--json"});
+  out_.str("");
+  context_.PrintDone("closed", "sessions/a");
+  EXPECT_EQ(out_.str(), "{\n  \"closed\": \"sessions/a\"\n}\n");
+}
+
 TEST_F(CommandContextTest, HintsOnlyToPeople) {
   context_.Hint("try this");
   EXPECT_EQ(err_.str(), "");
