@@ -252,7 +252,10 @@ absl::Status Trainer::Validate() {
   }
   auto loss = evaluator_->Evaluate(*queue_, *stack_, state_.parameters.view());
   if (!loss.ok()) return loss.status();
-  const double perplexity = loss->Perplexity();
+  // The state goes on through all of the held-out text, and may overflow there where it does not
+  // within a window: no other perplexity is worse, and a NaN would be neither better nor worse.
+  const double measured = loss->Perplexity();
+  const double perplexity = std::isnan(measured) ? kInfinity : measured;
   progress.validation_perplexity = perplexity;
   progress.measured_step = state_.step;
   if (progress.best_perplexity && perplexity >= *progress.best_perplexity) return absl::OkStatus();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 #include <string>
 #include <vector>
@@ -175,6 +176,31 @@ TEST_F(TrainerTest, SaysAtWhichStepItDiverged) {
   }
   EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
   EXPECT_THAT(std::string(status.message()), testing::HasSubstr("diverged at step"));
+}
+
+TEST_F(TrainerTest, AStateThatOverflowsOnHeldOutTextIsWorseThanAnyOther) {
+  TrainingConfig config = SmallConfig();
+  config.model = {.cell = Cell::kVanillaRelu, .layers = 1, .hidden = 4, .vocabulary = 6};
+  config.partition = Partition::kRandom;  // from a zero state: 10 steps, on held-out text 62
+  config.learning_rate.peak = 1e-9;
+  config.held_out_tokens = 500;
+  Parameters parameters = InitialParameters(config.model, config.seed);
+  for (const Slice& slice : parameters.layout.slices()) {
+    // The state grows fourfold with each step; the head makes little of it.
+    const auto begin = parameters.values.begin() + slice.offset, end = begin + slice.count;
+    if (slice.name == parameters.layout.head_weight().name) {
+      std::for_each(begin, end, [](float& weight) { weight *= 1e-9f; });
+    } else if (slice.name.find("weight") != std::string::npos) {
+      std::fill(begin, end, 1.0f);
+    }
+  }
+  auto trainer = Trainer::Create(*backend_, config, Text(1000), parameters);
+  ASSERT_TRUE(trainer.ok()) << trainer.status();
+  Finish(**trainer);
+  const double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ((*trainer)->progress().validation_perplexity, infinity);
+  EXPECT_EQ((*trainer)->progress().best_perplexity, infinity);
+  EXPECT_TRUE(std::isfinite(*(*trainer)->progress().epoch_perplexity));
 }
 
 TEST_F(TrainerTest, RefusesATextShorterThanAWindow) {
