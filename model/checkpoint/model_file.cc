@@ -212,7 +212,7 @@ absl::StatusOr<std::vector<float>> ReadParameters(const std::vector<Tensor>& ten
     const Slice& slice = *found->second;
     if (tensor.shape != slice.shape) {
       return Damaged("tensor %s has shape %s; a model of its configuration has %s", slice.name,
-                     json(tensor.shape).dump(), json(slice.shape).dump());
+                     Quoted(json(tensor.shape).dump()), json(slice.shape).dump());
     }
     std::copy(tensor.values.begin(), tensor.values.end(), values.begin() + slice.offset);
     missing.erase(found);

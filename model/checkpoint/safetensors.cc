@@ -80,7 +80,7 @@ absl::Status CheckEncodable(const Safetensors& file) {
     }
     if (ElementCount(tensor.shape) != static_cast<int64_t>(tensor.values.size())) {
       return absl::InvalidArgumentError(
-          absl::StrFormat("tensor %s has %d values, which is not the product of its shape [%s]",
+          absl::StrFormat("tensor %s has %d values, which is not the product of its shape %s",
                           shown, tensor.values.size(), json(tensor.shape).dump()));
     }
   }

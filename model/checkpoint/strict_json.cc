@@ -1,5 +1,6 @@
 #include "model/checkpoint/strict_json.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,10 +13,20 @@ namespace {
 
 using nlohmann::json;
 
-bool NestsDeeperThan(int deepest, std::string_view text) {
+constexpr size_t kMostValues = 100'000;
+
+// What a reader is about to meet: how deep, and at the most how many values.
+struct Extent {
+  int depth = 0;
+  size_t values = 1;
+};
+
+// Stops where the text nests deeper than `deepest`.
+Extent ExtentOf(std::string_view text, int deepest) {
+  Extent extent;
   int depth = 0;
   bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
+  for (size_t i = 0; i < text.size() && extent.depth <= deepest; ++i) {
     const char c = text[i];
     if (in_string) {
       if (c == '\\') ++i;
@@ -23,19 +34,27 @@ bool NestsDeeperThan(int deepest, std::string_view text) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == '[' || c == '{') {
-      if (++depth > deepest) return true;
+      extent.depth = std::max(extent.depth, ++depth);
+      ++extent.values;
     } else if (c == ']' || c == '}') {
       --depth;
+    } else if (c == ',') {
+      ++extent.values;
     }
   }
-  return false;
+  return extent;
 }
 
 }  // namespace
 
 absl::StatusOr<json> ParseStrictJson(std::string_view text, int deepest) {
-  if (NestsDeeperThan(deepest, text)) {
+  const Extent extent = ExtentOf(text, deepest);
+  if (extent.depth > deepest) {
     return absl::DataLossError(absl::StrFormat("it is JSON that nests deeper than %d", deepest));
+  }
+  if (extent.values > kMostValues) {
+    return absl::DataLossError(
+        absl::StrFormat("it is JSON of %d values, wanted at most %d", extent.values, kMostValues));
   }
   std::vector<std::set<std::string>> keys;  // of the objects that are open
   std::string repeated;

@@ -39,5 +39,17 @@ TEST(StrictJson, RefusesDeepNestingHoweverDeep) {
   EXPECT_TRUE(ParseStrictJson("\"" + std::string(100, '[') + "\"", 0).ok());
 }
 
+TEST(StrictJson, RefusesMoreValuesThanAnyFileOfOursHas) {
+  const auto numbers = [](int count) {
+    std::string text = "[0";
+    for (int i = 1; i < count; ++i) text += ",0";
+    return text + "]";
+  };
+  EXPECT_TRUE(ParseStrictJson(numbers(65'536), 1).ok());
+  EXPECT_THAT(std::string(ParseStrictJson(numbers(100'001), 1).status().message()),
+              HasSubstr("100002 values, wanted at most 100000"));
+  EXPECT_TRUE(ParseStrictJson("\"" + std::string(200'000, ',') + "\"", 0).ok());
+}
+
 }  // namespace
 }  // namespace derin
