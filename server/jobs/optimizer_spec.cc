@@ -11,6 +11,9 @@ namespace derin::server {
 namespace {
 
 constexpr absl::string_view kShareBelowOne = "0 or more and below 1";
+// Parameters are updated in f32, where a decay near 1 is 1 and what is near 0 is 0.
+constexpr double kMostDecay = 0.999999, kLeastEpsilon = 1e-30;
+constexpr absl::string_view kDecays = "0 to 0.999999";
 
 // Of v1::Adam and v1::AdamW, the fields of which are named the same.
 template <typename Adam>
@@ -26,11 +29,12 @@ absl::Status ResolveAdam(std::string_view kind, Adam& adam, OptimizerConfig& con
     return absl::StrFormat("optimizer.%s.%s", kind, name);
   };
   for (const absl::Status& status :
-       {CheckReal(field("beta1"), config.beta1, config.beta1 >= 0 && config.beta1 < 1,
-                  kShareBelowOne),
-        CheckReal(field("beta2"), config.beta2, config.beta2 >= 0 && config.beta2 < 1,
-                  kShareBelowOne),
-        CheckReal(field("epsilon"), config.epsilon, config.epsilon > 0, "above 0")}) {
+       {CheckReal(field("beta1"), config.beta1, config.beta1 >= 0 && config.beta1 <= kMostDecay,
+                  kDecays),
+        CheckReal(field("beta2"), config.beta2, config.beta2 >= 0 && config.beta2 <= kMostDecay,
+                  kDecays),
+        CheckReal(field("epsilon"), config.epsilon, config.epsilon >= kLeastEpsilon,
+                  "1e-30 or more")}) {
     if (!status.ok()) return status;
   }
   return absl::OkStatus();

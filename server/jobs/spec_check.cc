@@ -19,7 +19,7 @@ absl::Status CheckInteger(absl::string_view name, int64_t got, int64_t least, in
 absl::Status CheckReal(absl::string_view name, double got, bool in_range,
                        absl::string_view wanted) {
   if (std::isfinite(got) && in_range) return absl::OkStatus();
-  return InvalidField(SpecField(name), absl::StrFormat("got %g, wanted %s", got, wanted));
+  return InvalidField(SpecField(name), absl::StrFormat("got %.9g, wanted %s", got, wanted));
 }
 
 absl::Status CheckInterval(absl::string_view name, absl::Duration got) {

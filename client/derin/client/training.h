@@ -32,11 +32,11 @@ struct Sgd {
 };
 
 struct Adam {
-  // Decay of the first moment, in [0, 1); default 0.9.
+  // Decay of the first moment, in [0, 0.999999]; default 0.9.
   std::optional<double> beta1;
-  // Decay of the second moment, in [0, 1); default 0.999.
+  // Decay of the second moment, in [0, 0.999999]; default 0.999.
   std::optional<double> beta2;
-  // Added to the root of the second moment, above 0; default 1e-8.
+  // Added to the root of the second moment, 1e-30 or more; default 1e-8.
   std::optional<double> epsilon;
 
   bool operator==(const Adam&) const = default;

@@ -252,6 +252,10 @@ const BadField kBadFields[] = {
      [](auto& s) { s.mutable_optimizer()->mutable_adam()->set_beta2(1); }},
     {"optimizer.adam.beta2", "nan",
      [](auto& s) { s.mutable_optimizer()->mutable_adam()->set_beta2(kNan); }},
+    {"optimizer.adam.beta2", "0.9999999",
+     [](auto& s) { s.mutable_optimizer()->mutable_adam()->set_beta2(0.9999999); }},
+    {"optimizer.adam.epsilon", "1e-46",
+     [](auto& s) { s.mutable_optimizer()->mutable_adam()->set_epsilon(1e-46); }},
     {"optimizer.adam.epsilon", "0",
      [](auto& s) { s.mutable_optimizer()->mutable_adam()->set_epsilon(0); }},
     {"optimizer.adam.epsilon", "inf",
@@ -563,6 +567,7 @@ TEST_F(TrainingSpecTest, ALargerTrainingWantsMoreMemory) {
         Change([](auto& s) { s.mutable_config()->set_hidden(300); }),
         Change([](auto& s) { s.mutable_config()->set_layers(3); }),
         Change([](auto& s) { s.mutable_optimizer()->mutable_adam(); }),
+        Change([](auto& s) { s.set_partition(v1::PARTITION_RANDOM); }),
         Change([](auto& s) { s.set_validation_share(0.1); })}) {
     v1::TrainingSpec larger = spec;
     change(larger);
