@@ -72,7 +72,7 @@ absl::Status TrainingTokens::Finish() {
     return absl::OkStatus();
   }
   return absl::OutOfRangeError(
-      absl::StrFormat("the text has %d tokens, of which %d were counted", appended_, count_));
+      absl::StrFormat("the text has %d tokens, where %d were counted", appended_, count_));
 }
 
 }  // namespace derin

@@ -343,9 +343,14 @@ int64_t DeviceBytes(const TrainingPlan& plan, const Backend& backend) {
   const int64_t states = 2 * (1 + validating) * config.batch * StateElements(config.model);
   const int64_t tops = (2 + validating) * window * config.model.hidden;
   const int64_t tokens = plan.token_count + 2 * (1 + validating) * window;
+  // Where each window of an epoch begins, where the device's memory is the host's.
+  const bool has_order =
+      config.partition == Partition::kRandom && backend.capabilities().synchronous;
+  const int64_t order = has_order ? plan.token_count / config.steps : 0;
   return stack.weight_bytes + stack.workspace_bytes + stack.reserve_bytes + stack.scratch_bytes +
          (flat_buffers * plan.parameter_count + states + tops) * real +
-         tokens * static_cast<int64_t>(sizeof(int32_t));
+         tokens * static_cast<int64_t>(sizeof(int32_t)) +
+         order * static_cast<int64_t>(sizeof(int64_t));
 }
 
 }  // namespace

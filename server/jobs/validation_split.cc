@@ -61,6 +61,12 @@ Ranges HoldOutDocuments(const v1::TrainingSpec& spec, const Text& text) {
 }
 
 Ranges HoldOut(const v1::TrainingSpec& spec, const Text& text) {
+  if (text.token_count < 2) {
+    return InvalidField(
+        SpecField("validation_share"),
+        absl::StrFormat("got %g, wanted 0, or texts of two tokens or more: %s has %d",
+                        spec.validation_share(), text.name(), text.token_count));
+  }
   switch (spec.validation_split()) {
     case v1::VALIDATION_SPLIT_DOCUMENTS:
       return HoldOutDocuments(spec, text);

@@ -54,7 +54,7 @@ TEST_F(TrainingTokensTest, ATextThatWasCountedOtherwiseIsRefused) {
   EXPECT_TRUE(tokens.Append({1, 2}).ok());
   const absl::Status few = tokens.Finish();
   EXPECT_EQ(few.code(), absl::StatusCode::kOutOfRange);
-  EXPECT_THAT(std::string(few.message()), HasSubstr("2 tokens, of which 3 were counted"));
+  EXPECT_THAT(std::string(few.message()), HasSubstr("2 tokens, where 3 were counted"));
   EXPECT_EQ(tokens.Append({3, 4}).code(), absl::StatusCode::kOutOfRange);
   EXPECT_TRUE(tokens.Append({3}).ok());
   EXPECT_TRUE(tokens.Finish().ok());

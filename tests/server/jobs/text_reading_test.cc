@@ -130,7 +130,7 @@ TEST_F(TextReadingTest, ATextOfOtherLengthThanItsRecordSaysIsDamaged) {
   const auto texts = *FindTexts(spec, *store);
   const Tokenizer tokenizer = Tokenizer::Bytes();
   EXPECT_THAT(Encoded(texts, tokenizer, 5, 100), HasSubstr("more than the 5 tokens"));
-  EXPECT_THAT(Encoded(texts, tokenizer, 50, 100), HasSubstr("of which 50 were counted"));
+  EXPECT_THAT(Encoded(texts, tokenizer, 50, 100), HasSubstr("where 50 were counted"));
 }
 
 }  // namespace
