@@ -66,7 +66,8 @@ absl::StatusOr<std::unique_ptr<LanguageModel>> LanguageModel::Create(Backend& ba
   if (!stack.ok()) return stack.status();
   model->stack_ = *std::move(stack);
 
-  auto queue = backend.NewQueue(QueuePriority::kGeneration);
+  // Packing large weights takes long: streams of other models go before.
+  auto queue = backend.NewQueue(QueuePriority::kTraining);
   if (!queue.ok()) return queue.status();
   const View flat = model->parameters_.view();
   const ParameterLayout& layout = parameters.layout;

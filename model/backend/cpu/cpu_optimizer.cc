@@ -37,15 +37,15 @@ void SquaredNorm(CpuQueue& queue, View gradients, View squared_norm) {
   auto* sums = static_cast<double*>(queue.Scratch(chunks * sizeof(double)));
   if (sums == nullptr) return;
   constexpr int64_t kTaskChunks = kTaskElements / kChunk;
-  Turn(queue).ForEach(
-      (chunks + kTaskChunks - 1) / kTaskChunks, kTaskElements, [&](int64_t task, int) {
-        for (int64_t chunk = task * kTaskChunks; chunk < std::min(chunks, (task + 1) * kTaskChunks);
-             ++chunk) {
-          const int64_t first = chunk * kChunk;
-          sums[chunk] =
-              SquaresOfChunk(gradients.As<float>() + first, std::min(kChunk, count - first));
-        }
-      });
+  Turn(queue).ForEach((chunks + kTaskChunks - 1) / kTaskChunks, kFlopsOfStreamed * kTaskElements,
+                      [&](int64_t task, int) {
+                        for (int64_t chunk = task * kTaskChunks;
+                             chunk < std::min(chunks, (task + 1) * kTaskChunks); ++chunk) {
+                          const int64_t first = chunk * kChunk;
+                          sums[chunk] = SquaresOfChunk(gradients.As<float>() + first,
+                                                       std::min(kChunk, count - first));
+                        }
+                      });
   double sum = 0;
   for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += sums[chunk];
   *squared_norm.As<double>() = sum;
@@ -62,7 +62,8 @@ void Update(CpuQueue& queue, const OptimizerConfig& config, const UpdateViews& v
   float* moment1 = moments > 0 ? views.moment1.As<float>() : nullptr;
   float* moment2 = moments > 1 ? views.moment2.As<float>() : nullptr;
   Turn(queue).ForEach(
-      (count + kTaskElements - 1) / kTaskElements, 4 * kTaskElements, [&](int64_t task, int) {
+      (count + kTaskElements - 1) / kTaskElements,
+      (3 + 2 * moments) * kFlopsOfStreamed * kTaskElements, [&](int64_t task, int) {
         // A loop for each kind, so that each is vector code.
         const int64_t begin = task * kTaskElements, end = std::min(count, begin + kTaskElements);
         switch (config.kind) {

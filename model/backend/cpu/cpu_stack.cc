@@ -93,7 +93,8 @@ void CpuStack::PackLayer(Turn& turn, int l, const float* flat) {
   Layer& layer = memory_.layers[l];
   const bool bf16 = memory_.bf16;
 
-  turn.ForEach(panels_.count(), Flops(1, Hp_), [&](int64_t task, int) {
+  const double moved = static_cast<double>(H + (l > 0 ? H : V)) * kPanelColumns;
+  turn.ForEach(panels_.count(), kFlopsOfPacked * moved, [&](int64_t task, int) {
     const int panel = static_cast<int>(task);
     const GatePanels::Range input = panels_.Input(panel), recurrent = panels_.Recurrent(panel);
     PackForward(panels_, panel, recurrent, weight_hh, H, bf16,
@@ -120,16 +121,19 @@ void CpuStack::PackLayer(Turn& turn, int l, const float* flat) {
   });
   if (!extent_.training) return;
   const int64_t gate_words = panels_.AllProductColumns() * k_words_ / Hp_;
-  turn.ForEach(RoundUp(Hp_, kPanelColumns) / kPanelColumns, Flops(1, Hp_), [&](int64_t task, int) {
-    const int first = static_cast<int>(task) * kPanelColumns;
-    const int columns = std::min<int>(kPanelColumns, static_cast<int>(Hp_) - first);
-    PackBackward(panels_, /*recurrent=*/true, weight_hh, H, first, columns, bf16,
-                 layer.back_recurrent.As<uint32_t>() + first * gate_words);
-    if (l > 0) {
-      PackBackward(panels_, /*recurrent=*/false, weight_ih, H, first, columns, bf16,
-                   layer.back_input.As<uint32_t>() + first * gate_words);
-    }
-  });
+  const double moved_back =
+      static_cast<double>(panels_.AllProductColumns()) * kPanelColumns * (l > 0 ? 2 : 1);
+  turn.ForEach(RoundUp(Hp_, kPanelColumns) / kPanelColumns, kFlopsOfPacked * moved_back,
+               [&](int64_t task, int) {
+                 const int first = static_cast<int>(task) * kPanelColumns;
+                 const int columns = std::min<int>(kPanelColumns, static_cast<int>(Hp_) - first);
+                 PackBackward(panels_, /*recurrent=*/true, weight_hh, H, first, columns, bf16,
+                              layer.back_recurrent.As<uint32_t>() + first * gate_words);
+                 if (l > 0) {
+                   PackBackward(panels_, /*recurrent=*/false, weight_ih, H, first, columns, bf16,
+                                layer.back_input.As<uint32_t>() + first * gate_words);
+                 }
+               });
 }
 
 uint32_t* CpuStack::ForwardWeights(int l, int panel, Factor factor) const {

@@ -11,6 +11,10 @@
 
 namespace derin::cpu {
 
+// As many flops take as long as to read or write an element in a row of many, and as to move one
+// between a matrix and panels of it, where each comes from another cache line.
+inline constexpr double kFlopsOfStreamed = 30, kFlopsOfPacked = 200;
+
 // The processor as a device: its one pool of workers, whose turn it is, and what it can compute.
 struct Device {
   Device(InstructionSet set, int threads);
@@ -49,8 +53,8 @@ class Turn {
 
   // Calls body(task, worker) for each task below `tasks` and returns when all are done.
   // Neighbouring tasks go to one worker, always the same, so that what they read may still be in
-  // the cache of its core. `flops` of one task, roughly: training lets generation go before about
-  // every half millisecond.
+  // the cache of its core. `flops` of one task, roughly, or what takes as long: training lets
+  // generation go before about every half millisecond, or after each task that takes longer.
   void ForEach(int64_t tasks, double flops, absl::FunctionRef<void(int64_t task, int worker)> body);
 
  private:
