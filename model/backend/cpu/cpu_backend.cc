@@ -1,5 +1,6 @@
 #include "model/backend/cpu/cpu_backend.h"
 
+#include <algorithm>
 #include <string>
 
 #include "model/backend/cpu/cpu_head.h"
@@ -43,7 +44,12 @@ class CpuBackend : public HostBackend {
 
   StackPlan Plan(const StackConfig& config, const StackExtent& extent) const override {
     if (config.embedding > 0) return PlanEmbeddedStack(*this, config, extent);
-    return StackMemory(config, extent, device_->workers.threads()).Plan();
+    const int threads = device_->workers.threads();
+    StackPlan plan = StackMemory(config, extent, threads).Plan();
+    const int64_t V = config.vocabulary, rows = int64_t{extent.steps} * extent.batch;
+    plan.scratch_bytes = std::max(rows > 0 ? LossScratchBytes(rows, V) : 0,
+                                  extent.step_rows > 0 ? SampleScratchBytes(V, threads) : 0);
+    return plan;
   }
 
   absl::StatusOr<std::unique_ptr<RecurrentStack>> NewStack(const StackConfig& config,

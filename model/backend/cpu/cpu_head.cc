@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "model/backend/cpu/flush_denormals.h"
 #include "model/backend/cpu/gate_panels.h"
 #include "model/sampling/sampler_arithmetic.h"
 
@@ -32,6 +33,18 @@ struct Head {
   const float* const bias;    // [V]
 };
 
+// How many rows of logits the loss has at a time, and how long a row of them is.
+struct LossBlock {
+  LossBlock(int64_t all_rows, int64_t V)
+      : rows(std::min(all_rows, std::max(kScratchElements / RoundUp(V, kLanes), kTaskRows))),
+        row(RoundUp(V, kLanes)) {}
+
+  int64_t rows, row;
+};
+
+// What a worker that samples takes.
+int64_t SampleElements(int64_t V) { return RoundUp(2 * V, kLanes); }
+
 // logits[r][v] for `rows` rows from `first` on, `logits_row` apart.
 void LogitsOfRows(Turn& turn, const Kernels& kernels, const Head& head, int64_t first, int64_t rows,
                   float* logits, int64_t logits_row) {
@@ -47,7 +60,10 @@ void LogitsOfRows(Turn& turn, const Kernels& kernels, const Head& head, int64_t 
                     .vocabulary = v_count});
   };
   const double flops = 2.0 * head.H * head.V * rows;
-  if (flops < kFlopsWorthSharing) return task_logits(0, rows, 0, head.V);
+  if (flops < kFlopsWorthSharing) {
+    const FlushDenormals flush;
+    return task_logits(0, rows, 0, head.V);
+  }
   const int64_t tasks = CeilDivide(rows, kTaskRows) * blocks;
   turn.ForEach(tasks, flops / tasks, [&](int64_t task, int) {
     const int64_t row = task / blocks * kTaskRows, v = task % blocks * kTaskVocabulary;
@@ -131,6 +147,16 @@ void HeadGradient(Turn& turn, const Kernels& kernels, const Head& head, const fl
 
 }  // namespace
 
+int64_t LossScratchBytes(int64_t rows, int64_t V) {
+  const LossBlock block(rows, V);
+  return rows * static_cast<int64_t>(sizeof(double)) +
+         block.rows * block.row * static_cast<int64_t>(sizeof(float));
+}
+
+int64_t SampleScratchBytes(int64_t V, int workers) {
+  return workers * SampleElements(V) * static_cast<int64_t>(sizeof(float));
+}
+
 void Logits(CpuQueue& queue, View top, const HeadViews& views, View logits) {
   const Head head(top, views);
   Turn turn(queue);
@@ -159,10 +185,8 @@ void ProjectAndLoss(CpuQueue& queue, View top, const HeadViews& views, View targ
   const auto counted = static_cast<double>(
       std::count_if(target, target + head.rows, [](int32_t one) { return one >= 0; }));
 
-  const int64_t d_row = RoundUp(head.V, kLanes);
-  const int64_t block = std::min(head.rows, std::max(kScratchElements / d_row, kTaskRows));
-  auto* losses = static_cast<double*>(
-      queue.Scratch(head.rows * sizeof(double) + block * d_row * sizeof(float)));
+  const auto [block, d_row] = LossBlock(head.rows, head.V);
+  auto* losses = static_cast<double*>(queue.Scratch(LossScratchBytes(head.rows, head.V)));
   if (losses == nullptr) return;
   auto* d_logits = reinterpret_cast<float*>(losses + head.rows);
   Turn turn(queue);
@@ -190,9 +214,9 @@ void Sample(CpuQueue& queue, View logits, const SampleViews& views) {
   const auto rows = views.rows.Structs<SampleRow>();
   const auto adjustments = views.adjustments.Structs<LogitAdjustment>();
   const auto rankings = views.rankings.Structs<TokenLogProbability>();
-  const int64_t of_worker = RoundUp(2 * V, kLanes);
-  auto* scratch = static_cast<float*>(
-      queue.Scratch(queue.device.workers.threads() * of_worker * sizeof(float)));
+  const int64_t of_worker = SampleElements(V);
+  auto* scratch =
+      static_cast<float*>(queue.Scratch(SampleScratchBytes(V, queue.device.workers.threads())));
   if (scratch == nullptr) return;
   const auto sample = [&](int64_t i, int worker) {
     const float* of_row = logits.As<float>() + i * V;
@@ -205,6 +229,7 @@ void Sample(CpuQueue& queue, View logits, const SampleViews& views) {
   // About 20 flops for each token of a vocabulary, one by one: they take the time of 200.
   const double flops = 200.0 * V;
   if (flops * N < kFlopsWorthSharing) {
+    const FlushDenormals flush;
     for (int64_t i = 0; i < N; ++i) sample(i, 0);
     return;
   }

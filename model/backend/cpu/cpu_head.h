@@ -19,4 +19,8 @@ void ProjectAndLoss(CpuQueue& queue, View top, const HeadViews& head, View targe
 
 void Sample(CpuQueue& queue, View logits, const SampleViews& views);
 
+// What the two take of their queue.
+int64_t LossScratchBytes(int64_t rows, int64_t V);
+int64_t SampleScratchBytes(int64_t V, int workers);
+
 }  // namespace derin::cpu

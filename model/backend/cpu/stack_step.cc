@@ -95,7 +95,7 @@ void CpuStack::GatherStates(const StepViews& views, int64_t first, int64_t count
   const int64_t H = config_.hidden, S = StateVectors(config_.cell);
   for (int64_t row = first; row < first + count; ++row) {
     const float* state =
-        views.pool + views.slots[live_[row]] * config_.layers * S * H;  // [L, S, H]
+        views.pool + int64_t{views.slots[live_[row]]} * config_.layers * S * H;  // [L, S, H]
     for (const Layer& layer : memory_.layers) {
       CopyPadded(state, layer.step_h.f32() + row * Hp_);
       if (S == 2) CopyPadded(state + H, layer.step_c.f32() + row * Hp_);
@@ -161,7 +161,7 @@ void CpuStack::StepPanel(int l, int panel, const StepViews& views, int64_t first
 void CpuStack::ScatterStates(const StepViews& views, int64_t first, int64_t count) {
   const int64_t H = config_.hidden, S = StateVectors(config_.cell);
   for (int64_t row = first; row < first + count; ++row) {
-    float* state = views.pool + views.slots[live_[row]] * config_.layers * S * H;
+    float* state = views.pool + int64_t{views.slots[live_[row]]} * config_.layers * S * H;
     for (const Layer& layer : memory_.layers) {
       std::copy_n(layer.step_new_h.f32() + row * Hp_, H, state);
       if (S == 2) std::copy_n(layer.step_new_c.f32() + row * Hp_, H, state + H);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "model/backend/control_group.h"
+#include "model/backend/cpu/flush_denormals.h"
 #include "model/check.h"
 
 namespace derin::cpu {
@@ -20,26 +21,15 @@ constexpr std::chrono::microseconds kAwake(150);
 // Somebody who waits this long, some microseconds, may be in the way of whom it waits for.
 constexpr int kSpinsBeforeYield = 200;
 
-// Sets the processor to flush denormals: they take a hundred times longer and mean nothing here.
-class FlushDenormals {
- public:
-  FlushDenormals() : before_(_mm_getcsr()) {
-    _mm_setcsr(before_ | kFlushToZero | kDenormalsAreZero);
-  }
-  ~FlushDenormals() { _mm_setcsr(before_); }
-
- private:
-  static constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
-  const unsigned before_;
-};
-
 }  // namespace
 
 int WorkerPool::AvailableCores() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  const int cores = CPU_COUNT(&set);
+  // It fails where the machine may have more processors than the set.
+  const int cores = sched_getaffinity(0, sizeof set, &set) == 0
+                        ? CPU_COUNT(&set)
+                        : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   return std::min(cores, ControlGroup().processors().value_or(cores));
 }
 

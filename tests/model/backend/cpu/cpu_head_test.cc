@@ -140,6 +140,36 @@ TEST_P(CpuHeadTest, WithoutAnyTargetLossAndGradientsAreZero) {
   EXPECT_THAT(got.d_bias, testing::Each(0));
 }
 
+// Few rows are computed by the calling thread, many by all workers.
+TEST(CpuHead, WhatIsLessThanANormalNumberIsNothingInAnyNumberOfRows) {
+  constexpr size_t kHidden = 8, kVocabulary = 28;
+  const auto backend = MakeBackend({"cpu", Precision::kF32});
+  const auto queue = *backend->NewQueue(QueuePriority::kGeneration);
+  const auto filled = [&](size_t count, float value) {
+    Buffer buffer = *backend->Allocate(ElementType::kF32, count);
+    backend->Upload(*queue, std::vector<float>(count, value).data(), buffer.view());
+    return buffer;
+  };
+  const Buffer weight = filled(kVocabulary * kHidden, 1e-20f), bias = filled(kVocabulary, 0);
+  for (const size_t rows : {1, 1000}) {
+    const Buffer top = filled(rows * kHidden, 1e-20f), logits = filled(rows * kVocabulary, 1);
+    backend->Logits(*queue, top.view(), {weight.view(), bias.view()}, logits.view());
+    std::vector<float> values(rows * kVocabulary);
+    ASSERT_TRUE(backend->Download(*queue, logits.view(), values.data()).ok());
+    EXPECT_THAT(values, testing::Each(0.0f)) << rows << " rows";
+  }
+}
+
+TEST(CpuHead, IsInThePlan) {
+  const auto backend = MakeBackend({"cpu", Precision::kF32});
+  const StackConfig config{.hidden = 16, .vocabulary = 1000};
+  EXPECT_EQ(backend->Plan(config, {.steps = 2, .batch = 3, .training = true}).scratch_bytes,
+            LossScratchBytes(6, 1000));
+  EXPECT_EQ(backend->Plan(config, {.step_rows = 4}).scratch_bytes,
+            SampleScratchBytes(1000, backend->capabilities().threads));
+  EXPECT_GT(LossScratchBytes(6, 1000), 6 * 1000 * 4);
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, CpuHeadTest, testing::ValuesIn(kShapes), [](const auto& info) {
   const HeadShape& shape = info.param;
   return std::to_string(shape.rows) + "_rows_of_" + std::to_string(shape.hidden) + "_vocabulary_" +
