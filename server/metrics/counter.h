@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -69,7 +70,8 @@ class TimeCounter {
 class UpDownCounter {
  public:
   void Add(int64_t amount) { sum_.Add(amount); }
-  int64_t Value() const { return sum_.Value(); }
+  // Never below 0, which the sum may be that is read while somebody counts.
+  int64_t Value() const { return std::max<int64_t>(0, sum_.Value()); }
 
  private:
   ShardedSum sum_;
