@@ -161,7 +161,8 @@ struct ServerMetrics {
       {"work"}};
   TimeCounter& training_busy = device_busy_seconds.With("training");
   TimeCounter& generation_busy = device_busy_seconds.With("generation");
-  // Of the engine for processors, where one operation at a time has all of the workers.
+  // Of the engine for processors, where one operation at a time has all of the workers. Loading a
+  // model gives way to generation as training does, and counts as that.
   CallbackGauge device_turn_seconds{all,
                                     {"derin_device_turn_seconds_total",
                                      "Time in which that work had the device to itself", "seconds"},

@@ -16,8 +16,8 @@ namespace derin::cpu {
 class DeviceTurns {
  public:
   using Clock = std::function<absl::Duration()>;  // monotonic
-  // The quarter is given in turns of about this length, at each of whose ends generation can take
-  // over.
+  // The quarter is given in turns of about this length, and a third of the last turn of generation
+  // where that is longer, at each of whose ends generation can take over.
   static constexpr absl::Duration kTurn = absl::Milliseconds(1);
   // So long generation waits for training that is being paid what it is owed and is between two
   // operations.
