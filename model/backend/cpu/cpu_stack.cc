@@ -121,19 +121,19 @@ void CpuStack::PackLayer(Turn& turn, int l, const float* flat) {
   });
   if (!extent_.training) return;
   const int64_t gate_words = panels_.AllProductColumns() * k_words_ / Hp_;
-  const double moved_back =
-      static_cast<double>(panels_.AllProductColumns()) * kPanelColumns * (l > 0 ? 2 : 1);
-  turn.ForEach(RoundUp(Hp_, kPanelColumns) / kPanelColumns, kFlopsOfPacked * moved_back,
-               [&](int64_t task, int) {
-                 const int first = static_cast<int>(task) * kPanelColumns;
-                 const int columns = std::min<int>(kPanelColumns, static_cast<int>(Hp_) - first);
-                 PackBackward(panels_, /*recurrent=*/true, weight_hh, H, first, columns, bf16,
-                              layer.back_recurrent.As<uint32_t>() + first * gate_words);
-                 if (l > 0) {
-                   PackBackward(panels_, /*recurrent=*/false, weight_ih, H, first, columns, bf16,
-                                layer.back_input.As<uint32_t>() + first * gate_words);
-                 }
-               });
+  const int64_t back_panels = RoundUp(Hp_, kPanelColumns) / kPanelColumns;
+  const auto moved_back =
+      static_cast<double>(panels_.AllProductColumns() * kPanelColumns * (l > 0 ? 2 : 1));
+  turn.ForEach(back_panels, kFlopsOfPacked * moved_back, [&](int64_t task, int) {
+    const int first = static_cast<int>(task) * kPanelColumns;
+    const int columns = std::min<int>(kPanelColumns, static_cast<int>(Hp_) - first);
+    PackBackward(panels_, /*recurrent=*/true, weight_hh, H, first, columns, bf16,
+                 layer.back_recurrent.As<uint32_t>() + first * gate_words);
+    if (l > 0) {
+      PackBackward(panels_, /*recurrent=*/false, weight_ih, H, first, columns, bf16,
+                   layer.back_input.As<uint32_t>() + first * gate_words);
+    }
+  });
 }
 
 uint32_t* CpuStack::ForwardWeights(int l, int panel, Factor factor) const {

@@ -186,50 +186,47 @@ void CpuStack::WeightGradients(Turn& turn, int l, bool recurrent, float* gradien
 void CpuStack::BiasGradients(Turn& turn, int l, float* gradients) {
   constexpr int64_t kChunk = 1024;
   const LayerSlices at(l);
-  turn.ForEach(panels_.count(), kFlopsOfStreamed * static_cast<double>(gate_rows_) * kPanelColumns,
-               [&](int64_t task, int) {
-                 const int panel = static_cast<int>(task);
-                 float sum[kPanelColumns] = {};
-                 for (int64_t chunk = 0; chunk < gate_rows_; chunk += kChunk) {
-                   float part[kPanelColumns] = {};
-                   for (int64_t row = chunk; row < std::min(gate_rows_, chunk + kChunk); ++row) {
-                     const float* d = Gates(memory_.layers[l], panel, row);
-                     for (int column = 0; column < kPanelColumns; ++column)
-                       part[column] += d[column];
-                   }
-                   for (int column = 0; column < kPanelColumns; ++column)
-                     sum[column] += part[column];
-                 }
-                 const auto store = [&](GatePanels::Range range, float* bias) {
-                   for (int v = range.first; v < range.first + range.vectors; ++v) {
-                     const auto [row, count] = panels_.RowsOf(panel, v);
-                     std::copy_n(sum + v * kLanes, count, bias + row);
-                   }
-                 };
-                 store(panels_.Input(panel), gradients + slices_[at.bias_ih].offset);
-                 store(panels_.Recurrent(panel), gradients + slices_[at.bias_hh].offset);
-               });
+  const double flops = kFlopsOfStreamed * static_cast<double>(gate_rows_) * kPanelColumns;
+  turn.ForEach(panels_.count(), flops, [&](int64_t task, int) {
+    const int panel = static_cast<int>(task);
+    float sum[kPanelColumns] = {};
+    for (int64_t chunk = 0; chunk < gate_rows_; chunk += kChunk) {
+      float part[kPanelColumns] = {};
+      for (int64_t row = chunk; row < std::min(gate_rows_, chunk + kChunk); ++row) {
+        const float* d = Gates(memory_.layers[l], panel, row);
+        for (int column = 0; column < kPanelColumns; ++column) part[column] += d[column];
+      }
+      for (int column = 0; column < kPanelColumns; ++column) sum[column] += part[column];
+    }
+    const auto store = [&](GatePanels::Range range, float* bias) {
+      for (int v = range.first; v < range.first + range.vectors; ++v) {
+        const auto [row, count] = panels_.RowsOf(panel, v);
+        std::copy_n(sum + v * kLanes, count, bias + row);
+      }
+    };
+    store(panels_.Input(panel), gradients + slices_[at.bias_ih].offset);
+    store(panels_.Recurrent(panel), gradients + slices_[at.bias_hh].offset);
+  });
 }
 
 // With one-hot input a weight's gradient is the sum over the rows that have its token.
 void CpuStack::TokenGradients(Turn& turn, float* gradient) {
   const int64_t V = config_.vocabulary;
   const int32_t* tokens = memory_.tokens.As<int32_t>();
-  turn.ForEach(panels_.count(),
-               (kFlopsOfStreamed * static_cast<double>(gate_rows_) +
-                kFlopsOfPacked * static_cast<double>(V)) *
-                   kPanelColumns,
-               [&](int64_t task, int) {
-                 const int panel = static_cast<int>(task);
-                 float* by_token = memory_.by_token.f32() + panel * V * kPanelColumns;
-                 std::fill_n(by_token, V * kPanelColumns, 0.0f);
-                 for (int64_t row = 0; row < gate_rows_; ++row) {
-                   const float* d = Gates(memory_.layers[0], panel, row);
-                   float* sum = by_token + tokens[row] * kPanelColumns;
-                   for (int column = 0; column < kPanelColumns; ++column) sum[column] += d[column];
-                 }
-                 UnpackByToken(panels_, panel, by_token, static_cast<int>(V), gradient);
-               });
+  const double flops = (kFlopsOfStreamed * static_cast<double>(gate_rows_) +
+                        kFlopsOfPacked * static_cast<double>(V)) *
+                       kPanelColumns;
+  turn.ForEach(panels_.count(), flops, [&](int64_t task, int) {
+    const int panel = static_cast<int>(task);
+    float* by_token = memory_.by_token.f32() + panel * V * kPanelColumns;
+    std::fill_n(by_token, V * kPanelColumns, 0.0f);
+    for (int64_t row = 0; row < gate_rows_; ++row) {
+      const float* d = Gates(memory_.layers[0], panel, row);
+      float* sum = by_token + tokens[row] * kPanelColumns;
+      for (int column = 0; column < kPanelColumns; ++column) sum[column] += d[column];
+    }
+    UnpackByToken(panels_, panel, by_token, static_cast<int>(V), gradient);
+  });
 }
 
 // d(loss)/dh of the layer below, through the input's weights.
