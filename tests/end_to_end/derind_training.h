@@ -55,7 +55,7 @@ class DerindTrainingTest : public DerindTest {
     spec.set_batch(2);
     spec.set_steps(10);
     spec.set_validation_share(0.2);
-    spec.set_epochs(kSanitized ? epochs / 4 : epochs);
+    spec.set_epochs(kSanitized ? epochs / 2 : epochs);
     spec.set_seed(7);
     spec.mutable_optimizer()->mutable_adam();
     spec.mutable_checkpoint_interval()->set_seconds(1);
